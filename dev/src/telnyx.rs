@@ -1,7 +1,7 @@
 //! A Telnyx to talk to on one machine: the number endpoints of its v2 API over HTTP, with a memory, a clock and faults to order.
 //!
-//! It knows Telnyx from its published API and shares no types with the client it is there to test. Reading order: [`routes`] is
-//! what it answers, [`world`] what it remembers, [`progress`] what time does to orders, [`control`] how tests steer it; the rest is
+//! It knows Telnyx from its published API and shares no types with the client it is there to test. Reading order: `routes` is
+//! what it answers, `world` what it remembers, `progress` what time does to orders, `control` how tests steer it; the rest is
 //! one subject a file. What nobody outside Telnyx knows is a [`Settings`] field.
 
 mod clock;
@@ -10,6 +10,7 @@ mod errors;
 mod faults;
 mod inventory;
 mod jobs;
+mod journal;
 mod number_list;
 mod number_settings;
 mod numbers;
@@ -79,7 +80,8 @@ pub struct Exchange {
     pub request_body: Value,
     /// None where the connection was cut.
     pub status: Option<u16>,
-    /// What was answered, whole even where a fault cut it short; null where the connection was cut.
+    /// What was answered, whole even where a fault cut it short. Null where the connection was cut, and where more than
+    /// two thousand exchanges have followed.
     pub response_body: Value,
     /// Whether a fault had a hand in it.
     pub faulted: bool,
@@ -144,7 +146,7 @@ impl Simulator {
     /// Everything that has crossed `/v2` since the start or the last reset.
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {
-        self.shared.world().exchanges.clone()
+        self.shared.world().journal.exchanges()
     }
 }
 

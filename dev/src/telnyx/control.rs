@@ -147,7 +147,7 @@ fn state(shared: &Shared, world: &World) -> Value {
         "numbers": only_shown(numbers),
         "held": held.collect::<Vec<_>>(),
         "faults": world.faults,
-        "requests": world.exchanges.iter().map(request).collect::<Vec<_>>(),
+        "requests": world.journal.requests().map(request).collect::<Vec<_>>(),
         "webhooks": world.outbox.attempts,
         "webhook_public_key": shared.public_key(),
     })

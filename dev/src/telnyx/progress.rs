@@ -92,6 +92,8 @@ impl World {
         }) {
             number.status = Status::PurchasePending;
             number.active_from = Some(at + millis(wait));
+            // An order without delay ends before its number's row was to show up.
+            number.created_at = number.created_at.min(at);
         }
     }
 

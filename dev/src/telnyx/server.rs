@@ -150,27 +150,29 @@ async fn exchange(
 
 /// What Telnyx does about a request; nothing if the connection is cut before.
 fn happen(world: &mut World, head: &Parts, body: &[u8], fault: Option<&Fault>) -> Option<Answer> {
-    match fault.map(|fault| (fault.kind, fault)) {
-        Some((FaultKind::DropBefore, _)) => None,
-        Some((FaultKind::Status, fault)) => {
-            let status = fault.status.unwrap_or(500);
-            let code = fault
-                .code
-                .as_deref()
-                .unwrap_or_else(|| errors::usual_code(status));
-            let body = Problem::new(
-                status,
-                code,
-                "This answer was ordered through /_control/faults.",
-            )
-            .body();
-            Some(Answer {
-                status,
-                body,
-                remaining: 0,
-            })
-        }
+    match fault {
+        Some(fault) if fault.kind == FaultKind::DropBefore => None,
+        Some(fault) if fault.kind == FaultKind::Status => Some(ordered_answer(world, fault)),
         _ => Some(routes::answer(world, request(head, body))),
+    }
+}
+
+fn ordered_answer(world: &World, fault: &Fault) -> Answer {
+    let status = fault.status.unwrap_or(500);
+    let code = fault
+        .code
+        .as_deref()
+        .unwrap_or_else(|| errors::usual_code(status));
+    let problem = Problem::new(
+        status,
+        code,
+        "This answer was ordered through /_control/faults.",
+    );
+    let remaining = if status == 429 { 0 } else { world.rate_limit() };
+    Answer {
+        status,
+        body: problem.body(),
+        remaining,
     }
 }
 
@@ -202,15 +204,21 @@ fn record(
 ) {
     let lost = fault.is_some_and(|fault| fault.kind == FaultKind::DropAfter);
     let answer = answer.filter(|_| !lost);
-    world.exchanges.push(Exchange {
+    let exchange = Exchange {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         request_body: serde_json::from_slice(body).unwrap_or_default(),
         status: answer.map(|answer| answer.status),
-        response_body: answer.map(|answer| answer.body.clone()).unwrap_or_default(),
+        response_body: Value::Null,
         faulted: fault.is_some(),
-    });
+    };
+    world.journal.add(
+        exchange,
+        answer
+            .map(|answer| answer.body.to_string())
+            .unwrap_or_default(),
+    );
 }
 
 fn response(status: u16, body: String, rate: Option<(u32, u32)>) -> Response<Full<Bytes>> {

@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Exchange, Settings,
+    Settings,
     clock::{Clock, millis},
     faults::Faults,
     inventory::Offer,
     jobs::Job,
+    journal::Journal,
     numbers::{OwnedNumber, Status},
     orders::Order,
     reservations::Reservation,
@@ -53,7 +54,7 @@ pub(super) struct World {
     /// Account and number of everything a search has shown: nothing else can be ordered.
     pub(super) searched: HashSet<(String, &'static str)>,
     pub(super) faults: Faults,
-    pub(super) exchanges: Vec<Exchange>,
+    pub(super) journal: Journal,
     pub(super) outbox: Outbox,
     numbers_issued: u64,
     /// Account → the second it last asked in, and how often in it.
@@ -74,7 +75,7 @@ impl World {
             jobs: Vec::new(),
             searched: HashSet::new(),
             faults: Faults::default(),
-            exchanges: Vec::new(),
+            journal: Journal::default(),
             outbox: Outbox::default(),
             numbers_issued: 0,
             traffic: HashMap::new(),

@@ -1,4 +1,4 @@
-//! Holds what crosses the wire to Telnyx against Telnyx's own OpenAPI (`dev/telnyx-openapi.json`).
+//! Holds what crosses the wire to Telnyx against Telnyx's own specification (`dev/telnyx-openapi.json`).
 
 use std::{
     collections::HashMap,
