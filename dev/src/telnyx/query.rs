@@ -31,13 +31,8 @@ impl Query {
         self.0
             .iter()
             .filter(|(name, _)| {
-                name.strip_prefix(
-                    path.iter()
-                        .map(|part| (*part).to_owned())
-                        .collect::<Vec<_>>()
-                        .as_slice(),
-                )
-                .is_some_and(is_index)
+                let parts = name.split_at_checked(path.len());
+                parts.is_some_and(|(head, rest)| head == path && is_index(rest))
             })
             .flat_map(|(_, value)| value.split(','))
             .filter(|value| !value.is_empty())
