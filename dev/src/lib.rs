@@ -3,3 +3,4 @@
 pub mod migrations;
 pub mod postgres;
 pub mod telnyx;
+pub mod workspace;

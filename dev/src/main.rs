@@ -1,1 +1,3 @@
+//! `cargo dev`: runs the product on one machine.
+
 fn main() {}

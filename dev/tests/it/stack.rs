@@ -1,1 +1,4 @@
+//! What runs the product on one machine.
 
+mod migrations;
+mod postgres;
