@@ -58,12 +58,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            port: 0,
-            api_key: format!("KEY{}", Uuid::new_v4().simple()),
-            webhook_url: None,
-            settings: Settings::default(),
-        }
+        Self { port: 0, api_key: format!("KEY{}", Uuid::new_v4().simple()), webhook_url: None, settings: Settings::default() }
     }
 }
 
@@ -104,12 +99,7 @@ impl Simulator {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
             .await
-            .with_context(|| {
-                format!(
-                    "the Telnyx simulator cannot listen on 127.0.0.1:{}",
-                    options.port
-                )
-            })?;
+            .with_context(|| format!("the Telnyx simulator cannot listen on 127.0.0.1:{}", options.port))?;
         let port = listener.local_addr()?.port();
         let mut settings = options.settings;
         settings.webhook_url = options.webhook_url.or(settings.webhook_url);
@@ -117,12 +107,7 @@ impl Simulator {
         let shared = Arc::new(Shared::new(world, signer()?, webhook_client()?));
         let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         let ticking = tokio::spawn(webhooks::run(Arc::clone(&shared)));
-        Ok(Self {
-            port,
-            api_key: options.api_key,
-            shared,
-            tasks: [serving.abort_handle(), ticking.abort_handle()],
-        })
+        Ok(Self { port, api_key: options.api_key, shared, tasks: [serving.abort_handle(), ticking.abort_handle()] })
     }
 
     /// The base URL for a Telnyx client.
@@ -158,23 +143,17 @@ impl Drop for Simulator {
 
 /// A new key for each simulator: nothing signed by one is good for another.
 fn signer() -> anyhow::Result<Ed25519KeyPair> {
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-        .map_err(|_| anyhow!("no randomness for the webhook key"))?;
-    Ed25519KeyPair::from_pkcs8(pkcs8.as_ref())
-        .map_err(|error| anyhow!("the webhook key is unusable: {error}"))
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("no randomness for the webhook key"))?;
+    Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|error| anyhow!("the webhook key is unusable: {error}"))
 }
 
 /// Brings its own TLS provider rather than rely on one installed for the process.
 fn webhook_client() -> anyhow::Result<reqwest::Client> {
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()?
-    .with_root_certificates(rustls::RootCertStore::empty())
-    .with_no_client_auth();
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .timeout(webhooks::PATIENCE)
-        .redirect(reqwest::redirect::Policy::none());
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let client =
+        reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(webhooks::PATIENCE).redirect(reqwest::redirect::Policy::none());
     Ok(client.build()?)
 }

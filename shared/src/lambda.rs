@@ -196,7 +196,7 @@ impl<F: Function> Service<F> {
             query: request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).map(pair).collect(),
             body: body(&request)?,
         };
-        let work = AssertUnwindSafe(self.function.handle(call)).catch_unwind();
+        let work = AssertUnwindSafe(Box::pin(self.function.handle(call))).catch_unwind();
         let outcome = tokio::time::timeout_at(cut_off, work).await.map_err(late)?;
         let answer = outcome.map_err(|panic| Error::Internal(panic_message(panic.as_ref()).into()))??;
         Ok(answer.into())

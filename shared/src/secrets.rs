@@ -73,7 +73,8 @@ impl Secrets {
         if let Some(cached) = cache.get(id).filter(|cached| cached.read_at.elapsed() < self.ttl) {
             return Ok(cached.secret.clone());
         }
-        let secret = self.read(id).await?;
+        // The SDK's future is large and rarely needed: on the heap it does not weigh on every request's.
+        let secret = Box::pin(self.read(id)).await?;
         cache.insert(id.to_owned(), Cached { read_at: Instant::now(), secret: secret.clone() });
         Ok(secret)
     }

@@ -58,22 +58,14 @@ async fn start(arguments: &Run) -> Result<Running> {
     progress("migrating");
     prepare(&database_url).await?;
     progress("building the functions");
-    let names: Vec<&str> = template
-        .functions
-        .iter()
-        .map(|function| function.name.as_str())
-        .collect();
+    let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
     let programs = build::build(&names, arguments.release).await?;
     progress("starting the functions");
     let mut options = Options::new(template, programs, database_url);
     options.port = arguments.port;
     options.telnyx.port = telnyx_port(arguments.telnyx_port);
-    options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || {
-        telnyx::Options::default().api_key
-    })?;
-    options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || {
-        token::Issuer::default().secret
-    })?);
+    options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || telnyx::Options::default().api_key)?;
+    options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || token::Issuer::default().secret)?);
     let stack = Stack::start(options).await?;
     stack.check().await?;
 
@@ -86,10 +78,7 @@ async fn start(arguments: &Run) -> Result<Running> {
 /// The database, and the server if it is ours.
 async fn database(arguments: &Run, data: &Path) -> Result<(Option<Server>, String)> {
     if let Some(url) = &arguments.database_url {
-        ensure!(
-            !arguments.fresh,
-            "--fresh empties a database of our own, never one that --database-url names"
-        );
+        ensure!(!arguments.fresh, "--fresh empties a database of our own, never one that --database-url names");
         return Ok((None, postgres::connection::normalise(url)?.into()));
     }
     let folder: PathBuf = data.join("postgres");
@@ -112,15 +101,9 @@ async fn prepare(database_url: &str) -> Result<()> {
 async fn warn_of_unknown_numbers(stack: &Stack) -> Result<()> {
     let client = connect(stack.database_url()).await?;
     let statement = "select count(*) from agency_phone_numbers where status <> 'released'";
-    let count: i64 = client
-        .query_one(statement, &[])
-        .await
-        .map_err(|error| describe(&error))?
-        .get(0);
+    let count: i64 = client.query_one(statement, &[]).await.map_err(|error| describe(&error))?.get(0);
     if count > 0 {
-        println!(
-            "note: {count} phone numbers of an earlier run are in the database; this Telnyx, which is new, does not know them."
-        );
+        println!("note: {count} phone numbers of an earlier run are in the database; this Telnyx, which is new, does not know them.");
         println!("      `cargo dev --fresh` starts over.\n");
     }
     Ok(())

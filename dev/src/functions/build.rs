@@ -31,42 +31,28 @@ struct Target {
 pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(workspace::root()).args([
-        "build",
-        "--bins",
-        "--message-format=json-render-diagnostics",
-    ]);
+    command.current_dir(workspace::root()).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
     if release {
         command.arg("--release");
     }
     for name in names {
         command.args(["--package", name]);
     }
-    command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
     let output = command.output().await.context("running cargo")?;
     ensure!(output.status.success(), "the functions do not compile");
     let built = programs(&String::from_utf8_lossy(&output.stdout));
     for name in names {
-        ensure!(
-            built.contains_key(*name),
-            "the package {name} has no binary of that name"
-        );
+        ensure!(built.contains_key(*name), "the package {name} has no binary of that name");
     }
     Ok(built)
 }
 
 fn programs(messages: &str) -> Programs {
-    let messages = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
     messages
         .filter_map(|message| {
-            let target = message
-                .target
-                .filter(|target| target.kind.iter().any(|kind| kind == "bin"))?;
+            let target = message.target.filter(|target| target.kind.iter().any(|kind| kind == "bin"))?;
             Some((target.name, message.executable?))
         })
         .collect()

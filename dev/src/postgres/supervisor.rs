@@ -34,40 +34,24 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Starts a server on `port`. The output ends when the server does.
-    pub(super) fn start(
-        binaries: &Binaries,
-        cluster: &mut Cluster,
-        port: u16,
-    ) -> Result<(Self, ChildStdout)> {
+    pub(super) fn start(binaries: &Binaries, cluster: &mut Cluster, port: u16) -> Result<(Self, ChildStdout)> {
         let log = cluster.open_log()?;
         // A lost cluster need not write a checkpoint; a kept one should not need recovery next time.
-        let (signal, remove) = if cluster.is_temporary() {
-            ("QUIT", cluster.root().as_os_str())
-        } else {
-            ("INT", std::ffi::OsStr::new(""))
-        };
+        let (signal, remove) =
+            if cluster.is_temporary() { ("QUIT", cluster.root().as_os_str()) } else { ("INT", std::ffi::OsStr::new("")) };
         let mut command = cluster.command("/bin/sh");
-        command
-            .args(["-c", SCRIPT, "sh", signal])
-            .arg(remove)
-            .arg(binaries.program("postgres"));
+        command.args(["-c", SCRIPT, "sh", signal]).arg(remove).arg(binaries.program("postgres"));
         command.arg("-D").arg(cluster.data());
         for setting in settings(cluster.is_temporary(), port) {
             command.args(["-c", &setting]);
         }
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         // A group of its own: Ctrl-C reaches everything in a terminal's group at once, and we want to stop in order.
         command.process_group(0);
         let mut shell = Command::spawn(&mut command).context("starting Postgres")?;
         // From here on the script removes the directory.
         cluster.hand_over();
-        let stdout = shell
-            .stdout
-            .take()
-            .context("Postgres has no standard output")?;
+        let stdout = shell.stdout.take().context("Postgres has no standard output")?;
         Ok((Self { shell }, stdout))
     }
 }
@@ -92,12 +76,7 @@ fn settings(temporary: bool, port: u16) -> Vec<String> {
         "jit=off".to_owned(),
     ];
     if temporary {
-        let careless = [
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-            "autovacuum=off",
-        ];
+        let careless = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
         settings.extend(careless.map(ToOwned::to_owned));
     }
     settings

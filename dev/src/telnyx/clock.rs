@@ -23,9 +23,7 @@ pub(super) enum Clock {
 impl Clock {
     pub(super) fn new(mode: ClockMode) -> Self {
         match mode {
-            ClockMode::Auto => Self::Running {
-                ahead: TimeDelta::zero(),
-            },
+            ClockMode::Auto => Self::Running { ahead: TimeDelta::zero() },
             ClockMode::Manual => Self::Stopped { at: Utc::now() },
         }
     }
@@ -48,9 +46,7 @@ impl Clock {
     pub(super) fn switch(&mut self, mode: ClockMode) {
         let now = self.now();
         *self = match mode {
-            ClockMode::Auto => Self::Running {
-                ahead: now - Utc::now(),
-            },
+            ClockMode::Auto => Self::Running { ahead: now - Utc::now() },
             ClockMode::Manual => Self::Stopped { at: now },
         };
     }

@@ -3,19 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    Exchange, clock::millis, faults::Fault, orders::Progress, server::Shared, world::World,
-};
+use super::{Exchange, clock::millis, faults::Fault, orders::Progress, server::Shared, world::World};
 
 /// A status and a body.
 type Outcome = Result<(u16, Value), (u16, String)>;
 
-pub(super) fn answer(
-    shared: &Shared,
-    method: &str,
-    segments: &[&str],
-    body: &[u8],
-) -> (u16, Value) {
+pub(super) fn answer(shared: &Shared, method: &str, segments: &[&str], body: &[u8]) -> (u16, Value) {
     let mut world = shared.world();
     world.settle();
     let outcome = route(shared, &mut world, method, segments, body);
@@ -23,13 +16,7 @@ pub(super) fn answer(
     outcome.unwrap_or_else(|(status, error)| (status, json!({ "error": error })))
 }
 
-fn route(
-    shared: &Shared,
-    world: &mut World,
-    method: &str,
-    segments: &[&str],
-    body: &[u8],
-) -> Outcome {
+fn route(shared: &Shared, world: &mut World, method: &str, segments: &[&str], body: &[u8]) -> Outcome {
     match (method, segments) {
         ("GET", ["state"]) => Ok((200, state(shared, world))),
         ("POST", ["reset"]) => {
@@ -41,10 +28,7 @@ fn route(
         ("GET", ["faults"]) => Ok((200, json!({ "faults": world.faults }))),
         ("POST", ["faults"]) => {
             let fault: Fault = parse(body)?;
-            if fault
-                .status
-                .is_some_and(|status| !(100..600).contains(&status))
-            {
+            if fault.status.is_some_and(|status| !(100..600).contains(&status)) {
                 return Err((400, "status must be an HTTP status".to_owned()));
             }
             world.faults.add(fault);
@@ -60,10 +44,7 @@ fn route(
             Ok((200, json!({ "now": world.now() })))
         }
         ("POST", ["orders", id]) => decide(world, id, &parse(body)?),
-        _ => Err((
-            404,
-            "there is no such control; see /_control/state".to_owned(),
-        )),
+        _ => Err((404, "there is no such control; see /_control/state".to_owned())),
     }
 }
 
@@ -91,10 +72,7 @@ enum DecidedStatus {
 }
 
 fn change_settings(world: &mut World, changes: &Value) -> Outcome {
-    let settings = world
-        .settings
-        .merged(changes)
-        .map_err(|error| (400, error))?;
+    let settings = world.settings.merged(changes).map_err(|error| (400, error))?;
     if settings.clock != world.settings.clock {
         world.clock.switch(settings.clock);
     }
@@ -104,11 +82,7 @@ fn change_settings(world: &mut World, changes: &Value) -> Outcome {
 
 /// Ends a pending order as told, whatever it was waiting for.
 fn decide(world: &mut World, id: &str, decision: &Decision) -> Outcome {
-    let index = world
-        .orders
-        .iter()
-        .position(|order| order.id.to_string() == id)
-        .ok_or((404, format!("there is no order {id}")))?;
+    let index = world.orders.iter().position(|order| order.id.to_string() == id).ok_or((404, format!("there is no order {id}")))?;
     if world.orders[index].completed_at.is_some() {
         return Err((409, format!("order {id} has ended already")));
     }
@@ -122,23 +96,17 @@ fn decide(world: &mut World, id: &str, decision: &Decision) -> Outcome {
 }
 
 fn state(shared: &Shared, world: &World) -> Value {
-    let mut orders: Vec<_> = world
-        .orders
-        .iter()
-        .map(|order| (order.account.as_str(), order.detailed()))
-        .collect();
-    let mut numbers: Vec<_> = world
-        .numbers
-        .iter()
-        .map(|number| (number.account.as_str(), number.detailed()))
-        .collect();
+    let mut orders: Vec<_> = world.orders.iter().map(|order| (order.account.as_str(), order.detailed())).collect();
+    let mut numbers: Vec<_> = world.numbers.iter().map(|number| (number.account.as_str(), number.detailed())).collect();
     for (account, shown) in orders.iter_mut().chain(&mut numbers) {
         shown["account"] = json!(account);
     }
-    let only_shown =
-        |all: Vec<(&str, Value)>| all.into_iter().map(|(_, shown)| shown).collect::<Vec<_>>();
+    let only_shown = |all: Vec<(&str, Value)>| all.into_iter().map(|(_, shown)| shown).collect::<Vec<_>>();
     let request = |exchange: &Exchange| json!({ "method": exchange.method, "path": exchange.path, "query": exchange.query, "status": exchange.status, "faulted": exchange.faulted });
-    let held = world.holds.iter().map(|(phone_number, hold)| json!({ "phone_number": phone_number, "account": hold.account, "until": hold.until }));
+    let held = world
+        .holds
+        .iter()
+        .map(|(phone_number, hold)| json!({ "phone_number": phone_number, "account": hold.account, "until": hold.until }));
     json!({
         "api_key": world.api_key,
         "now": world.now(),

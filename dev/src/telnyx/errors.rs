@@ -13,12 +13,7 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            detail: detail.into(),
-            source: None,
-        }
+        Self { status, code: code.to_owned(), detail: detail.into(), source: None }
     }
 
     /// Names the member of the body at fault, as a JSON pointer.
@@ -38,35 +33,19 @@ impl Problem {
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(
-            404,
-            "10005",
-            "The requested resource or URL could not be found.",
-        )
+        Self::new(404, "10005", "The requested resource or URL could not be found.")
     }
 
     pub(super) fn no_credentials() -> Self {
-        Self::new(
-            401,
-            "10009",
-            "Could not find any usable credentials in the request.",
-        )
+        Self::new(401, "10009", "Could not find any usable credentials in the request.")
     }
 
     pub(super) fn bad_credentials() -> Self {
-        Self::new(
-            401,
-            "10009",
-            "Could not understand the provided credentials.",
-        )
+        Self::new(401, "10009", "Could not understand the provided credentials.")
     }
 
     pub(super) fn too_many_requests() -> Self {
-        Self::new(
-            429,
-            "10011",
-            "You have exceeded the maximum number of allowed requests.",
-        )
+        Self::new(429, "10011", "You have exceeded the maximum number of allowed requests.")
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
@@ -74,12 +53,7 @@ impl Problem {
     }
 
     pub(super) fn invalid_connection(connection_id: &str) -> Self {
-        Self::new(
-            422,
-            "85004",
-            format!("The connection '{connection_id}' does not exist or is not yours."),
-        )
-        .at("/connection_id")
+        Self::new(422, "85004", format!("The connection '{connection_id}' does not exist or is not yours.")).at("/connection_id")
     }
 
     pub(super) fn body(&self) -> Value {

@@ -43,10 +43,7 @@ fn once() -> u32 {
 
 impl Fault {
     fn matches(&self, method: &str, path: &str) -> bool {
-        self.method
-            .as_ref()
-            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-            && path.starts_with(&self.path_prefix)
+        self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method)) && path.starts_with(&self.path_prefix)
     }
 }
 
@@ -66,10 +63,7 @@ impl Faults {
 
     /// Uses up one occurrence of the oldest fault that matches.
     pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
-        let index = self
-            .0
-            .iter()
-            .position(|fault| fault.times > 0 && fault.matches(method, path))?;
+        let index = self.0.iter().position(|fault| fault.times > 0 && fault.matches(method, path))?;
         self.0[index].times -= 1;
         let fault = self.0[index].clone();
         self.0.retain(|fault| fault.times > 0);

@@ -23,9 +23,7 @@ pub(super) struct Offer {
 impl Offer {
     /// The digits after the area code.
     pub(super) fn subscriber(&self) -> &str {
-        self.national
-            .strip_prefix(self.range.ndc)
-            .unwrap_or(&self.national)
+        self.national.strip_prefix(self.range.ndc).unwrap_or(&self.national)
     }
 
     /// What buying it takes from the balance: the set-up fee and the first month.
@@ -43,12 +41,7 @@ impl Offer {
 pub(super) static STOCK: LazyLock<Vec<Offer>> = LazyLock::new(|| {
     let most = RANGES.iter().map(|range| range.count).max().unwrap_or(0);
     (0..most)
-        .flat_map(|index| {
-            RANGES
-                .iter()
-                .enumerate()
-                .map(move |(seed, range)| (index, seed, range))
-        })
+        .flat_map(|index| RANGES.iter().enumerate().map(move |(seed, range)| (index, seed, range)))
         .filter(|(index, _, range)| *index < range.count)
         .map(|(index, seed, range)| offer(index, seed, range))
         .collect()
@@ -56,29 +49,21 @@ pub(super) static STOCK: LazyLock<Vec<Offer>> = LazyLock::new(|| {
 
 /// The number on offer with exactly this E.164.
 pub(super) fn find(phone_number: &str) -> Option<&'static Offer> {
-    STOCK
-        .iter()
-        .find(|offer| offer.phone_number == phone_number)
+    STOCK.iter().find(|offer| offer.phone_number == phone_number)
 }
 
 fn offer(index: usize, seed: usize, range: &'static Range) -> Offer {
     let lead = range.leads[(index + seed) % range.leads.len()];
     let width = range.digits - lead.len();
     // The step shares no factor with a power of ten, so no two numbers of a range get the same digits.
-    let tail =
-        (seed * 7919 + index * 6367 + 1843) % 10_usize.pow(u32::try_from(width).unwrap_or(0));
+    let tail = (seed * 7919 + index * 6367 + 1843) % 10_usize.pow(u32::try_from(width).unwrap_or(0));
     let national = format!("{}{lead}{tail:0width$}", range.ndc);
-    let toll_free_in_north_america =
-        range.dial_code == "1" && range.phone_number_type == "toll_free";
+    let toll_free_in_north_america = range.dial_code == "1" && range.phone_number_type == "toll_free";
     Offer {
         phone_number: format!("+{}{national}", range.dial_code),
         range,
         national,
-        features: if index % 8 == 7 {
-            range.fewer_features
-        } else {
-            range.features
-        },
+        features: if index % 8 == 7 { range.fewer_features } else { range.features },
         quickship: !(toll_free_in_north_america && index % 3 == 2),
         reservable: index % 10 != 9,
     }
@@ -112,11 +97,7 @@ mod tests {
         for offer in STOCK.iter().filter(|offer| offer.range.dial_code == "1") {
             let exchange = &offer.subscriber()[..3];
             assert_eq!(offer.national.len(), 10, "{}", offer.phone_number);
-            assert!(
-                exchange >= "200" && !exchange.ends_with("11") && exchange != "555",
-                "{}",
-                offer.phone_number
-            );
+            assert!(exchange >= "200" && !exchange.ends_with("11") && exchange != "555", "{}", offer.phone_number);
         }
     }
 }

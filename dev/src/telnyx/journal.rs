@@ -25,10 +25,8 @@ impl Journal {
 
     /// Each exchange with its answer.
     pub(super) fn exchanges(&self) -> Vec<Exchange> {
-        let with_answer = |entry: &Entry| Exchange {
-            response_body: serde_json::from_str(&entry.answer).unwrap_or_default(),
-            ..entry.exchange.clone()
-        };
+        let with_answer =
+            |entry: &Entry| Exchange { response_body: serde_json::from_str(&entry.answer).unwrap_or_default(), ..entry.exchange.clone() };
         self.0.iter().map(with_answer).collect()
     }
 

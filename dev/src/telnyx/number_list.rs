@@ -36,26 +36,11 @@ pub(super) fn list_slim(world: &mut World, account: &str, query: &Query) -> Resu
     })
 }
 
-fn listed(
-    world: &mut World,
-    account: &str,
-    query: &Query,
-    show: impl Fn(&OwnedNumber) -> Value,
-) -> Result<Value, Problem> {
+fn listed(world: &mut World, account: &str, query: &Query, show: impl Fn(&OwnedNumber) -> Value) -> Result<Value, Problem> {
     let page = Page::from(query)?;
-    let mut found: Vec<_> = world
-        .numbers
-        .iter()
-        .filter(|number| {
-            number.account == account && world.is_listed(number) && matches(number, query)
-        })
-        .collect();
-    found.sort_by(|one, other| {
-        other
-            .created_at
-            .cmp(&one.created_at)
-            .then_with(|| other.id.cmp(&one.id))
-    });
+    let mut found: Vec<_> =
+        world.numbers.iter().filter(|number| number.account == account && world.is_listed(number) && matches(number, query)).collect();
+    found.sort_by(|one, other| other.created_at.cmp(&one.created_at).then_with(|| other.id.cmp(&one.id)));
     if let Some(sort) = query.one(&["sort"]) {
         let descending = sort.starts_with('-');
         found.sort_by_key(|number| sort_key(number, sort.trim_start_matches('-')));
@@ -82,37 +67,17 @@ fn sort_key(number: &OwnedNumber, sort: &str) -> String {
 fn matches(number: &OwnedNumber, query: &Query) -> bool {
     let countries = query.all(&["filter", "country_iso_alpha2"]);
     digits_match(number, query)
-        && query
-            .filter("status")
-            .is_none_or(|status| status.replace('_', "-") == number.status.name())
-        && query
-            .filter("tag")
-            .is_none_or(|tag| number.tags.iter().any(|own| own == tag))
+        && query.filter("status").is_none_or(|status| status.replace('_', "-") == number.status.name())
+        && query.filter("tag").is_none_or(|tag| number.tags.iter().any(|own| own == tag))
         && (query.filter("without_tags") != Some("true") || number.tags.is_empty())
-        && is(
-            query.filter("customer_reference"),
-            number.customer_reference.as_deref(),
-        )
-        && is(
-            query.filter("connection_id"),
-            number.connection_id.as_deref(),
-        )
-        && is_or_null(
-            query.filter("billing_group_id"),
-            number.billing_group_id.as_deref(),
-        )
+        && is(query.filter("customer_reference"), number.customer_reference.as_deref())
+        && is(query.filter("connection_id"), number.connection_id.as_deref())
+        && is_or_null(query.filter("billing_group_id"), number.billing_group_id.as_deref())
         && is_or_null(query.filter("emergency_address_id"), None)
         && (countries.is_empty() || countries.contains(&number.offer.range.country))
-        && is(
-            query.one(&["filter", "number_type", "eq"]),
-            Some(number.offer.range.phone_number_type),
-        )
-        && query
-            .filter("source")
-            .is_none_or(|source| source == "purchased")
-        && query
-            .filter("voice.usage_payment_method")
-            .is_none_or(|method| number.voice["usage_payment_method"] == method)
+        && is(query.one(&["filter", "number_type", "eq"]), Some(number.offer.range.phone_number_type))
+        && query.filter("source").is_none_or(|source| source == "purchased")
+        && query.filter("voice.usage_payment_method").is_none_or(|method| number.voice["usage_payment_method"] == method)
         && connection_name_matches(number, query)
 }
 

@@ -31,12 +31,7 @@ pub(super) fn get_voice(world: &World, account: &str, id: &str) -> Result<Value,
     Ok(json!({ "data": voice }))
 }
 
-pub(super) fn update_voice(
-    world: &mut World,
-    account: &str,
-    id: &str,
-    body: &Value,
-) -> Result<Value, Problem> {
+pub(super) fn update_voice(world: &mut World, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
     let index = world.position(account, id)?;
     let connection_id = numbers::text(body, "connection_id")?;
     numbers::check_connection(world, connection_id.as_deref())?;
@@ -93,12 +88,7 @@ pub(super) fn get_messaging(world: &World, account: &str, id: &str) -> Result<Va
     }))
 }
 
-pub(super) fn update_messaging(
-    world: &mut World,
-    account: &str,
-    id: &str,
-    body: &Value,
-) -> Result<Value, Problem> {
+pub(super) fn update_messaging(world: &mut World, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
     let index = world.position(account, id)?;
     let profile = numbers::text(body, "messaging_profile_id")?;
     numbers::check_messaging_profile(profile.as_deref())?;
@@ -107,10 +97,7 @@ pub(super) fn update_messaging(
     let now = world.now();
     let number = &mut world.numbers[index];
     // Unlike elsewhere null keeps the profile; only "" takes it away.
-    if body
-        .get("messaging_profile_id")
-        .is_some_and(Value::is_string)
-    {
+    if body.get("messaging_profile_id").is_some_and(Value::is_string) {
         number.messaging_profile_id = profile;
     }
     if let Some(product) = product {

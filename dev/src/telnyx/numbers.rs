@@ -60,22 +60,13 @@ pub(super) struct OwnedNumber {
 }
 
 impl OwnedNumber {
-    pub(super) fn ordered(
-        id: String,
-        order: &Order,
-        item: &Item,
-        appears_at: DateTime<Utc>,
-    ) -> Self {
+    pub(super) fn ordered(id: String, order: &Order, item: &Item, appears_at: DateTime<Utc>) -> Self {
         Self {
             id,
             account: order.account.clone(),
             offer: item.offer,
             order_id: order.id,
-            status: if item.requirements_met() {
-                Status::PurchasePending
-            } else {
-                Status::RequirementInfoPending
-            },
+            status: if item.requirements_met() { Status::PurchasePending } else { Status::RequirementInfoPending },
             created_at: appears_at,
             purchased_at: order.created_at,
             active_from: None,
@@ -96,9 +87,7 @@ impl OwnedNumber {
     }
 
     pub(super) fn connection_name(&self) -> Option<String> {
-        self.connection_id
-            .as_ref()
-            .map(|id| format!("connection {id}"))
+        self.connection_id.as_ref().map(|id| format!("connection {id}"))
     }
 
     /// Either the id or `+E.164`.
@@ -153,39 +142,24 @@ impl World {
     /// Whether lists show the number yet: they may lag behind the end of its order.
     pub(super) fn is_listed(&self, number: &OwnedNumber) -> bool {
         let lag = self.settings.number_lag_ms;
-        let caught_up = lag == 0
-            || self
-                .completion(number)
-                .is_some_and(|at| self.now() >= at + millis(lag));
+        let caught_up = lag == 0 || self.completion(number).is_some_and(|at| self.now() >= at + millis(lag));
         caught_up && self.has_appeared(number)
     }
 
     fn completion(&self, number: &OwnedNumber) -> Option<DateTime<Utc>> {
-        self.orders
-            .iter()
-            .find(|order| order.id == number.order_id)?
-            .completed_at
+        self.orders.iter().find(|order| order.id == number.order_id)?.completed_at
     }
 
     /// Where the number with this id, or this E.164, is kept.
     pub(super) fn position(&self, account: &str, id: &str) -> Result<usize, Problem> {
-        let is_it = |number: &OwnedNumber| {
-            number.account == account && number.is_called(id) && self.has_appeared(number)
-        };
+        let is_it = |number: &OwnedNumber| number.account == account && number.is_called(id) && self.has_appeared(number);
         // The newest, should an E.164 have failed before.
-        self.numbers
-            .iter()
-            .rposition(is_it)
-            .ok_or_else(Problem::not_found)
+        self.numbers.iter().rposition(is_it).ok_or_else(Problem::not_found)
     }
 
     /// Counts a read of a deleted number; with its last one the number is gone.
     pub(super) fn note_read(&mut self, phone_number_ids: &[String]) {
-        for number in self
-            .numbers
-            .iter_mut()
-            .filter(|number| phone_number_ids.contains(&number.id))
-        {
+        for number in self.numbers.iter_mut().filter(|number| phone_number_ids.contains(&number.id)) {
             number.reads_left = number.reads_left.map(|left| left.saturating_sub(1));
         }
         self.numbers.retain(|number| number.reads_left != Some(0));
@@ -196,11 +170,7 @@ impl World {
         let lag = self.settings.delete_lag_reads;
         let number = &mut self.numbers[index];
         if number.deletion_lock_enabled {
-            return Err(Problem::new(
-                422,
-                "10035",
-                "The phone number is locked against deletion.",
-            ));
+            return Err(Problem::new(422, "10035", "The phone number is locked against deletion."));
         }
         let mut deleted = number.detailed();
         deleted["status"] = json!("deleted");
@@ -232,19 +202,11 @@ pub(super) fn delete(world: &mut World, account: &str, id: &str) -> Result<Value
     Ok(json!({ "data": world.delete_number(index)? }))
 }
 
-pub(super) fn update(
-    world: &mut World,
-    account: &str,
-    id: &str,
-    body: &Value,
-) -> Result<Value, Problem> {
+pub(super) fn update(world: &mut World, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
     let index = world.position(account, id)?;
     // Lives under /messaging.
     if body.get("messaging_profile_id").is_some() {
-        return Err(
-            Problem::invalid("The field messaging_profile_id is not reachable here")
-                .at("/messaging_profile_id"),
-        );
+        return Err(Problem::invalid("The field messaging_profile_id is not reachable here").at("/messaging_profile_id"));
     }
     apply(world, index, body)?;
     Ok(json!({ "data": world.numbers[index].detailed() }))
@@ -267,21 +229,11 @@ pub(super) fn apply(world: &mut World, index: usize, body: &Value) -> Result<(),
         }
     };
     set(&mut number.connection_id, "connection_id", connection_id);
-    set(
-        &mut number.customer_reference,
-        "customer_reference",
-        customer_reference,
-    );
+    set(&mut number.customer_reference, "customer_reference", customer_reference);
     set(&mut number.external_pin, "external_pin", external_pin);
-    set(
-        &mut number.billing_group_id,
-        "billing_group_id",
-        billing_group_id,
-    );
+    set(&mut number.billing_group_id, "billing_group_id", billing_group_id);
     number.tags = tags.unwrap_or(std::mem::take(&mut number.tags));
-    number.hd_voice_enabled = body["hd_voice_enabled"]
-        .as_bool()
-        .unwrap_or(number.hd_voice_enabled);
+    number.hd_voice_enabled = body["hd_voice_enabled"].as_bool().unwrap_or(number.hd_voice_enabled);
     number.updated_at = now;
     Ok(())
 }
@@ -290,16 +242,9 @@ pub(super) fn tags(body: &Value) -> Result<Option<Vec<String>>, Problem> {
     let Some(tags) = body.get("tags").filter(|tags| !tags.is_null()) else {
         return Ok(None);
     };
-    let tag = |tag: &Value| {
-        tag.as_str()
-            .filter(|tag| !tag.contains(':'))
-            .map(str::to_owned)
-    };
-    let tags = tags
-        .as_array()
-        .and_then(|tags| tags.iter().map(tag).collect::<Option<Vec<_>>>());
-    tags.map(Some)
-        .ok_or_else(|| Problem::invalid("tags must be strings without colons").at("/tags"))
+    let tag = |tag: &Value| tag.as_str().filter(|tag| !tag.contains(':')).map(str::to_owned);
+    let tags = tags.as_array().and_then(|tags| tags.iter().map(tag).collect::<Option<Vec<_>>>());
+    tags.map(Some).ok_or_else(|| Problem::invalid("tags must be strings without colons").at("/tags"))
 }
 
 /// A member of a body that is a string; `""` and `null` mean none.
@@ -317,13 +262,7 @@ pub(super) fn check_connection(world: &World, connection_id: Option<&str>) -> Re
         return Ok(());
     };
     let plausible = (5..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-    if plausible
-        && !world
-            .settings
-            .refused_connection_ids
-            .iter()
-            .any(|refused| refused == id)
-    {
+    if plausible && !world.settings.refused_connection_ids.iter().any(|refused| refused == id) {
         Ok(())
     } else {
         Err(Problem::invalid_connection(id))
@@ -333,20 +272,15 @@ pub(super) fn check_connection(world: &World, connection_id: Option<&str>) -> Re
 /// Messaging profiles are not simulated: any UUID exists.
 pub(super) fn check_messaging_profile(id: Option<&str>) -> Result<(), Problem> {
     match id {
-        Some(id) if Uuid::parse_str(id).is_err() => Err(Problem::new(
-            422,
-            "85005",
-            format!("The messaging profile '{id}' does not exist."),
-        )
-        .at("/messaging_profile_id")),
+        Some(id) if Uuid::parse_str(id).is_err() => {
+            Err(Problem::new(422, "85005", format!("The messaging profile '{id}' does not exist.")).at("/messaging_profile_id"))
+        }
         _ => Ok(()),
     }
 }
 
 pub(super) fn is_e164(text: &str) -> bool {
     text.strip_prefix('+').is_some_and(|digits| {
-        (7..=15).contains(&digits.len())
-            && digits.bytes().all(|byte| byte.is_ascii_digit())
-            && !digits.starts_with('0')
+        (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0')
     })
 }

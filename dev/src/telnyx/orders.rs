@@ -94,14 +94,9 @@ impl Order {
         Progress::of_all(self.items_of(sub_order).map(|item| item.progress))
     }
 
-    pub(super) fn items_of<'o>(
-        &'o self,
-        sub_order: &SubOrder,
-    ) -> impl Iterator<Item = &'o Item> + Clone {
+    pub(super) fn items_of<'o>(&'o self, sub_order: &SubOrder) -> impl Iterator<Item = &'o Item> + Clone {
         let id = sub_order.id;
-        self.items
-            .iter()
-            .filter(move |item| item.sub_order_id == id)
+        self.items.iter().filter(move |item| item.sub_order_id == id)
     }
 
     fn requirements_met(&self) -> bool {
@@ -186,10 +181,7 @@ impl Item {
 
     /// Takes what a body answers to its requirement, if it has one.
     pub(super) fn answer_all(&mut self, body: &Value) {
-        let answers = body["regulatory_requirements"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let answers = body["regulatory_requirements"].as_array().map(Vec::as_slice).unwrap_or_default();
         for answer in answers {
             if let Some(value) = answer["field_value"].as_str() {
                 self.answer(answer["requirement_id"].as_str(), value);
@@ -202,9 +194,7 @@ impl Item {
         let Some(requirement) = &mut self.requirement else {
             return;
         };
-        if self.progress == Progress::Pending
-            && requirement_id.is_none_or(|id| requirement.id.to_string() == id)
-        {
+        if self.progress == Progress::Pending && requirement_id.is_none_or(|id| requirement.id.to_string() == id) {
             requirement.value = Some(value.to_owned());
             self.requirements_status = "requirement-info-under-review";
         }
@@ -222,30 +212,15 @@ pub(super) fn list(world: &World, account: &str, query: &Query) -> Result<Value,
         .iter()
         .rev()
         .filter(|order| order.account == account)
+        .filter(|order| query.filter("status").is_none_or(|status| status == order.progress().name()))
         .filter(|order| {
-            query
-                .filter("status")
-                .is_none_or(|status| status == order.progress().name())
+            created_after.is_none_or(|time| order.created_at > time) && created_before.is_none_or(|time| order.created_at < time)
         })
-        .filter(|order| {
-            created_after.is_none_or(|time| order.created_at > time)
-                && created_before.is_none_or(|time| order.created_at < time)
-        })
-        .filter(|order| {
-            query
-                .filter("phone_numbers_count")
-                .is_none_or(|count| count == order.items.len().to_string())
-        })
-        .filter(|order| {
-            query
-                .flag("requirements_met")
-                .is_none_or(|met| met == order.requirements_met())
-        })
+        .filter(|order| query.filter("phone_numbers_count").is_none_or(|count| count == order.items.len().to_string()))
+        .filter(|order| query.flag("requirements_met").is_none_or(|met| met == order.requirements_met()))
         .filter(|order| {
             let indexed = now >= order.created_at + reference_lag;
-            query
-                .filter("customer_reference")
-                .is_none_or(|wanted| indexed && order.customer_reference.as_deref() == Some(wanted))
+            query.filter("customer_reference").is_none_or(|wanted| indexed && order.customer_reference.as_deref() == Some(wanted))
         })
         .collect();
     Ok(page.answer(&found, |order| order.listed()))
@@ -257,33 +232,19 @@ fn time(query: &Query, bound: &str) -> Result<Option<DateTime<Utc>>, Problem> {
     };
     // An offset's plus sign may have arrived as a space.
     let parsed = DateTime::parse_from_rfc3339(&text.replace(' ', "+"));
-    let bad = |_| {
-        Problem::bad_request("created_at must be an ISO 8601 datetime.")
-            .in_parameter(&format!("filter[created_at][{bound}]"))
-    };
+    let bad = |_| Problem::bad_request("created_at must be an ISO 8601 datetime.").in_parameter(&format!("filter[created_at][{bound}]"));
     parsed.map(|time| Some(time.to_utc())).map_err(bad)
 }
 
 pub(super) fn get(world: &World, account: &str, id: &str) -> Result<Value, Problem> {
-    let order = world
-        .orders
-        .iter()
-        .find(|order| order.account == account && order.id.to_string() == id);
+    let order = world.orders.iter().find(|order| order.account == account && order.id.to_string() == id);
     Ok(json!({ "data": order.ok_or_else(Problem::not_found)?.detailed() }))
 }
 
-pub(super) fn update(
-    world: &mut World,
-    account: &str,
-    id: &str,
-    body: &Value,
-) -> Result<Value, Problem> {
+pub(super) fn update(world: &mut World, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
     let now = world.now();
-    let order = world
-        .orders
-        .iter_mut()
-        .find(|order| order.account == account && order.id.to_string() == id)
-        .ok_or_else(Problem::not_found)?;
+    let order =
+        world.orders.iter_mut().find(|order| order.account == account && order.id.to_string() == id).ok_or_else(Problem::not_found)?;
     if let Some(reference) = body.get("customer_reference") {
         order.customer_reference = reference.as_str().map(str::to_owned);
     }
@@ -296,11 +257,7 @@ pub(super) fn update(
 
 pub(super) fn list_items(world: &World, account: &str, query: &Query) -> Value {
     let country = query.filter("country_code");
-    let orders = world
-        .orders
-        .iter()
-        .rev()
-        .filter(|order| order.account == account);
+    let orders = world.orders.iter().rev().filter(|order| order.account == account);
     let items: Vec<_> = orders
         .flat_map(|order| order.items.iter().map(move |item| (order, item)))
         .filter(|(_, item)| country.is_none_or(|country| country == item.offer.range.country))
@@ -310,26 +267,14 @@ pub(super) fn list_items(world: &World, account: &str, query: &Query) -> Value {
 
 pub(super) fn get_item(world: &World, account: &str, id: &str) -> Result<Value, Problem> {
     let orders = world.orders.iter().filter(|order| order.account == account);
-    let found = orders
-        .flat_map(|order| order.items.iter().map(move |item| (order, item)))
-        .find(|(_, item)| item.id.to_string() == id);
+    let found = orders.flat_map(|order| order.items.iter().map(move |item| (order, item))).find(|(_, item)| item.id.to_string() == id);
     let (order, item) = found.ok_or_else(Problem::not_found)?;
     Ok(json!({ "data": item.detailed(order) }))
 }
 
-pub(super) fn update_item(
-    world: &mut World,
-    account: &str,
-    id: &str,
-    body: &Value,
-) -> Result<Value, Problem> {
-    let orders = world
-        .orders
-        .iter_mut()
-        .filter(|order| order.account == account);
-    let item = orders
-        .flat_map(|order| order.items.iter_mut())
-        .find(|item| item.id.to_string() == id);
+pub(super) fn update_item(world: &mut World, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
+    let orders = world.orders.iter_mut().filter(|order| order.account == account);
+    let item = orders.flat_map(|order| order.items.iter_mut()).find(|item| item.id.to_string() == id);
     item.ok_or_else(Problem::not_found)?.answer_all(body);
     get_item(world, account, id)
 }

@@ -18,23 +18,14 @@ impl Page {
     pub(super) fn from(query: &Query) -> Result<Self, Problem> {
         Ok(Self {
             // Bounded so that the offset cannot overflow.
-            number: query
-                .integer(&["page", "number"], 1, u32::MAX as usize)?
-                .unwrap_or(1),
-            size: query
-                .integer(&["page", "size"], 1, LARGEST_SIZE)?
-                .unwrap_or(DEFAULT_SIZE),
+            number: query.integer(&["page", "number"], 1, u32::MAX as usize)?.unwrap_or(1),
+            size: query.integer(&["page", "size"], 1, LARGEST_SIZE)?.unwrap_or(DEFAULT_SIZE),
         })
     }
 
     /// The answer to a list request; a page past the end is empty, not an error.
     pub(super) fn answer<T>(self, items: &[T], show: impl Fn(&T) -> Value) -> Value {
-        let shown: Vec<_> = items
-            .iter()
-            .skip((self.number - 1) * self.size)
-            .take(self.size)
-            .map(show)
-            .collect();
+        let shown: Vec<_> = items.iter().skip((self.number - 1) * self.size).take(self.size).map(show).collect();
         json!({
             "data": shown,
             "meta": {
@@ -48,10 +39,6 @@ impl Page {
 
     /// Everything on one page, for the lists that Telnyx does not page.
     pub(super) fn whole<T>(items: &[T], show: impl Fn(&T) -> Value) -> Value {
-        Self {
-            number: 1,
-            size: items.len().max(1),
-        }
-        .answer(items, show)
+        Self { number: 1, size: items.len().max(1) }.answer(items, show)
     }
 }

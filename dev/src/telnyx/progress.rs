@@ -31,9 +31,7 @@ impl World {
             }
         }
         for number in &mut self.numbers {
-            if number.status == Status::PurchasePending
-                && number.active_from.is_some_and(|from| from <= now)
-            {
+            if number.status == Status::PurchasePending && number.active_from.is_some_and(|from| from <= now) {
                 number.status = Status::Active;
                 number.activated_at = number.active_from;
                 number.updated_at = now;
@@ -42,21 +40,11 @@ impl World {
     }
 
     /// Ends the pending items of one order that `concerned` picks. The order itself ends with its last item.
-    pub(super) fn finish(
-        &mut self,
-        index: usize,
-        outcome: Progress,
-        at: DateTime<Utc>,
-        concerned: impl Fn(&Item) -> bool,
-    ) {
+    pub(super) fn finish(&mut self, index: usize, outcome: Progress, at: DateTime<Utc>, concerned: impl Fn(&Item) -> bool) {
         let order = &mut self.orders[index];
         let order_id = order.id;
         let mut finished = Vec::new();
-        for item in order
-            .items
-            .iter_mut()
-            .filter(|item| item.progress == Progress::Pending)
-        {
+        for item in order.items.iter_mut().filter(|item| item.progress == Progress::Pending) {
             if concerned(item) {
                 item.progress = outcome;
                 if outcome == Progress::Success {
@@ -82,14 +70,10 @@ impl World {
     }
 
     fn activate(&mut self, order_id: Uuid, offer: &Offer, at: DateTime<Utc>) {
-        let wait = if offer.quickship {
-            0
-        } else {
-            self.settings.slow_activation_ms
-        };
-        if let Some(number) = self.numbers.iter_mut().find(|number| {
-            number.order_id == order_id && number.offer.phone_number == offer.phone_number
-        }) {
+        let wait = if offer.quickship { 0 } else { self.settings.slow_activation_ms };
+        if let Some(number) =
+            self.numbers.iter_mut().find(|number| number.order_id == order_id && number.offer.phone_number == offer.phone_number)
+        {
             number.status = Status::PurchasePending;
             number.active_from = Some(at + millis(wait));
             // An order without delay ends before its number's row was to show up.
@@ -101,14 +85,9 @@ impl World {
         if let Some(balance) = &mut self.settings.balance {
             *balance += offer.cost();
         }
-        let is_it = |number: &OwnedNumber| {
-            number.order_id == order_id && number.offer.phone_number == offer.phone_number
-        };
+        let is_it = |number: &OwnedNumber| number.order_id == order_id && number.offer.phone_number == offer.phone_number;
         if self.settings.keep_failed_numbers {
-            self.numbers
-                .iter_mut()
-                .filter(|number| is_it(number))
-                .for_each(|number| number.status = Status::PurchaseFailed);
+            self.numbers.iter_mut().filter(|number| is_it(number)).for_each(|number| number.status = Status::PurchaseFailed);
         } else {
             self.numbers.retain(|number| !is_it(number));
         }
@@ -116,9 +95,7 @@ impl World {
 
     fn announce(&mut self, index: usize) {
         let order = &self.orders[index];
-        if let (Some(completed_at), Some(url)) =
-            (order.completed_at, self.settings.webhook_url.clone())
-        {
+        if let (Some(completed_at), Some(url)) = (order.completed_at, self.settings.webhook_url.clone()) {
             let event = webhooks::order_complete(order, completed_at);
             let due = completed_at + millis(self.settings.webhook_delay_ms);
             for _ in 0..self.settings.webhook_copies {

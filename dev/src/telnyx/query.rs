@@ -19,11 +19,7 @@ impl Query {
 
     /// The last value of a parameter; an empty one counts as absent.
     pub(super) fn one(&self, path: &[&str]) -> Option<&str> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(name, value)| name == path && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        self.0.iter().rev().find(|(name, value)| name == path && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// All values of a parameter: `a=x,y`, `a[]=x&a[]=y`, `a[0]=x`, or `a` repeated.
@@ -50,12 +46,7 @@ impl Query {
     }
 
     /// A whole number within bounds, or a 400 that names the parameter.
-    pub(super) fn integer(
-        &self,
-        path: &[&str],
-        least: usize,
-        most: usize,
-    ) -> Result<Option<usize>, Problem> {
+    pub(super) fn integer(&self, path: &[&str], least: usize, most: usize) -> Result<Option<usize>, Problem> {
         let Some(text) = self.one(path) else {
             return Ok(None);
         };
@@ -63,28 +54,21 @@ impl Query {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
             _ => {
                 let name = format!("{}[{}]", path[0], path[1..].join("]["));
-                Err(Problem::bad_request(format!(
-                    "{name} must be an integer from {least} to {most}."
-                ))
-                .in_parameter(&name))
+                Err(Problem::bad_request(format!("{name} must be an integer from {least} to {most}.")).in_parameter(&name))
             }
         }
     }
 }
 
 fn decode(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// `filter[a][]` → `filter`, `a`, and an empty part.
 fn split_name(name: &str) -> Vec<String> {
     let mut parts = name.split('[');
     let root = parts.next().unwrap_or_default().to_owned();
-    std::iter::once(root)
-        .chain(parts.map(|part| part.trim_end_matches(']').to_owned()))
-        .collect()
+    std::iter::once(root).chain(parts.map(|part| part.trim_end_matches(']').to_owned())).collect()
 }
 
 fn is_index(rest: &[String]) -> bool {
@@ -108,11 +92,7 @@ mod tests {
             "filter[features]=sms&filter[features]=voice",
             "filter[features][0]=sms&filter[features][1]=voice",
         ] {
-            assert_eq!(
-                Query::parse(raw).all(&["filter", "features"]),
-                ["sms", "voice"],
-                "{raw}"
-            );
+            assert_eq!(Query::parse(raw).all(&["filter", "features"]), ["sms", "voice"], "{raw}");
         }
     }
 
@@ -120,10 +100,7 @@ mod tests {
     fn a_name_that_is_not_wrapped_is_another_name() {
         let query = Query::parse("country_code=US&filter[phone_number][contains]=555");
         assert_eq!(query.filter("country_code"), None);
-        assert_eq!(
-            query.one(&["filter", "phone_number", "contains"]),
-            Some("555")
-        );
+        assert_eq!(query.one(&["filter", "phone_number", "contains"]), Some("555"));
         assert_eq!(query.filter("phone_number"), None);
     }
 }

@@ -27,20 +27,9 @@ pub(super) struct Range {
 }
 
 /// Exchanges valid in every area code of +1: 200 to 999, none of them N11 or 555.
-const EXCHANGES: &[&str] = &[
-    "332", "347", "385", "426", "462", "538", "645", "663", "728", "774", "827", "839", "882",
-    "946", "967",
-];
+const EXCHANGES: &[&str] = &["332", "347", "385", "426", "462", "538", "645", "663", "728", "774", "827", "839", "882", "946", "967"];
 
-const NORTH_AMERICA: &[&str] = &[
-    "voice",
-    "sms",
-    "mms",
-    "fax",
-    "emergency",
-    "hd_voice",
-    "local_calling",
-];
+const NORTH_AMERICA: &[&str] = &["voice", "sms", "mms", "fax", "emergency", "hd_voice", "local_calling"];
 const NORTH_AMERICA_VOICE: &[&str] = &["voice", "fax", "emergency", "local_calling"];
 const TOLL_FREE: &[&str] = &["voice", "sms", "mms", "fax", "hd_voice"];
 const TOLL_FREE_VOICE: &[&str] = &["voice", "fax"];
@@ -51,13 +40,7 @@ const MOBILE: &[&str] = &["voice", "sms", "international_sms", "local_calling"];
 const MOBILE_SMS: &[&str] = &["sms", "international_sms"];
 
 /// Local numbers in an area code of +1.
-const fn area(
-    country: &'static str,
-    ndc: &'static str,
-    state: &'static str,
-    city: &'static str,
-    rate_center: &'static str,
-) -> Range {
+const fn area(country: &'static str, ndc: &'static str, state: &'static str, city: &'static str, rate_center: &'static str) -> Range {
     Range {
         country,
         dial_code: "1",
@@ -77,13 +60,7 @@ const fn area(
 }
 
 const fn toll_free(ndc: &'static str) -> Range {
-    Range {
-        phone_number_type: "toll_free",
-        features: TOLL_FREE,
-        fewer_features: TOLL_FREE_VOICE,
-        count: 60,
-        ..area("US", ndc, "", "", "")
-    }
+    Range { phone_number_type: "toll_free", features: TOLL_FREE, fewer_features: TOLL_FREE_VOICE, count: 60, ..area("US", ndc, "", "", "") }
 }
 
 /// Who gives out a number abroad, and for how much.
@@ -95,11 +72,7 @@ struct Plan {
 }
 
 /// What kind of number it is, and what it can do.
-struct Kind(
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
+struct Kind(&'static str, &'static [&'static str], &'static [&'static str]);
 
 const LOCAL: Kind = Kind("local", LANDLINE, VOICE);
 const LOCAL_WITH_SMS: Kind = Kind("local", LANDLINE_SMS, VOICE);
@@ -109,13 +82,7 @@ const NATIONAL: Kind = Kind("national", LANDLINE, VOICE);
 const SHARED_COST: Kind = Kind("shared_cost", TOLL_FREE_VOICE, VOICE);
 
 /// Numbers outside +1; `shape` is the length of a subscriber number and what it begins with.
-const fn abroad(
-    plan: &Plan,
-    kind: &Kind,
-    ndc: &'static str,
-    locality: &'static str,
-    shape: (usize, &'static [&'static str]),
-) -> Range {
+const fn abroad(plan: &Plan, kind: &Kind, ndc: &'static str, locality: &'static str, shape: (usize, &'static [&'static str])) -> Range {
     Range {
         country: plan.country,
         dial_code: plan.dial_code,
@@ -134,54 +101,14 @@ const fn abroad(
     }
 }
 
-const GB: Plan = Plan {
-    country: "GB",
-    dial_code: "44",
-    upfront_cost: "1.00000",
-    monthly_cost: "1.00000",
-};
-const DE: Plan = Plan {
-    country: "DE",
-    dial_code: "49",
-    upfront_cost: "3.00000",
-    monthly_cost: "2.00000",
-};
-const FR: Plan = Plan {
-    country: "FR",
-    dial_code: "33",
-    upfront_cost: "1.00000",
-    monthly_cost: "1.50000",
-};
-const AU: Plan = Plan {
-    country: "AU",
-    dial_code: "61",
-    upfront_cost: "4.00000",
-    monthly_cost: "3.00000",
-};
-const NL: Plan = Plan {
-    country: "NL",
-    dial_code: "31",
-    upfront_cost: "2.00000",
-    monthly_cost: "1.80000",
-};
-const MX: Plan = Plan {
-    country: "MX",
-    dial_code: "52",
-    upfront_cost: "6.00000",
-    monthly_cost: "4.00000",
-};
-const ES: Plan = Plan {
-    country: "ES",
-    dial_code: "34",
-    upfront_cost: "1.00000",
-    monthly_cost: "1.20000",
-};
-const IE: Plan = Plan {
-    country: "IE",
-    dial_code: "353",
-    upfront_cost: "1.00000",
-    monthly_cost: "1.40000",
-};
+const GB: Plan = Plan { country: "GB", dial_code: "44", upfront_cost: "1.00000", monthly_cost: "1.00000" };
+const DE: Plan = Plan { country: "DE", dial_code: "49", upfront_cost: "3.00000", monthly_cost: "2.00000" };
+const FR: Plan = Plan { country: "FR", dial_code: "33", upfront_cost: "1.00000", monthly_cost: "1.50000" };
+const AU: Plan = Plan { country: "AU", dial_code: "61", upfront_cost: "4.00000", monthly_cost: "3.00000" };
+const NL: Plan = Plan { country: "NL", dial_code: "31", upfront_cost: "2.00000", monthly_cost: "1.80000" };
+const MX: Plan = Plan { country: "MX", dial_code: "52", upfront_cost: "6.00000", monthly_cost: "4.00000" };
+const ES: Plan = Plan { country: "ES", dial_code: "34", upfront_cost: "1.00000", monthly_cost: "1.20000" };
+const IE: Plan = Plan { country: "IE", dial_code: "353", upfront_cost: "1.00000", monthly_cost: "1.40000" };
 
 /// The whole table.
 pub(super) static RANGES: &[Range] = &[
@@ -298,20 +225,8 @@ pub(super) static RANGES: &[Range] = &[
     abroad(&NL, &ON_MOBILE, "6", "", (8, &["1", "5"])),
     abroad(&NL, &FREE, "800", "", (7, &["0", "2"])),
     abroad(&NL, &NATIONAL, "85", "", (7, &["1", "2"])),
-    abroad(
-        &MX,
-        &LOCAL_WITH_SMS,
-        "55",
-        "Mexico City",
-        (8, &["41", "85"]),
-    ),
-    abroad(
-        &MX,
-        &LOCAL_WITH_SMS,
-        "33",
-        "Guadalajara",
-        (8, &["15", "23"]),
-    ),
+    abroad(&MX, &LOCAL_WITH_SMS, "55", "Mexico City", (8, &["41", "85"])),
+    abroad(&MX, &LOCAL_WITH_SMS, "33", "Guadalajara", (8, &["15", "23"])),
     abroad(&MX, &LOCAL_WITH_SMS, "81", "Monterrey", (8, &["16", "23"])),
     abroad(&MX, &FREE, "800", "", (7, &["2", "7"])),
     abroad(&ES, &LOCAL, "91", "Madrid", (7, &["1", "2", "8"])),

@@ -38,45 +38,23 @@ pub(super) fn answer(world: &mut World, request: Request) -> Answer {
         (Err(problem), _) => Err(problem),
         (Ok(account), Some(_)) => request.body.and_then(|body| {
             let segments: Vec<_> = request.segments.iter().map(String::as_str).collect();
-            route(
-                world,
-                &account,
-                &request.method,
-                &segments,
-                &request.query,
-                &body,
-            )
+            route(world, &account, &request.method, &segments, &request.query, &body)
         }),
     };
     let (status, body) = match result {
         Ok((status, body)) => (status, body),
         Err(problem) => (problem.status, problem.body()),
     };
-    Answer {
-        status,
-        body,
-        remaining: remaining.unwrap_or(0),
-    }
+    Answer { status, body, remaining: remaining.unwrap_or(0) }
 }
 
 fn authenticate(world: &World, authorization: Option<&str>) -> Result<String, Problem> {
     let header = authorization.ok_or_else(Problem::no_credentials)?;
-    let key = header
-        .split_once(' ')
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| key.trim());
-    key.and_then(|key| world.account(key))
-        .ok_or_else(Problem::bad_credentials)
+    let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
+    key.and_then(|key| world.account(key)).ok_or_else(Problem::bad_credentials)
 }
 
-fn route(
-    world: &mut World,
-    account: &str,
-    method: &str,
-    segments: &[&str],
-    query: &Query,
-    body: &Value,
-) -> Result<(u16, Value), Problem> {
+fn route(world: &mut World, account: &str, method: &str, segments: &[&str], query: &Query, body: &Value) -> Result<(u16, Value), Problem> {
     let answer = match (method, segments) {
         ("GET", ["available_phone_numbers"]) => search::search(world, account, query),
 
@@ -86,9 +64,7 @@ fn route(
         ("PATCH", ["number_orders", id]) => orders::update(world, account, id, body),
         ("GET", ["number_order_phone_numbers"]) => Ok(orders::list_items(world, account, query)),
         ("GET", ["number_order_phone_numbers", id]) => orders::get_item(world, account, id),
-        ("PATCH", ["number_order_phone_numbers", id]) => {
-            orders::update_item(world, account, id, body)
-        }
+        ("PATCH", ["number_order_phone_numbers", id]) => orders::update_item(world, account, id, body),
         ("GET", ["sub_number_orders"]) => Ok(sub_orders::list(world, account, query)),
         ("GET", ["sub_number_orders", id]) => sub_orders::get(world, account, id, query),
         ("PATCH", ["sub_number_orders", id]) => sub_orders::update(world, account, id, body),
@@ -108,22 +84,14 @@ fn route(
         ("PATCH", ["phone_numbers", id]) => numbers::update(world, account, id, body),
         ("DELETE", ["phone_numbers", id]) => numbers::delete(world, account, id),
         ("GET", ["phone_numbers", id, "voice"]) => number_settings::get_voice(world, account, id),
-        ("PATCH", ["phone_numbers", id, "voice"]) => {
-            number_settings::update_voice(world, account, id, body)
-        }
-        ("GET", ["phone_numbers", id, "messaging"]) => {
-            number_settings::get_messaging(world, account, id)
-        }
-        ("PATCH", ["phone_numbers", id, "messaging"]) => {
-            number_settings::update_messaging(world, account, id, body)
-        }
+        ("PATCH", ["phone_numbers", id, "voice"]) => number_settings::update_voice(world, account, id, body),
+        ("GET", ["phone_numbers", id, "messaging"]) => number_settings::get_messaging(world, account, id),
+        ("PATCH", ["phone_numbers", id, "messaging"]) => number_settings::update_messaging(world, account, id, body),
 
         ("GET", ["number_reservations"]) => reservations::list(world, account, query),
         ("POST", ["number_reservations"]) => reservations::create(world, account, body),
         ("GET", ["number_reservations", id]) => reservations::get(world, account, id),
-        ("POST", ["number_reservations", id, "actions", "extend"]) => {
-            reservations::extend(world, account, id)
-        }
+        ("POST", ["number_reservations", id, "actions", "extend"]) => reservations::extend(world, account, id),
 
         _ => Err(Problem::not_found()),
     };

@@ -15,21 +15,15 @@ use super::{
 const BEST_EFFORT_COUNTRIES: [&str; 2] = ["US", "CA"];
 
 pub(super) fn search(world: &mut World, account: &str, query: &Query) -> Result<Value, Problem> {
-    let limit = query
-        .integer(&["filter", "limit"], 0, u32::MAX as usize)?
-        .unwrap_or(world.settings.search_limit);
+    let limit = query.integer(&["filter", "limit"], 0, u32::MAX as usize)?.unwrap_or(world.settings.search_limit);
     let wanted = Wanted::from(query);
     let can_show = |offer: &&'static Offer| match world.availability(account, offer) {
         Availability::Free => true,
         Availability::Kept => !wanted.exclude_held,
         Availability::Taken => false,
     };
-    let exact: Vec<_> = STOCK
-        .iter()
-        .filter(|offer| wanted.kind_fits(offer) && wanted.place_fits(offer))
-        .filter(can_show)
-        .take(limit)
-        .collect();
+    let exact: Vec<_> =
+        STOCK.iter().filter(|offer| wanted.kind_fits(offer) && wanted.place_fits(offer)).filter(can_show).take(limit).collect();
     let near: Vec<_> = if wanted.best_effort {
         let states = wanted.states();
         STOCK
@@ -41,19 +35,9 @@ pub(super) fn search(world: &mut World, account: &str, query: &Query) -> Result<
     } else {
         Vec::new()
     };
-    world.searched.extend(
-        exact
-            .iter()
-            .chain(&near)
-            .map(|offer| (account.to_owned(), offer.phone_number.as_str())),
-    );
-    let counts =
-        json!({ "total_results": exact.len() + near.len(), "best_effort_results": near.len() });
-    let data: Vec<_> = exact
-        .iter()
-        .map(|offer| available(offer, false))
-        .chain(near.iter().map(|offer| available(offer, true)))
-        .collect();
+    world.searched.extend(exact.iter().chain(&near).map(|offer| (account.to_owned(), offer.phone_number.as_str())));
+    let counts = json!({ "total_results": exact.len() + near.len(), "best_effort_results": near.len() });
+    let data: Vec<_> = exact.iter().map(|offer| available(offer, false)).chain(near.iter().map(|offer| available(offer, true))).collect();
     Ok(json!({ "data": data, "meta": counts, "metadata": counts }))
 }
 
@@ -99,15 +83,11 @@ impl<'q> Wanted<'q> {
     /// What even a near match has to be.
     fn kind_fits(&self, offer: &Offer) -> bool {
         same(self.country_code, offer.range.country)
-            && self
-                .phone_number_type
-                .is_none_or(|wanted| wanted == offer.range.phone_number_type)
+            && self.phone_number_type.is_none_or(|wanted| wanted == offer.range.phone_number_type)
             && same(self.administrative_area, offer.range.administrative_area)
             && self.features.iter().all(|feature| offer.has(feature))
             && (!self.quickship || offer.quickship)
-            && self
-                .reservable
-                .is_none_or(|wanted| wanted == offer.reservable)
+            && self.reservable.is_none_or(|wanted| wanted == offer.reservable)
     }
 
     fn place_fits(&self, offer: &Offer) -> bool {
@@ -119,11 +99,7 @@ impl<'q> Wanted<'q> {
 
     /// Patterns apply after the area code when one is asked for, else to the national number.
     fn digits_fit(&self, offer: &Offer) -> bool {
-        let digits = if self.ndc.is_some() {
-            offer.subscriber()
-        } else {
-            &offer.national
-        };
+        let digits = if self.ndc.is_some() { offer.subscriber() } else { &offer.national };
         self.starts_with.is_none_or(|part| digits.starts_with(part))
             && self.ends_with.is_none_or(|part| digits.ends_with(part))
             && self.contains.is_none_or(|part| digits.contains(part))
@@ -133,18 +109,10 @@ impl<'q> Wanted<'q> {
     fn states(&self) -> HashSet<&'static str> {
         let asked_for = |offer: &&Offer| {
             self.ndc == Some(offer.range.ndc)
-                || self
-                    .locality
-                    .is_some_and(|place| place.eq_ignore_ascii_case(offer.range.locality))
-                || self
-                    .rate_center
-                    .is_some_and(|center| center.eq_ignore_ascii_case(offer.range.rate_center))
+                || self.locality.is_some_and(|place| place.eq_ignore_ascii_case(offer.range.locality))
+                || self.rate_center.is_some_and(|center| center.eq_ignore_ascii_case(offer.range.rate_center))
         };
-        STOCK
-            .iter()
-            .filter(asked_for)
-            .map(|offer| offer.range.administrative_area)
-            .collect()
+        STOCK.iter().filter(asked_for).map(|offer| offer.range.administrative_area).collect()
     }
 
     /// Elsewhere in the same state, or anywhere if no place is asked for.
@@ -161,11 +129,7 @@ fn same(wanted: Option<&str>, actual: &str) -> bool {
 
 fn available(offer: &Offer, best_effort: bool) -> Value {
     let range = offer.range;
-    let features: Vec<_> = offer
-        .features
-        .iter()
-        .map(|name| json!({ "name": name }))
-        .collect();
+    let features: Vec<_> = offer.features.iter().map(|name| json!({ "name": name })).collect();
     let regions = [
         ("state", range.administrative_area),
         ("country_code", range.country),

@@ -9,8 +9,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Request as HttpRequest, Response, body::Incoming, header::AUTHORIZATION, http::request::Parts,
-    server::conn::http1, service::service_fn,
+    Request as HttpRequest, Response, body::Incoming, header::AUTHORIZATION, http::request::Parts, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
@@ -40,11 +39,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(world: World, signer: Ed25519KeyPair, http: reqwest::Client) -> Self {
-        Self {
-            world: Mutex::new(world),
-            signer,
-            http,
-        }
+        Self { world: Mutex::new(world), signer, http }
     }
 
     /// One at a time: a number is sold once however many ask.
@@ -89,18 +84,12 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(|request| respond(Arc::clone(&shared), request));
-    if let Err(error) = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-    {
+    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "telnyx simulator: connection ended");
     }
 }
 
-async fn respond(
-    shared: Arc<Shared>,
-    request: HttpRequest<Incoming>,
-) -> Result<Response<Full<Bytes>>, Unanswered> {
+async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Unanswered::Lost)?.to_bytes();
     let path = head.uri.path().to_owned();
@@ -117,11 +106,7 @@ async fn respond(
 }
 
 /// One request to Telnyx: what becomes of it, and of its answer.
-async fn exchange(
-    shared: &Shared,
-    head: &Parts,
-    body: &[u8],
-) -> Result<Response<Full<Bytes>>, Unanswered> {
+async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (answer, fault, limit) = {
         let mut world = shared.world();
         world.settle();
@@ -141,11 +126,7 @@ async fn exchange(
     if kind == Some(FaultKind::Malformed) {
         text.truncate(text.floor_char_boundary(text.len() / 2));
     }
-    Ok(response(
-        answer.status,
-        text,
-        Some((limit, answer.remaining)),
-    ))
+    Ok(response(answer.status, text, Some((limit, answer.remaining))))
 }
 
 /// What Telnyx does about a request; nothing if the connection is cut before.
@@ -159,21 +140,10 @@ fn happen(world: &mut World, head: &Parts, body: &[u8], fault: Option<&Fault>) -
 
 fn ordered_answer(world: &World, fault: &Fault) -> Answer {
     let status = fault.status.unwrap_or(500);
-    let code = fault
-        .code
-        .as_deref()
-        .unwrap_or_else(|| errors::usual_code(status));
-    let problem = Problem::new(
-        status,
-        code,
-        "This answer was ordered through /_control/faults.",
-    );
+    let code = fault.code.as_deref().unwrap_or_else(|| errors::usual_code(status));
+    let problem = Problem::new(status, code, "This answer was ordered through /_control/faults.");
     let remaining = if status == 429 { 0 } else { world.rate_limit() };
-    Answer {
-        status,
-        body: problem.body(),
-        remaining,
-    }
+    Answer { status, body: problem.body(), remaining }
 }
 
 fn request(head: &Parts, body: &[u8]) -> Request {
@@ -182,26 +152,16 @@ fn request(head: &Parts, body: &[u8]) -> Request {
         method: head.method.to_string(),
         segments: head.uri.path().split('/').skip(2).map(decoded).collect(),
         query: Query::parse(head.uri.query().unwrap_or_default()),
-        authorization: head
-            .headers
-            .get(AUTHORIZATION)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        authorization: head.headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
         body: if body.is_empty() {
             Ok(Value::Null)
         } else {
-            serde_json::from_slice(body)
-                .map_err(|_| Problem::bad_request("The request body is not valid JSON."))
+            serde_json::from_slice(body).map_err(|_| Problem::bad_request("The request body is not valid JSON."))
         },
     }
 }
 
-fn record(
-    world: &mut World,
-    head: &Parts,
-    body: &[u8],
-    answer: Option<&Answer>,
-    fault: Option<&Fault>,
-) {
+fn record(world: &mut World, head: &Parts, body: &[u8], answer: Option<&Answer>, fault: Option<&Fault>) {
     let lost = fault.is_some_and(|fault| fault.kind == FaultKind::DropAfter);
     let answer = answer.filter(|_| !lost);
     let exchange = Exchange {
@@ -213,18 +173,11 @@ fn record(
         response_body: Value::Null,
         faulted: fault.is_some(),
     };
-    world.journal.add(
-        exchange,
-        answer
-            .map(|answer| answer.body.to_string())
-            .unwrap_or_default(),
-    );
+    world.journal.add(exchange, answer.map(|answer| answer.body.to_string()).unwrap_or_default());
 }
 
 fn response(status: u16, body: String, rate: Option<(u32, u32)>) -> Response<Full<Bytes>> {
-    let mut response = Response::builder()
-        .status(status)
-        .header("content-type", "application/json; charset=utf-8");
+    let mut response = Response::builder().status(status).header("content-type", "application/json; charset=utf-8");
     if let Some((limit, remaining)) = rate {
         response = response
             .header("x-ratelimit-limit", format!("{limit}, {limit};w=1"))

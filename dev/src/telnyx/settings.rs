@@ -24,10 +24,7 @@ pub enum OrderOutcome {
 /// The simulator's settings, with their defaults in `Default`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of its own, set by name"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own, set by name")]
 pub struct Settings {
     /// Who moves the time.
     pub clock: ClockMode,
@@ -116,14 +113,10 @@ impl Default for Settings {
 impl Settings {
     /// These settings with some replaced; accounts are added to. Names what it does not understand.
     pub(super) fn merged(&self, changes: &Value) -> Result<Self, String> {
-        let changes = changes
-            .as_object()
-            .ok_or("settings must be a JSON object")?;
+        let changes = changes.as_object().ok_or("settings must be a JSON object")?;
         let mut merged = serde_json::to_value(self).map_err(|error| error.to_string())?;
         for (name, value) in changes {
-            let setting = merged
-                .get_mut(name)
-                .ok_or_else(|| format!("unknown setting '{name}'"))?;
+            let setting = merged.get_mut(name).ok_or_else(|| format!("unknown setting '{name}'"))?;
             match (setting.as_object_mut(), value.as_object()) {
                 (Some(accounts), Some(added)) => accounts.extend(added.clone()),
                 _ => *setting = value.clone(),

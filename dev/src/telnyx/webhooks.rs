@@ -34,29 +34,16 @@ struct Delivery {
 
 impl Outbox {
     pub(super) fn put(&mut self, order_id: Uuid, url: String, event: Value, due: DateTime<Utc>) {
-        self.waiting.push(Delivery {
-            order_id,
-            url,
-            event,
-            due,
-            attempt: 1,
-        });
+        self.waiting.push(Delivery { order_id, url, event, due, attempt: 1 });
     }
 
     /// What is due by now. Reordering waits for a second delivery and sends the later one first.
     fn take_due(&mut self, now: DateTime<Utc>, reorder: bool) -> Vec<Delivery> {
-        let due = self
-            .waiting
-            .iter()
-            .filter(|delivery| delivery.due <= now)
-            .count();
+        let due = self.waiting.iter().filter(|delivery| delivery.due <= now).count();
         if due == 0 || (reorder && due < 2) {
             return Vec::new();
         }
-        let (mut taken, waiting): (Vec<_>, Vec<_>) = self
-            .waiting
-            .drain(..)
-            .partition(|delivery| delivery.due <= now);
+        let (mut taken, waiting): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(|delivery| delivery.due <= now);
         self.waiting = waiting;
         if reorder {
             taken.reverse();
@@ -65,16 +52,14 @@ impl Outbox {
     }
 
     fn note(&mut self, delivery: Delivery, status: Option<u16>, now: DateTime<Utc>) {
-        self.attempts.push(json!({ "event_id": delivery.event["id"], "order_id": delivery.order_id, "attempt": delivery.attempt, "status": status }));
+        self.attempts.push(
+            json!({ "event_id": delivery.event["id"], "order_id": delivery.order_id, "attempt": delivery.attempt, "status": status }),
+        );
         let accepted = status.is_some_and(|status| (200..300).contains(&status));
         if !accepted && delivery.attempt < MOST_ATTEMPTS {
             // One second, two, four, eight: Telnyx's own schedule is not published.
             let due = now + TimeDelta::seconds(1 << (delivery.attempt - 1));
-            self.waiting.push(Delivery {
-                due,
-                attempt: delivery.attempt + 1,
-                ..delivery
-            });
+            self.waiting.push(Delivery { due, attempt: delivery.attempt + 1, ..delivery });
         }
     }
 }
@@ -121,14 +106,7 @@ async fn send(shared: &Shared, delivery: &Delivery) -> Option<u16> {
         .header("content-type", "application/json")
         .header("user-agent", "telnyx-webhooks")
         .header("telnyx-timestamp", timestamp)
-        .header(
-            "telnyx-signature-ed25519",
-            BASE64_STANDARD.encode(signature),
-        )
+        .header("telnyx-signature-ed25519", BASE64_STANDARD.encode(signature))
         .body(body);
-    request
-        .send()
-        .await
-        .ok()
-        .map(|response| response.status().as_u16())
+    request.send().await.ok().map(|response| response.status().as_u16())
 }

@@ -100,17 +100,11 @@ impl World {
         if api_key == self.api_key {
             return Some(DEFAULT_ACCOUNT.to_owned());
         }
-        self.settings
-            .accounts
-            .iter()
-            .find(|(_, key)| *key == api_key)
-            .map(|(name, _)| name.clone())
+        self.settings.accounts.iter().find(|(_, key)| *key == api_key).map(|(name, _)| name.clone())
     }
 
     pub(super) fn rate_limit(&self) -> u32 {
-        self.settings
-            .rate_limit_per_second
-            .unwrap_or(ADVERTISED_RATE_LIMIT)
+        self.settings.rate_limit_per_second.unwrap_or(ADVERTISED_RATE_LIMIT)
     }
 
     /// Counts a request; what is left of this second, or `None` for one too many.
@@ -129,19 +123,12 @@ impl World {
     }
 
     pub(super) fn availability(&self, account: &str, offer: &Offer) -> Availability {
-        let owned = |number: &OwnedNumber| {
-            number.offer.phone_number == offer.phone_number
-                && number.status != Status::PurchaseFailed
-        };
+        let owned = |number: &OwnedNumber| number.offer.phone_number == offer.phone_number && number.status != Status::PurchaseFailed;
         if self.numbers.iter().any(owned) {
             return Availability::Taken;
         }
         let now = self.now();
-        let held_for = self
-            .holds
-            .get(offer.phone_number.as_str())
-            .filter(|hold| now < hold.until)
-            .map(|hold| hold.account.as_str());
+        let held_for = self.holds.get(offer.phone_number.as_str()).filter(|hold| now < hold.until).map(|hold| hold.account.as_str());
         let reserved_for = self
             .reservations
             .iter()
@@ -164,13 +151,7 @@ impl World {
     /// Gives a number back: its account alone can have it again for a while.
     pub(super) fn hold(&mut self, account: &str, offer: &'static Offer) {
         let until = self.now() + millis(self.settings.hold_ms);
-        self.holds.insert(
-            &offer.phone_number,
-            Hold {
-                account: account.to_owned(),
-                until,
-            },
-        );
+        self.holds.insert(&offer.phone_number, Hold { account: account.to_owned(), until });
     }
 
     /// Lets everything happen that is due by now.

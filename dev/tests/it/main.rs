@@ -5,3 +5,5 @@ mod openapi;
 mod schema;
 mod simulator;
 mod stack;
+mod story;
+mod world;

@@ -37,10 +37,7 @@ impl Spec {
     /// What our side got wrong: an unknown path, parameter or member of the body, or a value of the wrong kind.
     pub(crate) fn check_request(&self, exchange: &Exchange) -> Vec<String> {
         let Some(operation) = self.operation(exchange) else {
-            return vec![format!(
-                "{} {} is not in the specification",
-                exchange.method, exchange.path
-            )];
+            return vec![format!("{} {} is not in the specification", exchange.method, exchange.path)];
         };
         let mut wrong = self.check_query(&operation, &exchange.query);
         wrong.extend(self.check_body(&operation, &exchange.request_body));
@@ -52,30 +49,18 @@ impl Spec {
         let Some(status) = exchange.status else {
             return Vec::new();
         };
-        let wrong = self.validate(
-            &self.response_schema(exchange, status),
-            &exchange.response_body,
-        );
+        let wrong = self.validate(&self.response_schema(exchange, status), &exchange.response_body);
         // Telnyx answers null for ids that are not set although the schemas say string, and has done so for years:
         // a null counts as an absent member.
         let wrong = wrong.into_iter().filter(|(_, found)| !found.is_null());
-        labelled(
-            exchange,
-            "response",
-            wrong.map(|(message, _)| message).collect(),
-        )
+        labelled(exchange, "response", wrong.map(|(message, _)| message).collect())
     }
 
     /// What is wrong with the body of a `number_order.complete` webhook.
     pub(crate) fn check_webhook(&self, body: &Value) -> Vec<String> {
         let schema = "/components/schemas/NumberOrderWebhookEvent";
-        let wrong = self
-            .validate(schema, body)
-            .into_iter()
-            .filter(|(_, found)| !found.is_null());
-        wrong
-            .map(|(message, _)| format!("webhook: {message}"))
-            .collect()
+        let wrong = self.validate(schema, body).into_iter().filter(|(_, found)| !found.is_null());
+        wrong.map(|(message, _)| format!("webhook: {message}")).collect()
     }
 
     /// JSON pointer of the operation a request addresses.
@@ -85,11 +70,7 @@ impl Spec {
         let templates = paths.keys().filter(|template| fits(template, path));
         // A literal path before one with parameters: /phone_numbers/slim is no id.
         let template = templates.min_by_key(|template| template.matches('{').count())?;
-        let pointer = format!(
-            "/paths/{}/{}",
-            escape(template),
-            exchange.method.to_ascii_lowercase()
-        );
+        let pointer = format!("/paths/{}/{}", escape(template), exchange.method.to_ascii_lowercase());
         self.document.pointer(&pointer).map(|_| pointer)
     }
 
@@ -122,14 +103,9 @@ impl Spec {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name), decode(value));
             if value.starts_with(' ') {
-                wrong.push(format!(
-                    "{name} begins with a space: is its plus sign not encoded?"
-                ));
+                wrong.push(format!("{name} begins with a space: is its plus sign not encoded?"));
             }
-            let parts: Vec<_> = name
-                .split('[')
-                .map(|part| part.trim_end_matches(']').to_owned())
-                .collect();
+            let parts: Vec<_> = name.split('[').map(|part| part.trim_end_matches(']').to_owned()).collect();
             match self.parameter_schema(operation, &parts[0]) {
                 Some(schema) => {
                     let target = parameters.entry(parts[0].clone()).or_insert(Value::Null);
@@ -143,27 +119,18 @@ impl Spec {
         for (name, value) in &parameters {
             if let Some(schema) = self.parameter_schema(operation, name) {
                 let errors = self.validate(&schema, value);
-                wrong.extend(
-                    errors
-                        .into_iter()
-                        .map(|(message, _)| format!("{name}: {message}")),
-                );
+                wrong.extend(errors.into_iter().map(|(message, _)| format!("{name}: {message}")));
             }
         }
         wrong
     }
 
     fn parameter_schema(&self, operation: &str, name: &str) -> Option<String> {
-        let count = self
-            .document
-            .pointer(&format!("{operation}/parameters"))?
-            .as_array()?
-            .len();
+        let count = self.document.pointer(&format!("{operation}/parameters"))?.as_array()?.len();
         (0..count).find_map(|index| {
             let pointer = self.resolve(&format!("{operation}/parameters/{index}"))?;
             let parameter = self.document.pointer(&pointer)?;
-            (parameter["in"] == "query" && parameter["name"] == name)
-                .then(|| format!("{pointer}/schema"))
+            (parameter["in"] == "query" && parameter["name"] == name).then(|| format!("{pointer}/schema"))
         })
     }
 
@@ -178,9 +145,7 @@ impl Spec {
         let is_index = |part: &String| part.chars().all(|c| c.is_ascii_digit());
         match parts {
             [] => self.put_leaf(target, &schema, text),
-            [index] if is_index(index) => self
-                .array_schema(&schema)
-                .is_some_and(|array| self.extend(target, &array, text)),
+            [index] if is_index(index) => self.array_schema(&schema).is_some_and(|array| self.extend(target, &array, text)),
             [member, rest @ ..] => {
                 let inner = format!("{schema}/properties/{}", escape(member));
                 if found["properties"].get(member).is_none() {
@@ -198,9 +163,7 @@ impl Spec {
         let several = text.contains(',') || !target.is_null();
         match self.array_schema(schema) {
             // Where one value or several are allowed, only several make an array.
-            Some(array) if several || self.document.pointer(schema).unwrap()["type"] == "array" => {
-                self.extend(target, &array, text)
-            }
+            Some(array) if several || self.document.pointer(schema).unwrap()["type"] == "array" => self.extend(target, &array, text),
             _ => {
                 *target = typed(&self.document.pointer(schema).unwrap()["type"], text);
                 true
@@ -238,11 +201,7 @@ impl Spec {
             (None, Value::Null) => Vec::new(),
             (None, _) => vec!["no body is expected".to_owned()],
             (Some(_), body) => {
-                let mut wrong: Vec<_> = self
-                    .validate(&schema, body)
-                    .into_iter()
-                    .map(|(message, _)| message)
-                    .collect();
+                let mut wrong: Vec<_> = self.validate(&schema, body).into_iter().map(|(message, _)| message).collect();
                 self.find_unknown(&schema, body, "", &mut wrong);
                 wrong
             }
@@ -257,9 +216,7 @@ impl Spec {
         let Some(found) = self.document.pointer(&schema) else {
             return;
         };
-        if let (Some(members), Some(declared)) =
-            (value.as_object(), found["properties"].as_object())
-        {
+        if let (Some(members), Some(declared)) = (value.as_object(), found["properties"].as_object()) {
             for (name, member) in members {
                 match declared.get(name) {
                     None => wrong.push(format!("unknown member {at}/{name}")),
@@ -274,12 +231,7 @@ impl Spec {
             }
         }
         for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-            self.find_unknown(
-                &format!("{schema}/items"),
-                item,
-                &format!("{at}/{index}"),
-                wrong,
-            );
+            self.find_unknown(&format!("{schema}/items"), item, &format!("{at}/{index}"), wrong);
         }
     }
 
@@ -314,12 +266,9 @@ fn labelled(exchange: &Exchange, side: &str, wrong: Vec<String>) -> Vec<String> 
 }
 
 fn fits(template: &str, path: &str) -> bool {
-    let (template, path): (Vec<_>, Vec<_>) =
-        (template.split('/').collect(), path.split('/').collect());
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     template.len() == path.len()
-        && template.iter().zip(&path).all(|(wanted, found)| {
-            (wanted.starts_with('{') && !found.is_empty()) || wanted == found
-        })
+        && template.iter().zip(&path).all(|(wanted, found)| (wanted.starts_with('{') && !found.is_empty()) || wanted == found)
 }
 
 /// A JSON pointer's segment.
@@ -328,9 +277,7 @@ fn escape(segment: &str) -> String {
 }
 
 fn decode(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// A parameter's text as JSON; what cannot be read as the type stays text, which the schema then refuses.
@@ -363,10 +310,7 @@ fn a_request_in_any_spelling_of_the_specification_is_valid() {
         let search = exchange("GET", "/v2/available_phone_numbers", query, Value::Null);
         assert_eq!(Spec::load().check(&search), Vec::<String>::new(), "{query}");
     }
-    for query in [
-        "filter[country_iso_alpha2]=US",
-        "filter[country_iso_alpha2]=US,CA&page[size]=250",
-    ] {
+    for query in ["filter[country_iso_alpha2]=US", "filter[country_iso_alpha2]=US,CA&page[size]=250"] {
         let list = exchange("GET", "/v2/phone_numbers", query, Value::Null);
         assert_eq!(Spec::load().check(&list), Vec::<String>::new(), "{query}");
     }
@@ -385,12 +329,7 @@ fn a_misspelt_parameter_is_found() {
         let search = exchange("GET", "/v2/available_phone_numbers", query, Value::Null);
         assert_ne!(Spec::load().check(&search), Vec::<String>::new(), "{query}");
     }
-    let bare_plus = exchange(
-        "GET",
-        "/v2/phone_numbers",
-        "filter[phone_number]=+1312",
-        Value::Null,
-    );
+    let bare_plus = exchange("GET", "/v2/phone_numbers", "filter[phone_number]=+1312", Value::Null);
     assert_ne!(Spec::load().check(&bare_plus), Vec::<String>::new());
 }
 
@@ -410,15 +349,8 @@ fn a_misspelt_or_mistyped_body_is_found() {
 
 #[test]
 fn a_path_or_method_that_does_not_exist_is_found() {
-    for (method, path) in [
-        ("GET", "/v2/numbers"),
-        ("PUT", "/v2/number_orders"),
-        ("GET", "/phone_numbers"),
-    ] {
-        assert_ne!(
-            Spec::load().check(&exchange(method, path, "", Value::Null)),
-            Vec::<String>::new()
-        );
+    for (method, path) in [("GET", "/v2/numbers"), ("PUT", "/v2/number_orders"), ("GET", "/phone_numbers")] {
+        assert_ne!(Spec::load().check(&exchange(method, path, "", Value::Null)), Vec::<String>::new());
     }
 }
 

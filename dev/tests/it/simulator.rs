@@ -26,37 +26,18 @@ struct Telnyx {
 impl Telnyx {
     /// Its clock stands still until `advance`.
     async fn start() -> Self {
-        Self::with(Settings {
-            clock: ClockMode::Manual,
-            ..Settings::default()
-        })
-        .await
+        Self::with(Settings { clock: ClockMode::Manual, ..Settings::default() }).await
     }
 
     async fn with(settings: Settings) -> Self {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let simulator = Simulator::start(Options {
-            settings,
-            ..Options::default()
-        })
-        .await
-        .unwrap();
+        let simulator = Simulator::start(Options { settings, ..Options::default() }).await.unwrap();
         let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        Self {
-            api_key: simulator.api_key().to_owned(),
-            simulator,
-            http,
-        }
+        Self { api_key: simulator.api_key().to_owned(), simulator, http }
     }
 
-    async fn ask(
-        &self,
-        api_key: &str,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> reqwest::Result<reqwest::Response> {
+    async fn ask(&self, api_key: &str, method: Method, path: &str, body: Option<Value>) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}{path}", self.simulator.url());
         let request = self.http.request(method, url).bearer_auth(api_key);
         match body {
@@ -89,15 +70,7 @@ impl Telnyx {
 
     async fn control(&self, method: Method, path: &str, body: Value) -> Answer {
         let url = format!("{}{path}", self.simulator.control_url());
-        read(
-            self.http
-                .request(method, url)
-                .json(&body)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+        read(self.http.request(method, url).json(&body).send().await.unwrap()).await
     }
 
     async fn set(&self, settings: Value) {
@@ -111,9 +84,7 @@ impl Telnyx {
     }
 
     async fn advance(&self, ms: u64) {
-        let (status, body) = self
-            .control(Method::POST, "/clock", json!({ "advance_ms": ms }))
-            .await;
+        let (status, body) = self.control(Method::POST, "/clock", json!({ "advance_ms": ms })).await;
         assert_eq!(status, 200, "{body}");
     }
 
@@ -126,16 +97,12 @@ impl Telnyx {
         let (status, body) = self.get(&format!("/available_phone_numbers?{query}")).await;
         assert_eq!(status, 200, "{body}");
         let numbers = body["data"].as_array().unwrap().iter();
-        numbers
-            .map(|number| number["phone_number"].as_str().unwrap().to_owned())
-            .collect()
+        numbers.map(|number| number["phone_number"].as_str().unwrap().to_owned()).collect()
     }
 
     /// A number that can be ordered.
     async fn number(&self) -> String {
-        self.found("filter[national_destination_code]=312&filter[limit]=1")
-            .await
-            .remove(0)
+        self.found("filter[national_destination_code]=312&filter[limit]=1").await.remove(0)
     }
 
     async fn order(&self, phone_number: &str) -> Answer {
@@ -154,21 +121,15 @@ impl Telnyx {
     /// Holds everything that was asked and answered against Telnyx's specification.
     fn finish(self) {
         let exchanges = self.simulator.exchanges();
-        let wrong: Vec<_> = exchanges
-            .iter()
-            .filter(|exchange| !exchange.faulted)
-            .flat_map(|exchange| Spec::load().check(exchange))
-            .collect();
+        let wrong: Vec<_> =
+            exchanges.iter().filter(|exchange| !exchange.faulted).flat_map(|exchange| Spec::load().check(exchange)).collect();
         assert_eq!(wrong, Vec::<String>::new());
     }
 
     /// The same for a test whose own requests are wrong on purpose.
     fn finish_checking_answers(self) {
         let exchanges = self.simulator.exchanges();
-        let wrong: Vec<_> = exchanges
-            .iter()
-            .flat_map(|exchange| Spec::load().check_response(exchange))
-            .collect();
+        let wrong: Vec<_> = exchanges.iter().flat_map(|exchange| Spec::load().check_response(exchange)).collect();
         assert_eq!(wrong, Vec::<String>::new());
     }
 }

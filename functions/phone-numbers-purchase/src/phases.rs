@@ -208,13 +208,12 @@ impl Buyer<'_> {
             Ok(Some(order)) => self.settle(purchase, claim, account, order).await,
             Err(failure) => Ok(wait(purchase, &failure)),
             Ok(None) => match self.store.note_missing_order(claim, self.config.order_missing_after).await? {
-                None => Ok(Step::Lost),
                 Some(false) => Ok(Step::Wait),
                 Some(true) if self.store.reopen_purchase(claim).await? => {
                     purchase.phase = Phase::Intended;
                     Ok(Step::Next)
                 }
-                Some(true) => Ok(Step::Lost),
+                Some(true) | None => Ok(Step::Lost),
             },
         }
     }
