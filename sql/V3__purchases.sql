@@ -86,7 +86,7 @@ begin
       raise exception using
         errcode = 'object_not_in_prerequisite_state',
         message = format(
-          'phone_number_purchases exists and is not the table of this migration, which has changed nothing: found one without %s',
+          'this database contradicts the migration, which has changed nothing: found phone_number_purchases without %s',
           missing
         );
     end if;
@@ -202,13 +202,13 @@ begin
     'The agency that buys.';
 
   comment on column phone_number_purchases.agency_phone_number_id is
-    'The row of agency_phone_numbers bought into. Rows are kept when a number is released, so one row may have several purchases.';
+    'The row of agency_phone_numbers bought into. A released number keeps its row, so a row may have several purchases.';
 
   comment on column phone_number_purchases.phone_number is
     'E.164.';
 
   comment on column phone_number_purchases.telnyx_account is
-    'The name of the secret whose API key placed the order. Every later call about this number uses that account and no other.';
+    'The name of the secret whose API key placed the order. Every later call about this number uses that account.';
 
   comment on column phone_number_purchases.connection_id is
     'The Telnyx connection the order was placed with; null when the agency had none.';
@@ -247,7 +247,9 @@ begin
     'The caller''s own reference, kept and echoed; Telnyx never sees it.';
 
   comment on column phone_number_purchases.phase is
-    'intended: nothing sent; ordering: an order may be at Telnyx; ordered: it is, under telnyx_order_id; completed: the number is the agency''s; failed: nothing was bought, see failure_code; cancelled: the order was withdrawn.';
+    'intended: nothing sent; ordering: an order may be at Telnyx; ordered: it is, under telnyx_order_id; '
+    'completed: the number is the agency''s; failed: nothing was bought, see failure_code; '
+    'cancelled: the order was withdrawn.';
 
   comment on column phone_number_purchases.order_attempts is
     'How often an order was about to be sent; counted before it is.';

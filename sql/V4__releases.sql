@@ -73,7 +73,7 @@ begin
       raise exception using
         errcode = 'object_not_in_prerequisite_state',
         message = format(
-          'phone_number_releases exists and is not the table of this migration, which has changed nothing: found one without %s',
+          'this database contradicts the migration, which has changed nothing: found phone_number_releases without %s',
           missing
         );
     end if;
@@ -176,7 +176,9 @@ begin
     'The agent the number had when the release began; a refused release puts it back.';
 
   comment on column phone_number_releases.phase is
-    'requested: the row is unassigned, Telnyx may or may not have been asked; deleted: the account no longer holds the number; completed: the row says released; refused: Telnyx keeps the number, see failure_code.';
+    'requested: the row is unassigned, Telnyx may or may not have been asked; '
+    'deleted: the account no longer holds the number; completed: the row says released; '
+    'refused: Telnyx keeps the number, see failure_code.';
 
   comment on column phone_number_releases.failure_code is
     'The stable code of why it was refused; set exactly in phase refused.';
