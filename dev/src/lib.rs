@@ -1,5 +1,22 @@
 //! What runs and tests the phone-number functions on one machine.
+//!
+//! - [`postgres`], [`migrations`], [`demo`]: the database
+//! - [`telnyx`]: a Telnyx to talk to
+//! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
+//! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
+//! - [`cli`]: the command line
 
+mod children;
+pub mod cli;
+pub mod demo;
+pub mod functions;
+pub mod gateway;
+pub mod listener;
 pub mod migrations;
 pub mod postgres;
+pub mod runtime_api;
+pub mod stack;
 pub mod telnyx;
+pub mod template;
+pub mod token;
+pub mod workspace;

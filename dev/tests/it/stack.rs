@@ -1,1 +1,7 @@
+//! What runs the product on one machine.
 
+mod fake;
+mod gateway;
+mod migrations;
+mod postgres;
+mod processes;

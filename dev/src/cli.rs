@@ -1,0 +1,148 @@
+//! The command line.
+
+mod files;
+mod run;
+mod summary;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::telnyx::{self, Simulator};
+use crate::{migrations, workspace};
+
+/// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the five functions as Lambda would
+/// run them, and a gateway before them.
+#[derive(Debug, Parser)]
+#[command(name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Applies the migrations in sql/ to a database.
+    Migrate {
+        /// Such as <postgres://user:password@host:5432/database>.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+        /// Also create the platform's tables (agencies, users, `agent_mappings`) where they are missing.
+        #[arg(long)]
+        platform: bool,
+    },
+    /// Runs the Telnyx simulator alone.
+    Telnyx {
+        /// Where it listens on 127.0.0.1; 0 is any free port.
+        #[arg(long, default_value_t = run::TELNYX_PORT)]
+        port: u16,
+    },
+}
+
+/// Options of `cargo dev` itself.
+#[derive(Debug, Args)]
+struct Run {
+    /// Where the gateway listens on 127.0.0.1; 0 is any free port.
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Where the Telnyx simulator listens; 0 is any free port [default: 9100, or a free one if that is taken].
+    #[arg(long)]
+    telnyx_port: Option<u16>,
+    /// Keeps the database and the secrets between runs [default: target/dev].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Start over with an empty database.
+    #[arg(long)]
+    fresh: bool,
+    /// Build the functions as they are deployed: optimised.
+    #[arg(long)]
+    release: bool,
+    /// Write a JSON file with every address, key and token once all functions answer.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+    /// Use this database instead of a Postgres of our own.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+impl Run {
+    fn data(&self) -> PathBuf {
+        self.data
+            .clone()
+            .unwrap_or_else(|| workspace::target().join("dev"))
+    }
+}
+
+/// Does what the command line says. Ctrl-C and SIGTERM end what would run for ever, in order and with success.
+///
+/// # Errors
+/// With all that the user needs to know.
+pub async fn run() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        None => run::run(&arguments.run).await,
+        Some(Command::Migrate {
+            database_url,
+            platform,
+        }) => migrate(&database_url, platform).await,
+        Some(Command::Telnyx { port }) => simulate(port).await,
+    }
+}
+
+/// Ctrl-C, SIGTERM, and the end of the terminal.
+struct StopSignals([Signal; 3]);
+
+impl StopSignals {
+    /// From here on these signals no longer end the process by themselves.
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self([
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
+        ]))
+    }
+
+    /// Waits for one.
+    async fn wait(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+async fn migrate(database_url: &str, platform: bool) -> Result<()> {
+    if platform {
+        migrations::platform(database_url).await?;
+        println!("the platform's tables are there");
+    }
+    let applied = migrations::run(database_url).await?;
+    for name in &applied {
+        println!("applied {name}");
+    }
+    if applied.is_empty() {
+        println!("nothing to apply");
+    }
+    Ok(())
+}
+
+async fn simulate(port: u16) -> Result<()> {
+    let mut stop = StopSignals::listen()?;
+    let options = telnyx::Options {
+        port,
+        ..telnyx::Options::default()
+    };
+    let simulator = Simulator::start(options).await?;
+    println!("url      {}", simulator.url());
+    println!("key      {}", simulator.api_key());
+    println!("control  {}", simulator.control_url());
+    stop.wait().await;
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Builds the functions' binaries with cargo.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::Programs;
+use crate::workspace;
+
+/// One line of what cargo prints. Of the many kinds only the ones that name a program matter.
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Builds the packages `names` and returns where each one's program is. Cargo's progress goes to standard error.
+///
+/// # Errors
+/// When one does not compile, which cargo has then explained, or has no binary of its name.
+pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace::root()).args([
+        "build",
+        "--bins",
+        "--message-format=json-render-diagnostics",
+    ]);
+    if release {
+        command.arg("--release");
+    }
+    for name in names {
+        command.args(["--package", name]);
+    }
+    command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true);
+    let output = command.output().await.context("running cargo")?;
+    ensure!(output.status.success(), "the functions do not compile");
+    let built = programs(&String::from_utf8_lossy(&output.stdout));
+    for name in names {
+        ensure!(
+            built.contains_key(*name),
+            "the package {name} has no binary of that name"
+        );
+    }
+    Ok(built)
+}
+
+fn programs(messages: &str) -> Programs {
+    let messages = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    messages
+        .filter_map(|message| {
+            let target = message
+                .target
+                .filter(|target| target.kind.iter().any(|kind| kind == "bin"))?;
+            Some((target.name, message.executable?))
+        })
+        .collect()
+}

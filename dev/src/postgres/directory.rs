@@ -1,0 +1,344 @@
+//! Where a cluster lives, who owns it, and its first start.
+
+use std::fs::{self, File, TryLockError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::Url;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use super::binaries::Binaries;
+
+/// The superuser of our clusters.
+const SUPERUSER: &str = "postgres";
+/// How long a server whose owner was just killed may take to go by itself.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(5);
+
+/// The folder of one cluster: `data/`, `password` and `postgres.log`.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    root: PathBuf,
+    user: Option<User>,
+    /// Held while the folder is ours to remove; once a server runs, its supervisor removes it.
+    temporary: Option<TempDir>,
+    is_temporary: bool,
+    /// Only one process at a time may use a kept folder.
+    _lock: Option<File>,
+}
+
+/// The unprivileged user that Postgres runs as when we are root: it refuses to run as root.
+#[derive(Debug, Clone, Copy)]
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl Cluster {
+    /// A cluster in a new folder that is removed when the value, or the server that took it over, goes.
+    pub(super) fn temporary() -> Result<Self> {
+        let temporary = tempfile::Builder::new()
+            .prefix("dev-postgres-")
+            .tempdir()
+            .context("making a temporary folder")?;
+        let root = temporary.path().to_owned();
+        let user = unprivileged_user()?;
+        own(&root, user)?;
+        Ok(Self {
+            root,
+            user,
+            temporary: Some(temporary),
+            is_temporary: true,
+            _lock: None,
+        })
+    }
+
+    /// The cluster kept in `directory`.
+    pub(super) fn kept(directory: &Path) -> Result<Self> {
+        let mut user = unprivileged_user()?;
+        let root = reachable(directory, user)?;
+        let lock = lock(&root)?;
+        match fs::metadata(root.join("data")) {
+            // Made on an earlier run, perhaps by another user: it belongs to whoever made it.
+            Ok(data) if user.is_some() && data.uid() != 0 => {
+                user = Some(User {
+                    uid: data.uid(),
+                    gid: data.gid(),
+                });
+            }
+            _ => own(&root, user)?,
+        }
+        Ok(Self {
+            root,
+            user,
+            temporary: None,
+            is_temporary: false,
+            _lock: Some(lock),
+        })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    pub(super) fn is_temporary(&self) -> bool {
+        self.is_temporary
+    }
+
+    pub(super) fn is_initialised(&self) -> bool {
+        self.data().join("PG_VERSION").exists()
+    }
+
+    /// Leaves the removal of a temporary folder to the supervisor.
+    pub(super) fn hand_over(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            let _ = temporary.keep();
+        }
+    }
+
+    /// A command that runs as the cluster's user, in its folder, with nothing of our environment that Postgres reads.
+    pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .current_dir(&self.root);
+        if let Some(User { uid, gid }) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// Makes the cluster unless there is one.
+    pub(super) async fn initialise(&self, binaries: &Binaries) -> Result<()> {
+        if self.is_initialised() {
+            return binaries.check_version(&fs::read_to_string(self.data().join("PG_VERSION"))?);
+        }
+        // What is there without a version is the remains of an attempt that was cut short.
+        let _ = fs::remove_dir_all(self.data());
+        self.write_password()?;
+        // Real collation wants a real locale; not every system has this one.
+        if self.initdb(binaries, "C.UTF-8").await.is_err() {
+            let _ = fs::remove_dir_all(self.data());
+            self.initdb(binaries, "C").await?;
+        }
+        Ok(())
+    }
+
+    async fn initdb(&self, binaries: &Binaries, locale: &str) -> Result<()> {
+        let mut command = self.command(binaries.program("initdb"));
+        command
+            .arg("--pgdata")
+            .arg(self.data())
+            .arg("--pwfile")
+            .arg(self.root.join("password"));
+        command.args([
+            "--username",
+            SUPERUSER,
+            "--encoding",
+            "UTF8",
+            "--locale",
+            locale,
+        ]);
+        // Over loopback a secret in clear text is as good, and spares every connection the costly handshake.
+        command.args(["--auth", "password"]);
+        // A cluster lost to a power cut in its first second is no loss.
+        command.arg("--no-sync");
+        run(command).await.context("initdb failed")
+    }
+
+    fn write_password(&self) -> Result<()> {
+        let path = self.root.join("password");
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(uuid::Uuid::new_v4().simple().to_string().as_bytes())?;
+        own(&path, self.user)
+    }
+
+    /// The URL of the database `postgres` while a server of this cluster listens on `port`.
+    pub(super) fn url(&self, port: u16) -> Result<Url> {
+        let password = fs::read_to_string(self.root.join("password"))
+            .context("reading the cluster's password")?;
+        let url =
+            format!("postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres?sslmode=disable");
+        Url::parse(&url).context("the cluster's password is damaged: start with --fresh")
+    }
+
+    /// Stops a server that survived its owner. We hold the lock, so nobody else can be using it.
+    pub(super) async fn stop_leftover(&self, binaries: &Binaries) -> Result<()> {
+        let deadline = Instant::now() + LEFTOVER_GRACE;
+        while self.is_running(binaries).await {
+            if Instant::now() > deadline {
+                let mut stop = self.command(binaries.program("pg_ctl"));
+                stop.args(["stop", "--mode", "fast", "--pgdata"])
+                    .arg(self.data());
+                return run(stop)
+                    .await
+                    .context("stopping the Postgres that an earlier run left behind");
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    async fn is_running(&self, binaries: &Binaries) -> bool {
+        if !self.data().join("postmaster.pid").exists() {
+            return false;
+        }
+        let mut status = self.command(binaries.program("pg_ctl"));
+        status.args(["status", "--pgdata"]).arg(self.data());
+        run(status).await.is_ok()
+    }
+
+    /// Removes the data; the folder and its lock stay.
+    pub(super) fn forget(&self) -> Result<()> {
+        match fs::remove_dir_all(self.data()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {}", self.data().display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn open_log(&self) -> Result<File> {
+        File::create(self.root.join("postgres.log")).context("opening the log of Postgres")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.root.join("postgres.log")).unwrap_or_default()
+    }
+
+    pub(super) fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+
+    pub(super) fn port_was_taken(&self) -> bool {
+        self.log().contains("Address already in use")
+    }
+}
+
+/// The user that programs of Postgres run as; none when we are not root and run them ourselves.
+fn unprivileged_user() -> Result<Option<User>> {
+    if id(&["-u"])? != 0 {
+        return Ok(None);
+    }
+    for name in ["postgres", "nobody"] {
+        if let (Ok(uid), Ok(gid)) = (id(&["-u", name]), id(&["-g", name])) {
+            return Ok(Some(User { uid, gid }));
+        }
+    }
+    bail!(
+        "Postgres refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
+    )
+}
+
+fn id(arguments: &[&str]) -> Result<u32> {
+    let output = Command::new("id")
+        .args(arguments)
+        .stderr(Stdio::null())
+        .output()
+        .context("running `id`")?;
+    ensure!(output.status.success(), "`id` does not know {arguments:?}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
+}
+
+/// `directory`, or what stands for it, where the user that Postgres runs as can read.
+pub(super) fn for_postgres(directory: &Path) -> Result<PathBuf> {
+    reachable(directory, unprivileged_user()?)
+}
+
+/// `directory`, made if need be; or, where `user` may not go, a folder below the system's temporary one that stands for it.
+fn reachable(directory: &Path, user: Option<User>) -> Result<PathBuf> {
+    let make = |path: &Path| {
+        fs::create_dir_all(path).with_context(|| format!("making {}", path.display()))
+    };
+    make(directory)?;
+    let directory = directory.canonicalize()?;
+    let Some(User { uid, gid }) = user else {
+        return Ok(directory);
+    };
+    let parent = directory.parent().unwrap_or(&directory);
+    let enters = Command::new("test")
+        .arg("-x")
+        .arg(parent)
+        .uid(uid)
+        .gid(gid)
+        .current_dir("/")
+        .status()?;
+    if enters.success() {
+        return Ok(directory);
+    }
+    let mut hasher = DefaultHasher::new();
+    directory.hash(&mut hasher);
+    let elsewhere =
+        std::env::temp_dir().join(format!("dev-postgres-kept-{:016x}", hasher.finish()));
+    make(&elsewhere)?;
+    // Anybody could have made it before us.
+    ensure!(
+        matches!(fs::symlink_metadata(&elsewhere)?, found if found.is_dir() && (found.uid() == 0 || found.uid() == uid)),
+        "{} belongs to somebody else",
+        elsewhere.display()
+    );
+    Ok(elsewhere)
+}
+
+fn own(path: &Path, user: Option<User>) -> Result<()> {
+    let mode = if path.is_dir() { 0o700 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    let Some(User { uid, gid }) = user else {
+        return Ok(());
+    };
+    chown(path, Some(uid), Some(gid))
+        .with_context(|| format!("giving {} to Postgres", path.display()))
+}
+
+fn lock(root: &Path) -> Result<File> {
+    let lock = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(root.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            bail!(
+                "another process is using the data in {}: stop it, or give another folder with --data",
+                root.display()
+            )
+        }
+        Err(TryLockError::Error(error)) => Err(error).context("locking the data folder"),
+    }
+}
+
+/// Runs a command to its end; its error output is the error.
+async fn run(command: Command) -> Result<()> {
+    let mut command = tokio::process::Command::from(command);
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}

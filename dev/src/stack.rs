@@ -1,0 +1,239 @@
+//! The whole product on this machine: the Telnyx simulator, the five functions, and the gateway before them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::functions::{Function, Launch, Logs, MAX_PROCESSES, Programs};
+use crate::listener::Listener;
+use crate::runtime_api::RuntimeApi;
+use crate::telnyx::{self, Simulator};
+use crate::template::{Definition, Template};
+use crate::{gateway, postgres, token};
+
+/// What a stack is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the gateway listens on 127.0.0.1; 0 is any free port.
+    pub port: u16,
+    /// The functions.
+    pub template: Template,
+    /// The program of each function; [`crate::functions::build`] builds them.
+    pub programs: Programs,
+    /// A migrated database.
+    pub database_url: String,
+    /// The simulator.
+    pub telnyx: telnyx::Options,
+    /// Whose tokens the functions accept.
+    pub issuer: token::Issuer,
+    /// How many processes of one function run at once.
+    pub max_processes: usize,
+    /// Variables for every function beside, or instead of, those that a stack sets.
+    pub environment: BTreeMap<String, String>,
+    /// Where what functions write goes.
+    pub logs: Logs,
+}
+
+impl Options {
+    /// A stack on free ports.
+    #[must_use]
+    pub fn new(template: Template, programs: Programs, database_url: impl Into<String>) -> Self {
+        Self {
+            port: 0,
+            template,
+            programs,
+            database_url: database_url.into(),
+            telnyx: telnyx::Options::default(),
+            issuer: token::Issuer::default(),
+            max_processes: MAX_PROCESSES,
+            environment: BTreeMap::new(),
+            logs: Logs::default(),
+        }
+    }
+}
+
+/// A running stack. Everything ends when it is dropped; [`Stack::stop`] waits for that.
+#[derive(Debug)]
+pub struct Stack {
+    gateway: Listener,
+    urls: Vec<(String, Listener)>,
+    functions: Vec<Function>,
+    environment: BTreeMap<String, String>,
+    telnyx: Simulator,
+    issuer: token::Issuer,
+    database_url: String,
+}
+
+impl Stack {
+    /// Starts everything; processes of functions start with the first request.
+    ///
+    /// # Errors
+    /// When a port is taken, or a function has no program.
+    pub async fn start(options: Options) -> Result<Self> {
+        let telnyx = Simulator::start(options.telnyx)
+            .await
+            .context("starting the Telnyx simulator")?;
+        let database_url: String = postgres::connection::normalise(&options.database_url)?.into();
+        let mut environment = environment(&database_url, &options.issuer, &telnyx);
+        environment.extend(options.environment);
+        let runtime_api = Arc::new(RuntimeApi::start().await?);
+        let functions = options.template.functions.into_iter().map(|definition| {
+            let program = options.programs.get(&definition.name).cloned();
+            let program = program.with_context(|| format!("{} has no program", definition.name))?;
+            let launch = Launch {
+                program,
+                environment: environment.clone(),
+                logs: options.logs.clone(),
+            };
+            Ok(Function::new(
+                definition,
+                launch,
+                options.max_processes,
+                Arc::clone(&runtime_api),
+            ))
+        });
+        let functions: Vec<Function> = functions.collect::<Result<_>>()?;
+        let gateway = gateway::serve_api(options.port, &functions).await?;
+        let mut urls = Vec::new();
+        for function in &functions {
+            urls.push((
+                function.definition().name.clone(),
+                gateway::serve_url(function).await?,
+            ));
+        }
+        Ok(Self {
+            gateway,
+            urls,
+            functions,
+            environment,
+            telnyx,
+            issuer: options.issuer,
+            database_url,
+        })
+    }
+
+    /// The gateway, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.gateway.url()
+    }
+
+    /// Where the gateway serves each function that has a route, by name.
+    #[must_use]
+    pub fn routes(&self) -> BTreeMap<String, String> {
+        let routed = self.definitions().filter_map(|definition| {
+            let route = definition.routes.first()?;
+            Some((
+                definition.name.clone(),
+                format!("{}{}", self.base_url(), route.path),
+            ))
+        });
+        routed.collect()
+    }
+
+    /// The function URL of each function, by name, with a slash at the end.
+    #[must_use]
+    pub fn function_urls(&self) -> BTreeMap<String, String> {
+        self.urls
+            .iter()
+            .map(|(name, listener)| (name.clone(), format!("{}/", listener.url())))
+            .collect()
+    }
+
+    /// What the template says about the functions.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.functions.iter().map(Function::definition)
+    }
+
+    /// The functions, and so their processes.
+    #[must_use]
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
+    }
+
+    /// What every function finds in its environment beside what Lambda puts there.
+    #[must_use]
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    /// The simulator.
+    #[must_use]
+    pub fn telnyx(&self) -> &Simulator {
+        &self.telnyx
+    }
+
+    /// Issues tokens that the functions accept.
+    #[must_use]
+    pub fn issuer(&self) -> &token::Issuer {
+        &self.issuer
+    }
+
+    /// The database. The URL says `sslmode`.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// Whether every function answers, on its route and on its own URL.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub async fn check(&self) -> Result<()> {
+        let client = client()?;
+        for urls in [self.routes(), self.function_urls()] {
+            gateway::check(
+                &client,
+                urls.iter().map(|(name, url)| (name.as_str(), url.as_str())),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every process and waits until all are gone.
+    pub async fn stop(self) {
+        for function in &self.functions {
+            function.stop().await;
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // A connection that somebody keeps open keeps its function alive.
+        for function in &self.functions {
+            function.begin_stop();
+        }
+    }
+}
+
+/// A client for plain HTTP on this machine.
+///
+/// # Errors
+/// When TLS cannot be set up, which the client insists on even so.
+pub fn client() -> Result<reqwest::Client> {
+    // An error means that it is done already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder().no_proxy().build()?)
+}
+
+fn environment(
+    database_url: &str,
+    issuer: &token::Issuer,
+    telnyx: &Simulator,
+) -> BTreeMap<String, String> {
+    let variables = [
+        ("DATABASE_URL", database_url),
+        ("JWT_SECRET", &issuer.secret),
+        ("JWT_ISSUER", &issuer.issuer),
+        ("JWT_AUDIENCE", token::AUDIENCE),
+        ("ALLOWED_ORIGINS", "http://localhost:*,http://127.0.0.1:*"),
+        ("TELNYX_API_URL", &telnyx.url()),
+        ("TELNYX_API_KEY", telnyx.api_key()),
+    ];
+    variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}

@@ -1,0 +1,206 @@
+//! A function whose processes are real and do nothing: the test itself talks to the Runtime API in their place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dev::functions::{Function, Launch, Logs};
+use dev::gateway;
+use dev::listener::Listener;
+use dev::runtime_api::RuntimeApi;
+use dev::stack;
+use dev::template::{Definition, Route};
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+/// Says where it is to fetch its work, and lives until it is killed.
+const SCRIPT: &str = "#!/bin/sh\necho \"$AWS_LAMBDA_RUNTIME_API\" > \"$FOLDER/$$.new\"\n\
+    mv \"$FOLDER/$$.new\" \"$FOLDER/$$\"\nexec sleep 600\n";
+
+/// The function behind a gateway with one route, and behind its own URL.
+pub struct Fake {
+    pub function: Function,
+    pub client: reqwest::Client,
+    /// The route.
+    pub route: String,
+    pub api: Listener,
+    pub url: Listener,
+    folder: TempDir,
+}
+
+/// One of its processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub id: u32,
+    endpoint: String,
+}
+
+/// What a process was asked.
+pub struct Work {
+    pub id: String,
+    pub headers: HeaderMap,
+    pub event: Value,
+}
+
+impl Fake {
+    pub async fn start(max_processes: usize, timeout: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("function");
+        fs::write(&program, SCRIPT).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let processes = folder.path().join("processes");
+        fs::create_dir(&processes).unwrap();
+        let environment =
+            BTreeMap::from([("FOLDER".to_owned(), processes.to_str().unwrap().to_owned())]);
+        let definition = Definition {
+            name: "fake".to_owned(),
+            resource: "FakeFunction".to_owned(),
+            timeout,
+            memory_mb: 128,
+            routes: vec![Route {
+                method: "ANY".to_owned(),
+                path: "/fake".to_owned(),
+            }],
+        };
+        let launch = Launch {
+            program,
+            environment,
+            logs: Logs::File(folder.path().join("log")),
+        };
+        let runtime_api = Arc::new(RuntimeApi::start().await.unwrap());
+        let function = Function::new(definition, launch, max_processes, runtime_api);
+        let api = gateway::serve_api(0, std::slice::from_ref(&function))
+            .await
+            .unwrap();
+        let url = gateway::serve_url(&function).await.unwrap();
+        let route = format!("{}/fake", api.url());
+        Self {
+            function,
+            client: stack::client().unwrap(),
+            route,
+            api,
+            url,
+            folder,
+        }
+    }
+
+    /// With the bound and the time that most tests want.
+    pub async fn usual() -> Self {
+        Self::start(4, Duration::from_secs(20)).await
+    }
+
+    /// Every process there has been, in no order, once there are `count`.
+    pub async fn processes(&self, count: usize) -> Vec<Process> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let entries = fs::read_dir(self.folder.path().join("processes")).unwrap();
+            let paths = entries
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_none());
+            let found: Vec<Process> = paths
+                .map(|path| Process {
+                    id: path.file_name().unwrap().to_str().unwrap().parse().unwrap(),
+                    endpoint: fs::read_to_string(&path).unwrap().trim().to_owned(),
+                })
+                .collect();
+            assert!(found.len() <= count, "{found:?}");
+            if found.len() == count {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "{found:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The only process there has been.
+    pub async fn process(&self) -> Process {
+        self.processes(1).await.remove(0)
+    }
+
+    /// Sends a request, in the background.
+    pub fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> tokio::task::JoinHandle<reqwest::Response> {
+        tokio::spawn(async move { request.send().await.unwrap() })
+    }
+
+    /// Sends a request to the route, in the background.
+    pub fn get(&self) -> tokio::task::JoinHandle<reqwest::Response> {
+        self.send(self.client.get(&self.route))
+    }
+
+    /// Sends a request, has the only process answer it, and returns what it was asked and what came back.
+    pub async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        answer: &Value,
+    ) -> (Work, reqwest::Response) {
+        let response = self.send(request);
+        let process = self.process().await;
+        let work = process.fetch(&self.client).await;
+        process.answer(&self.client, &work, answer).await;
+        (work, response.await.unwrap())
+    }
+}
+
+impl Process {
+    pub async fn fetch(&self, client: &reqwest::Client) -> Work {
+        let url = format!("{}/2018-06-01/runtime/invocation/next", self.endpoint);
+        let response = client
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .error_for_status()
+            .unwrap();
+        let headers = response.headers().clone();
+        let id = headers["lambda-runtime-aws-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        Work {
+            id,
+            headers,
+            event: response.json().await.unwrap(),
+        }
+    }
+
+    pub async fn answer(&self, client: &reqwest::Client, work: &Work, answer: &Value) {
+        self.post(client, work, "response", answer).await;
+    }
+
+    pub async fn post(&self, client: &reqwest::Client, work: &Work, how: &str, body: &Value) {
+        let url = format!(
+            "{}/2018-06-01/runtime/invocation/{}/{how}",
+            self.endpoint, work.id
+        );
+        let response = client.post(url).json(body).send().await.unwrap();
+        assert_eq!(response.status(), 202);
+    }
+
+    pub fn kill(&self) {
+        let killed = std::process::Command::new("kill")
+            .args(["-9", &self.id.to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+    }
+
+    /// Whether the process is gone, or will be in a moment.
+    pub async fn is_gone(&self) -> bool {
+        for _ in 0..200 {
+            // A process that nobody has waited for yet has no command line.
+            let command = fs::read(format!("/proc/{}/cmdline", self.id)).unwrap_or_default();
+            if command.is_empty() {
+                return true;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+}

@@ -1,0 +1,78 @@
+//! The servers and databases that tests run on.
+
+use std::path::Path;
+
+use dev::postgres::{Server, TestDatabase, connect, testing};
+
+#[tokio::test]
+async fn a_temporary_server_leaves_nothing_behind() {
+    let server = Server::temporary().await.unwrap();
+    let client = connect(server.admin_url()).await.unwrap();
+    let directory: String = client
+        .query_one("select current_setting('data_directory')", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert!(Path::new(&directory).exists());
+    server.stop();
+    assert!(!Path::new(&directory).exists());
+    assert!(!Path::new(&directory).parent().unwrap().exists());
+    assert!(connect(server.admin_url()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_kept_server_keeps_its_data_until_it_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("postgres");
+    // Postgres may run as another user, who has to get there.
+    std::os::unix::fs::PermissionsExt::set_mode(
+        &mut folder.path().metadata().unwrap().permissions(),
+        0o755,
+    );
+    {
+        let server = Server::start(&directory).await.unwrap();
+        server.ensure_database("kept").await.unwrap();
+        server.ensure_database("kept").await.unwrap();
+        let second = Server::start(&directory).await.unwrap_err();
+        assert!(
+            second.to_string().contains("another process is using"),
+            "{second:#}"
+        );
+    }
+    {
+        let server = Server::start(&directory).await.unwrap();
+        connect(&server.url("kept")).await.unwrap();
+    }
+    Server::forget(&directory).await.unwrap();
+    let server = Server::start(&directory).await.unwrap();
+    assert!(connect(&server.url("kept")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_test_database_is_a_migrated_clone_and_goes_with_its_value() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let client = database.connect().await.unwrap();
+    client
+        .execute("select count(*) from agency_phone_numbers", &[])
+        .await
+        .unwrap();
+    let url = database.url().to_owned();
+    drop(database);
+    assert!(connect(&url).await.is_err());
+}
+
+#[tokio::test]
+async fn a_database_can_be_created_once_and_dropped_twice() {
+    let server = testing::server().await.unwrap();
+    server.create_database("odd \"name", None).await.unwrap();
+    let error = server
+        .create_database("odd \"name", None)
+        .await
+        .unwrap_err();
+    assert!(
+        format!("{error:#}").contains("already exists (42P04)"),
+        "{error:#}"
+    );
+    server.drop_database("odd \"name").await.unwrap();
+    server.drop_database("odd \"name").await.unwrap();
+}
