@@ -102,7 +102,7 @@ begin
     constraint phone_number_releases_phone_format
       check (phone_number ~ '^\+[1-9][0-9]{6,14}$'),
     constraint phone_number_releases_phase_known
-      check (phase in ('requested', 'deleted', 'completed', 'refused')),
+      check (phase in ('requested', 'completed', 'refused')),
     constraint phone_number_releases_completed_is_complete
       check (phase <> 'completed' or completed_at is not null),
     constraint phone_number_releases_refused_has_reason
@@ -114,7 +114,7 @@ begin
   -- One number is released once at a time. Also finds the release that a row is in.
   create unique index if not exists phone_number_releases_one_unfinished
   on phone_number_releases (agency_phone_number_id)
-  where phase in ('requested', 'deleted');
+  where phase = 'requested';
 
   create index if not exists idx_phone_number_releases_agency_phone_number_id
   on phone_number_releases (agency_phone_number_id);
@@ -125,7 +125,7 @@ begin
   -- What is still to be finished, oldest first.
   create index if not exists idx_phone_number_releases_unfinished
   on phone_number_releases (created_at)
-  where phase in ('requested', 'deleted');
+  where phase = 'requested';
 
   if not exists (
     select
@@ -177,7 +177,7 @@ begin
 
   comment on column phone_number_releases.phase is
     'requested: the row is unassigned, Telnyx may or may not have been asked; '
-    'deleted: the account no longer holds the number; completed: the row says released; '
+    'completed: the account no longer holds the number and the row says released; '
     'refused: Telnyx keeps the number, see failure_code.';
 
   comment on column phone_number_releases.failure_code is
