@@ -143,7 +143,7 @@ async fn next(State(processes): State<Processes>, Path(id): Path<Uuid>) -> Respo
         ("lambda-runtime-aws-request-id", request_id.clone()),
         ("lambda-runtime-deadline-ms", deadline_ms(timeout).to_string()),
         ("lambda-runtime-invoked-function-arn", function_arn),
-        ("lambda-runtime-trace-id", format!("Root=1-{:08x}-{:024x};Sampled=0", 0, 0)),
+        ("lambda-runtime-trace-id", trace_id()),
         ("content-type", "application/json".to_owned()),
     ];
     *lock(&process.current) = Some((request_id, answer));
@@ -196,6 +196,12 @@ fn header((name, value): (&'static str, String)) -> Option<(HeaderName, HeaderVa
 
 fn deadline_ms(timeout: Duration) -> u128 {
     (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + timeout).as_millis()
+}
+
+/// As X-Ray's: the seconds since 1970, and 96 random bits.
+fn trace_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("Root=1-{:08x}-{:024x};Sampled=0", now.as_secs(), Uuid::new_v4().as_u128() >> 32)
 }
 
 fn accepted() -> Response {

@@ -1,5 +1,6 @@
 //! `cargo dev` itself: starts everything, says where it is, and ends it again.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,7 @@ async fn start(arguments: &Run) -> Result<Running> {
     stack.check().await?;
 
     files::write(&stack, &data, arguments.ready_file.as_deref())?;
-    print!("{}", summary::text(&stack, &data));
+    say(&summary::text(&stack, &data));
     warn_of_unknown_numbers(&stack).await?;
     Ok(Running { stack, server })
 }
@@ -103,8 +104,10 @@ async fn warn_of_unknown_numbers(stack: &Stack) -> Result<()> {
     let statement = "select count(*) from agency_phone_numbers where status <> 'released'";
     let count: i64 = client.query_one(statement, &[]).await.map_err(|error| describe(&error))?.get(0);
     if count > 0 {
-        println!("note: {count} phone numbers of an earlier run are in the database; this Telnyx, which is new, does not know them.");
-        println!("      `cargo dev --fresh` starts over.\n");
+        say(&format!(
+            "note: {count} phone numbers of an earlier run are in the database, and this Telnyx, which starts anew, \
+             does not know them.\n      `cargo dev --fresh` starts over with both.\n\n"
+        ));
     }
     Ok(())
 }
@@ -116,6 +119,12 @@ fn telnyx_port(asked: Option<u16>) -> u16 {
 
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// Prints what is asked for, whether or not anybody still reads it: a closed pipe is no reason to stop.
+fn say(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
 fn progress(what: &str) {

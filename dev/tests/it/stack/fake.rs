@@ -22,32 +22,32 @@ const SCRIPT: &str = "#!/bin/sh\necho \"$AWS_LAMBDA_RUNTIME_API\" > \"$FOLDER/$$
     mv \"$FOLDER/$$.new\" \"$FOLDER/$$\"\nexec sleep 600\n";
 
 /// The function behind a gateway with one route, and behind its own URL.
-pub struct Fake {
-    pub function: Function,
-    pub client: reqwest::Client,
+pub(super) struct Fake {
+    pub(super) function: Function,
+    pub(super) client: reqwest::Client,
     /// The route.
-    pub route: String,
-    pub api: Listener,
-    pub url: Listener,
+    pub(super) route: String,
+    pub(super) api: Listener,
+    pub(super) url: Listener,
     folder: TempDir,
 }
 
 /// One of its processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    pub id: u32,
+pub(super) struct Process {
+    pub(super) id: u32,
     endpoint: String,
 }
 
 /// What a process was asked.
-pub struct Work {
-    pub id: String,
-    pub headers: HeaderMap,
-    pub event: Value,
+pub(super) struct Work {
+    pub(super) id: String,
+    pub(super) headers: HeaderMap,
+    pub(super) event: Value,
 }
 
 impl Fake {
-    pub async fn start(max_processes: usize, timeout: Duration) -> Self {
+    pub(super) async fn start(max_processes: usize, timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("function");
         fs::write(&program, SCRIPT).unwrap();
@@ -72,12 +72,12 @@ impl Fake {
     }
 
     /// With the bound and the time that most tests want.
-    pub async fn usual() -> Self {
+    pub(super) async fn usual() -> Self {
         Self::start(4, Duration::from_secs(20)).await
     }
 
     /// Every process there has been, in no order, once there are `count`.
-    pub async fn processes(&self, count: usize) -> Vec<Process> {
+    pub(super) async fn processes(&self, count: usize) -> Vec<Process> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let entries = fs::read_dir(self.folder.path().join("processes")).unwrap();
@@ -98,23 +98,23 @@ impl Fake {
     }
 
     /// The only process there has been.
-    pub async fn process(&self) -> Process {
+    pub(super) async fn process(&self) -> Process {
         self.processes(1).await.remove(0)
     }
 
     /// Sends a request, in the background.
-    pub fn send(&self, request: reqwest::RequestBuilder) -> tokio::task::JoinHandle<reqwest::Response> {
+    pub(super) fn send(request: reqwest::RequestBuilder) -> tokio::task::JoinHandle<reqwest::Response> {
         tokio::spawn(async move { request.send().await.unwrap() })
     }
 
     /// Sends a request to the route, in the background.
-    pub fn get(&self) -> tokio::task::JoinHandle<reqwest::Response> {
-        self.send(self.client.get(&self.route))
+    pub(super) fn get(&self) -> tokio::task::JoinHandle<reqwest::Response> {
+        Self::send(self.client.get(&self.route))
     }
 
     /// Sends a request, has the only process answer it, and returns what it was asked and what came back.
-    pub async fn exchange(&self, request: reqwest::RequestBuilder, answer: &Value) -> (Work, reqwest::Response) {
-        let response = self.send(request);
+    pub(super) async fn exchange(&self, request: reqwest::RequestBuilder, answer: &Value) -> (Work, reqwest::Response) {
+        let response = Self::send(request);
         let process = self.process().await;
         let work = process.fetch(&self.client).await;
         process.answer(&self.client, &work, answer).await;
@@ -123,7 +123,7 @@ impl Fake {
 }
 
 impl Process {
-    pub async fn fetch(&self, client: &reqwest::Client) -> Work {
+    pub(super) async fn fetch(&self, client: &reqwest::Client) -> Work {
         let url = format!("{}/2018-06-01/runtime/invocation/next", self.endpoint);
         let response = client.get(url).send().await.unwrap().error_for_status().unwrap();
         let headers = response.headers().clone();
@@ -131,23 +131,23 @@ impl Process {
         Work { id, headers, event: response.json().await.unwrap() }
     }
 
-    pub async fn answer(&self, client: &reqwest::Client, work: &Work, answer: &Value) {
+    pub(super) async fn answer(&self, client: &reqwest::Client, work: &Work, answer: &Value) {
         self.post(client, work, "response", answer).await;
     }
 
-    pub async fn post(&self, client: &reqwest::Client, work: &Work, how: &str, body: &Value) {
+    pub(super) async fn post(&self, client: &reqwest::Client, work: &Work, how: &str, body: &Value) {
         let url = format!("{}/2018-06-01/runtime/invocation/{}/{how}", self.endpoint, work.id);
         let response = client.post(url).json(body).send().await.unwrap();
         assert_eq!(response.status(), 202);
     }
 
-    pub fn kill(&self) {
+    pub(super) fn kill(&self) {
         let killed = std::process::Command::new("kill").args(["-9", &self.id.to_string()]).status().unwrap();
         assert!(killed.success());
     }
 
     /// Whether the process is gone, or will be in a moment.
-    pub async fn is_gone(&self) -> bool {
+    pub(super) async fn is_gone(&self) -> bool {
         for _ in 0..200 {
             // A process that nobody has waited for yet has no command line.
             let command = fs::read(format!("/proc/{}/cmdline", self.id)).unwrap_or_default();
