@@ -36,6 +36,12 @@ pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
         "--bins",
         "--message-format=json-render-diagnostics",
     ]);
+    // Some build scripts watch what cargo tells the program that it runs, and would build again whenever that differs.
+    for (name, _) in
+        env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy()))
+    {
+        command.env_remove(name);
+    }
     if release {
         command.arg("--release");
     }
@@ -56,6 +62,17 @@ pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
         );
     }
     Ok(built)
+}
+
+/// Whether a variable describes the package that `cargo run` or `cargo test` is running.
+fn is_of_the_running_package(name: &str) -> bool {
+    let prefixes = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+    ];
+    name == "OUT_DIR" || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn programs(messages: &str) -> Programs {
