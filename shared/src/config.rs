@@ -69,7 +69,7 @@ pub struct Purchase {
     pub lease: Duration,
     /// An order whose outcome is unknown may be placed again once two look-ups at least this far apart did not find it.
     pub order_missing_after: Duration,
-    /// The pause between two looks at a pending order.
+    /// The pause before a pending order is looked at again; it grows from look to look.
     pub poll: Duration,
 }
 
@@ -145,7 +145,7 @@ impl Config {
             purchase: Purchase {
                 lease: millis("PURCHASE_LEASE_MS", 10_000),
                 order_missing_after: millis("PURCHASE_ORDER_MISSING_AFTER_MS", 5_000),
-                poll: millis("PURCHASE_POLL_MS", 500),
+                poll: millis("PURCHASE_POLL_MS", 250),
             },
             allowed_origins: text("ALLOWED_ORIGINS")
                 .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect())

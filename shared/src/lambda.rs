@@ -31,6 +31,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A function: what it needs, and what it answers.
 pub trait Function: Sized + Send + Sync + 'static {
+    /// Its name in logs, which is its package's.
+    const NAME: &'static str;
+
     /// The methods it takes, besides OPTIONS.
     const METHODS: &'static [&'static str];
 
@@ -160,6 +163,7 @@ impl<F: Function> Service<F> {
         }
         self.cors.decorate(&request_headers, response.headers_mut());
         tracing::info!(
+            function = F::NAME,
             request_id,
             method = method.as_str(),
             status = response.status().as_u16(),

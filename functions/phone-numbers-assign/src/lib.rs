@@ -22,6 +22,7 @@ pub struct Assign {
 }
 
 impl Function for Assign {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     const METHODS: &'static [&'static str] = &["GET", "POST", "PATCH", "DELETE"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {

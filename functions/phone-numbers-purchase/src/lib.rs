@@ -35,6 +35,7 @@ pub struct Purchase {
 }
 
 impl Function for Purchase {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     const METHODS: &'static [&'static str] = &["POST"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {

@@ -30,7 +30,7 @@ const COUNTRIES_AT_A_TIME: usize = 4;
 /// How often a number is tried whose holder gives up just then.
 const TRIES: usize = 3;
 /// The pause between two looks grows up to this many times the configured one.
-const LONGEST_PAUSE: u32 = 4;
+const LONGEST_PAUSE: u32 = 8;
 
 /// Somebody who buys, until a deadline.
 pub(crate) struct Buyer<'a> {
@@ -135,7 +135,7 @@ impl Buyer<'_> {
                         self.store.yield_purchase(&claim).await?;
                         return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed });
                     }
-                    pause = (pause * 3 / 2).min(self.config.poll * LONGEST_PAUSE);
+                    pause = (pause * 5 / 4).min(self.config.poll * LONGEST_PAUSE);
                     if !self.store.renew_purchase(&claim).await? {
                         return self.take_over(purchase, claim, replayed).await;
                     }

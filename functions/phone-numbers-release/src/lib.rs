@@ -39,6 +39,7 @@ pub struct Release {
 }
 
 impl Function for Release {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     const METHODS: &'static [&'static str] = &["POST"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {

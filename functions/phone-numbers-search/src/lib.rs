@@ -27,6 +27,7 @@ pub struct Search {
 }
 
 impl Function for Search {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
     const METHODS: &'static [&'static str] = &["GET"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
