@@ -202,7 +202,7 @@ begin
     'The agency that buys.';
 
   comment on column phone_number_purchases.agency_phone_number_id is
-    'The row of agency_phone_numbers bought into. A released number keeps its row, so a row may have several purchases.';
+    'The row of agency_phone_numbers bought into. A released number keeps its row: a row may have several purchases.';
 
   comment on column phone_number_purchases.phone_number is
     'E.164.';
