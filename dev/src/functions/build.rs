@@ -44,6 +44,10 @@ pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
     }
     if release {
         command.arg("--release");
+    } else {
+        // With this crate in the selection cargo picks the features that this program was built with, and finds nearly
+        // everything built.
+        command.args(["--package", env!("CARGO_PKG_NAME")]);
     }
     for name in names {
         command.args(["--package", name]);
