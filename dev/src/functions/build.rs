@@ -31,15 +31,17 @@ struct Target {
 pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // The whole workspace, though the functions would do: with the same packages, cargo chooses the same features of
-    // every dependency as for `cargo test` and for this program, and builds none of them twice.
-    command.current_dir(workspace::root()).args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
+    command.current_dir(workspace::root()).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
     // Some build scripts watch what cargo tells the program that it runs, and would build again whenever that differs.
     for (name, _) in env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     if release {
-        command.arg("--release");
+        command.arg("--release").args(names.iter().flat_map(|name| ["--package", name]));
+    } else {
+        // The whole workspace, though the functions would do: with the same packages, cargo chooses the same features of
+        // every dependency as for `cargo test` and for this program, and builds none of them twice.
+        command.arg("--workspace");
     }
     command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
     let output = command.output().await.context("running cargo")?;

@@ -1,5 +1,6 @@
 //! What runs the product on one machine.
 
+mod cli;
 mod fake;
 mod gateway;
 mod migrations;

@@ -1,5 +1,7 @@
 //! The servers and databases that tests run on.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use dev::postgres::{Server, TestDatabase, connect, testing};
@@ -21,7 +23,7 @@ async fn a_kept_server_keeps_its_data_until_it_is_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("postgres");
     // Postgres may run as another user, who has to get there.
-    std::os::unix::fs::PermissionsExt::set_mode(&mut folder.path().metadata().unwrap().permissions(), 0o755);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     {
         let server = Server::start(&directory).await.unwrap();
         server.ensure_database("kept").await.unwrap();
