@@ -37,6 +37,7 @@ struct Ready<'stack> {
 /// Writes every file; the ready file last.
 pub(super) fn write(stack: &Stack, data: &Path, ready_file: Option<&Path>) -> Result<()> {
     write_json(&data.join("sam-env.json"), &sam_environment(stack))?;
+    replace(&data.join("functions.env"), shell_environment(stack).as_bytes())?;
     write_events(stack, &workspace::root().join("events"), &data.join("events"))?;
     ready_file.map_or(Ok(()), |path| write_json(path, &ready(stack)))
 }
@@ -67,6 +68,12 @@ pub(super) fn tokens(stack: &Stack) -> BTreeMap<&'static str, String> {
 /// For `sam local … --env-vars`: the variables of each function, by its resource.
 fn sam_environment(stack: &Stack) -> BTreeMap<&str, &BTreeMap<String, String>> {
     stack.definitions().map(|definition| (definition.resource.as_str(), stack.environment())).collect()
+}
+
+/// For a shell that starts a function by itself: the variables of each, quoted.
+fn shell_environment(stack: &Stack) -> String {
+    let quoted = |value: &str| value.replace('\'', r"'\''");
+    stack.environment().iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect()
 }
 
 /// Copies of the repository's events, in which a token of the demo's owner takes the place of the one there.

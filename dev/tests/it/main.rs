@@ -1,6 +1,7 @@
 //! Acceptance tests: the product against a real Postgres and the Telnyx simulator.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod binaries;
 mod openapi;
 mod schema;
 mod simulator;
