@@ -1,6 +1,9 @@
 //! The five binaries themselves, as Lambda would run them: processes behind the Runtime API and the gateway.
 
-use dev::functions::{self, Programs};
+use std::fs;
+use std::process::Command;
+
+use dev::functions::{self, Logs, Programs};
 use dev::postgres::TestDatabase;
 use dev::stack::{Options, Stack};
 use dev::template::Template;
@@ -34,6 +37,7 @@ impl Product {
         let template = Template::read(&workspace::root().join("template.yaml")).unwrap();
         let mut options = Options::new(template, programs().await, database.url());
         options.telnyx.settings.order_delay_ms = 300;
+        options.logs = Logs::File("/dev/null".into());
         options.environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self { stack: Stack::start(options).await.unwrap(), http: stack::client().unwrap(), _database: database }
     }
@@ -65,6 +69,20 @@ impl Product {
     fn purchase(&self, number: &str) -> RequestBuilder {
         let body = json!({"phone_numbers": [{"phone_number": number, "agent_mapping_id": agent(&demo::DEMO, 0)}]});
         self.request(Method::POST, "phone-numbers-purchase", "owner").json(&body)
+    }
+
+    /// Ends every process of a function of this product at once, whatever it is doing.
+    fn kill(&self, function: &str) {
+        let ours = self.stack.telnyx().url();
+        let read = |id: &str, file: &str| fs::read(format!("/proc/{id}/{file}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let id = entry.file_name().to_string_lossy().into_owned();
+            let is_it = read(&id, "cmdline").is_ok_and(|line| line.trim_end_matches('\0').ends_with(function))
+                && read(&id, "environ").is_ok_and(|variables| variables.contains(&ours));
+            if is_it {
+                assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
+            }
+        }
     }
 
     /// What Telnyx knows.
@@ -148,7 +166,7 @@ async fn a_purchase_whose_process_is_killed_is_finished_by_the_next_one() {
     let number = product.offers().await.remove(0);
     let buying = tokio::spawn(product.purchase(&number).send());
     eventually(async || product.telnyx().await["orders"].as_array().filter(|orders| !orders.is_empty()).cloned()).await;
-    kill_children("phone-numbers-purchase");
+    product.kill("phone-numbers-purchase");
     assert_eq!(buying.await.unwrap().unwrap().status(), StatusCode::BAD_GATEWAY);
 
     let settings = product.http.put(format!("{}/settings", product.stack.telnyx().control_url()));

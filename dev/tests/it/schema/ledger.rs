@@ -82,8 +82,8 @@ async fn a_row_has_one_unfinished_purchase_and_one_unfinished_release() {
         select p.order_id, p.agency_id, p.agency_phone_number_id, p.phone_number, p.telnyx_account, p.caller_id, 'ordered', 1, 'o'
         from phone_number_purchases as p";
     let release = "insert into phone_number_releases
-          (agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status, phase)
-        select r.agency_id, r.agency_phone_number_id, r.phone_number, r.telnyx_account, r.caller_id, r.previous_status, 'requested'
+          (agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status)
+        select r.agency_id, r.agency_phone_number_id, r.phone_number, r.telnyx_account, r.caller_id, r.previous_status
         from phone_number_releases as r";
     for (again, constraint) in [(purchase, "phone_number_purchases_one_unfinished"), (release, "phone_number_releases_one_unfinished")] {
         assert_eq!(refusal(&client, again).await.constraint(), Some(constraint));
