@@ -1,9 +1,13 @@
 //! Acceptance tests: the product against a real Postgres and the Telnyx simulator.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
+mod functions;
 mod openapi;
+mod roles;
 mod schema;
 mod simulator;
 mod stack;
+mod statements;
 mod story;
 mod world;

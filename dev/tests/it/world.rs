@@ -1,5 +1,6 @@
 //! One agency's world for one test: its own database, its own Telnyx, and the handlers themselves.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dev::demo;
@@ -231,6 +232,24 @@ impl World {
             let wrong = if *faulted { spec.check_request(&exchange) } else { spec.check(&exchange) };
             assert!(wrong.is_empty(), "{exchange:#?}: {wrong:#?}");
         }
+    }
+
+    /// A row put into the table as it stands, for tests in which buying is not the point: an active number of the demo
+    /// agency unless `columns` say otherwise.
+    pub(crate) async fn insert(&self, columns: Value) -> Value {
+        static NEXT: AtomicU32 = AtomicU32::new(2_000_000);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut row = json!({"agency_id": demo::DEMO.id, "phone_number": format!("+1217{number}"), "status": "active"});
+        row.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
+        let names: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        let sql = format!(
+            "insert into agency_phone_numbers as n ({names})
+             select {names} from json_populate_record(null::agency_phone_numbers, $1)
+             returning to_json(n)::text as row"
+        );
+        let inserted = self.sql.query_one(&sql, &[&tokio_postgres::types::Json(&row)]).await.unwrap();
+        serde_json::from_str(inserted.get("row")).unwrap()
     }
 }
 
