@@ -11,7 +11,7 @@ use phone_numbers_search::Search;
 use serde_json::{Value, json};
 use shared::lambda::Service;
 
-use crate::world::{ORIGIN, Reply, World, raw};
+use crate::world::{ORIGIN, Reply, World, deliver, with_query};
 
 /// Each function and the methods it takes.
 pub(crate) const FUNCTIONS: [(&str, &[&str]); 5] = [
@@ -43,12 +43,17 @@ impl Functions {
     }
 
     pub(crate) async fn answer(&self, function: &str, request: Request<Body>) -> Reply {
+        self.deliver(function, with_query(request)).await
+    }
+
+    /// As Lambda's runtime hands it over.
+    pub(crate) async fn deliver(&self, function: &str, request: Request<Body>) -> Reply {
         match function {
-            "phone-numbers-search" => raw(&self.search, request).await,
-            "phone-numbers-purchase" => raw(&self.purchase, request).await,
-            "phone-numbers-list" => raw(&self.list, request).await,
-            "phone-numbers-assign" => raw(&self.assign, request).await,
-            "phone-numbers-release" => raw(&self.release, request).await,
+            "phone-numbers-search" => deliver(&self.search, request).await,
+            "phone-numbers-purchase" => deliver(&self.purchase, request).await,
+            "phone-numbers-list" => deliver(&self.list, request).await,
+            "phone-numbers-assign" => deliver(&self.assign, request).await,
+            "phone-numbers-release" => deliver(&self.release, request).await,
             unknown => panic!("no function {unknown}"),
         }
     }

@@ -2,7 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
+mod cors;
+mod events;
 mod functions;
+mod keys;
 mod openapi;
 mod roles;
 mod schema;

@@ -251,6 +251,14 @@ impl World {
         let inserted = self.sql.query_one(&sql, &[&tokio_postgres::types::Json(&row)]).await.unwrap();
         serde_json::from_str(inserted.get("row")).unwrap()
     }
+
+    /// Makes the database fail at every change of a row, in words that are nobody's business.
+    pub(crate) async fn refuse_updates(&self) {
+        let refuse = "\
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'hunter2 in secret_table'; end $$;
+create trigger refuse before update on agency_phone_numbers for each row execute function refuse();";
+        self.sql.batch_execute(refuse).await.unwrap();
+    }
 }
 
 /// Whatever a test is about, what crossed the wire was valid.
@@ -280,6 +288,11 @@ pub(crate) async fn send<F: Function>(function: &Service<F>, token: &str, method
 
 /// A request as it is.
 pub(crate) async fn raw<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
+    deliver(function, with_query(request)).await
+}
+
+/// A request whose query string is parsed, as Lambda's runtime does it.
+pub(crate) fn with_query(request: Request<Body>) -> Request<Body> {
     let query: Vec<(String, String)> = request
         .uri()
         .query()
@@ -289,7 +302,12 @@ pub(crate) async fn raw<F: Function>(function: &Service<F>, request: Request<Bod
     for (name, value) in query {
         parameters.entry(name).or_default().push(value);
     }
-    let response = function.answer(request.with_query_string_parameters(parameters)).await;
+    request.with_query_string_parameters(parameters)
+}
+
+/// A request as Lambda's runtime hands it over.
+pub(crate) async fn deliver<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
+    let response = function.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes: &[u8] = body.as_ref();
     let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
