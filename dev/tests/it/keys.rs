@@ -41,14 +41,14 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
 /// A key to sign with, and its public half under a name.
 enum Key {
     Rsa(&'static str),
-    Ec(&'static str, EcdsaKeyPair),
+    Ec(&'static str, Box<EcdsaKeyPair>),
 }
 
 impl Key {
     fn ec(name: &'static str) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        Self::Ec(name, EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap())
+        Self::Ec(name, Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap()))
     }
 
     /// As the issuer publishes it.

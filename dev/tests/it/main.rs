@@ -2,9 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
+mod assign;
 mod cors;
 mod events;
 mod functions;
+mod input;
 mod keys;
 mod list;
 mod openapi;
