@@ -37,6 +37,12 @@ pub struct Store {
     connections: Connections,
 }
 
+/// Every statement there is, for tests that prepare them all.
+pub fn statements() -> impl Iterator<Item = &'static str> {
+    let modules = [agents::STATEMENTS, callers::STATEMENTS, numbers::STATEMENTS, purchases::STATEMENTS, releases::STATEMENTS];
+    modules.into_iter().flatten().copied()
+}
+
 /// One statement with its parameters.
 pub(crate) struct Query<'a> {
     sql: &'static str,

@@ -1,10 +1,22 @@
 //! Acceptance tests: the product against a real Postgres and the Telnyx simulator.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
+mod assign;
 mod binaries;
+mod cors;
+mod events;
+mod functions;
+mod input;
+mod keys;
+mod list;
 mod openapi;
+mod pages;
+mod roles;
 mod schema;
+mod search;
 mod simulator;
 mod stack;
+mod statements;
 mod story;
 mod world;

@@ -1,5 +1,6 @@
 //! One agency's world for one test: its own database, its own Telnyx, and the handlers themselves.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dev::demo;
@@ -232,6 +233,32 @@ impl World {
             assert!(wrong.is_empty(), "{exchange:#?}: {wrong:#?}");
         }
     }
+
+    /// A row put into the table as it stands, for tests in which buying is not the point: an active number of the demo
+    /// agency unless `columns` say otherwise.
+    pub(crate) async fn insert(&self, columns: Value) -> Value {
+        static NEXT: AtomicU32 = AtomicU32::new(2_000_000);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut row = json!({"agency_id": demo::DEMO.id, "phone_number": format!("+1217{number}"), "status": "active"});
+        row.as_object_mut().unwrap().extend(columns.as_object().unwrap().clone());
+        let names: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
+        let names = names.join(", ");
+        let sql = format!(
+            "insert into agency_phone_numbers as n ({names})
+             select {names} from json_populate_record(null::agency_phone_numbers, $1)
+             returning to_json(n)::text as row"
+        );
+        let inserted = self.sql.query_one(&sql, &[&tokio_postgres::types::Json(&row)]).await.unwrap();
+        serde_json::from_str(inserted.get("row")).unwrap()
+    }
+
+    /// Makes the database fail at every change of a row, in words that are nobody's business.
+    pub(crate) async fn refuse_updates(&self) {
+        let refuse = "\
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'hunter2 in secret_table'; end $$;
+create trigger refuse before update on agency_phone_numbers for each row execute function refuse();";
+        self.sql.batch_execute(refuse).await.unwrap();
+    }
 }
 
 /// Whatever a test is about, what crossed the wire was valid.
@@ -261,6 +288,11 @@ pub(crate) async fn send<F: Function>(function: &Service<F>, token: &str, method
 
 /// A request as it is.
 pub(crate) async fn raw<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
+    deliver(function, with_query(request)).await
+}
+
+/// A request whose query string is parsed, as Lambda's runtime does it.
+pub(crate) fn with_query(request: Request<Body>) -> Request<Body> {
     let query: Vec<(String, String)> = request
         .uri()
         .query()
@@ -270,7 +302,12 @@ pub(crate) async fn raw<F: Function>(function: &Service<F>, request: Request<Bod
     for (name, value) in query {
         parameters.entry(name).or_default().push(value);
     }
-    let response = function.answer(request.with_query_string_parameters(parameters)).await;
+    request.with_query_string_parameters(parameters)
+}
+
+/// A request as Lambda's runtime hands it over.
+pub(crate) async fn deliver<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
+    let response = function.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes: &[u8] = body.as_ref();
     let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };

@@ -1,12 +1,13 @@
 //! The issuer's public keys: fetched when first needed, believed for a while, and fetched anew when a token names a key
 //! that is not among them, but not so often that forged tokens could make us hammer the issuer.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::error::{Error, Source};
 

@@ -28,6 +28,8 @@ from agent_mappings m
 where m.agency_id = $1 /* agency_id */
   and m.id = any($2::uuid[] /* ids */)";
 
+pub(super) const STATEMENTS: &[&str] = &[AVAILABLE, OF_AGENCY];
+
 impl Store {
     /// Those of `ids` that are agents of the agency.
     ///

@@ -25,6 +25,8 @@ select a.telnyx_application_id
 from agencies a
 where a.id = $1 /* agency_id */";
 
+pub(super) const STATEMENTS: &[&str] = &[AUTHORIZE, CONNECTION];
+
 impl Store {
     /// The caller, if permitted.
     ///

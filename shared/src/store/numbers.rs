@@ -197,6 +197,8 @@ left join changed n on n.id = t.id
 left join agent_mappings m on m.id = n.agent_mapping_id"
 );
 
+pub(super) const STATEMENTS: &[&str] = &[LIST, COUNT, SUMMARY, GET, OF_AGENCY, CHANGE];
+
 /// Which of an agency's rows are wanted; what is None does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListFilter {

@@ -248,6 +248,9 @@ with cancelled as (
 select c.id
 from cancelled c";
 
+pub(super) const STATEMENTS: &[&str] =
+    &[BEGIN, HOLDING, GET, CLAIM, RENEW, YIELD, ORDERING, ORDERED, MISSED, REOPEN, COMPLETE, FAIL, CANCEL];
+
 /// How far a purchase has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {

@@ -161,6 +161,8 @@ with refused as (
 select f.id
 from refused f";
 
+pub(super) const STATEMENTS: &[&str] = &[TARGETS, BEGIN, CLAIM, YIELD, COMPLETE, REFUSE];
+
 /// A number an agency asks to release.
 #[derive(Clone, Debug)]
 pub struct ReleaseTarget {
