@@ -25,17 +25,9 @@ pub(crate) async fn spawn(mut command: Command) -> Result<Child> {
     command.kill_on_drop(true).process_group(0);
     end_with_parent(&mut command);
     let (started, result) = oneshot::channel();
-    let job = Job {
-        command,
-        runtime: Handle::current(),
-        started,
-    };
+    let job = Job { command, runtime: Handle::current(), started };
     let spawner = SPAWNER.get_or_init(|| Mutex::new(start_spawner()));
-    spawner
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .send(job)
-        .context("the spawning thread is gone")?;
+    spawner.lock().unwrap_or_else(PoisonError::into_inner).send(job).context("the spawning thread is gone")?;
     Ok(result.await.context("the spawning thread is gone")??)
 }
 
@@ -43,12 +35,7 @@ pub(crate) async fn spawn(mut command: Command) -> Result<Child> {
 fn start_spawner() -> mpsc::Sender<Job> {
     let (sender, jobs) = mpsc::channel::<Job>();
     thread::spawn(move || {
-        for Job {
-            mut command,
-            runtime,
-            started,
-        } in jobs
-        {
+        for Job { mut command, runtime, started } in jobs {
             let _entered = runtime.enter();
             // Whoever asked may have gone; then the child goes too.
             let _ = started.send(command.spawn());
@@ -58,10 +45,7 @@ fn start_spawner() -> mpsc::Sender<Job> {
 }
 
 #[cfg(target_os = "linux")]
-#[expect(
-    unsafe_code,
-    reason = "asking the kernel to end a child with its parent takes a call between fork and exec"
-)]
+#[expect(unsafe_code, reason = "asking the kernel to end a child with its parent takes a call between fork and exec")]
 fn end_with_parent(command: &mut Command) {
     let parent = std::process::id().cast_signed();
     // SAFETY: between fork and exec only async-signal-safe functions may run: prctl and getppid are, and nothing

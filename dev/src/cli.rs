@@ -71,9 +71,7 @@ struct Run {
 
 impl Run {
     fn data(&self) -> PathBuf {
-        self.data
-            .clone()
-            .unwrap_or_else(|| workspace::target().join("dev"))
+        self.data.clone().unwrap_or_else(|| workspace::target().join("dev"))
     }
 }
 
@@ -85,10 +83,7 @@ pub async fn run() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         None => run::run(&arguments.run).await,
-        Some(Command::Migrate {
-            database_url,
-            platform,
-        }) => migrate(&database_url, platform).await,
+        Some(Command::Migrate { database_url, platform }) => migrate(&database_url, platform).await,
         Some(Command::Telnyx { port }) => simulate(port).await,
     }
 }
@@ -100,11 +95,7 @@ impl StopSignals {
     /// From here on these signals no longer end the process by themselves.
     fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self([
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-        ]))
+        Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
     }
 
     /// Waits for one.
@@ -135,10 +126,7 @@ async fn migrate(database_url: &str, platform: bool) -> Result<()> {
 
 async fn simulate(port: u16) -> Result<()> {
     let mut stop = StopSignals::listen()?;
-    let options = telnyx::Options {
-        port,
-        ..telnyx::Options::default()
-    };
+    let options = telnyx::Options { port, ..telnyx::Options::default() };
     let simulator = Simulator::start(options).await?;
     println!("url      {}", simulator.url());
     println!("key      {}", simulator.api_key());

@@ -52,134 +52,40 @@ pub struct Agent {
 }
 
 /// The agency that the demo is about.
-pub const DEMO: Agency = Agency {
-    key: "demo",
-    id: id(1, 1),
-    name: "Demo Agency",
-    telnyx_application_id: "1293384261075731499",
-};
+pub const DEMO: Agency = Agency { key: "demo", id: id(1, 1), name: "Demo Agency", telnyx_application_id: "1293384261075731499" };
 
 /// Another one, which must see nothing of the first.
-pub const OTHER: Agency = Agency {
-    key: "other",
-    id: id(1, 2),
-    name: "Other Agency",
-    telnyx_application_id: "1293384261075731500",
-};
+pub const OTHER: Agency = Agency { key: "other", id: id(1, 2), name: "Other Agency", telnyx_application_id: "1293384261075731500" };
 
 /// Both agencies.
 pub const AGENCIES: [Agency; 2] = [DEMO, OTHER];
 
 /// Every user.
 pub const USERS: [User; 7] = [
-    user(
-        "owner",
-        id(2, 1),
-        Some(DEMO.id),
-        "agency_owner",
-        "owner@demo.example",
-    ),
-    user(
-        "admin",
-        id(2, 2),
-        Some(DEMO.id),
-        "agency_admin",
-        "admin@demo.example",
-    ),
-    user(
-        "member",
-        id(2, 3),
-        Some(DEMO.id),
-        "agency_member",
-        "member@demo.example",
-    ),
-    user(
-        "client_viewer",
-        id(2, 4),
-        Some(DEMO.id),
-        "client_viewer",
-        "viewer@client.example",
-    ),
-    user(
-        "other_owner",
-        id(2, 5),
-        Some(OTHER.id),
-        "agency_owner",
-        "owner@other.example",
-    ),
-    user(
-        "client_admin",
-        id(2, 6),
-        Some(DEMO.id),
-        "client_admin",
-        "admin@client.example",
-    ),
-    user(
-        "platform_admin",
-        id(2, 7),
-        None,
-        "admin",
-        "admin@platform.example",
-    ),
+    user("owner", id(2, 1), Some(DEMO.id), "agency_owner", "owner@demo.example"),
+    user("admin", id(2, 2), Some(DEMO.id), "agency_admin", "admin@demo.example"),
+    user("member", id(2, 3), Some(DEMO.id), "agency_member", "member@demo.example"),
+    user("client_viewer", id(2, 4), Some(DEMO.id), "client_viewer", "viewer@client.example"),
+    user("other_owner", id(2, 5), Some(OTHER.id), "agency_owner", "owner@other.example"),
+    user("client_admin", id(2, 6), Some(DEMO.id), "client_admin", "admin@client.example"),
+    user("platform_admin", id(2, 7), None, "admin", "admin@platform.example"),
 ];
 
 /// Every agent.
 pub const AGENTS: [Agent; 4] = [
-    agent(
-        id(3, 1),
-        DEMO.id,
-        "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a01",
-        "Reception",
-        "Mark",
-        "en",
-    ),
-    agent(
-        id(3, 2),
-        DEMO.id,
-        "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a02",
-        "Ventas",
-        "Lucia",
-        "es",
-    ),
-    agent(
-        id(3, 3),
-        OTHER.id,
-        "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a03",
-        "Front Desk",
-        "Jessica",
-        "en",
-    ),
-    agent(
-        id(3, 4),
-        OTHER.id,
-        "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a04",
-        "Empfang",
-        "Hans",
-        "de",
-    ),
+    agent(id(3, 1), DEMO.id, "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a01", "Reception", "Mark", "en"),
+    agent(id(3, 2), DEMO.id, "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a02", "Ventas", "Lucia", "es"),
+    agent(id(3, 3), OTHER.id, "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a03", "Front Desk", "Jessica", "en"),
+    agent(id(3, 4), OTHER.id, "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a04", "Empfang", "Hans", "de"),
 ];
 
 /// The demo's `number`th thing of a kind.
 const fn id(kind: u16, number: u16) -> Uuid {
-    Uuid::from_u128(
-        0xde30_0000_0000_4000_8000_0000_0000_0000 | ((kind as u128) << 16) | number as u128,
-    )
+    Uuid::from_u128(0xde30_0000_0000_4000_8000_0000_0000_0000 | ((kind as u128) << 16) | number as u128)
 }
 
-const fn user(
-    key: &'static str,
-    id: Uuid,
-    agency: Option<Uuid>,
-    role: &'static str,
-    email: &'static str,
-) -> User {
-    User {
-        key,
-        id,
-        agency,
-        role,
-        email,
-    }
+const fn user(key: &'static str, id: Uuid, agency: Option<Uuid>, role: &'static str, email: &'static str) -> User {
+    User { key, id, agency, role, email }
 }
 
 const fn agent(
@@ -190,14 +96,7 @@ const fn agent(
     voice: &'static str,
     language_hint: &'static str,
 ) -> Agent {
-    Agent {
-        id,
-        agency,
-        ultravox_agent_id,
-        name,
-        voice,
-        language_hint,
-    }
+    Agent { id, agency, ultravox_agent_id, name, voice, language_hint }
 }
 
 const INSERT_AGENCY: &str = "\
@@ -221,11 +120,7 @@ on conflict (id) do nothing";
 /// The ids of an agency's agents.
 #[must_use]
 pub fn agents_of(agency: Uuid) -> Vec<Uuid> {
-    AGENTS
-        .iter()
-        .filter(|agent| agent.agency == agency)
-        .map(|agent| agent.id)
-        .collect()
+    AGENTS.iter().filter(|agent| agent.agency == agency).map(|agent| agent.id).collect()
 }
 
 /// Puts the demo into the database at `url`; what is there already is left as it is.
@@ -236,49 +131,16 @@ pub async fn seed(url: &str) -> Result<()> {
     let mut client = connect(url).await?;
     let seeded = async {
         let transaction = client.transaction().await?;
-        for Agency {
-            key,
-            id,
-            name,
-            telnyx_application_id,
-        } in &AGENCIES
-        {
-            transaction
-                .execute(INSERT_AGENCY, &[id, name, key, telnyx_application_id])
-                .await?;
+        for Agency { key, id, name, telnyx_application_id } in &AGENCIES {
+            transaction.execute(INSERT_AGENCY, &[id, name, key, telnyx_application_id]).await?;
         }
-        for User {
-            id,
-            agency,
-            role,
-            email,
-            ..
-        } in &USERS
-        {
-            transaction
-                .execute(INSERT_USER, &[id, agency, role, email])
-                .await?;
+        for User { id, agency, role, email, .. } in &USERS {
+            transaction.execute(INSERT_USER, &[id, agency, role, email]).await?;
         }
-        for Agent {
-            id,
-            agency,
-            ultravox_agent_id,
-            name,
-            voice,
-            language_hint,
-        } in &AGENTS
-        {
-            transaction
-                .execute(
-                    INSERT_AGENT,
-                    &[id, agency, ultravox_agent_id, name, voice, language_hint],
-                )
-                .await?;
+        for Agent { id, agency, ultravox_agent_id, name, voice, language_hint } in &AGENTS {
+            transaction.execute(INSERT_AGENT, &[id, agency, ultravox_agent_id, name, voice, language_hint]).await?;
         }
         transaction.commit().await
     };
-    seeded
-        .await
-        .map_err(|error| describe(&error))
-        .context("seeding the demo")
+    seeded.await.map_err(|error| describe(&error)).context("seeding the demo")
 }

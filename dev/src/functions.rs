@@ -56,12 +56,7 @@ struct Inner {
 impl Function {
     /// A function none of whose processes has been started yet.
     #[must_use]
-    pub fn new(
-        definition: Definition,
-        launch: Launch,
-        max_processes: usize,
-        runtime_api: Arc<RuntimeApi>,
-    ) -> Self {
+    pub fn new(definition: Definition, launch: Launch, max_processes: usize, runtime_api: Arc<RuntimeApi>) -> Self {
         let inner = Inner {
             definition,
             runtime_api,
@@ -71,9 +66,7 @@ impl Function {
             idle: Mutex::default(),
             stopping: watch::Sender::new(false),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// What the template says about it.
@@ -95,11 +88,7 @@ impl Function {
     /// The ids of the processes that wait for work.
     #[must_use]
     pub fn idle_processes(&self) -> Vec<u32> {
-        self.inner
-            .idle()
-            .iter()
-            .filter_map(Instance::process_id)
-            .collect()
+        self.inner.idle().iter().filter_map(Instance::process_id).collect()
     }
 
     /// Ends every process, busy or not. Requests are refused from now on.
@@ -170,8 +159,7 @@ impl Inner {
     /// The idle process used last that is still alive.
     fn take_idle(&self) -> Option<Instance> {
         let mut idle = self.idle();
-        std::iter::from_fn(|| idle.pop())
-            .find_map(|mut instance| instance.is_alive().then_some(instance))
+        std::iter::from_fn(|| idle.pop()).find_map(|mut instance| instance.is_alive().then_some(instance))
     }
 
     async fn give_back(&self, instance: Instance) {
@@ -183,8 +171,7 @@ impl Inner {
     }
 
     async fn start(&self) -> Result<Instance, Failure> {
-        let started =
-            Instance::start(&self.definition, &self.launch, self.runtime_api.endpoint()).await;
+        let started = Instance::start(&self.definition, &self.launch, self.runtime_api.endpoint()).await;
         started.map_err(|error| {
             eprintln!("{}: {error:#}", self.definition.name);
             Failure::Died

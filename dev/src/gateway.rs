@@ -37,16 +37,12 @@ pub async fn serve_api(port: u16, functions: &[Function]) -> Result<Listener> {
 /// # Errors
 /// When there is none.
 pub async fn serve_url(function: &Function) -> Result<Listener> {
-    let router = Router::new()
-        .fallback(function_url)
-        .with_state(function.clone());
+    let router = Router::new().fallback(function_url).with_state(function.clone());
     Listener::start(0, router).await
 }
 
 async fn api(State(functions): State<Arc<[Function]>>, request: Request) -> Response {
-    let Some((function, route_key)) =
-        find(&functions, request.method().as_str(), request.uri().path())
-    else {
+    let Some((function, route_key)) = find(&functions, request.method().as_str(), request.uri().path()) else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
     forward(&function, &Source::Api { route_key }, request).await
@@ -61,9 +57,7 @@ fn find(functions: &[Function], method: &str, path: &str) -> Option<(Function, S
     [method, "ANY"].iter().find_map(|&method| {
         functions.iter().find_map(|function| {
             let routes = &function.definition().routes;
-            let route = routes
-                .iter()
-                .find(|route| route.method == method && route.path == path)?;
+            let route = routes.iter().find(|route| route.method == method && route.path == path)?;
             Some((function.clone(), route.key()))
         })
     })
@@ -73,19 +67,12 @@ async fn forward(function: &Function, source: &Source, request: Request) -> Resp
     let request_id = Uuid::new_v4().to_string();
     let mut response = answer(function, source, request, &request_id).await;
     if let Ok(id) = HeaderValue::from_str(&request_id) {
-        response
-            .headers_mut()
-            .insert(source.request_id_header(), id);
+        response.headers_mut().insert(source.request_id_header(), id);
     }
     response
 }
 
-async fn answer(
-    function: &Function,
-    source: &Source,
-    request: Request,
-    request_id: &str,
-) -> Response {
+async fn answer(function: &Function, source: &Source, request: Request, request_id: &str) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
@@ -94,24 +81,15 @@ async fn answer(
     if event.len() > MAX_EVENT_BYTES {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }
-    match function
-        .invoke(request_id.to_owned(), Bytes::from(event))
-        .await
-    {
+    match function.invoke(request_id.to_owned(), Bytes::from(event)).await {
         Ok(answer) => response::response(&answer).unwrap_or_else(|error| {
             eprintln!("{}: {error:#}", function.definition().name);
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }),
         Err(Failure::Died) => message(StatusCode::BAD_GATEWAY, "Internal Server Error"),
-        Err(Failure::Reported) => {
-            message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
-        }
-        Err(Failure::TimedOut) => {
-            message(StatusCode::GATEWAY_TIMEOUT, "Endpoint request timed out")
-        }
-        Err(Failure::Unavailable) => {
-            message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
-        }
+        Err(Failure::Reported) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        Err(Failure::TimedOut) => message(StatusCode::GATEWAY_TIMEOUT, "Endpoint request timed out"),
+        Err(Failure::Unavailable) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
     }
 }
 
@@ -124,21 +102,11 @@ fn message(status: StatusCode, text: &str) -> Response {
 ///
 /// # Errors
 /// When one does not.
-pub async fn check(
-    client: &reqwest::Client,
-    urls: impl IntoIterator<Item = (&str, &str)>,
-) -> Result<()> {
+pub async fn check(client: &reqwest::Client, urls: impl IntoIterator<Item = (&str, &str)>) -> Result<()> {
     for (name, url) in urls {
         let request = client.request(reqwest::Method::OPTIONS, url);
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("asking {name}"))?;
-        anyhow::ensure!(
-            !answer.status().is_server_error(),
-            "{name} answered {} to OPTIONS",
-            answer.status()
-        );
+        let answer = request.send().await.with_context(|| format!("asking {name}"))?;
+        anyhow::ensure!(!answer.status().is_server_error(), "{name} answered {} to OPTIONS", answer.status());
     }
     Ok(())
 }

@@ -55,23 +55,14 @@ pub async fn platform(url: &str) -> Result<()> {
 pub async fn apply(client: &mut Client, runner: Runner) -> Result<Vec<String>> {
     let transaction = begin(client).await.map_err(|error| describe(&error))?;
     let mut whole = Whole(transaction);
-    let report = runner
-        .run_async(&mut whole)
-        .await
-        .map_err(|error| explain(&runner, &error))?;
+    let report = runner.run_async(&mut whole).await.map_err(|error| explain(&runner, &error))?;
     whole.0.commit().await.map_err(|error| describe(&error))?;
-    Ok(report
-        .applied_migrations()
-        .iter()
-        .map(ToString::to_string)
-        .collect())
+    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
 async fn begin(client: &mut Client) -> Result<Transaction<'_>, PostgresError> {
     let transaction = client.transaction().await?;
-    transaction
-        .execute("select pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
+    transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     let timeout = format!("set local lock_timeout = {}", LOCK_TIMEOUT.as_millis());
     transaction.batch_execute(&timeout).await?;
     Ok(transaction)
@@ -84,10 +75,7 @@ struct Whole<'client>(Transaction<'client>);
 impl AsyncTransaction for Whole<'_> {
     type Error = PostgresError;
 
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
-        &mut self,
-        queries: T,
-    ) -> Result<usize, Self::Error> {
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&mut self, queries: T) -> Result<usize, Self::Error> {
         let mut count = 0;
         for query in queries {
             self.0.batch_execute(query).await?;
@@ -104,8 +92,7 @@ impl AsyncQuery<Vec<Migration>> for Whole<'_> {
             .iter()
             .map(|row| {
                 // What cannot be read compares as different from the file, which is then reported.
-                let applied_on = OffsetDateTime::parse(row.get(2), &Rfc3339)
-                    .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+                let applied_on = OffsetDateTime::parse(row.get(2), &Rfc3339).unwrap_or(OffsetDateTime::UNIX_EPOCH);
                 let checksum = row.get::<_, &str>(3).parse().unwrap_or_default();
                 Migration::applied(row.get(0), row.get(1), applied_on, checksum)
             })
@@ -117,18 +104,13 @@ impl AsyncMigrate for Whole<'_> {}
 
 fn explain(runner: &Runner, error: &refinery::Error) -> anyhow::Error {
     let Kind::Connection(what, source) = error.kind() else {
-        return anyhow!("{error}").context(
-            "the database's record of migrations does not fit the files; nothing was changed",
-        );
+        return anyhow!("{error}").context("the database's record of migrations does not fit the files; nothing was changed");
     };
     let Some(error) = source.downcast_ref::<PostgresError>() else {
         return anyhow!("{what}: {source}");
     };
     // The library names the migration in its message alone.
-    let failed = runner
-        .get_migrations()
-        .iter()
-        .find(|migration| what.ends_with(&format!(" {migration}")));
+    let failed = runner.get_migrations().iter().find(|migration| what.ends_with(&format!(" {migration}")));
     match failed {
         Some(migration) => failure(&migration.to_string(), migration.sql(), error),
         None => describe(error).context(what.clone()),
@@ -137,19 +119,11 @@ fn explain(runner: &Runner, error: &refinery::Error) -> anyhow::Error {
 
 /// The name of what failed, with the line, before what the server said.
 fn failure(name: &str, sql: Option<&str>, error: &PostgresError) -> anyhow::Error {
-    let position = error
-        .as_db_error()
-        .and_then(|error| match error.position()? {
-            ErrorPosition::Original(position) => usize::try_from(*position).ok(),
-            ErrorPosition::Internal { .. } => None,
-        });
-    let line = position
-        .zip(sql)
-        .map(|(position, sql)| 1 + sql.chars().take(position).filter(|&c| c == '\n').count());
-    let at = line
-        .map(|line| format!(", line {line}"))
-        .unwrap_or_default();
-    describe(error).context(format!(
-        "migration {name}{at} failed, and nothing was changed"
-    ))
+    let position = error.as_db_error().and_then(|error| match error.position()? {
+        ErrorPosition::Original(position) => usize::try_from(*position).ok(),
+        ErrorPosition::Internal { .. } => None,
+    });
+    let line = position.zip(sql).map(|(position, sql)| 1 + sql.chars().take(position).filter(|&c| c == '\n').count());
+    let at = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    describe(error).context(format!("migration {name}{at} failed, and nothing was changed"))
 }

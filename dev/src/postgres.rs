@@ -57,10 +57,7 @@ impl Server {
     pub async fn external(url: &str) -> Result<Self> {
         let admin_url = connection::normalise(url)?;
         connect(admin_url.as_str()).await?;
-        Ok(Self {
-            admin_url,
-            cluster: Mutex::new(None),
-        })
+        Ok(Self { admin_url, cluster: Mutex::new(None) })
     }
 
     /// Starts a server whose data lives in `directory` and is kept; a first start initialises it.
@@ -107,23 +104,14 @@ impl Server {
             let (guard, stdout) = Guard::of_server(binaries, &cluster, port)?;
             let admin_url = cluster.url(port)?;
             if answers(&admin_url, stdout).await? {
-                let running = Running {
-                    _server: guard,
-                    _cluster: cluster,
-                };
-                return Ok(Self {
-                    admin_url,
-                    cluster: Mutex::new(Some(running)),
-                });
+                let running = Running { _server: guard, _cluster: cluster };
+                return Ok(Self { admin_url, cluster: Mutex::new(Some(running)) });
             }
             if !cluster.port_was_taken() {
                 break;
             }
         }
-        bail!(
-            "Postgres did not start. The end of its log:\n{}",
-            cluster.log_tail()
-        )
+        bail!("Postgres did not start. The end of its log:\n{}", cluster.log_tail())
     }
 
     /// The URL of a database on this server. It says `sslmode`, so that it means the same to every client.
@@ -145,13 +133,9 @@ impl Server {
     /// # Errors
     /// The server's, for instance when the database exists already.
     pub async fn create_database(&self, name: &str, template: Option<&str>) -> Result<()> {
-        let template = template
-            .map(|template| format!(" template {}", quoted(template)))
-            .unwrap_or_default();
+        let template = template.map(|template| format!(" template {}", quoted(template))).unwrap_or_default();
         let statement = format!("create database {}{template}", quoted(name));
-        self.administer(&statement)
-            .await
-            .with_context(|| format!("creating database {name}"))
+        self.administer(&statement).await.with_context(|| format!("creating database {name}"))
     }
 
     /// Creates a database unless there is one of that name.
@@ -160,9 +144,7 @@ impl Server {
     /// The server's.
     pub async fn ensure_database(&self, name: &str) -> Result<()> {
         let client = connect(self.admin_url()).await?;
-        let found = client
-            .query_opt("select 1 from pg_database where datname = $1", &[&name])
-            .await;
+        let found = client.query_opt("select 1 from pg_database where datname = $1", &[&name]).await;
         if found.map_err(|error| describe(&error))?.is_none() {
             self.create_database(name, None).await?;
         }
@@ -175,27 +157,17 @@ impl Server {
     /// The server's.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         let statement = format!("drop database if exists {} with (force)", quoted(name));
-        self.administer(&statement)
-            .await
-            .with_context(|| format!("dropping database {name}"))
+        self.administer(&statement).await.with_context(|| format!("dropping database {name}"))
     }
 
     async fn administer(&self, statement: &str) -> Result<()> {
         let client = connect(self.admin_url()).await?;
-        client
-            .batch_execute(statement)
-            .await
-            .map_err(|error| describe(&error))
+        client.batch_execute(statement).await.map_err(|error| describe(&error))
     }
 
     /// Stops the server if it was started here, and waits until it is gone, with its directory if that was temporary.
     pub fn stop(&self) {
-        drop(
-            self.cluster
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        drop(self.cluster.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

@@ -86,21 +86,12 @@ impl RuntimeApi {
         let processes = Processes::default();
         let router = Router::new()
             .route("/{process}/2018-06-01/runtime/invocation/next", get(next))
-            .route(
-                "/{process}/2018-06-01/runtime/invocation/{request_id}/response",
-                post(response),
-            )
-            .route(
-                "/{process}/2018-06-01/runtime/invocation/{request_id}/error",
-                post(error),
-            )
+            .route("/{process}/2018-06-01/runtime/invocation/{request_id}/response", post(response))
+            .route("/{process}/2018-06-01/runtime/invocation/{request_id}/error", post(error))
             .route("/{process}/2018-06-01/runtime/init/error", post(init_error))
             .layer(DefaultBodyLimit::max(MAX_ANSWER_BYTES))
             .with_state(Arc::clone(&processes));
-        Ok(Self {
-            listener: Listener::start(0, router).await?,
-            processes,
-        })
+        Ok(Self { listener: Listener::start(0, router).await?, processes })
     }
 
     /// A new endpoint, for one process.
@@ -108,18 +99,10 @@ impl RuntimeApi {
     pub fn endpoint(&self) -> Endpoint {
         let (sender, receiver) = mpsc::channel(1);
         let id = Uuid::new_v4();
-        let process = Process {
-            queue: tokio::sync::Mutex::new(receiver),
-            current: Mutex::default(),
-        };
+        let process = Process { queue: tokio::sync::Mutex::new(receiver), current: Mutex::default() };
         lock(&self.processes).insert(id, Arc::new(process));
         let url = format!("{}/{id}", self.listener.url());
-        Endpoint {
-            id,
-            url,
-            queue: sender,
-            processes: Arc::clone(&self.processes),
-        }
+        Endpoint { id, url, queue: sender, processes: Arc::clone(&self.processes) }
     }
 }
 
@@ -131,29 +114,14 @@ impl Endpoint {
     }
 
     /// Offers an event to the process, which may take `timeout` from when it fetches it. One at a time.
-    pub async fn invoke(
-        &self,
-        function_arn: &str,
-        request_id: &str,
-        event: Bytes,
-        timeout: Duration,
-    ) -> Pending {
+    pub async fn invoke(&self, function_arn: &str, request_id: &str, event: Bytes, timeout: Duration) -> Pending {
         let (fetched, was_fetched) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
-        let invocation = Invocation {
-            request_id: request_id.to_owned(),
-            function_arn: function_arn.to_owned(),
-            event,
-            timeout,
-            fetched,
-            answer,
-        };
+        let invocation =
+            Invocation { request_id: request_id.to_owned(), function_arn: function_arn.to_owned(), event, timeout, fetched, answer };
         // The receiver lives as long as this endpoint is registered, which is as long as `self`.
         let _ = self.queue.send(invocation).await;
-        Pending {
-            fetched: was_fetched,
-            answer: answered,
-        }
+        Pending { fetched: was_fetched, answer: answered }
     }
 }
 
@@ -168,23 +136,12 @@ async fn next(State(processes): State<Processes>, Path(id): Path<Uuid>) -> Respo
         return unknown();
     };
     let invocation = process.queue.lock().await.recv().await;
-    let Some(Invocation {
-        request_id,
-        function_arn,
-        event,
-        timeout,
-        fetched,
-        answer,
-    }) = invocation
-    else {
+    let Some(Invocation { request_id, function_arn, event, timeout, fetched, answer }) = invocation else {
         return unknown();
     };
     let headers = [
         ("lambda-runtime-aws-request-id", request_id.clone()),
-        (
-            "lambda-runtime-deadline-ms",
-            deadline_ms(timeout).to_string(),
-        ),
+        ("lambda-runtime-deadline-ms", deadline_ms(timeout).to_string()),
         ("lambda-runtime-invoked-function-arn", function_arn),
         ("lambda-runtime-trace-id", trace_id()),
         ("content-type", "application/json".to_owned()),
@@ -192,38 +149,19 @@ async fn next(State(processes): State<Processes>, Path(id): Path<Uuid>) -> Respo
     *lock(&process.current) = Some((request_id, answer));
     // Its sender may have given up, which is nothing to the process.
     let _ = fetched.send(());
-    (
-        headers
-            .into_iter()
-            .filter_map(header)
-            .collect::<HeaderMap>(),
-        event,
-    )
-        .into_response()
+    (headers.into_iter().filter_map(header).collect::<HeaderMap>(), event).into_response()
 }
 
-async fn response(
-    State(processes): State<Processes>,
-    Path((id, request_id)): Path<(Uuid, String)>,
-    body: Bytes,
-) -> Response {
+async fn response(State(processes): State<Processes>, Path((id, request_id)): Path<(Uuid, String)>, body: Bytes) -> Response {
     finish(&processes, id, &request_id, Answer::Response(body))
 }
 
-async fn error(
-    State(processes): State<Processes>,
-    Path((id, request_id)): Path<(Uuid, String)>,
-    body: Bytes,
-) -> Response {
+async fn error(State(processes): State<Processes>, Path((id, request_id)): Path<(Uuid, String)>, body: Bytes) -> Response {
     finish(&processes, id, &request_id, Answer::Error(body))
 }
 
 /// The runtime says why it will not start, and then ends; its end is what counts.
-async fn init_error(
-    State(processes): State<Processes>,
-    Path(id): Path<Uuid>,
-    body: String,
-) -> Response {
+async fn init_error(State(processes): State<Processes>, Path(id): Path<Uuid>, body: String) -> Response {
     if find(&processes, id).is_none() {
         return unknown();
     }
@@ -253,30 +191,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn header((name, value): (&'static str, String)) -> Option<(HeaderName, HeaderValue)> {
-    Some((
-        HeaderName::from_static(name),
-        HeaderValue::from_str(&value).ok()?,
-    ))
+    Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
 }
 
 fn deadline_ms(timeout: Duration) -> u128 {
-    (SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        + timeout)
-        .as_millis()
+    (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + timeout).as_millis()
 }
 
 /// As X-Ray's: the seconds since 1970, and 96 random bits.
 fn trace_id() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    format!(
-        "Root=1-{:08x}-{:024x};Sampled=0",
-        now.as_secs(),
-        Uuid::new_v4().as_u128() >> 32
-    )
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("Root=1-{:08x}-{:024x};Sampled=0", now.as_secs(), Uuid::new_v4().as_u128() >> 32)
 }
 
 fn accepted() -> Response {
@@ -284,7 +209,6 @@ fn accepted() -> Response {
 }
 
 fn unknown() -> Response {
-    let error =
-        json!({"errorType": "InvalidRequestID", "errorMessage": "no such process or invocation"});
+    let error = json!({"errorType": "InvalidRequestID", "errorMessage": "no such process or invocation"});
     (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }

@@ -71,9 +71,7 @@ impl Stack {
     /// # Errors
     /// When a port is taken, or a function has no program.
     pub async fn start(options: Options) -> Result<Self> {
-        let telnyx = Simulator::start(options.telnyx)
-            .await
-            .context("starting the Telnyx simulator")?;
+        let telnyx = Simulator::start(options.telnyx).await.context("starting the Telnyx simulator")?;
         let database_url: String = postgres::connection::normalise(&options.database_url)?.into();
         let mut environment = environment(&database_url, &options.issuer, &telnyx);
         environment.extend(options.environment);
@@ -81,36 +79,16 @@ impl Stack {
         let functions = options.template.functions.into_iter().map(|definition| {
             let program = options.programs.get(&definition.name).cloned();
             let program = program.with_context(|| format!("{} has no program", definition.name))?;
-            let launch = Launch {
-                program,
-                environment: environment.clone(),
-                logs: options.logs.clone(),
-            };
-            Ok(Function::new(
-                definition,
-                launch,
-                options.max_processes,
-                Arc::clone(&runtime_api),
-            ))
+            let launch = Launch { program, environment: environment.clone(), logs: options.logs.clone() };
+            Ok(Function::new(definition, launch, options.max_processes, Arc::clone(&runtime_api)))
         });
         let functions: Vec<Function> = functions.collect::<Result<_>>()?;
         let gateway = gateway::serve_api(options.port, &functions).await?;
         let mut urls = Vec::new();
         for function in &functions {
-            urls.push((
-                function.definition().name.clone(),
-                gateway::serve_url(function).await?,
-            ));
+            urls.push((function.definition().name.clone(), gateway::serve_url(function).await?));
         }
-        Ok(Self {
-            gateway,
-            urls,
-            functions,
-            environment,
-            telnyx,
-            issuer: options.issuer,
-            database_url,
-        })
+        Ok(Self { gateway, urls, functions, environment, telnyx, issuer: options.issuer, database_url })
     }
 
     /// The gateway, without a slash at the end.
@@ -124,10 +102,7 @@ impl Stack {
     pub fn routes(&self) -> BTreeMap<String, String> {
         let routed = self.definitions().filter_map(|definition| {
             let route = definition.routes.first()?;
-            Some((
-                definition.name.clone(),
-                format!("{}{}", self.base_url(), route.path),
-            ))
+            Some((definition.name.clone(), format!("{}{}", self.base_url(), route.path)))
         });
         routed.collect()
     }
@@ -135,10 +110,7 @@ impl Stack {
     /// The function URL of each function, by name, with a slash at the end.
     #[must_use]
     pub fn function_urls(&self) -> BTreeMap<String, String> {
-        self.urls
-            .iter()
-            .map(|(name, listener)| (name.clone(), format!("{}/", listener.url())))
-            .collect()
+        self.urls.iter().map(|(name, listener)| (name.clone(), format!("{}/", listener.url()))).collect()
     }
 
     /// What the template says about the functions.
@@ -183,11 +155,7 @@ impl Stack {
     pub async fn check(&self) -> Result<()> {
         let client = client()?;
         for urls in [self.routes(), self.function_urls()] {
-            gateway::check(
-                &client,
-                urls.iter().map(|(name, url)| (name.as_str(), url.as_str())),
-            )
-            .await?;
+            gateway::check(&client, urls.iter().map(|(name, url)| (name.as_str(), url.as_str()))).await?;
         }
         Ok(())
     }
@@ -219,11 +187,7 @@ pub fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
-fn environment(
-    database_url: &str,
-    issuer: &token::Issuer,
-    telnyx: &Simulator,
-) -> BTreeMap<String, String> {
+fn environment(database_url: &str, issuer: &token::Issuer, telnyx: &Simulator) -> BTreeMap<String, String> {
     let variables = [
         ("DATABASE_URL", database_url),
         ("JWT_SECRET", &issuer.secret),
@@ -233,7 +197,5 @@ fn environment(
         ("TELNYX_API_URL", &telnyx.url()),
         ("TELNYX_API_KEY", telnyx.api_key()),
     ];
-    variables
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }

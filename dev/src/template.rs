@@ -56,8 +56,7 @@ impl Template {
     /// # Errors
     /// When the file cannot be read, or as [`Template::parse`].
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("in {}", path.display()))
     }
 
@@ -68,9 +67,7 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self> {
         let document: Value = serde_yaml_ng::from_str(text)?;
         let globals = &document["Globals"]["Function"];
-        let resources = document["Resources"]
-            .as_mapping()
-            .context("it has no Resources")?;
+        let resources = document["Resources"].as_mapping().context("it has no Resources")?;
         let mut functions = Vec::new();
         for (resource, body) in resources {
             if body["Type"] == "AWS::Serverless::Function" {
@@ -85,19 +82,11 @@ impl Template {
 }
 
 fn definition(resource: &str, properties: &Value, globals: &Value) -> Result<Definition> {
-    let code = properties["CodeUri"]
-        .as_str()
-        .context("it has no CodeUri")?;
-    let name = Path::new(code)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .context("its CodeUri names no folder")?;
+    let code = properties["CodeUri"].as_str().context("it has no CodeUri")?;
+    let name = Path::new(code).file_name().and_then(|name| name.to_str()).context("its CodeUri names no folder")?;
     let number = |key: &str| properties[key].as_u64().or_else(|| globals[key].as_u64());
     let events = properties["Events"].as_mapping().into_iter().flatten();
-    let routes = events
-        .map(|(_, event)| event)
-        .filter(|event| event["Type"] == "HttpApi")
-        .map(route);
+    let routes = events.map(|(_, event)| event).filter(|event| event["Type"] == "HttpApi").map(route);
     Ok(Definition {
         name: name.to_owned(),
         resource: resource.to_owned(),
@@ -108,19 +97,12 @@ fn definition(resource: &str, properties: &Value, globals: &Value) -> Result<Def
 }
 
 fn route(event: &Value) -> Result<Route> {
-    let text = |key: &str| {
-        event["Properties"][key]
-            .as_str()
-            .with_context(|| format!("an HttpApi event has no {key}"))
-    };
+    let text = |key: &str| event["Properties"][key].as_str().with_context(|| format!("an HttpApi event has no {key}"));
     let path = text("Path")?.to_owned();
     if path.contains('{') || !path.starts_with('/') {
         bail!("the path {path} is not supported on this machine: only plain ones are");
     }
-    Ok(Route {
-        method: text("Method")?.to_ascii_uppercase(),
-        path,
-    })
+    Ok(Route { method: text("Method")?.to_ascii_uppercase(), path })
 }
 
 #[cfg(test)]
@@ -159,10 +141,7 @@ Resources:
 
     #[test]
     fn functions_and_routes_come_from_the_template() {
-        let route = Route {
-            method: "ANY".to_owned(),
-            path: "/phone-numbers-search".to_owned(),
-        };
+        let route = Route { method: "ANY".to_owned(), path: "/phone-numbers-search".to_owned() };
         assert_eq!(route.key(), "ANY /phone-numbers-search");
         let expected = Definition {
             name: "phone-numbers-search".to_owned(),
@@ -176,15 +155,8 @@ Resources:
 
     #[test]
     fn what_cannot_be_served_here_is_refused() {
-        for (part, broken) in [
-            ("CodeUri", "Code"),
-            ("/phone-numbers-search,", "\"/{proxy+}\","),
-            ("Resources", "Outputs"),
-        ] {
-            assert!(
-                Template::parse(&TEMPLATE.replace(part, broken)).is_err(),
-                "{broken}"
-            );
+        for (part, broken) in [("CodeUri", "Code"), ("/phone-numbers-search,", "\"/{proxy+}\","), ("Resources", "Outputs")] {
+            assert!(Template::parse(&TEMPLATE.replace(part, broken)).is_err(), "{broken}");
         }
     }
 }

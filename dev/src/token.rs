@@ -35,10 +35,7 @@ impl Issuer {
     /// With a given secret, and the issuer of this machine's stack.
     #[must_use]
     pub fn new(secret: String) -> Self {
-        Self {
-            secret,
-            issuer: "http://127.0.0.1/auth/v1".to_owned(),
-        }
+        Self { secret, issuer: "http://127.0.0.1/auth/v1".to_owned() }
     }
 
     /// A token for a user, good for [`LIFETIME`].
@@ -93,9 +90,6 @@ mod tests {
         let user = Uuid::from_u128(7);
         let claims = Issuer::default().claims(user, "a@b.example");
         assert_eq!(claims["sub"], user.to_string());
-        assert_eq!(
-            claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
-            12 * 60 * 60
-        );
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 12 * 60 * 60);
     }
 }

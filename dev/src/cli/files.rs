@@ -37,11 +37,7 @@ struct Ready<'stack> {
 /// Writes every file; the ready file last.
 pub(super) fn write(stack: &Stack, data: &Path, ready_file: Option<&Path>) -> Result<()> {
     write_json(&data.join("sam-env.json"), &sam_environment(stack))?;
-    write_events(
-        stack,
-        &workspace::root().join("events"),
-        &data.join("events"),
-    )?;
+    write_events(stack, &workspace::root().join("events"), &data.join("events"))?;
     ready_file.map_or(Ok(()), |path| write_json(path, &ready(stack)))
 }
 
@@ -57,32 +53,20 @@ fn ready(stack: &Stack) -> Ready<'_> {
         telnyx_api_key: stack.telnyx().api_key(),
         database_url: stack.database_url(),
         jwt_secret: &stack.issuer().secret,
-        agencies: demo::AGENCIES
-            .iter()
-            .map(|agency| (agency.key, agency.id))
-            .collect(),
-        agents: demo::AGENCIES
-            .iter()
-            .map(|agency| (agency.key, demo::agents_of(agency.id)))
-            .collect(),
+        agencies: demo::AGENCIES.iter().map(|agency| (agency.key, agency.id)).collect(),
+        agents: demo::AGENCIES.iter().map(|agency| (agency.key, demo::agents_of(agency.id))).collect(),
         tokens,
     }
 }
 
 /// A token for every user of the demo, by the user's key.
 pub(super) fn tokens(stack: &Stack) -> BTreeMap<&'static str, String> {
-    demo::USERS
-        .iter()
-        .map(|user| (user.key, stack.issuer().token(user.id, user.email)))
-        .collect()
+    demo::USERS.iter().map(|user| (user.key, stack.issuer().token(user.id, user.email))).collect()
 }
 
 /// For `sam local … --env-vars`: the variables of each function, by its resource.
 fn sam_environment(stack: &Stack) -> BTreeMap<&str, &BTreeMap<String, String>> {
-    stack
-        .definitions()
-        .map(|definition| (definition.resource.as_str(), stack.environment()))
-        .collect()
+    stack.definitions().map(|definition| (definition.resource.as_str(), stack.environment())).collect()
 }
 
 /// Copies of the repository's events, in which a token of the demo's owner takes the place of the one there.
@@ -92,19 +76,14 @@ fn write_events(stack: &Stack, from: &Path, to: &Path) -> Result<()> {
         entries => entries.with_context(|| format!("reading {}", from.display()))?,
     };
     private_folder(to)?;
-    let bearer = tokens(stack)
-        .remove("owner")
-        .map(|token| format!("Bearer {token}"))
-        .unwrap_or_default();
+    let bearer = tokens(stack).remove("owner").map(|token| format!("Bearer {token}")).unwrap_or_default();
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let mut event: Value =
-            serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let mut event: Value = serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))?;
         authorize(&mut event, &bearer);
         write_json(&to.join(path.file_name().unwrap_or_default()), &event)?;
     }
@@ -113,11 +92,7 @@ fn write_events(stack: &Stack, from: &Path, to: &Path) -> Result<()> {
 
 /// An event without the header is about its absence.
 fn authorize(event: &mut Value, bearer: &str) {
-    let headers = event
-        .get_mut("headers")
-        .and_then(Value::as_object_mut)
-        .into_iter()
-        .flatten();
+    let headers = event.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten();
     for (name, value) in headers {
         if name.eq_ignore_ascii_case("authorization") {
             *value = Value::String(bearer.to_owned());
@@ -142,19 +117,14 @@ pub(super) fn secret(data: &Path, name: &str, make: impl FnOnce() -> String) -> 
 /// A folder, made if need be, for files with secrets in them. Its name may be looked up by others: Postgres may run as
 /// another user, in a folder of its own below.
 pub(super) fn private_folder(path: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
     made.with_context(|| format!("making {}", path.display()))
 }
 
 /// Removes a file that may not be there.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| format!("removing {}", path.display())),
         _ => Ok(()),
     }
 }
@@ -168,13 +138,9 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// Writes a file that only we can read, so that nobody ever sees half of it.
 fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let write = || -> Result<()> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = NamedTempFile::new_in(folder)?;
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
         file.write_all(content)?;
         file.persist(path)?;
         Ok(())

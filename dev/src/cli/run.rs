@@ -59,22 +59,14 @@ async fn start(arguments: &Run) -> Result<Running> {
     progress("migrating");
     prepare(&database_url).await?;
     progress("building the functions");
-    let names: Vec<&str> = template
-        .functions
-        .iter()
-        .map(|function| function.name.as_str())
-        .collect();
+    let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
     let programs = build::build(&names, arguments.release).await?;
     progress("starting the functions");
     let mut options = Options::new(template, programs, database_url);
     options.port = arguments.port;
     options.telnyx.port = telnyx_port(arguments.telnyx_port);
-    options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || {
-        telnyx::Options::default().api_key
-    })?;
-    options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || {
-        token::Issuer::default().secret
-    })?);
+    options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || telnyx::Options::default().api_key)?;
+    options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || token::Issuer::default().secret)?);
     let stack = Stack::start(options).await?;
     stack.check().await?;
 
@@ -87,10 +79,7 @@ async fn start(arguments: &Run) -> Result<Running> {
 /// The database, and the server if it is ours.
 async fn database(arguments: &Run, data: &Path) -> Result<(Option<Server>, String)> {
     if let Some(url) = &arguments.database_url {
-        ensure!(
-            !arguments.fresh,
-            "--fresh empties a database of our own, never one that --database-url names"
-        );
+        ensure!(!arguments.fresh, "--fresh empties a database of our own, never one that --database-url names");
         return Ok((None, postgres::connection::normalise(url)?.into()));
     }
     let folder: PathBuf = data.join("postgres");
@@ -113,11 +102,7 @@ async fn prepare(database_url: &str) -> Result<()> {
 async fn warn_of_unknown_numbers(stack: &Stack) -> Result<()> {
     let client = connect(stack.database_url()).await?;
     let statement = "select count(*) from agency_phone_numbers where status <> 'released'";
-    let count: i64 = client
-        .query_one(statement, &[])
-        .await
-        .map_err(|error| describe(&error))?
-        .get(0);
+    let count: i64 = client.query_one(statement, &[]).await.map_err(|error| describe(&error))?.get(0);
     if count > 0 {
         say(&format!(
             "note: {count} phone numbers of an earlier run are in the database, and this Telnyx, which starts anew, \
@@ -139,9 +124,7 @@ fn is_free(port: u16) -> bool {
 /// Prints what is asked for, whether or not anybody still reads it: a closed pipe is no reason to stop.
 fn say(text: &str) {
     let mut output = std::io::stdout().lock();
-    let _ = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
 fn progress(what: &str) {

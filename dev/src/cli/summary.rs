@@ -24,10 +24,7 @@ pub(super) fn text(stack: &Stack, data: &Path) -> String {
     line("Telnyx, its controls", &stack.telnyx().control_url());
     line("Telnyx, its key", stack.telnyx().api_key());
     line("database", stack.database_url());
-    line(
-        "for sam local",
-        &format!("{0}/sam-env.json and {0}/events/", data.display()),
-    );
+    line("for sam local", &format!("{0}/sam-env.json and {0}/events/", data.display()));
     text.push_str("\nTokens, good for 12 hours:\n\n");
     for (user, token) in files::tokens(stack) {
         let _ = writeln!(text, "{}={token}", user.to_uppercase());
@@ -35,14 +32,8 @@ pub(super) fn text(stack: &Stack, data: &Path) -> String {
     let agents = demo::agents_of(demo::DEMO.id);
     let example = EXAMPLE
         .replace("{base}", &stack.base_url())
-        .replace(
-            "{agent}",
-            &agents.first().map(Uuid::to_string).unwrap_or_default(),
-        )
-        .replace(
-            "{another_agent}",
-            &agents.last().map(Uuid::to_string).unwrap_or_default(),
-        );
+        .replace("{agent}", &agents.first().map(Uuid::to_string).unwrap_or_default())
+        .replace("{another_agent}", &agents.last().map(Uuid::to_string).unwrap_or_default());
     text.push_str(&example);
     text
 }

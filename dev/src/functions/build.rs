@@ -31,63 +31,39 @@ struct Target {
 pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(workspace::root()).args([
-        "build",
-        "--bins",
-        "--message-format=json-render-diagnostics",
-    ]);
+    command.current_dir(workspace::root()).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
     // Some build scripts watch what cargo tells the program that it runs, and would build again whenever that differs.
-    for (name, _) in
-        env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy()))
-    {
+    for (name, _) in env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     if release {
-        command.arg("--release");
+        command.arg("--release").args(names.iter().flat_map(|name| ["--package", name]));
     } else {
-        // With this crate in the selection cargo picks the features that this program was built with, and finds nearly
-        // everything built.
-        command.args(["--package", env!("CARGO_PKG_NAME")]);
+        // The whole workspace, though the functions would do: with the same packages, cargo chooses the same features of
+        // every dependency as for `cargo test` and for this program, and builds none of them twice.
+        command.arg("--workspace");
     }
-    for name in names {
-        command.args(["--package", name]);
-    }
-    command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
     let output = command.output().await.context("running cargo")?;
     ensure!(output.status.success(), "the functions do not compile");
     let built = programs(&String::from_utf8_lossy(&output.stdout));
     for name in names {
-        ensure!(
-            built.contains_key(*name),
-            "the package {name} has no binary of that name"
-        );
+        ensure!(built.contains_key(*name), "the package {name} has no binary of that name");
     }
     Ok(built)
 }
 
 /// Whether a variable describes the package that `cargo run` or `cargo test` is running.
 fn is_of_the_running_package(name: &str) -> bool {
-    let prefixes = [
-        "CARGO_PKG_",
-        "CARGO_MANIFEST_",
-        "CARGO_BIN_",
-        "CARGO_CRATE_",
-    ];
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
     name == "OUT_DIR" || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn programs(messages: &str) -> Programs {
-    let messages = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
     messages
         .filter_map(|message| {
-            let target = message
-                .target
-                .filter(|target| target.kind.iter().any(|kind| kind == "bin"))?;
+            let target = message.target.filter(|target| target.kind.iter().any(|kind| kind == "bin"))?;
             Some((target.name, message.executable?))
         })
         .collect()

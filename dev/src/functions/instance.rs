@@ -60,20 +60,10 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) async fn start(
-        definition: &Definition,
-        launch: &Launch,
-        endpoint: Endpoint,
-    ) -> Result<Self> {
+    pub(super) async fn start(definition: &Definition, launch: &Launch, endpoint: Endpoint) -> Result<Self> {
         let mut command = Command::new(&launch.program);
-        command
-            .env_clear()
-            .envs(&launch.environment)
-            .envs(lambda_environment(definition, &endpoint));
-        command
-            .stdin(Stdio::null())
-            .stdout(launch.logs.open()?)
-            .stderr(launch.logs.open()?);
+        command.env_clear().envs(&launch.environment).envs(lambda_environment(definition, &endpoint));
+        command.stdin(Stdio::null()).stdout(launch.logs.open()?).stderr(launch.logs.open()?);
         let child = children::spawn(command).await;
         let child = child.with_context(|| format!("starting {}", launch.program.display()))?;
         Ok(Self { child, endpoint })
@@ -89,20 +79,9 @@ impl Instance {
     }
 
     /// Has the process answer `event`.
-    pub(super) async fn invoke(
-        &mut self,
-        definition: &Definition,
-        request_id: &str,
-        event: Bytes,
-    ) -> Outcome {
-        let arn = format!(
-            "arn:aws:lambda:us-east-1:000000000000:function:{}",
-            definition.name
-        );
-        let Pending { fetched, answer } = self
-            .endpoint
-            .invoke(&arn, request_id, event, definition.timeout)
-            .await;
+    pub(super) async fn invoke(&mut self, definition: &Definition, request_id: &str, event: Bytes) -> Outcome {
+        let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{}", definition.name);
+        let Pending { fetched, answer } = self.endpoint.invoke(&arn, request_id, event, definition.timeout).await;
         tokio::select! {
             biased;
             fetched = timeout(INIT_TIMEOUT, fetched) => if fetched.is_err() {
@@ -139,33 +118,22 @@ impl Logs {
             Self::Stderr => Ok(std::io::stderr().as_fd().try_clone_to_owned()?.into()),
             Self::File(path) => {
                 let file = File::options().append(true).create(true).open(path);
-                Ok(file
-                    .with_context(|| format!("opening {}", path.display()))?
-                    .into())
+                Ok(file.with_context(|| format!("opening {}", path.display()))?.into())
             }
         }
     }
 }
 
 /// What Lambda itself puts into a function's environment.
-fn lambda_environment(
-    definition: &Definition,
-    endpoint: &Endpoint,
-) -> [(&'static str, String); 11] {
+fn lambda_environment(definition: &Definition, endpoint: &Endpoint) -> [(&'static str, String); 11] {
     [
         ("AWS_LAMBDA_RUNTIME_API", endpoint.url().to_owned()),
         ("AWS_LAMBDA_FUNCTION_NAME", definition.name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-        (
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            definition.memory_mb.to_string(),
-        ),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", definition.memory_mb.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-        (
-            "AWS_LAMBDA_LOG_LEVEL",
-            std::env::var("RUST_LOG").unwrap_or_else(|_| "INFO".to_owned()),
-        ),
+        ("AWS_LAMBDA_LOG_LEVEL", std::env::var("RUST_LOG").unwrap_or_else(|_| "INFO".to_owned())),
         ("AWS_REGION", "us-east-1".to_owned()),
         ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
         ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),

@@ -48,9 +48,7 @@ impl Source {
 pub(super) fn event(source: &Source, parts: &Parts, body: &[u8], request_id: &str) -> Value {
     let now = Utc::now();
     let host = text(&parts.headers, header::HOST.as_str()).unwrap_or_default();
-    let domain = host
-        .rsplit_once(':')
-        .map_or(host.as_str(), |(domain, _)| domain);
+    let domain = host.rsplit_once(':').map_or(host.as_str(), |(domain, _)| domain);
     let query = parts.uri.query().unwrap_or_default();
     let mut event = json!({
         "version": "2.0",
@@ -87,9 +85,7 @@ pub(super) fn event(source: &Source, parts: &Parts, body: &[u8], request_id: &st
         event["queryStringParameters"] = Value::Object(query_parameters(query));
     }
     if !body.is_empty() {
-        let text = std::str::from_utf8(body)
-            .ok()
-            .filter(|_| is_text(&parts.headers));
+        let text = std::str::from_utf8(body).ok().filter(|_| is_text(&parts.headers));
         event["isBase64Encoded"] = json!(text.is_none());
         event["body"] = json!(text.map_or_else(|| STANDARD.encode(body), ToOwned::to_owned));
     }
@@ -98,15 +94,9 @@ pub(super) fn event(source: &Source, parts: &Parts, body: &[u8], request_id: &st
 
 /// One member a name, several values joined, without what belongs to the connection, and with what AWS adds.
 fn headers(headers: &HeaderMap, host: &str) -> Map<String, Value> {
-    let own = [
-        header::COOKIE,
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-    ];
+    let own = [header::COOKIE, header::CONNECTION, header::TRANSFER_ENCODING];
     let names = headers.keys().filter(|name| !own.contains(name));
-    let mut map: Map<String, Value> = names
-        .filter_map(|name| Some((name.to_string(), json!(text(headers, name.as_str())?))))
-        .collect();
+    let mut map: Map<String, Value> = names.filter_map(|name| Some((name.to_string(), json!(text(headers, name.as_str())?)))).collect();
     let port = host.rsplit_once(':').map_or("80", |(_, port)| port);
     map.insert("x-forwarded-for".to_owned(), json!("127.0.0.1"));
     map.insert("x-forwarded-port".to_owned(), json!(port));
@@ -116,23 +106,13 @@ fn headers(headers: &HeaderMap, host: &str) -> Map<String, Value> {
 
 /// All values of a header, joined by commas.
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    let values: Vec<_> = headers
-        .get_all(name)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .collect();
+    let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<String> {
-    let values = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(';'))
-        .map(|cookie| cookie.trim().to_owned())
-        .collect()
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(';')).map(|cookie| cookie.trim().to_owned()).collect()
 }
 
 /// Decoded; several values of one name joined by commas.
@@ -156,19 +136,9 @@ fn is_text(headers: &HeaderMap) -> bool {
     let Some(content_type) = text(headers, header::CONTENT_TYPE.as_str()) else {
         return true;
     };
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.starts_with("text/")
-        || [
-            "application/json",
-            "application/xml",
-            "application/javascript",
-        ]
-        .contains(&essence.as_str())
+        || ["application/json", "application/xml", "application/javascript"].contains(&essence.as_str())
         || essence.ends_with("+json")
         || essence.ends_with("+xml")
 }

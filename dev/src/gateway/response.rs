@@ -32,8 +32,7 @@ struct Answer {
 /// # Errors
 /// When it asks for what HTTP does not have.
 pub(super) fn response(answer: &[u8]) -> Result<Response> {
-    let value: Value =
-        serde_json::from_slice(answer).context("the function's answer is not JSON")?;
+    let value: Value = serde_json::from_slice(answer).context("the function's answer is not JSON")?;
     if value.get("statusCode").is_none() {
         // API Gateway takes anything else for the body of a success.
         let json = HeaderValue::from_static("application/json");
@@ -41,13 +40,10 @@ pub(super) fn response(answer: &[u8]) -> Result<Response> {
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         return Ok(response);
     }
-    let answer: Answer =
-        serde_json::from_value(value).context("the function's answer is malformed")?;
+    let answer: Answer = serde_json::from_value(value).context("the function's answer is malformed")?;
     let text = answer.body.unwrap_or_default();
     let bytes = match answer.is_base64_encoded {
-        Some(true) => STANDARD
-            .decode(text)
-            .context("the body of the function's answer is not Base64")?,
+        Some(true) => STANDARD.decode(text).context("the body of the function's answer is not Base64")?,
         _ => text.into_bytes(),
     };
     let is_empty = bytes.is_empty();
@@ -55,14 +51,10 @@ pub(super) fn response(answer: &[u8]) -> Result<Response> {
     *response.status_mut() = StatusCode::from_u16(answer.status_code)?;
     let headers = response.headers_mut();
     for (name, value) in answer.headers.unwrap_or_default() {
-        let name: HeaderName = name
-            .parse()
-            .with_context(|| format!("the header {name:?}"))?;
+        let name: HeaderName = name.parse().with_context(|| format!("the header {name:?}"))?;
         // The length is the server's to say.
         if name != header::CONTENT_LENGTH {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), ToOwned::to_owned);
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             headers.insert(name, HeaderValue::from_str(&value)?);
         }
     }
@@ -70,10 +62,7 @@ pub(super) fn response(answer: &[u8]) -> Result<Response> {
         headers.append(header::SET_COOKIE, HeaderValue::from_str(&cookie)?);
     }
     if !is_empty && !headers.contains_key(header::CONTENT_TYPE) {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain;charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=utf-8"));
     }
     Ok(response)
 }

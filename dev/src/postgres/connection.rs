@@ -20,19 +20,11 @@ pub async fn connect(url: &str) -> Result<Client> {
     let config: Config = url.as_str().parse().map_err(|error| describe(&error))?;
     let address = || format!("connecting to Postgres at {}", address(&url));
     if config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config
-            .connect(NoTls)
-            .await
-            .map_err(|error| describe(&error))
-            .with_context(address)?;
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| describe(&error)).with_context(address)?;
         tokio::spawn(connection);
         return Ok(client);
     }
-    let (client, connection) = config
-        .connect(tls()?)
-        .await
-        .map_err(|error| describe(&error))
-        .with_context(address)?;
+    let (client, connection) = config.connect(tls()?).await.map_err(|error| describe(&error)).with_context(address)?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -42,16 +34,14 @@ pub async fn connect(url: &str) -> Result<Client> {
 /// # Errors
 /// When `url` is not a `postgres://` URL with a host.
 pub fn normalise(url: &str) -> Result<Url> {
-    let mut url = Url::parse(url)
-        .context("a database URL looks like postgres://user:password@host:5432/database")?;
+    let mut url = Url::parse(url).context("a database URL looks like postgres://user:password@host:5432/database")?;
     ensure!(
         matches!(url.scheme(), "postgres" | "postgresql") && url.has_host(),
         "a database URL looks like postgres://user:password@host:5432/database"
     );
     if !url.query_pairs().any(|(name, _)| name == "sslmode") {
         let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        url.query_pairs_mut()
-            .append_pair("sslmode", if local { "disable" } else { "require" });
+        url.query_pairs_mut().append_pair("sslmode", if local { "disable" } else { "require" });
     }
     Ok(url)
 }
@@ -70,11 +60,7 @@ pub fn describe(error: &tokio_postgres::Error) -> anyhow::Error {
         return anyhow!(text);
     };
     let mut text = format!("{} ({})", error.message(), error.code().code());
-    for (name, part) in [
-        ("detail", error.detail()),
-        ("hint", error.hint()),
-        ("where", error.where_()),
-    ] {
+    for (name, part) in [("detail", error.detail()), ("hint", error.hint()), ("where", error.where_())] {
         if let Some(part) = part {
             text = format!("{text}\n  {name}: {part}");
         }
@@ -83,12 +69,7 @@ pub fn describe(error: &tokio_postgres::Error) -> anyhow::Error {
 }
 
 fn address(url: &Url) -> String {
-    format!(
-        "{}:{}{}",
-        url.host_str().unwrap_or_default(),
-        url.port().unwrap_or(5432),
-        url.path()
-    )
+    format!("{}:{}{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(5432), url.path())
 }
 
 fn tls() -> Result<MakeRustlsConnect> {
@@ -110,25 +91,14 @@ mod tests {
     fn plain_text_is_for_this_machine_alone() {
         let said = |url: &str| normalise(url).unwrap().query().unwrap().to_owned();
         assert_eq!(said("postgres://u@localhost/x"), "sslmode=disable");
-        assert_eq!(
-            said("postgresql://u@127.0.0.1:5/x?application_name=a"),
-            "application_name=a&sslmode=disable"
-        );
+        assert_eq!(said("postgresql://u@127.0.0.1:5/x?application_name=a"), "application_name=a&sslmode=disable");
         assert_eq!(said("postgres://u@db.example/x"), "sslmode=require");
-        assert_eq!(
-            said("postgres://u@db.example/x?sslmode=disable"),
-            "sslmode=disable"
-        );
+        assert_eq!(said("postgres://u@db.example/x?sslmode=disable"), "sslmode=disable");
     }
 
     #[test]
     fn other_urls_are_refused() {
-        for url in [
-            "host=localhost user=me",
-            "http://localhost/x",
-            "postgres:x",
-            "",
-        ] {
+        for url in ["host=localhost user=me", "http://localhost/x", "postgres:x", ""] {
             assert!(normalise(url).is_err(), "{url}");
         }
     }

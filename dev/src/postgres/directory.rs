@@ -47,12 +47,7 @@ impl Cluster {
         let user = unprivileged_user()?;
         own(folder.path(), user)?;
         let root = folder.path().to_owned();
-        let mut cluster = Self {
-            root,
-            user,
-            removal: None,
-            _lock: None,
-        };
+        let mut cluster = Self { root, user, removal: None, _lock: None };
         cluster.removal = Some(Guard::of_folder(&cluster)?);
         // From here on the guard removes it.
         let _ = folder.keep();
@@ -67,19 +62,11 @@ impl Cluster {
         match fs::metadata(root.join("data")) {
             // Made on an earlier run, perhaps by another user: it belongs to whoever made it.
             Ok(data) if user.is_some() && data.uid() != 0 => {
-                user = Some(User {
-                    uid: data.uid(),
-                    gid: data.gid(),
-                });
+                user = Some(User { uid: data.uid(), gid: data.gid() });
             }
             _ => own(&root, user)?,
         }
-        Ok(Self {
-            root,
-            user,
-            removal: None,
-            _lock: Some(lock),
-        })
+        Ok(Self { root, user, removal: None, _lock: Some(lock) })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -101,11 +88,7 @@ impl Cluster {
     /// A command that runs as the cluster's user, in its folder, with nothing of our environment that Postgres reads.
     pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C")
-            .current_dir(&self.root);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir(&self.root);
         if let Some(User { uid, gid }) = self.user {
             command.uid(uid).gid(gid);
         }
@@ -133,19 +116,8 @@ impl Cluster {
     async fn initdb(&self, binaries: &Binaries, locale: &str) -> Result<()> {
         let _ = fs::remove_dir_all(self.new_data());
         let mut command = self.command(binaries.program("initdb"));
-        command
-            .arg("--pgdata")
-            .arg(self.new_data())
-            .arg("--pwfile")
-            .arg(self.root.join("password"));
-        command.args([
-            "--username",
-            SUPERUSER,
-            "--encoding",
-            "UTF8",
-            "--locale",
-            locale,
-        ]);
+        command.arg("--pgdata").arg(self.new_data()).arg("--pwfile").arg(self.root.join("password"));
+        command.args(["--username", SUPERUSER, "--encoding", "UTF8", "--locale", locale]);
         // Over loopback a secret in clear text is as good, and spares every connection the costly handshake.
         command.args(["--auth", "password"]);
         // A cluster lost to a power cut in its first second is no loss.
@@ -155,22 +127,15 @@ impl Cluster {
 
     fn write_password(&self) -> Result<()> {
         let path = self.root.join("password");
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         file.write_all(uuid::Uuid::new_v4().simple().to_string().as_bytes())?;
         own(&path, self.user)
     }
 
     /// The URL of the database `postgres` while a server of this cluster listens on `port`.
     pub(super) fn url(&self, port: u16) -> Result<Url> {
-        let password = fs::read_to_string(self.root.join("password"))
-            .context("reading the cluster's password")?;
-        let url =
-            format!("postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres?sslmode=disable");
+        let password = fs::read_to_string(self.root.join("password")).context("reading the cluster's password")?;
+        let url = format!("postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres?sslmode=disable");
         Url::parse(&url).context("the cluster's password is damaged: start with --fresh")
     }
 
@@ -180,11 +145,8 @@ impl Cluster {
         while self.is_running(binaries).await {
             if Instant::now() > deadline {
                 let mut stop = self.command(binaries.program("pg_ctl"));
-                stop.args(["stop", "--mode", "fast", "--pgdata"])
-                    .arg(self.data());
-                return run(stop)
-                    .await
-                    .context("stopping the Postgres that an earlier run left behind");
+                stop.args(["stop", "--mode", "fast", "--pgdata"]).arg(self.data());
+                return run(stop).await.context("stopping the Postgres that an earlier run left behind");
             }
             sleep(Duration::from_millis(100)).await;
         }
@@ -239,17 +201,11 @@ fn unprivileged_user() -> Result<Option<User>> {
             return Ok(Some(User { uid, gid }));
         }
     }
-    bail!(
-        "Postgres refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
-    )
+    bail!("Postgres refuses to run as root, and there is no user `postgres` or `nobody` to run it as")
 }
 
 fn id(arguments: &[&str]) -> Result<u32> {
-    let output = Command::new("id")
-        .args(arguments)
-        .stderr(Stdio::null())
-        .output()
-        .context("running `id`")?;
+    let output = Command::new("id").args(arguments).stderr(Stdio::null()).output().context("running `id`")?;
     ensure!(output.status.success(), "`id` does not know {arguments:?}");
     Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
 }
@@ -261,29 +217,20 @@ pub(super) fn for_postgres(directory: &Path) -> Result<PathBuf> {
 
 /// `directory`, made if need be; or, where `user` may not go, a folder below the system's temporary one that stands for it.
 fn reachable(directory: &Path, user: Option<User>) -> Result<PathBuf> {
-    let make = |path: &Path| {
-        fs::create_dir_all(path).with_context(|| format!("making {}", path.display()))
-    };
+    let make = |path: &Path| fs::create_dir_all(path).with_context(|| format!("making {}", path.display()));
     make(directory)?;
     let directory = directory.canonicalize()?;
     let Some(User { uid, gid }) = user else {
         return Ok(directory);
     };
     let parent = directory.parent().unwrap_or(&directory);
-    let enters = Command::new("test")
-        .arg("-x")
-        .arg(parent)
-        .uid(uid)
-        .gid(gid)
-        .current_dir("/")
-        .status()?;
+    let enters = Command::new("test").arg("-x").arg(parent).uid(uid).gid(gid).current_dir("/").status()?;
     if enters.success() {
         return Ok(directory);
     }
     let mut hasher = DefaultHasher::new();
     directory.hash(&mut hasher);
-    let elsewhere =
-        std::env::temp_dir().join(format!("dev-postgres-kept-{:016x}", hasher.finish()));
+    let elsewhere = std::env::temp_dir().join(format!("dev-postgres-kept-{:016x}", hasher.finish()));
     make(&elsewhere)?;
     // Anybody could have made it before us.
     ensure!(
@@ -300,23 +247,15 @@ fn own(path: &Path, user: Option<User>) -> Result<()> {
     let Some(User { uid, gid }) = user else {
         return Ok(());
     };
-    chown(path, Some(uid), Some(gid))
-        .with_context(|| format!("giving {} to Postgres", path.display()))
+    chown(path, Some(uid), Some(gid)).with_context(|| format!("giving {} to Postgres", path.display()))
 }
 
 fn lock(root: &Path) -> Result<File> {
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(root.join("lock"))?;
+    let lock = File::options().write(true).create(true).truncate(false).open(root.join("lock"))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            bail!(
-                "another process is using the data in {}: stop it, or give another folder with --data",
-                root.display()
-            )
+            bail!("another process is using the data in {}: stop it, or give another folder with --data", root.display())
         }
         Err(TryLockError::Error(error)) => Err(error).context("locking the data folder"),
     }
@@ -325,15 +264,7 @@ fn lock(root: &Path) -> Result<File> {
 /// Runs a command to its end; its error output is the error.
 async fn run(command: Command) -> Result<()> {
     let mut command = tokio::process::Command::from(command);
-    let output = command
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }

@@ -45,42 +45,25 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Starts a server of `cluster` on `port`, and will stop it. The output ends when the server does.
-    pub(super) fn of_server(
-        binaries: &Binaries,
-        cluster: &Cluster,
-        port: u16,
-    ) -> Result<(Self, ChildStdout)> {
+    pub(super) fn of_server(binaries: &Binaries, cluster: &Cluster, port: u16) -> Result<(Self, ChildStdout)> {
         // A lost cluster need not write a checkpoint; a kept one should not need recovery next time.
-        let signal = if cluster.is_temporary() {
-            "QUIT"
-        } else {
-            "INT"
-        };
+        let signal = if cluster.is_temporary() { "QUIT" } else { "INT" };
         let mut command = cluster.command("/bin/sh");
-        command
-            .args(["-c", SERVE, "sh", signal])
-            .arg(binaries.program("postgres"));
+        command.args(["-c", SERVE, "sh", signal]).arg(binaries.program("postgres"));
         command.arg("-D").arg(cluster.data());
         for setting in settings(cluster.is_temporary(), port) {
             command.args(["-c", &setting]);
         }
         command.stdout(Stdio::piped()).stderr(cluster.open_log()?);
         let mut guard = Self::start(command).context("starting Postgres")?;
-        let stdout = guard
-            .shell
-            .stdout
-            .take()
-            .context("Postgres has no standard output")?;
+        let stdout = guard.shell.stdout.take().context("Postgres has no standard output")?;
         Ok((guard, stdout))
     }
 
     /// Will remove the folder of `cluster`.
     pub(super) fn of_folder(cluster: &Cluster) -> Result<Self> {
         let mut command = cluster.command("/bin/sh");
-        command
-            .args(["-c", REMOVE, "sh"])
-            .arg(cluster.root())
-            .current_dir("/");
+        command.args(["-c", REMOVE, "sh"]).arg(cluster.root()).current_dir("/");
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Self::start(command).context("starting a shell")
     }
@@ -88,9 +71,7 @@ impl Guard {
     fn start(mut command: Command) -> Result<Self> {
         // A group of its own: Ctrl-C reaches everything in a terminal's group at once, and we want to stop in order.
         command.stdin(Stdio::piped()).process_group(0);
-        Ok(Self {
-            shell: command.spawn()?,
-        })
+        Ok(Self { shell: command.spawn()? })
     }
 }
 
@@ -114,12 +95,7 @@ fn settings(temporary: bool, port: u16) -> Vec<String> {
         "jit=off".to_owned(),
     ];
     if temporary {
-        let careless = [
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-            "autovacuum=off",
-        ];
+        let careless = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
         settings.extend(careless.map(ToOwned::to_owned));
     }
     settings

@@ -107,10 +107,7 @@ async fn start() -> Result<Shared> {
 
 /// Values in statics are not dropped. The supervisor would stop the server in any case, but a moment after our end, and
 /// a test run should leave nothing behind from the moment it returns.
-#[expect(
-    unsafe_code,
-    reason = "there is no safe way to run something when the process exits"
-)]
+#[expect(unsafe_code, reason = "there is no safe way to run something when the process exits")]
 fn at_exit() {
     extern "C" fn clean_up() {
         let Some(Shared { server, template }) = SHARED.get() else {
@@ -130,14 +127,7 @@ fn at_exit() {
 /// Runs a future to its end wherever we are, inside a runtime or after the last one: on a thread of its own.
 fn wait_for(future: impl Future<Output = Result<()>> + Send) -> Result<()> {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?
-                .block_on(future)
-        });
-        thread
-            .join()
-            .map_err(|_| anyhow!("cleaning up a test database panicked"))?
+        let thread = scope.spawn(|| runtime::Builder::new_current_thread().enable_all().build()?.block_on(future));
+        thread.join().map_err(|_| anyhow!("cleaning up a test database panicked"))?
     })
 }

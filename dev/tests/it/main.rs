@@ -1,6 +1,9 @@
 //! Acceptance tests: the product against a real Postgres and the Telnyx simulator.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod openapi;
 mod schema;
 mod simulator;
 mod stack;
+mod story;
+mod world;

@@ -17,36 +17,19 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_dev");
 const READY_TIMEOUT: Duration = Duration::from_mins(5);
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM)
-        .args(arguments)
-        .env_remove("DATABASE_URL")
-        .output()
-        .unwrap()
+    Command::new(PROGRAM).args(arguments).env_remove("DATABASE_URL").output().unwrap()
 }
 
 /// Starts the program, and kills it should the test fail.
 fn start(arguments: &[&str]) -> Child {
     let mut command = AsyncCommand::new(PROGRAM);
-    command
-        .args(arguments)
-        .env_remove("DATABASE_URL")
-        .kill_on_drop(true);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    command.args(arguments).env_remove("DATABASE_URL").kill_on_drop(true);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 fn signal(program: &Child, name: &str) {
     let id = program.id().unwrap().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-s", name, &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
 
 /// The command lines of all processes that speak of `text`.
@@ -72,16 +55,7 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (data, ready_file) = (folder.path().join("data"), folder.path().join("ready.json"));
     let data = data.to_str().unwrap();
-    let options = [
-        "--port",
-        "0",
-        "--telnyx-port",
-        "0",
-        "--data",
-        data,
-        "--ready-file",
-        ready_file.to_str().unwrap(),
-    ];
+    let options = ["--port", "0", "--telnyx-port", "0", "--data", data, "--ready-file", ready_file.to_str().unwrap()];
     let mut secrets = Vec::new();
     for name in ["TERM", "INT"] {
         let mut program = start(&options);
@@ -93,29 +67,16 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
             assert_eq!(urls.len(), 5);
             for url in urls.values() {
                 let answer = client.get(url.as_str().unwrap()).send().await.unwrap();
-                assert!(
-                    !answer.status().is_server_error(),
-                    "{url}: {}",
-                    answer.status()
-                );
+                assert!(!answer.status().is_server_error(), "{url}: {}", answer.status());
             }
         }
-        let database = connect(ready["database_url"].as_str().unwrap())
-            .await
-            .unwrap();
-        let count: i64 = database
-            .query_one("select count(*) from agent_mappings", &[])
-            .await
-            .unwrap()
-            .get(0);
+        let database = connect(ready["database_url"].as_str().unwrap()).await.unwrap();
+        let count: i64 = database.query_one("select count(*) from agent_mappings", &[]).await.unwrap().get(0);
         assert_eq!(count, 4);
         secrets.push(ready["jwt_secret"].clone());
 
         signal(&program, name);
-        let status = timeout(Duration::from_secs(20), program.wait())
-            .await
-            .expect("it does not end")
-            .unwrap();
+        let status = timeout(Duration::from_secs(20), program.wait()).await.expect("it does not end").unwrap();
         assert!(status.success(), "{status}");
         assert_eq!(processes_about(data), Vec::<String>::new());
         fs::remove_file(&ready_file).unwrap();
@@ -129,16 +90,7 @@ async fn killed_outright_it_takes_everything_with_it() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (data, ready_file) = (folder.path().join("data"), folder.path().join("ready.json"));
     let data = data.to_str().unwrap();
-    let mut program = start(&[
-        "--port",
-        "0",
-        "--telnyx-port",
-        "0",
-        "--data",
-        data,
-        "--ready-file",
-        ready_file.to_str().unwrap(),
-    ]);
+    let mut program = start(&["--port", "0", "--telnyx-port", "0", "--data", data, "--ready-file", ready_file.to_str().unwrap()]);
     wait_for(&ready_file, &mut program).await;
     assert_ne!(processes_about(data), Vec::<String>::new());
     program.kill().await.unwrap();
@@ -167,38 +119,17 @@ async fn what_is_wrong_is_said_in_one_line() {
     let port = taken.local_addr().unwrap().port().to_string();
     let nowhere = format!("postgres://nobody@127.0.0.1:{port}/x");
     for (arguments, expected) in [
-        (
-            vec!["--port", port.as_str()],
-            "is in use: give another one with --port",
-        ),
-        (
-            vec![
-                "--port",
-                "0",
-                "--fresh",
-                "--database-url",
-                "postgres://u@localhost/x",
-            ],
-            "never one that --database-url",
-        ),
-        (
-            vec!["migrate", "--database-url", "host=x"],
-            "a database URL looks like",
-        ),
+        (vec!["--port", port.as_str()], "is in use: give another one with --port"),
+        (vec!["--port", "0", "--fresh", "--database-url", "postgres://u@localhost/x"], "never one that --database-url"),
+        (vec!["migrate", "--database-url", "host=x"], "a database URL looks like"),
     ] {
         let output = run(&arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && error.contains(expected),
-            "{error}"
-        );
+        assert!(!output.status.success() && error.contains(expected), "{error}");
     }
     drop(taken);
     let output = run(&["migrate", "--database-url", &nowhere]);
-    assert!(
-        String::from_utf8_lossy(&output.stderr).contains("Connection refused"),
-        "{output:?}"
-    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Connection refused"), "{output:?}");
 }
 
 #[tokio::test]
@@ -206,9 +137,6 @@ async fn the_simulator_runs_alone() {
     let mut program = start(&["telnyx", "--port", "0"]);
     sleep(Duration::from_millis(300)).await;
     signal(&program, "TERM");
-    let status = timeout(Duration::from_secs(5), program.wait())
-        .await
-        .expect("it does not end")
-        .unwrap();
+    let status = timeout(Duration::from_secs(5), program.wait()).await.expect("it does not end").unwrap();
     assert!(status.success(), "{status}");
 }

@@ -54,38 +54,21 @@ impl Fake {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let processes = folder.path().join("processes");
         fs::create_dir(&processes).unwrap();
-        let environment =
-            BTreeMap::from([("FOLDER".to_owned(), processes.to_str().unwrap().to_owned())]);
+        let environment = BTreeMap::from([("FOLDER".to_owned(), processes.to_str().unwrap().to_owned())]);
         let definition = Definition {
             name: "fake".to_owned(),
             resource: "FakeFunction".to_owned(),
             timeout,
             memory_mb: 128,
-            routes: vec![Route {
-                method: "ANY".to_owned(),
-                path: "/fake".to_owned(),
-            }],
+            routes: vec![Route { method: "ANY".to_owned(), path: "/fake".to_owned() }],
         };
-        let launch = Launch {
-            program,
-            environment,
-            logs: Logs::File(folder.path().join("log")),
-        };
+        let launch = Launch { program, environment, logs: Logs::File(folder.path().join("log")) };
         let runtime_api = Arc::new(RuntimeApi::start().await.unwrap());
         let function = Function::new(definition, launch, max_processes, runtime_api);
-        let api = gateway::serve_api(0, std::slice::from_ref(&function))
-            .await
-            .unwrap();
+        let api = gateway::serve_api(0, std::slice::from_ref(&function)).await.unwrap();
         let url = gateway::serve_url(&function).await.unwrap();
         let route = format!("{}/fake", api.url());
-        Self {
-            function,
-            client: stack::client().unwrap(),
-            route,
-            api,
-            url,
-            folder,
-        }
+        Self { function, client: stack::client().unwrap(), route, api, url, folder }
     }
 
     /// With the bound and the time that most tests want.
@@ -98,9 +81,7 @@ impl Fake {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let entries = fs::read_dir(self.folder.path().join("processes")).unwrap();
-            let paths = entries
-                .map(|entry| entry.unwrap().path())
-                .filter(|path| path.extension().is_none());
+            let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_none());
             let found: Vec<Process> = paths
                 .map(|path| Process {
                     id: path.file_name().unwrap().to_str().unwrap().parse().unwrap(),
@@ -122,9 +103,7 @@ impl Fake {
     }
 
     /// Sends a request, in the background.
-    pub(super) fn send(
-        request: reqwest::RequestBuilder,
-    ) -> tokio::task::JoinHandle<reqwest::Response> {
+    pub(super) fn send(request: reqwest::RequestBuilder) -> tokio::task::JoinHandle<reqwest::Response> {
         tokio::spawn(async move { request.send().await.unwrap() })
     }
 
@@ -134,11 +113,7 @@ impl Fake {
     }
 
     /// Sends a request, has the only process answer it, and returns what it was asked and what came back.
-    pub(super) async fn exchange(
-        &self,
-        request: reqwest::RequestBuilder,
-        answer: &Value,
-    ) -> (Work, reqwest::Response) {
+    pub(super) async fn exchange(&self, request: reqwest::RequestBuilder, answer: &Value) -> (Work, reqwest::Response) {
         let response = Self::send(request);
         let process = self.process().await;
         let work = process.fetch(&self.client).await;
@@ -150,49 +125,24 @@ impl Fake {
 impl Process {
     pub(super) async fn fetch(&self, client: &reqwest::Client) -> Work {
         let url = format!("{}/2018-06-01/runtime/invocation/next", self.endpoint);
-        let response = client
-            .get(url)
-            .send()
-            .await
-            .unwrap()
-            .error_for_status()
-            .unwrap();
+        let response = client.get(url).send().await.unwrap().error_for_status().unwrap();
         let headers = response.headers().clone();
-        let id = headers["lambda-runtime-aws-request-id"]
-            .to_str()
-            .unwrap()
-            .to_owned();
-        Work {
-            id,
-            headers,
-            event: response.json().await.unwrap(),
-        }
+        let id = headers["lambda-runtime-aws-request-id"].to_str().unwrap().to_owned();
+        Work { id, headers, event: response.json().await.unwrap() }
     }
 
     pub(super) async fn answer(&self, client: &reqwest::Client, work: &Work, answer: &Value) {
         self.post(client, work, "response", answer).await;
     }
 
-    pub(super) async fn post(
-        &self,
-        client: &reqwest::Client,
-        work: &Work,
-        how: &str,
-        body: &Value,
-    ) {
-        let url = format!(
-            "{}/2018-06-01/runtime/invocation/{}/{how}",
-            self.endpoint, work.id
-        );
+    pub(super) async fn post(&self, client: &reqwest::Client, work: &Work, how: &str, body: &Value) {
+        let url = format!("{}/2018-06-01/runtime/invocation/{}/{how}", self.endpoint, work.id);
         let response = client.post(url).json(body).send().await.unwrap();
         assert_eq!(response.status(), 202);
     }
 
     pub(super) fn kill(&self) {
-        let killed = std::process::Command::new("kill")
-            .args(["-9", &self.id.to_string()])
-            .status()
-            .unwrap();
+        let killed = std::process::Command::new("kill").args(["-9", &self.id.to_string()]).status().unwrap();
         assert!(killed.success());
     }
 

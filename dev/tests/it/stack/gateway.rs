@@ -29,10 +29,7 @@ async fn a_request_becomes_an_event_of_format_2() {
     assert_eq!(event["routeKey"], "ANY /fake");
     assert_eq!(event["rawPath"], "/fake");
     assert_eq!(event["rawQueryString"], "a=1&b=x%20y&a=2&empty=");
-    assert_eq!(
-        event["queryStringParameters"],
-        json!({"a": "1,2", "b": "x y", "empty": ""})
-    );
+    assert_eq!(event["queryStringParameters"], json!({"a": "1,2", "b": "x y", "empty": ""}));
     assert_eq!(event["headers"]["x-twice"], "one,two");
     assert_eq!(event["headers"]["x-forwarded-for"], "127.0.0.1");
     assert_eq!(event["headers"].get("cookie"), None);
@@ -63,11 +60,7 @@ async fn what_a_request_lacks_its_event_lacks_too() {
 #[tokio::test]
 async fn the_library_of_the_functions_reads_the_event() {
     let fake = Fake::usual().await;
-    let request = fake
-        .client
-        .put(format!("{}?a=1&a=2", fake.route))
-        .header("origin", "http://localhost")
-        .body("text");
+    let request = fake.client.put(format!("{}?a=1&a=2", fake.route)).header("origin", "http://localhost").body("text");
     let (work, _) = fake.exchange(request, &ok()).await;
     let request = lambda_http::request::from_str(&work.event.to_string()).unwrap();
     assert_eq!(request.method(), "PUT");
@@ -82,10 +75,7 @@ async fn bytes_and_forms_arrive_as_base64() {
     let fake = Fake::usual().await;
     let requests = [
         fake.client.post(&fake.route).body(vec![0xff_u8, 0]),
-        fake.client
-            .post(&fake.route)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body("a=1"),
+        fake.client.post(&fake.route).header("content-type", "application/x-www-form-urlencoded").body("a=1"),
     ];
     for (request, expected) in requests.into_iter().zip(["/wA=", "YT0x"]) {
         let (work, _) = fake.exchange(request, &ok()).await;
@@ -112,11 +102,7 @@ async fn an_answer_becomes_a_response() {
     assert_eq!(headers["vary"], "Origin");
     assert_eq!(headers["x-number"], "1");
     assert_eq!(headers["apigw-requestid"], work.id);
-    let cookies: Vec<_> = headers
-        .get_all("set-cookie")
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
+    let cookies: Vec<_> = headers.get_all("set-cookie").iter().map(HeaderValue::as_bytes).collect();
     assert_eq!(cookies, [b"a=1".as_slice(), b"b=2; Path=/"]);
     assert_eq!(response.text().await.unwrap(), "{\"ü\":1}");
 }
@@ -127,9 +113,7 @@ async fn an_answer_may_be_bytes_or_nothing_at_all() {
     let bytes = json!({"statusCode": 200, "body": "/wA=", "isBase64Encoded": true});
     let (_, response) = fake.exchange(fake.client.get(&fake.route), &bytes).await;
     assert_eq!(response.bytes().await.unwrap(), [0xff_u8, 0].as_slice());
-    let (_, response) = fake
-        .exchange(fake.client.get(&fake.route), &json!({"statusCode": 204}))
-        .await;
+    let (_, response) = fake.exchange(fake.client.get(&fake.route), &json!({"statusCode": 204})).await;
     assert_eq!(response.status(), 204);
     assert_eq!(response.headers().get("content-type"), None);
 }
@@ -137,17 +121,10 @@ async fn an_answer_may_be_bytes_or_nothing_at_all() {
 #[tokio::test]
 async fn anything_but_an_answer_is_the_body_of_a_success() {
     let fake = Fake::usual().await;
-    let (_, response) = fake
-        .exchange(fake.client.get(&fake.route), &json!({"hello": "world"}))
-        .await;
+    let (_, response) = fake.exchange(fake.client.get(&fake.route), &json!({"hello": "world"})).await;
     assert_eq!(response.status(), 200);
-    assert_eq!(
-        response.json::<Value>().await.unwrap(),
-        json!({"hello": "world"})
-    );
-    let (_, response) = fake
-        .exchange(fake.client.get(&fake.route), &json!({"statusCode": "many"}))
-        .await;
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({"hello": "world"}));
+    let (_, response) = fake.exchange(fake.client.get(&fake.route), &json!({"statusCode": "many"})).await;
     assert_eq!(response.status(), 500);
 }
 
@@ -156,9 +133,7 @@ async fn every_method_reaches_the_function() {
     let fake = Fake::usual().await;
     for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] {
         let request = fake.client.request(method.parse().unwrap(), &fake.route);
-        let (work, response) = fake
-            .exchange(request, &json!({"statusCode": 200, "body": "text"}))
-            .await;
+        let (work, response) = fake.exchange(request, &json!({"statusCode": 200, "body": "text"})).await;
         assert_eq!(work.event["requestContext"]["http"]["method"], method);
         assert_eq!(response.status(), 200);
     }
@@ -177,25 +152,11 @@ async fn a_function_url_takes_every_path() {
 #[tokio::test]
 async fn what_no_function_takes_the_gateway_answers_itself() {
     let fake = Fake::usual().await;
-    let response = fake
-        .client
-        .get(format!("{}/other", fake.api.url()))
-        .send()
-        .await
-        .unwrap();
+    let response = fake.client.get(format!("{}/other", fake.api.url())).send().await.unwrap();
     assert_eq!(response.status(), 404);
-    assert_eq!(
-        response.json::<Value>().await.unwrap(),
-        json!({"message": "Not Found"})
-    );
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({"message": "Not Found"}));
     for size in [7 * 1024 * 1024, 11 * 1024 * 1024] {
-        let response = fake
-            .client
-            .post(&fake.route)
-            .body(vec![b'a'; size])
-            .send()
-            .await
-            .unwrap();
+        let response = fake.client.post(&fake.route).body(vec![b'a'; size]).send().await.unwrap();
         assert_eq!(response.status(), 413);
     }
 }

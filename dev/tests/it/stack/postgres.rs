@@ -10,11 +10,7 @@ use dev::postgres::{Server, TestDatabase, connect, testing};
 async fn a_temporary_server_leaves_nothing_behind() {
     let server = Server::temporary().await.unwrap();
     let client = connect(server.admin_url()).await.unwrap();
-    let directory: String = client
-        .query_one("select current_setting('data_directory')", &[])
-        .await
-        .unwrap()
-        .get(0);
+    let directory: String = client.query_one("select current_setting('data_directory')", &[]).await.unwrap().get(0);
     assert!(Path::new(&directory).exists());
     server.stop();
     assert!(!Path::new(&directory).exists());
@@ -33,10 +29,7 @@ async fn a_kept_server_keeps_its_data_until_it_is_forgotten() {
         server.ensure_database("kept").await.unwrap();
         server.ensure_database("kept").await.unwrap();
         let second = Server::start(&directory).await.unwrap_err();
-        assert!(
-            second.to_string().contains("another process is using"),
-            "{second:#}"
-        );
+        assert!(second.to_string().contains("another process is using"), "{second:#}");
     }
     {
         let server = Server::start(&directory).await.unwrap();
@@ -51,10 +44,7 @@ async fn a_kept_server_keeps_its_data_until_it_is_forgotten() {
 async fn a_test_database_is_a_migrated_clone_and_goes_with_its_value() {
     let database = TestDatabase::migrated().await.unwrap();
     let client = database.connect().await.unwrap();
-    client
-        .execute("select count(*) from agency_phone_numbers", &[])
-        .await
-        .unwrap();
+    client.execute("select count(*) from agency_phone_numbers", &[]).await.unwrap();
     let url = database.url().to_owned();
     drop(database);
     assert!(connect(&url).await.is_err());
@@ -64,14 +54,8 @@ async fn a_test_database_is_a_migrated_clone_and_goes_with_its_value() {
 async fn a_database_can_be_created_once_and_dropped_twice() {
     let server = testing::server().await.unwrap();
     server.create_database("odd \"name", None).await.unwrap();
-    let error = server
-        .create_database("odd \"name", None)
-        .await
-        .unwrap_err();
-    assert!(
-        format!("{error:#}").contains("already exists (42P04)"),
-        "{error:#}"
-    );
+    let error = server.create_database("odd \"name", None).await.unwrap_err();
+    assert!(format!("{error:#}").contains("already exists (42P04)"), "{error:#}");
     server.drop_database("odd \"name").await.unwrap();
     server.drop_database("odd \"name").await.unwrap();
 }

@@ -15,18 +15,9 @@ async fn a_process_is_told_what_lambda_tells_it() {
     let fake = Fake::usual().await;
     let before = chrono::Utc::now().timestamp_millis();
     let (work, _) = fake.exchange(fake.client.get(&fake.route), &ok()).await;
-    let deadline: i64 = work.headers["lambda-runtime-deadline-ms"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let deadline: i64 = work.headers["lambda-runtime-deadline-ms"].to_str().unwrap().parse().unwrap();
     assert!((20_000..40_000).contains(&(deadline - before)));
-    assert!(
-        work.headers["lambda-runtime-invoked-function-arn"]
-            .to_str()
-            .unwrap()
-            .ends_with(":function:fake")
-    );
+    assert!(work.headers["lambda-runtime-invoked-function-arn"].to_str().unwrap().ends_with(":function:fake"));
     assert!(work.headers.contains_key("lambda-runtime-trace-id"));
 }
 
@@ -75,17 +66,11 @@ async fn a_request_whose_process_dies_is_answered_502_and_the_next_one_gets_anot
     process.kill();
     let response = response.await.unwrap();
     assert_eq!(response.status(), 502);
-    assert_eq!(
-        response.json::<Value>().await.unwrap(),
-        json!({"message": "Internal Server Error"})
-    );
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({"message": "Internal Server Error"}));
 
     let response = fake.get();
     let processes = fake.processes(2).await;
-    let another = processes
-        .into_iter()
-        .find(|other| *other != process)
-        .unwrap();
+    let another = processes.into_iter().find(|other| *other != process).unwrap();
     let work = another.fetch(&fake.client).await;
     another.answer(&fake.client, &work, &ok()).await;
     assert_eq!(response.await.unwrap().status(), 200);
@@ -99,10 +84,7 @@ async fn a_process_that_dies_while_idle_costs_nobody_an_answer() {
     process.kill();
     let response = fake.get();
     let processes = fake.processes(2).await;
-    let another = processes
-        .into_iter()
-        .find(|other| *other != process)
-        .unwrap();
+    let another = processes.into_iter().find(|other| *other != process).unwrap();
     let work = another.fetch(&fake.client).await;
     another.answer(&fake.client, &work, &ok()).await;
     assert_eq!(response.await.unwrap().status(), 200);
@@ -124,9 +106,7 @@ async fn an_error_that_the_runtime_reports_is_a_500_and_the_process_lives_on() {
     let response = fake.get();
     let process = fake.process().await;
     let work = process.fetch(&fake.client).await;
-    process
-        .post(&fake.client, &work, "error", &json!({"errorMessage": "oh"}))
-        .await;
+    process.post(&fake.client, &work, "error", &json!({"errorMessage": "oh"})).await;
     assert_eq!(response.await.unwrap().status(), 500);
     fake.exchange(fake.client.get(&fake.route), &ok()).await;
 }

@@ -1,0 +1,44 @@
+//! `page[number]` and `page[size]`.
+
+use serde_json::{Value, json};
+
+use super::{errors::Problem, query::Query};
+
+const DEFAULT_SIZE: usize = 20;
+const LARGEST_SIZE: usize = 250;
+
+/// One page of a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Page {
+    number: usize,
+    size: usize,
+}
+
+impl Page {
+    pub(super) fn from(query: &Query) -> Result<Self, Problem> {
+        Ok(Self {
+            // Bounded so that the offset cannot overflow.
+            number: query.integer(&["page", "number"], 1, u32::MAX as usize)?.unwrap_or(1),
+            size: query.integer(&["page", "size"], 1, LARGEST_SIZE)?.unwrap_or(DEFAULT_SIZE),
+        })
+    }
+
+    /// The answer to a list request; a page past the end is empty, not an error.
+    pub(super) fn answer<T>(self, items: &[T], show: impl Fn(&T) -> Value) -> Value {
+        let shown: Vec<_> = items.iter().skip((self.number - 1) * self.size).take(self.size).map(show).collect();
+        json!({
+            "data": shown,
+            "meta": {
+                "page_number": self.number,
+                "page_size": self.size,
+                "total_pages": items.len().div_ceil(self.size),
+                "total_results": items.len(),
+            },
+        })
+    }
+
+    /// Everything on one page, for the lists that Telnyx does not page.
+    pub(super) fn whole<T>(items: &[T], show: impl Fn(&T) -> Value) -> Value {
+        Self { number: 1, size: items.len().max(1) }.answer(items, show)
+    }
+}

@@ -1,0 +1,140 @@
+//! `POST /number_orders`: every reason to refuse, then an order that is pending.
+
+use std::collections::HashSet;
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    clock::millis,
+    errors::Problem,
+    inventory::{self, Offer},
+    numbers::{self, OwnedNumber},
+    orders::{Item, Order, Progress, Requirement, SubOrder},
+    world::{Availability, World},
+};
+
+/// One entry of `phone_numbers`.
+struct Entry {
+    offer: &'static Offer,
+    bundle_id: Option<String>,
+}
+
+pub(super) fn create(world: &mut World, account: &str, body: &Value) -> Result<Value, Problem> {
+    if world.settings.unverified {
+        return Err(Problem::new(403, "20014", "Your account must be verified before it can order numbers."));
+    }
+    let text = |name: &str| numbers::text(body, name);
+    let connection_id = text("connection_id")?;
+    numbers::check_connection(world, connection_id.as_deref())?;
+    let messaging_profile_id = text("messaging_profile_id")?;
+    numbers::check_messaging_profile(messaging_profile_id.as_deref())?;
+    let (billing_group_id, customer_reference) = (text("billing_group_id")?, text("customer_reference")?);
+    let entries = entries(world, account, body)?;
+    pay(world, &entries)?;
+
+    let now = world.now();
+    let mut order = Order {
+        id: Uuid::new_v4(),
+        account: account.to_owned(),
+        items: Vec::new(),
+        sub_orders: Vec::new(),
+        connection_id,
+        messaging_profile_id,
+        billing_group_id,
+        customer_reference,
+        created_at: now,
+        updated_at: now,
+        completed_at: None,
+    };
+    for entry in entries {
+        let item = item(world, &mut order, entry);
+        world.holds.remove(item.offer.phone_number.as_str());
+        world.reservations.iter_mut().for_each(|reservation| reservation.let_go(&item.offer.phone_number));
+        let id = world.issue_number_id();
+        let appears_at = now + millis(world.settings.number_delay_ms);
+        world.numbers.push(OwnedNumber::ordered(id, &order, &item, appears_at));
+        order.items.push(item);
+    }
+    let answer = json!({ "data": order.detailed() });
+    world.orders.push(order);
+    Ok(answer)
+}
+
+fn entries(world: &World, account: &str, body: &Value) -> Result<Vec<Entry>, Problem> {
+    let listed = body["phone_numbers"].as_array().filter(|listed| !listed.is_empty());
+    let listed = listed.ok_or_else(|| Problem::new(422, "10004", "phone_numbers can't be blank").at("/phone_numbers"))?;
+    let mut seen = HashSet::new();
+    let mut entries = Vec::new();
+    for (index, entry) in listed.iter().enumerate() {
+        let pointer = format!("/phone_numbers/{index}");
+        let phone_number = entry["phone_number"].as_str().filter(|number| numbers::is_e164(number));
+        let phone_number = phone_number.ok_or_else(|| {
+            Problem::new(422, "10016", "The phone number must be in +E.164 format.").at(format!("{pointer}/phone_number"))
+        })?;
+        if !seen.insert(phone_number) {
+            return Err(Problem::bad_request(format!("The phone number {phone_number} is listed more than once.")).at(pointer));
+        }
+        let offer = orderable(world, account, phone_number).map_err(|problem| problem.at(pointer))?;
+        entries.push(Entry { offer, bundle_id: numbers::text(entry, "bundle_id")? });
+    }
+    Ok(entries)
+}
+
+/// A number that a search has shown this account and that is still to be had.
+pub(super) fn orderable(world: &World, account: &str, phone_number: &str) -> Result<&'static Offer, Problem> {
+    let never_searched =
+        || Problem::new(422, "85000", format!("The phone number {phone_number} has to be found by a search before it can be ordered."));
+    let offer = inventory::find(phone_number).ok_or_else(never_searched)?;
+    // Telnyx says the same of a number the caller owns already.
+    if world.availability(account, offer) == Availability::Taken {
+        return Err(taken(world, phone_number));
+    }
+    if !world.searched.contains(&(account.to_owned(), offer.phone_number.as_str())) {
+        return Err(never_searched());
+    }
+    Ok(offer)
+}
+
+fn taken(world: &World, phone_number: &str) -> Problem {
+    let detail = format!("The phone number {phone_number} is not available for purchase.");
+    if world.settings.taken_as_bad_request { Problem::bad_request(detail) } else { Problem::new(409, "85001", detail) }
+}
+
+fn pay(world: &mut World, entries: &[Entry]) -> Result<(), Problem> {
+    let cost: Decimal = entries.iter().map(|entry| entry.offer.cost()).sum();
+    let short = world.settings.balance.is_some_and(|balance| balance < cost);
+    if short || world.settings.insufficient_funds {
+        return Err(Problem::new(403, "20100", "Your account balance does not cover this order."));
+    }
+    if let Some(balance) = &mut world.settings.balance {
+        *balance -= cost;
+    }
+    Ok(())
+}
+
+fn item(world: &World, order: &mut Order, entry: Entry) -> Item {
+    let Entry { offer, bundle_id } = entry;
+    let regulated = world.settings.regulated_countries.iter().any(|country| country == offer.range.country);
+    Item {
+        id: Uuid::new_v4(),
+        offer,
+        sub_order_id: sub_order_of(order, offer),
+        progress: Progress::Pending,
+        requirement: regulated.then(|| Requirement { id: Uuid::new_v4(), value: None }),
+        requirements_status: if regulated { "requirement-info-pending" } else { "approved" },
+        bundle_id,
+    }
+}
+
+fn sub_order_of(order: &mut Order, offer: &Offer) -> Uuid {
+    let (country, phone_number_type) = (offer.range.country, offer.range.phone_number_type);
+    let known = order.sub_orders.iter().find(|sub_order| sub_order.country == country && sub_order.phone_number_type == phone_number_type);
+    if let Some(sub_order) = known {
+        return sub_order.id;
+    }
+    let id = Uuid::new_v4();
+    order.sub_orders.push(SubOrder { id, country, phone_number_type });
+    id
+}

@@ -1,0 +1,99 @@
+//! `/v2`: who asks, for what, and which subject answers.
+
+use serde_json::Value;
+
+use super::{
+    errors::Problem,
+    jobs::{self, JobKind},
+    number_list, number_settings, numbers, orders, purchase,
+    query::Query,
+    reservations, search, sub_orders,
+    world::World,
+};
+
+/// A request to `/v2`, read completely.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: String,
+    /// What follows `/v2/`, decoded.
+    pub(super) segments: Vec<String>,
+    pub(super) query: Query,
+    pub(super) authorization: Option<String>,
+    /// Null where there is none, an error where it is not JSON.
+    pub(super) body: Result<Value, Problem>,
+}
+
+/// A status, a body, and how many requests are left in this second.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+    pub(super) remaining: u32,
+}
+
+pub(super) fn answer(world: &mut World, request: Request) -> Answer {
+    let account = authenticate(world, request.authorization.as_deref());
+    let remaining = world.admit(account.as_deref().unwrap_or_default());
+    let result = match (account, remaining) {
+        (_, None) => Err(Problem::too_many_requests()),
+        (Err(problem), _) => Err(problem),
+        (Ok(account), Some(_)) => request.body.and_then(|body| {
+            let segments: Vec<_> = request.segments.iter().map(String::as_str).collect();
+            route(world, &account, &request.method, &segments, &request.query, &body)
+        }),
+    };
+    let (status, body) = match result {
+        Ok((status, body)) => (status, body),
+        Err(problem) => (problem.status, problem.body()),
+    };
+    Answer { status, body, remaining: remaining.unwrap_or(0) }
+}
+
+fn authenticate(world: &World, authorization: Option<&str>) -> Result<String, Problem> {
+    let header = authorization.ok_or_else(Problem::no_credentials)?;
+    let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
+    key.and_then(|key| world.account(key)).ok_or_else(Problem::bad_credentials)
+}
+
+fn route(world: &mut World, account: &str, method: &str, segments: &[&str], query: &Query, body: &Value) -> Result<(u16, Value), Problem> {
+    let answer = match (method, segments) {
+        ("GET", ["available_phone_numbers"]) => search::search(world, account, query),
+
+        ("POST", ["number_orders"]) => purchase::create(world, account, body),
+        ("GET", ["number_orders"]) => orders::list(world, account, query),
+        ("GET", ["number_orders", id]) => orders::get(world, account, id),
+        ("PATCH", ["number_orders", id]) => orders::update(world, account, id, body),
+        ("GET", ["number_order_phone_numbers"]) => Ok(orders::list_items(world, account, query)),
+        ("GET", ["number_order_phone_numbers", id]) => orders::get_item(world, account, id),
+        ("PATCH", ["number_order_phone_numbers", id]) => orders::update_item(world, account, id, body),
+        ("GET", ["sub_number_orders"]) => Ok(sub_orders::list(world, account, query)),
+        ("GET", ["sub_number_orders", id]) => sub_orders::get(world, account, id, query),
+        ("PATCH", ["sub_number_orders", id]) => sub_orders::update(world, account, id, body),
+        ("PATCH", ["sub_number_orders", id, "cancel"]) => sub_orders::cancel(world, account, id),
+
+        ("GET", ["phone_numbers"]) => number_list::list(world, account, query),
+        ("GET", ["phone_numbers", "slim"]) => number_list::list_slim(world, account, query),
+        ("GET", ["phone_numbers", "jobs"]) => jobs::list(world, account, query),
+        ("GET", ["phone_numbers", "jobs", id]) => jobs::get(world, account, id),
+        ("POST", ["phone_numbers", "jobs", "delete_phone_numbers"]) => {
+            return Ok((202, jobs::create(world, account, JobKind::Delete, body)?));
+        }
+        ("POST", ["phone_numbers", "jobs", "update_phone_numbers"]) => {
+            return Ok((202, jobs::create(world, account, JobKind::Update, body)?));
+        }
+        ("GET", ["phone_numbers", id]) => numbers::get(world, account, id),
+        ("PATCH", ["phone_numbers", id]) => numbers::update(world, account, id, body),
+        ("DELETE", ["phone_numbers", id]) => numbers::delete(world, account, id),
+        ("GET", ["phone_numbers", id, "voice"]) => number_settings::get_voice(world, account, id),
+        ("PATCH", ["phone_numbers", id, "voice"]) => number_settings::update_voice(world, account, id, body),
+        ("GET", ["phone_numbers", id, "messaging"]) => number_settings::get_messaging(world, account, id),
+        ("PATCH", ["phone_numbers", id, "messaging"]) => number_settings::update_messaging(world, account, id, body),
+
+        ("GET", ["number_reservations"]) => reservations::list(world, account, query),
+        ("POST", ["number_reservations"]) => reservations::create(world, account, body),
+        ("GET", ["number_reservations", id]) => reservations::get(world, account, id),
+        ("POST", ["number_reservations", id, "actions", "extend"]) => reservations::extend(world, account, id),
+
+        _ => Err(Problem::not_found()),
+    };
+    answer.map(|body| (200, body))
+}

@@ -1,0 +1,129 @@
+//! What can be turned: most of it stands for something that nobody outside Telnyx knows for certain.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::clock::ClockMode;
+
+/// What becomes of an order once it is due. Read when the order is due, so a change applies to pending orders too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderOutcome {
+    /// The numbers become active.
+    #[default]
+    Success,
+    /// The numbers go back on offer.
+    Failure,
+    /// The order stays pending.
+    Never,
+}
+
+/// The simulator's settings, with their defaults in `Default`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own, set by name")]
+pub struct Settings {
+    /// Who moves the time.
+    pub clock: ClockMode,
+    /// From an order to its end.
+    pub order_delay_ms: u64,
+    /// How orders end.
+    pub order_outcome: OrderOutcome,
+    /// From an order to the number's row in `/phone_numbers`.
+    pub number_delay_ms: u64,
+    /// How long after the order's success `GET /phone_numbers` does not list the number yet.
+    pub number_lag_ms: u64,
+    /// How long after an order `filter[customer_reference]` does not find it yet.
+    pub reference_lag_ms: u64,
+    /// How much later than its order a +1 toll-free number that is not `quickship` becomes active.
+    pub slow_activation_ms: u64,
+    /// Keeps the row of a number whose order failed, as `purchase-failed`.
+    pub keep_failed_numbers: bool,
+    /// How long a deleted number is kept for the account that had it.
+    pub hold_ms: u64,
+    /// How many more reads (or deletes) see a number after its deletion was answered.
+    pub delete_lag_reads: u32,
+    /// From a bulk job to its end.
+    pub job_delay_ms: u64,
+    /// How long a reservation, and its one extension, lasts.
+    pub reservation_ms: u64,
+    /// How many numbers a search without `filter[limit]` shows.
+    pub search_limit: usize,
+    /// What is left to spend, by all accounts together; `null` is no limit.
+    pub balance: Option<Decimal>,
+    /// Refuses every order with 20100, whatever the balance.
+    pub insufficient_funds: bool,
+    /// Refuses every order with 20014.
+    pub unverified: bool,
+    /// Answers 400/10015 instead of 409/85001 for a number that is not available, as Telnyx once did.
+    pub taken_as_bad_request: bool,
+    /// Connections that do not exist; any other decimal id does.
+    pub refused_connection_ids: Vec<String>,
+    /// Countries whose orders wait for documents, that is for `POST /_control/orders/{id}`.
+    pub regulated_countries: Vec<String>,
+    /// Answers 429/10011 beyond this many requests of one account in one second; `null` is no limit.
+    pub rate_limit_per_second: Option<u32>,
+    /// Further accounts: name → API key. Kept by a reset.
+    pub accounts: BTreeMap<String, String>,
+    /// Where `number_order.complete` goes.
+    pub webhook_url: Option<String>,
+    /// How often each event is sent: 0 drops it, 2 is a duplicate.
+    pub webhook_copies: u32,
+    /// From the end of an order to its event.
+    pub webhook_delay_ms: u64,
+    /// Holds each event back until a later one has overtaken it.
+    pub webhook_reorder: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            clock: ClockMode::Auto,
+            order_delay_ms: 1400,
+            order_outcome: OrderOutcome::Success,
+            number_delay_ms: 300,
+            number_lag_ms: 0,
+            reference_lag_ms: 0,
+            slow_activation_ms: 10_000,
+            keep_failed_numbers: false,
+            hold_ms: 15 * 24 * 60 * 60 * 1000,
+            delete_lag_reads: 0,
+            job_delay_ms: 500,
+            reservation_ms: 30 * 60 * 1000,
+            search_limit: 100,
+            balance: None,
+            insufficient_funds: false,
+            unverified: false,
+            taken_as_bad_request: false,
+            refused_connection_ids: Vec::new(),
+            regulated_countries: vec!["DE".to_owned()],
+            rate_limit_per_second: None,
+            accounts: BTreeMap::new(),
+            webhook_url: None,
+            webhook_copies: 1,
+            webhook_delay_ms: 0,
+            webhook_reorder: false,
+        }
+    }
+}
+
+impl Settings {
+    /// These settings with some replaced; accounts are added to. Names what it does not understand.
+    pub(super) fn merged(&self, changes: &Value) -> Result<Self, String> {
+        let changes = changes.as_object().ok_or("settings must be a JSON object")?;
+        let mut merged = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        for (name, value) in changes {
+            let setting = merged.get_mut(name).ok_or_else(|| format!("unknown setting '{name}'"))?;
+            match (setting.as_object_mut(), value.as_object()) {
+                (Some(accounts), Some(added)) => accounts.extend(added.clone()),
+                _ => *setting = value.clone(),
+            }
+            // One at a time, so that the message names the setting at fault.
+            Self::deserialize(&merged).map_err(|error| format!("setting '{name}': {error}"))?;
+        }
+        Self::deserialize(&merged).map_err(|error| error.to_string())
+    }
+}

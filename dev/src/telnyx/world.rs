@@ -1,0 +1,162 @@
+//! Everything the simulator remembers, and what the passing of time does to it.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Settings,
+    clock::{Clock, millis},
+    faults::Faults,
+    inventory::Offer,
+    jobs::Job,
+    journal::Journal,
+    numbers::{OwnedNumber, Status},
+    orders::Order,
+    reservations::Reservation,
+    webhooks::Outbox,
+};
+
+/// The name of the account whose key the simulator was started with.
+pub(super) const DEFAULT_ACCOUNT: &str = "default";
+
+/// Requests a second that the headers speak of where no limit is set.
+const ADVERTISED_RATE_LIMIT: u32 = 2000;
+
+/// A number that its last account may still buy back.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) account: String,
+    pub(super) until: DateTime<Utc>,
+}
+
+/// Whether an account can have a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Availability {
+    Free,
+    /// Held or reserved for this account; nobody else sees it.
+    Kept,
+    Taken,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) api_key: String,
+    /// What a reset returns to.
+    initial: Settings,
+    pub(super) settings: Settings,
+    pub(super) clock: Clock,
+    pub(super) orders: Vec<Order>,
+    pub(super) numbers: Vec<OwnedNumber>,
+    pub(super) holds: HashMap<&'static str, Hold>,
+    pub(super) reservations: Vec<Reservation>,
+    pub(super) jobs: Vec<Job>,
+    /// Account and number of everything a search has shown: nothing else can be ordered.
+    pub(super) searched: HashSet<(String, &'static str)>,
+    pub(super) faults: Faults,
+    pub(super) journal: Journal,
+    pub(super) outbox: Outbox,
+    numbers_issued: u64,
+    /// Account → the second it last asked in, and how often in it.
+    traffic: HashMap<String, (i64, u32)>,
+}
+
+impl World {
+    pub(super) fn new(api_key: String, settings: Settings) -> Self {
+        Self {
+            api_key,
+            initial: settings.clone(),
+            clock: Clock::new(settings.clock),
+            settings,
+            orders: Vec::new(),
+            numbers: Vec::new(),
+            holds: HashMap::new(),
+            reservations: Vec::new(),
+            jobs: Vec::new(),
+            searched: HashSet::new(),
+            faults: Faults::default(),
+            journal: Journal::default(),
+            outbox: Outbox::default(),
+            numbers_issued: 0,
+            traffic: HashMap::new(),
+        }
+    }
+
+    /// Back to the start, but for the accounts and their keys.
+    pub(super) fn reset(&mut self) {
+        let mut settings = self.initial.clone();
+        settings.accounts.clone_from(&self.settings.accounts);
+        let initial = self.initial.clone();
+        *self = Self::new(std::mem::take(&mut self.api_key), settings);
+        self.initial = initial;
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The account an API key belongs to.
+    pub(super) fn account(&self, api_key: &str) -> Option<String> {
+        if api_key == self.api_key {
+            return Some(DEFAULT_ACCOUNT.to_owned());
+        }
+        self.settings.accounts.iter().find(|(_, key)| *key == api_key).map(|(name, _)| name.clone())
+    }
+
+    pub(super) fn rate_limit(&self) -> u32 {
+        self.settings.rate_limit_per_second.unwrap_or(ADVERTISED_RATE_LIMIT)
+    }
+
+    /// Counts a request; what is left of this second, or `None` for one too many.
+    pub(super) fn admit(&mut self, account: &str) -> Option<u32> {
+        let limit = self.rate_limit();
+        let second = self.now().timestamp();
+        let (counted_in, used) = self.traffic.entry(account.to_owned()).or_default();
+        if *counted_in != second {
+            (*counted_in, *used) = (second, 0);
+        }
+        *used += 1;
+        match limit.checked_sub(*used) {
+            None if self.settings.rate_limit_per_second.is_some() => None,
+            left => Some(left.unwrap_or(0)),
+        }
+    }
+
+    pub(super) fn availability(&self, account: &str, offer: &Offer) -> Availability {
+        let owned = |number: &OwnedNumber| number.offer.phone_number == offer.phone_number && number.status != Status::PurchaseFailed;
+        if self.numbers.iter().any(owned) {
+            return Availability::Taken;
+        }
+        let now = self.now();
+        let held_for = self.holds.get(offer.phone_number.as_str()).filter(|hold| now < hold.until).map(|hold| hold.account.as_str());
+        let reserved_for = self
+            .reservations
+            .iter()
+            .find(|reservation| reservation.keeps(&offer.phone_number, now))
+            .map(|reservation| reservation.account.as_str());
+        match reserved_for.or(held_for) {
+            None => Availability::Free,
+            Some(keeper) if keeper == account => Availability::Kept,
+            Some(_) => Availability::Taken,
+        }
+    }
+
+    /// A fresh id in the manner of `/phone_numbers`: 19 digits, beyond what a double can hold.
+    pub(super) fn issue_number_id(&mut self) -> String {
+        self.numbers_issued += 1;
+        // Gaps as between ids drawn from a busy sequence.
+        (2_919_480_355_014_345_000 + self.numbers_issued * 1_000_003).to_string()
+    }
+
+    /// Gives a number back: its account alone can have it again for a while.
+    pub(super) fn hold(&mut self, account: &str, offer: &'static Offer) {
+        let until = self.now() + millis(self.settings.hold_ms);
+        self.holds.insert(&offer.phone_number, Hold { account: account.to_owned(), until });
+    }
+
+    /// Lets everything happen that is due by now.
+    pub(super) fn settle(&mut self) {
+        self.settle_orders();
+        self.settle_jobs();
+    }
+}

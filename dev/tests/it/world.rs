@@ -1,0 +1,294 @@
+//! One agency's world for one test: its own database, its own Telnyx, and the handlers themselves.
+
+use std::time::Duration;
+
+use dev::demo;
+use dev::postgres::TestDatabase;
+use dev::telnyx::{Exchange, Options, Simulator};
+use dev::token::Issuer;
+use lambda_http::http::{HeaderMap, Method, Request};
+use lambda_http::{Body, RequestExt as _};
+use serde_json::{Value, json};
+use shared::config::Config;
+use shared::lambda::{Function, Service};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::openapi::Spec;
+
+/// A page of the web app.
+pub(crate) const ORIGIN: &str = "http://localhost:3000";
+
+/// What a test talks to.
+pub(crate) struct World {
+    pub(crate) telnyx: Simulator,
+    pub(crate) database: TestDatabase,
+    pub(crate) sql: Client,
+    pub(crate) issuer: Issuer,
+    environment: Vec<(&'static str, String)>,
+    http: reqwest::Client,
+}
+
+/// What a function answered.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// The fields that a problem names.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        self.body["errors"].as_array().map(|errors| errors.iter().filter_map(|error| error["field"].as_str()).collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The only number of a purchase or a list.
+    pub(crate) fn number(&self) -> &Value {
+        let numbers = self.body["phone_numbers"].as_array().unwrap_or_else(|| panic!("no numbers: {self:?}"));
+        assert_eq!(numbers.len(), 1, "{self:?}");
+        &numbers[0]
+    }
+
+    /// Insists on a status, and shows the answer where it is another.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{:#}", self.body);
+        self
+    }
+
+    /// Insists on a problem, complete as the contract has it.
+    #[track_caller]
+    pub(crate) fn expect_problem(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status, self.code()), (status, code), "{:#}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["error"], self.body["detail"]);
+        assert!(self.body["title"].is_string() && self.body["retryable"].is_boolean() && self.body["request_id"].is_string());
+        assert!(self.body["type"].as_str().unwrap().ends_with(code));
+        self
+    }
+}
+
+impl World {
+    /// Orders succeed at once, and waiting is short: what a test wants slow, it makes slow.
+    pub(crate) async fn new() -> Self {
+        let database = TestDatabase::migrated().await.unwrap();
+        demo::seed(database.url()).await.unwrap();
+        let telnyx = Simulator::start(Options::default()).await.unwrap();
+        let issuer = Issuer::default();
+        // For this client alone; another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let environment = vec![
+            ("DATABASE_URL", database.url().to_owned()),
+            ("JWT_SECRET", issuer.secret.clone()),
+            ("JWT_ISSUER", issuer.issuer.clone()),
+            ("ALLOWED_ORIGINS", "http://localhost:*,https://*.example.com".to_owned()),
+            ("TELNYX_API_URL", telnyx.url()),
+            ("TELNYX_API_KEY", telnyx.api_key().to_owned()),
+            ("TELNYX_TIMEOUT_MS", "1500".to_owned()),
+            ("REQUEST_BUDGET_MS", "8000".to_owned()),
+            ("PURCHASE_POLL_MS", "20".to_owned()),
+            ("PURCHASE_ORDER_MISSING_AFTER_MS", "300".to_owned()),
+        ];
+        let sql = database.connect().await.unwrap();
+        let world = Self { telnyx, database, sql, issuer, environment, http: reqwest::Client::new() };
+        world.telnyx_settings(json!({"order_delay_ms": 0, "number_delay_ms": 0})).await;
+        world
+    }
+
+    /// Sets a variable of the functions' environment; an empty one is unset.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.to_owned()));
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config::read(|name| self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
+    }
+
+    /// A function that has just started.
+    pub(crate) fn function<F: Function>(&self) -> Service<F> {
+        Service::new(&self.config())
+    }
+
+    pub(crate) fn token(&self, user: &str) -> String {
+        let user = demo::USERS.iter().find(|known| known.key == user).unwrap_or_else(|| panic!("no user {user}"));
+        self.issuer.token(user.id, user.email)
+    }
+
+    /// A request of a page in the name of a user.
+    pub(crate) async fn call<F: Function>(&self, user: &str, method: Method, query: &str, body: Option<Value>) -> Reply {
+        send(&self.function::<F>(), &self.token(user), method, query, body).await
+    }
+
+    pub(crate) async fn search(&self, user: &str, query: &str) -> Reply {
+        self.call::<phone_numbers_search::Search>(user, Method::GET, query, None).await
+    }
+
+    pub(crate) async fn purchase(&self, user: &str, body: Value) -> Reply {
+        self.call::<phone_numbers_purchase::Purchase>(user, Method::POST, "", Some(body)).await
+    }
+
+    pub(crate) async fn list(&self, user: &str, query: &str) -> Reply {
+        self.call::<phone_numbers_list::List>(user, Method::GET, query, None).await
+    }
+
+    pub(crate) async fn assign(&self, user: &str, method: Method, query: &str, body: Option<Value>) -> Reply {
+        self.call::<phone_numbers_assign::Assign>(user, method, query, body).await
+    }
+
+    pub(crate) async fn release(&self, user: &str, body: Value) -> Reply {
+        self.call::<phone_numbers_release::Release>(user, Method::POST, "", Some(body)).await
+    }
+
+    /// Numbers on offer in an area code.
+    pub(crate) async fn offers(&self, area_code: &str, count: usize) -> Vec<String> {
+        let found =
+            self.search("owner", &format!("country_code=US&phone_number_type=local&area_code={area_code}&limit=100")).await.expect(200);
+        let numbers: Vec<_> = found.body["phone_numbers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|offer| offer["phone_number"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(numbers.len() >= count, "{numbers:?}");
+        numbers.into_iter().take(count).collect()
+    }
+
+    /// One number on offer.
+    pub(crate) async fn offer(&self) -> String {
+        self.offers("312", 1).await.remove(0)
+    }
+
+    /// A number that the demo agency's owner has bought: its row.
+    pub(crate) async fn bought(&self) -> Value {
+        let number = self.offer().await;
+        self.purchase("owner", json!({"phone_numbers": [{"phone_number": number}]})).await.expect(200).number().clone()
+    }
+
+    /// The rows of the table, as JSON, youngest last.
+    pub(crate) async fn rows(&self) -> Vec<Value> {
+        let sql = "select to_json(n)::text as row from agency_phone_numbers n order by n.created_at, n.id";
+        self.json(sql).await
+    }
+
+    /// The ledger of purchases, as JSON.
+    pub(crate) async fn ledger(&self) -> Vec<Value> {
+        self.json("select to_json(p)::text as row from phone_number_purchases p order by p.created_at, p.id").await
+    }
+
+    async fn json(&self, sql: &str) -> Vec<Value> {
+        let rows = self.sql.query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| serde_json::from_str(row.get("row")).unwrap()).collect()
+    }
+
+    /// Changes how the simulator behaves.
+    pub(crate) async fn telnyx_settings(&self, settings: Value) {
+        self.control(Method::PUT, "/settings", settings).await;
+    }
+
+    /// Makes the simulator misbehave.
+    pub(crate) async fn fault(&self, fault: Value) {
+        self.control(Method::POST, "/faults", fault).await;
+    }
+
+    /// What the simulator knows.
+    pub(crate) async fn telnyx_state(&self) -> Value {
+        self.http.get(format!("{}/state", self.telnyx.control_url())).send().await.unwrap().json().await.unwrap()
+    }
+
+    async fn control(&self, method: Method, path: &str, body: Value) {
+        let answer = self.http.request(method, format!("{}{path}", self.telnyx.control_url())).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    /// The numbers that an account at Telnyx has and is billed for.
+    pub(crate) async fn billed(&self) -> Vec<String> {
+        let state = self.telnyx_state().await;
+        let numbers = state["numbers"].as_array().unwrap().iter().filter(|number| number["status"] != "deleted");
+        numbers.map(|number| number["phone_number"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How many requests of a kind Telnyx has had.
+    pub(crate) fn asked(&self, method: &str, path: &str) -> usize {
+        self.telnyx.exchanges().iter().filter(|exchange| exchange.method == method && exchange.path.starts_with(path)).count()
+    }
+
+    /// Both sides of the wire keep to Telnyx's specification.
+    pub(crate) fn wire_is_valid(&self) {
+        let spec = Spec::load();
+        for exchange in self.telnyx.exchanges() {
+            let Exchange { faulted, .. } = &exchange;
+            let wrong = if *faulted { spec.check_request(&exchange) } else { spec.check(&exchange) };
+            assert!(wrong.is_empty(), "{exchange:#?}: {wrong:#?}");
+        }
+    }
+}
+
+/// Whatever a test is about, what crossed the wire was valid.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.wire_is_valid();
+        }
+    }
+}
+
+/// One request to a function that is running already.
+pub(crate) async fn send<F: Function>(function: &Service<F>, token: &str, method: Method, query: &str, body: Option<Value>) -> Reply {
+    let mut request = Request::builder().method(method).uri(format!("https://api.example.com/?{query}")).header("origin", ORIGIN);
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let body = match body {
+        Some(body) => {
+            request = request.header("content-type", "application/json");
+            Body::from(body.to_string())
+        }
+        None => Body::Empty,
+    };
+    raw(function, request.body(body).unwrap()).await
+}
+
+/// A request as it is.
+pub(crate) async fn raw<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
+    let query: Vec<(String, String)> = request
+        .uri()
+        .query()
+        .map(|query| reqwest::Url::parse(&format!("http://x/?{query}")).unwrap().query_pairs().into_owned().collect())
+        .unwrap_or_default();
+    let mut parameters = std::collections::HashMap::<String, Vec<String>>::new();
+    for (name, value) in query {
+        parameters.entry(name).or_default().push(value);
+    }
+    let response = function.answer(request.with_query_string_parameters(parameters)).await;
+    let (parts, body) = response.into_parts();
+    let bytes: &[u8] = body.as_ref();
+    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+/// An agent of an agency of the demo.
+pub(crate) fn agent(agency: &demo::Agency, index: usize) -> Uuid {
+    demo::AGENTS.iter().filter(|agent| agent.agency == agency.id).nth(index).unwrap().id
+}
+
+/// Waits until something holds, for as long as a machine that is busy may need.
+pub(crate) async fn eventually<T>(mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..1_500 {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never came to be");
+}

@@ -1,0 +1,116 @@
+//! A keyset cursor: where the next page begins, bound to the agency and the filters it was made for.
+//!
+//! It is opaque to callers and holds nothing they do not know. It needs no signature: whatever it says, a page has only
+//! rows of the caller's agency.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use shared::error::Error;
+use shared::model::Status;
+use shared::store::{ListFilter, Position};
+use uuid::Uuid;
+
+const UNREADABLE: &str = "is not a cursor of this list";
+
+/// Where the next page of a list begins.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) agency_id: Uuid,
+    filter: Filter,
+    position: Position,
+}
+
+/// A [`ListFilter`] as it is written.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Filter(Option<String>, bool, Option<bool>, Option<Uuid>, Option<String>);
+
+/// What is written: agency, filter, microseconds since 1970, row.
+#[derive(Serialize, Deserialize)]
+struct Written(Uuid, Filter, i64, Uuid);
+
+impl Cursor {
+    pub(crate) fn new(agency_id: Uuid, filter: &ListFilter, position: Position) -> Self {
+        Self { agency_id, filter: Filter::from(filter), position }
+    }
+
+    pub(crate) const fn position(&self) -> Position {
+        self.position
+    }
+
+    pub(crate) fn continues(&self, filter: &ListFilter) -> bool {
+        self.filter == Filter::from(filter)
+    }
+}
+
+/// What a cursor of another list is answered with.
+pub(crate) fn refused() -> Error {
+    Error::invalid("cursor", UNREADABLE)
+}
+
+impl From<&ListFilter> for Filter {
+    fn from(filter: &ListFilter) -> Self {
+        let status = filter.status.map(Status::as_str).map(str::to_owned);
+        Self(status, filter.include_released, filter.assigned, filter.agent_id, filter.search.clone())
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Filter(status, include_released, assigned, agent_id, search) = &self.filter;
+        let filter = Filter(status.clone(), *include_released, *assigned, *agent_id, search.clone());
+        // Postgres keeps microseconds, so that nothing is lost.
+        let written = Written(self.agency_id, filter, self.position.created_at.timestamp_micros(), self.position.id);
+        let json = serde_json::to_vec(&written).map_err(|_| fmt::Error)?;
+        formatter.write_str(&BASE64_URL_SAFE_NO_PAD.encode(json))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let json = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| UNREADABLE)?;
+        let Written(agency_id, filter, micros, id) = serde_json::from_slice(&json).map_err(|_| UNREADABLE)?;
+        let created_at = DateTime::from_timestamp_micros(micros).ok_or(UNREADABLE)?;
+        Ok(Self { agency_id, filter, position: Position { created_at, id } })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn filter() -> ListFilter {
+        ListFilter { status: Some(Status::Active), search: Some("büro".to_owned()), ..ListFilter::default() }
+    }
+
+    fn cursor() -> Cursor {
+        let created_at = DateTime::from_timestamp_micros(1_767_225_600_123_456).unwrap();
+        Cursor::new(Uuid::from_u128(1), &filter(), Position { created_at, id: Uuid::from_u128(2) })
+    }
+
+    #[test]
+    fn a_cursor_survives_being_written_to_the_microsecond() {
+        assert_eq!(cursor().to_string().parse(), Ok(cursor()));
+    }
+
+    #[test]
+    fn a_cursor_continues_only_the_list_it_came_from() {
+        assert!(cursor().continues(&filter()));
+        assert!(!cursor().continues(&ListFilter { search: None, ..filter() }));
+        assert!(!cursor().continues(&ListFilter { include_released: true, ..filter() }));
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        for text in ["", "x", "bm9uc2Vuc2U", "W10", "é"] {
+            assert_eq!(text.parse::<Cursor>(), Err(UNREADABLE), "{text}");
+        }
+    }
+}

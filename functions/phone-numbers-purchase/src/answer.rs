@@ -1,0 +1,124 @@
+//! What a purchase is answered with.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{HeaderName, HeaderValue};
+use serde::Serialize;
+use shared::error::Error;
+use shared::lambda::Answer;
+use shared::model::{Actor, E164, PhoneNumber, Status};
+use shared::problem::Problem;
+use shared::store::{Intent, Store};
+use uuid::Uuid;
+
+use crate::phases::Bought;
+
+/// Nothing new was bought: the answer tells of purchases made before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+#[derive(Serialize)]
+struct Body {
+    success: bool,
+    order: Option<Order>,
+    phone_numbers: Vec<Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_reference: Option<String>,
+    message: String,
+}
+
+/// Our own order: Telnyx has one for each number.
+#[derive(Serialize)]
+struct Order {
+    id: Uuid,
+    status: &'static str,
+    phone_numbers_count: usize,
+    requirements_met: bool,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "ten at the most")]
+enum Item {
+    Held {
+        #[serde(flatten)]
+        row: PhoneNumber,
+        /// Telnyx's order.
+        order_id: Option<String>,
+        outcome: &'static str,
+    },
+    Failed {
+        phone_number: E164,
+        outcome: &'static str,
+        problem: Problem,
+    },
+}
+
+/// 200 when every number is bought, 202 while one is pending, 207 when they are not all alike; a failure that all share
+/// is the answer itself.
+pub(crate) async fn answer(
+    store: &Store,
+    actor: &Actor,
+    intents: &[Intent],
+    outcomes: Vec<Result<Bought, Error>>,
+    customer_reference: Option<String>,
+) -> Result<Answer, Error> {
+    let outcomes = unless_all_failed_alike(outcomes)?;
+    let bought: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+    let ids: Vec<_> = bought.iter().map(|bought| bought.row_id).collect();
+    let rows = store.numbers_of(actor, &ids).await?;
+    let pending = rows.iter().filter(|row| row.status == Status::Pending).count();
+    let order = order(&bought, pending > 0);
+    let replayed = bought.iter().all(|bought| bought.replayed);
+    let failed = outcomes.len() - bought.len();
+    let message = message(rows.len() - pending, pending, failed);
+    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let items = intents.iter().zip(outcomes).map(|(intent, outcome)| item(intent, outcome, &mut rows)).collect();
+    let body = Body { success: failed == 0, order, phone_numbers: items, customer_reference, message };
+    let status = match (failed, pending) {
+        (0, 0) => StatusCode::OK,
+        (0, _) => StatusCode::ACCEPTED,
+        _ => StatusCode::MULTI_STATUS,
+    };
+    let answer = Answer::ok(&body)?.with_status(status);
+    Ok(if replayed { answer.with_header(REPLAYED, HeaderValue::from_static("true")) } else { answer })
+}
+
+fn unless_all_failed_alike(outcomes: Vec<Result<Bought, Error>>) -> Result<Vec<Result<Bought, Error>>, Error> {
+    let code = |outcome: &Result<Bought, Error>| outcome.as_ref().err().map(Error::code);
+    let first = outcomes.first().and_then(code);
+    if first.is_some() && outcomes.iter().all(|outcome| code(outcome) == first) {
+        return outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(|_| Vec::new());
+    }
+    Ok(outcomes)
+}
+
+fn order(bought: &[&Bought], pending: bool) -> Option<Order> {
+    let purchases: Vec<_> = bought.iter().filter_map(|bought| bought.purchase.as_ref()).collect();
+    let first = purchases.first()?;
+    Some(Order {
+        id: first.order_id,
+        status: if pending { "pending" } else { "success" },
+        phone_numbers_count: bought.len(),
+        requirements_met: purchases.iter().all(|purchase| purchase.requirements_met == Some(true)),
+        created_at: first.created_at,
+    })
+}
+
+fn item(intent: &Intent, outcome: Result<Bought, Error>, rows: &mut HashMap<Uuid, PhoneNumber>) -> Item {
+    let held = outcome.and_then(|bought| {
+        // Gone since: its agency was deleted, or another request for it came to its end.
+        let row = rows.remove(&bought.row_id).ok_or(Error::NumberUnavailable)?;
+        let outcome = if row.status == Status::Pending { "pending" } else { "purchased" };
+        Ok(Item::Held { row, order_id: bought.purchase.and_then(|purchase| purchase.telnyx_order_id), outcome })
+    });
+    held.unwrap_or_else(|error| Item::Failed { phone_number: intent.number.clone(), outcome: "failed", problem: Problem::from(&error) })
+}
+
+fn message(purchased: usize, pending: usize, failed: usize) -> String {
+    let counts = [(purchased, "purchased"), (pending, "pending"), (failed, "failed")];
+    let parts: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    format!("Phone numbers: {}.", parts.join(", "))
+}

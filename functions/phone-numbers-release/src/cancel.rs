@@ -1,0 +1,77 @@
+//! Giving up a number whose purchase is not confirmed: its order is cancelled while that is possible.
+
+use std::time::Duration;
+
+use shared::error::Error;
+use shared::store::{Claim, Phase, Purchase, ReleaseTarget};
+use shared::telnyx::{Failure, Order, OrderStatus, Refusal, Session};
+use uuid::Uuid;
+
+use crate::Releaser;
+
+/// The pause before a cancelled order is looked at again.
+const PAUSE: Duration = Duration::from_millis(300);
+/// How often it is looked at before it counts as not cancelled.
+const LOOKS: u32 = 5;
+
+impl Releaser<'_> {
+    /// Cancels a number's purchase.
+    pub(crate) async fn cancel(&self, target: &ReleaseTarget) -> Result<(), Error> {
+        // A row from before there was a ledger: nobody knows its order.
+        let purchase_id = target.purchase_id.ok_or(Error::PurchaseInProgress)?;
+        let claim = Claim { purchase_id, token: Uuid::new_v4(), lease: self.function.config.lease };
+        // Whoever works on it now is about to finish it.
+        let purchase = self.function.store.claim_purchase(&claim).await?.ok_or(Error::PurchaseInProgress)?;
+        let outcome = self.cancel_order(target, &purchase).await;
+        if outcome.is_ok() && self.function.store.cancel_purchase(&claim).await? {
+            return Ok(());
+        }
+        self.function.store.yield_purchase(&claim).await?;
+        outcome.and(Err(Error::PurchaseInProgress))
+    }
+
+    /// Sees to it that no order of the purchase can succeed any more.
+    async fn cancel_order(&self, target: &ReleaseTarget, purchase: &Purchase) -> Result<(), Error> {
+        if purchase.phase == Phase::Intended && purchase.order_attempts == 0 {
+            return Ok(());
+        }
+        let account = self.account(target).await?;
+        let session = self.function.telnyx.session(&account, self.deadline);
+        let order = match &purchase.telnyx_order_id {
+            Some(id) => session.order(id).await?,
+            None => session.find_order(&purchase.id.to_string(), &purchase.number).await?,
+        };
+        // An order that cannot be found may yet be there.
+        let order = order.ok_or(Error::PurchaseInProgress)?;
+        match order.status {
+            OrderStatus::Failure => Ok(()),
+            OrderStatus::Success => Err(Error::PurchaseInProgress),
+            OrderStatus::Pending => self.cancel_parts(&session, order).await,
+        }
+    }
+
+    /// An order is cancelled part by part, and counts as cancelled when Telnyx shows it as failed.
+    async fn cancel_parts(&self, session: &Session<'_>, order: Order) -> Result<(), Error> {
+        let parts = if order.sub_order_ids.is_empty() { session.sub_orders(&order.id).await? } else { order.sub_order_ids };
+        for part in &parts {
+            match session.cancel_sub_order(part).await {
+                Ok(()) => {}
+                Err(Failure::Refused(Refusal::RateLimited(wait))) => return Err(Error::RateLimited(wait)),
+                Err(Failure::Refused(_)) => return Err(Error::PurchaseInProgress),
+                // Whether it worked shows below.
+                Err(Failure::Unknown(_) | Failure::NotSent(_)) => break,
+            }
+        }
+        for _ in 0..LOOKS {
+            match session.order(&order.id).await?.map(|order| order.status) {
+                Some(OrderStatus::Failure) => return Ok(()),
+                Some(OrderStatus::Success) => return Err(Error::PurchaseInProgress),
+                Some(OrderStatus::Pending) | None => {}
+            }
+            if !self.sleep(PAUSE).await {
+                break;
+            }
+        }
+        Err(Error::PurchaseInProgress)
+    }
+}

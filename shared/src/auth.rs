@@ -1,0 +1,94 @@
+//! A bearer token's user: JSON Web Tokens (RFC 7519) as Supabase issues them.
+//!
+//! The algorithm decides where the key comes from, so that a public key can never pass as a shared secret:
+//! HS256 is checked with the configured secret alone, RS256 and ES256 with the published keys (RFC 7517) alone.
+
+mod jwks;
+mod ring_provider;
+
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use lambda_http::http::HeaderMap;
+use lambda_http::http::header::AUTHORIZATION;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::config;
+use crate::error::Error;
+use crate::secrets::Secrets;
+use jwks::Jwks;
+
+/// How far the issuer's clock may be from ours, in seconds.
+const LEEWAY_SECONDS: u64 = 5;
+
+const MISSING: Error = Error::Unauthorized("An Authorization header with a bearer token is required.");
+const REFUSED: Error = Error::Unauthorized("The bearer token is malformed, expired or not meant for this service.");
+
+/// Tells who calls.
+pub struct Authenticator {
+    tokens: config::Tokens,
+    secrets: Arc<Secrets>,
+    jwks: Option<Jwks>,
+}
+
+/// The claims we read; the rest of what must hold is checked by [`Validation`].
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+}
+
+impl Authenticator {
+    /// Talks to nobody yet.
+    #[must_use]
+    pub fn new(tokens: config::Tokens, secrets: Arc<Secrets>) -> Self {
+        ring_provider::install();
+        let jwks = tokens.jwks_url.clone().map(Jwks::new);
+        Self { tokens, secrets, jwks }
+    }
+
+    /// The user whose token a request carries: its `sub`.
+    ///
+    /// # Errors
+    /// `Unauthorized`: no token, or one that proves nothing. `Unavailable`: what it takes to check it cannot be had.
+    pub async fn user(&self, headers: &HeaderMap) -> Result<Uuid, Error> {
+        let token = bearer(headers).ok_or(MISSING)?;
+        let header = decode_header(token).map_err(|_| REFUSED)?;
+        let issuer = self.tokens.issuer.as_deref().ok_or_else(|| Error::Unavailable("JWT_ISSUER is not configured".into()))?;
+        let key = self.key(&header).await?;
+        let mut validation = Validation::new(header.alg);
+        validation.leeway = LEEWAY_SECONDS;
+        validation.validate_nbf = true;
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[&self.tokens.audience]);
+        let token = decode::<Claims>(token, &key, &validation).map_err(|_| REFUSED)?;
+        Uuid::try_parse(&token.claims.sub).map_err(|_| REFUSED)
+    }
+
+    async fn key(&self, header: &Header) -> Result<DecodingKey, Error> {
+        match header.alg {
+            Algorithm::HS256 if self.tokens.secret.is_some() => {
+                let secret = self.secrets.resolve("JWT_SECRET", self.tokens.secret.as_ref()).await?;
+                Ok(DecodingKey::from_secret(secret.expose().as_bytes()))
+            }
+            Algorithm::RS256 | Algorithm::ES256 => match &self.jwks {
+                Some(jwks) => jwks.key(header).await?.ok_or(REFUSED),
+                None if self.tokens.secret.is_some() => Err(REFUSED),
+                None => Err(not_configured()),
+            },
+            _ if self.tokens.secret.is_none() && self.jwks.is_none() => Err(not_configured()),
+            _ => Err(REFUSED),
+        }
+    }
+}
+
+fn not_configured() -> Error {
+    Error::Unavailable("neither JWT_SECRET nor JWKS_URL is configured".into())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}

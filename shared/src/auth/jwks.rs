@@ -1,0 +1,88 @@
+//! The issuer's public keys: fetched when first needed, believed for a while, and fetched anew when a token names a key
+//! that is not among them, but not so often that forged tokens could make us hammer the issuer.
+
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
+use jsonwebtoken::{Algorithm, DecodingKey, Header};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::error::{Error, Source};
+
+/// How long fetched keys are believed.
+const BELIEVED_FOR: Duration = Duration::from_mins(10);
+/// The shortest pause between two fetches.
+const FETCH_PAUSE: Duration = Duration::from_secs(30);
+/// How long keys that cannot be fetched anew go on serving.
+const STALE_FOR: Duration = Duration::from_hours(24);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) struct Jwks {
+    url: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: Vec<Jwk>,
+    fetched_at: Option<Instant>,
+    tried_at: Option<Instant>,
+}
+
+/// Read leniently: a key of a kind we do not know must not hide the others.
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<serde_json::Value>,
+}
+
+impl Jwks {
+    pub(super) fn new(url: String) -> Self {
+        Self { url, state: Mutex::default() }
+    }
+
+    /// The key a token says it is signed with, or None when the issuer publishes no such key.
+    pub(super) async fn key(&self, header: &Header) -> Result<Option<DecodingKey>, Error> {
+        // Held while fetching, so that concurrent requests become one fetch.
+        let mut state = self.state.lock().await;
+        let fresh = state.fetched_at.is_some_and(|at| at.elapsed() < BELIEVED_FOR);
+        if (!fresh || state.find(header).is_none()) && state.may_fetch() {
+            state.tried_at = Some(Instant::now());
+            match fetch(&self.url).await {
+                Ok(keys) => *state = State { keys, fetched_at: Some(Instant::now()), tried_at: state.tried_at },
+                Err(error) => tracing::warn!(error = %error, "the issuer's keys cannot be fetched"),
+            }
+        }
+        if state.fetched_at.is_none_or(|at| at.elapsed() > STALE_FOR) {
+            return Err(Error::Unavailable("the issuer's keys cannot be fetched".into()));
+        }
+        Ok(state.find(header).and_then(|jwk| DecodingKey::from_jwk(jwk).ok()))
+    }
+}
+
+impl State {
+    /// The first fetch, and one that replaces keys never had, need not wait.
+    fn may_fetch(&self) -> bool {
+        self.fetched_at.is_none() || self.tried_at.is_none_or(|at| at.elapsed() >= FETCH_PAUSE)
+    }
+
+    fn find(&self, header: &Header) -> Option<&Jwk> {
+        let algorithm = match header.alg {
+            Algorithm::RS256 => KeyAlgorithm::RS256,
+            Algorithm::ES256 => KeyAlgorithm::ES256,
+            _ => return None,
+        };
+        let mut usable = self.keys.iter().filter(|jwk| jwk.common.key_algorithm.is_none_or(|named| named == algorithm));
+        match &header.kid {
+            Some(kid) => usable.find(|jwk| jwk.common.key_id.as_deref() == Some(kid)),
+            // A token that names no key is unambiguous only where there is one.
+            None => usable.next().filter(|_| self.keys.len() == 1),
+        }
+    }
+}
+
+async fn fetch(url: &str) -> Result<Vec<Jwk>, Source> {
+    let client = reqwest::Client::builder().tls_backend_preconfigured(crate::tls::client(None)?).timeout(TIMEOUT).build()?;
+    let document: Document = client.get(url).send().await?.error_for_status()?.json().await?;
+    Ok(document.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
+}

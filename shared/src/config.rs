@@ -1,0 +1,164 @@
+//! The environment, read once at start-up and nowhere else. An empty variable counts as unset.
+//!
+//! Nothing here fails: a setting that is missing is missed by the first request that needs it, which answers 503.
+
+use std::time::Duration;
+
+/// Something secret: given in the environment, for local use, or the name of a secret in AWS Secrets Manager.
+#[derive(Clone)]
+pub enum SecretSource {
+    /// The value itself.
+    Plain(String),
+    /// A secret's name or ARN.
+    SecretsManager(String),
+}
+
+/// Where Postgres is. Variables `DATABASE_URL` or `DATABASE_SECRET_ID`, `DATABASE_CA_FILE`.
+#[derive(Clone, Default)]
+pub struct Database {
+    /// `postgres://user:password@host:port/name`; TLS with full verification unless it says `sslmode=disable`.
+    pub url: Option<SecretSource>,
+    /// A PEM file of the certificate authorities to trust instead of the public web's.
+    pub ca_file: Option<String>,
+}
+
+/// Whose tokens are believed. Variables `JWT_SECRET` or `JWT_SECRET_ID`, `JWKS_URL`, `JWT_ISSUER`, `JWT_AUDIENCE`.
+#[derive(Clone)]
+pub struct Tokens {
+    /// The key of HS256 tokens.
+    pub secret: Option<SecretSource>,
+    /// Where the public keys of RS256 and ES256 tokens are published.
+    pub jwks_url: Option<String>,
+    /// The `iss` to insist on.
+    pub issuer: Option<String>,
+    /// The `aud` to insist on; `authenticated` when unset.
+    pub audience: String,
+}
+
+/// Which key opens Telnyx, and for whom.
+/// Variables `TELNYX_API_KEY` or `TELNYX_AGENCY_SECRET_ID` and `TELNYX_PLATFORM_SECRET_ID`.
+#[derive(Clone, Default)]
+pub struct TelnyxKeys {
+    /// A key for everybody, straight from the environment: for local use. It goes before the two below.
+    pub plain: Option<String>,
+    /// The name of an agency's own secret, with `{agency_id}` in it.
+    pub agency_secret: Option<String>,
+    /// The name of the secret that serves the agencies without one of their own.
+    pub platform_secret: Option<String>,
+}
+
+/// How Telnyx is spoken to.
+/// Variables `TELNYX_API_URL`, `TELNYX_TIMEOUT_MS`, `TELNYX_CONNECT_TIMEOUT_MS`.
+#[derive(Clone)]
+pub struct Telnyx {
+    /// The base URL, with the version and without a trailing slash.
+    pub url: String,
+    /// The keys.
+    pub keys: TelnyxKeys,
+    /// The longest that one call may take; shorter than a purchase's lease, so that no call outlives it.
+    pub timeout: Duration,
+    /// The longest that connecting may take.
+    pub connect_timeout: Duration,
+}
+
+/// How a purchase behaves when things go wrong.
+/// Variables `PURCHASE_LEASE_MS`, `PURCHASE_ORDER_MISSING_AFTER_MS`, `PURCHASE_POLL_MS`.
+#[derive(Clone, Copy)]
+pub struct Purchase {
+    /// How long a process that works on a purchase keeps others off it; it is renewed while work goes on.
+    pub lease: Duration,
+    /// An order whose outcome is unknown may be placed again once two look-ups at least this far apart did not find it.
+    pub order_missing_after: Duration,
+    /// The pause before a pending order is looked at again; it grows from look to look.
+    pub poll: Duration,
+}
+
+/// Everything a function is configured by.
+#[derive(Clone)]
+pub struct Config {
+    /// Postgres.
+    pub database: Database,
+    /// The tokens of callers.
+    pub tokens: Tokens,
+    /// Telnyx.
+    pub telnyx: Telnyx,
+    /// Purchases.
+    pub purchase: Purchase,
+    /// Origins that browsers may call from, with `*` for a port or a subdomain. Variable `ALLOWED_ORIGINS`, comma-separated.
+    pub allowed_origins: Vec<String>,
+    /// The longest that a request may take. Variable `REQUEST_BUDGET_MS`; 25 s, since API Gateway gives up after 30 s
+    /// and web clients after 29 s.
+    pub request_budget: Duration,
+    /// How long a secret is believed before it is read again. Variable `SECRETS_TTL_MS`.
+    pub secrets_ttl: Duration,
+    /// AWS: region, credentials and, for tests, another endpoint, all from the variables that every SDK reads.
+    pub aws: Aws,
+}
+
+/// The AWS SDK's own variables.
+#[derive(Clone, Default)]
+pub struct Aws {
+    /// `AWS_REGION`.
+    pub region: Option<String>,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: Option<String>,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Option<String>,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: Option<String>,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` or `AWS_ENDPOINT_URL`.
+    pub secrets_manager_url: Option<String>,
+}
+
+impl Config {
+    /// Reads the environment of this process.
+    #[must_use]
+    pub fn from_env() -> Self {
+        // The one place that may read it.
+        #[allow(clippy::disallowed_methods)]
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads an environment, whatever holds it.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let millis = |name: &str, default: u64| Duration::from_millis(text(name).and_then(|value| value.parse().ok()).unwrap_or(default));
+        let secret = |plain: &str, id: &str| text(plain).map(SecretSource::Plain).or_else(|| text(id).map(SecretSource::SecretsManager));
+        Self {
+            database: Database { url: secret("DATABASE_URL", "DATABASE_SECRET_ID"), ca_file: text("DATABASE_CA_FILE") },
+            tokens: Tokens {
+                secret: secret("JWT_SECRET", "JWT_SECRET_ID"),
+                jwks_url: text("JWKS_URL"),
+                issuer: text("JWT_ISSUER"),
+                audience: text("JWT_AUDIENCE").unwrap_or_else(|| "authenticated".to_owned()),
+            },
+            telnyx: Telnyx {
+                url: text("TELNYX_API_URL").unwrap_or_else(|| "https://api.telnyx.com/v2".to_owned()).trim_end_matches('/').to_owned(),
+                keys: TelnyxKeys {
+                    plain: text("TELNYX_API_KEY"),
+                    agency_secret: text("TELNYX_AGENCY_SECRET_ID"),
+                    platform_secret: text("TELNYX_PLATFORM_SECRET_ID"),
+                },
+                timeout: millis("TELNYX_TIMEOUT_MS", 8_000),
+                connect_timeout: millis("TELNYX_CONNECT_TIMEOUT_MS", 3_000),
+            },
+            purchase: Purchase {
+                lease: millis("PURCHASE_LEASE_MS", 10_000),
+                order_missing_after: millis("PURCHASE_ORDER_MISSING_AFTER_MS", 5_000),
+                poll: millis("PURCHASE_POLL_MS", 250),
+            },
+            allowed_origins: text("ALLOWED_ORIGINS")
+                .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect())
+                .unwrap_or_default(),
+            request_budget: millis("REQUEST_BUDGET_MS", 25_000),
+            secrets_ttl: millis("SECRETS_TTL_MS", 300_000),
+            aws: Aws {
+                region: text("AWS_REGION"),
+                access_key_id: text("AWS_ACCESS_KEY_ID"),
+                secret_access_key: text("AWS_SECRET_ACCESS_KEY"),
+                session_token: text("AWS_SESSION_TOKEN"),
+                secrets_manager_url: text("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| text("AWS_ENDPOINT_URL")),
+            },
+        }
+    }
+}

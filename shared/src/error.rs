@@ -1,0 +1,167 @@
+//! Everything that can go wrong, in the domain's words.
+//!
+//! What a caller is told of an error is static text or built from the caller's own input. The error behind it, if any,
+//! is kept for the log and by its type cannot be rendered to a caller.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What stood behind an error, for the log alone.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// One thing wrong with the input, and where.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// The parameter or member, such as `phone_numbers[0].phone_number`.
+    pub field: String,
+    /// What is wrong with it, as the end of a sentence that begins with the field.
+    pub message: String,
+}
+
+/// A request that did not succeed. Each variant says when to use it.
+#[derive(Debug)]
+pub enum Error {
+    /// The input breaks a rule that its fields name.
+    InvalidRequest(Vec<FieldError>),
+    /// A release was asked for without `confirm: true`.
+    ConfirmationRequired,
+    /// Neither the agency nor the platform has a key for Telnyx.
+    TelnyxNotConfigured,
+    /// There is no token, or it proves nothing; the text says which.
+    Unauthorized(&'static str),
+    /// The user is known and may not do this; the text says why.
+    Forbidden(&'static str),
+    /// The account at Telnyx cannot pay.
+    InsufficientFunds,
+    /// What was named is not there for this agency: never there, or another's. Names the thing and the field.
+    NotFound {
+        /// What was looked for, such as `phone number`.
+        what: &'static str,
+        /// The input that named it.
+        field: String,
+    },
+    /// The function has no such method; lists those it has.
+    MethodNotAllowed(&'static [&'static str]),
+    /// The number cannot be bought: not on offer, or somebody holds it.
+    NumberUnavailable,
+    /// The number has been released, or is being released, and takes no change.
+    PhoneNumberReleased,
+    /// The number's purchase is under way and cannot be stopped now.
+    PurchaseInProgress,
+    /// The body is larger than any request of ours needs to be.
+    PayloadTooLarge,
+    /// The body is not JSON by its own account.
+    UnsupportedMediaType,
+    /// Telnyx refused this very request and would again.
+    UpstreamRejected(Source),
+    /// Telnyx limits us; wait that long.
+    RateLimited(Duration),
+    /// Telnyx failed, or answered what cannot be understood; nothing was bought or released by it.
+    Upstream(Source),
+    /// Something of ours is missing or unreachable: the database, a secret, a setting.
+    Unavailable(Source),
+    /// A defect of ours.
+    Internal(Source),
+}
+
+impl Error {
+    /// A problem with one field of the input.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::InvalidRequest(vec![FieldError { field: field.into(), message: message.into() }])
+    }
+
+    /// The stable name callers switch on.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::ConfirmationRequired => "confirmation_required",
+            Self::TelnyxNotConfigured => "telnyx_not_configured",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
+            Self::InsufficientFunds => "insufficient_funds",
+            Self::NotFound { .. } => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NumberUnavailable => "number_unavailable",
+            Self::PhoneNumberReleased => "phone_number_released",
+            Self::PurchaseInProgress => "purchase_in_progress",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UpstreamRejected(_) => "upstream_rejected",
+            Self::RateLimited(_) => "rate_limited",
+            Self::Upstream(_) => "upstream_error",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    #[must_use]
+    pub const fn retryable(&self) -> bool {
+        match self {
+            Self::PurchaseInProgress | Self::RateLimited(_) | Self::Upstream(_) | Self::Unavailable(_) | Self::Internal(_) => true,
+            Self::InvalidRequest(_)
+            | Self::ConfirmationRequired
+            | Self::TelnyxNotConfigured
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::InsufficientFunds
+            | Self::NotFound { .. }
+            | Self::MethodNotAllowed(_)
+            | Self::NumberUnavailable
+            | Self::PhoneNumberReleased
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::UpstreamRejected(_) => false,
+        }
+    }
+
+    /// What stood behind it, for the log.
+    #[must_use]
+    pub const fn source(&self) -> Option<&Source> {
+        match self {
+            Self::UpstreamRejected(source) | Self::Upstream(source) | Self::Unavailable(source) | Self::Internal(source) => Some(source),
+            Self::InvalidRequest(_)
+            | Self::ConfirmationRequired
+            | Self::TelnyxNotConfigured
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::InsufficientFunds
+            | Self::NotFound { .. }
+            | Self::MethodNotAllowed(_)
+            | Self::NumberUnavailable
+            | Self::PhoneNumberReleased
+            | Self::PurchaseInProgress
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::RateLimited(_) => None,
+        }
+    }
+}
+
+/// An error and everything behind it on one line, for the log.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Many errors already print what caused them.
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        next = cause.source();
+    }
+    line
+}
+
+/// For the log and for tests; callers are answered through [`crate::problem`].
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.source() {
+            Some(source) => write!(formatter, "{}: {}", self.code(), chain(source.as_ref())),
+            None => formatter.write_str(self.code()),
+        }
+    }
+}

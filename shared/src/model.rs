@@ -1,0 +1,312 @@
+//! The words of the domain, as types that can only hold what is valid.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+/// A phone number in E.164: `+`, then 7 to 15 digits of which the first is not 0.
+///
+/// The same rule as the table's constraint `agency_phone_numbers_phone_format`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct E164(String);
+
+impl E164 {
+    /// The number with its leading `+`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The number without its leading `+`.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        &self.0[1..]
+    }
+}
+
+impl FromStr for E164 {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        let valid = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+        if valid { Ok(Self(text.to_owned())) } else { Err("must be an E.164 number such as +13125550123") }
+    }
+}
+
+impl fmt::Display for E164 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A closed set of words, written alike in JSON, in query strings and in Postgres.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $(
+                #[doc = concat!("`", $word, "`")]
+                $(#[doc = ""] #[$doc])*
+                $variant
+            ),+
+        }
+
+        impl $name {
+            /// Every word of the set.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The word itself.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = &'static str;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(concat!("must be one of:" $(, " ", $word)+)),
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// The call direction a number is used for: enum `call_direction`.
+    Direction { Inbound = "inbound", Outbound = "outbound" }
+}
+
+words! {
+    /// Where a number is in its life: enum `phone_number_status`.
+    Status {
+        /// Its purchase has begun and is not confirmed.
+        Pending = "pending",
+        /// Live.
+        Active = "active",
+        /// Temporarily disabled.
+        Inactive = "inactive",
+        /// Given back to Telnyx.
+        Released = "released",
+    }
+}
+
+words! {
+    /// What a user is in the platform: enum `user_role`.
+    Role {
+        /// Owns an agency.
+        AgencyOwner = "agency_owner",
+        /// Manages an agency.
+        AgencyAdmin = "agency_admin",
+        /// Works in an agency.
+        AgencyMember = "agency_member",
+        /// Manages a client of an agency.
+        ClientAdmin = "client_admin",
+        /// Looks on for a client of an agency.
+        ClientViewer = "client_viewer",
+        /// Runs the platform.
+        Admin = "admin",
+    }
+}
+
+words! {
+    /// The kinds of number a search can ask for.
+    NumberType { Local = "local", TollFree = "toll_free", Mobile = "mobile", National = "national" }
+}
+
+words! {
+    /// What a number can carry.
+    Feature { Voice = "voice", Sms = "sms", Mms = "mms", Fax = "fax", Emergency = "emergency" }
+}
+
+/// What a caller may do; each function asks for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Look at numbers: search, list, read one.
+    Read,
+    /// Buy, assign, change settings, unassign.
+    Manage,
+    /// Give numbers back: it cannot be undone.
+    Release,
+}
+
+impl Permission {
+    /// The roles that have it.
+    #[must_use]
+    pub const fn roles(self) -> &'static [&'static str] {
+        const OWNER: &str = Role::AgencyOwner.as_str();
+        const ADMIN: &str = Role::AgencyAdmin.as_str();
+        const MEMBER: &str = Role::AgencyMember.as_str();
+        match self {
+            Self::Read => &[OWNER, ADMIN, MEMBER],
+            Self::Manage => &[OWNER, ADMIN],
+            Self::Release => &[OWNER],
+        }
+    }
+}
+
+/// Somebody who may do what they ask for, and the agency they may do it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor {
+    /// The user: the token's `sub`.
+    pub user_id: Uuid,
+    /// The user's agency, as the platform's `users` table says at this moment.
+    pub agency_id: Uuid,
+}
+
+/// An amount of money; its currency stands beside it. Written as a decimal string with two decimals at the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Money(pub Decimal);
+
+impl fmt::Display for Money {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut amount = self.0.normalize();
+        if amount.scale() < 2 {
+            amount.rescale(2);
+        }
+        write!(formatter, "{amount}")
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A member that may be left out, and may be null to clear what it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// Left out: stays as it is.
+    Keep,
+    /// Null: cleared.
+    Clear,
+    /// A new value.
+    Set(T),
+}
+
+/// A row of `agency_phone_numbers`, with the agent it is assigned to.
+#[derive(Clone, Debug, Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "the columns of the table")]
+pub struct PhoneNumber {
+    /// The row's id.
+    pub id: Uuid,
+    /// The agency that holds the number.
+    pub agency_id: Uuid,
+    /// The number itself, in E.164.
+    pub phone_number: String,
+    /// Telnyx's id of the number; null until its purchase is confirmed.
+    pub phone_number_id: Option<String>,
+    /// The agency's own label.
+    pub friendly_name: Option<String>,
+    /// `local`, `toll_free`, …, in Telnyx's words; null until its purchase is confirmed.
+    pub number_type: Option<String>,
+    /// ISO 3166-1 alpha-2; null until its purchase is confirmed.
+    pub country_code: Option<String>,
+    /// Whether it takes calls.
+    pub voice_enabled: bool,
+    /// Whether it takes SMS.
+    pub sms_enabled: bool,
+    /// Whether it takes MMS.
+    pub mms_enabled: bool,
+    /// The agent it is assigned to.
+    pub agent_mapping_id: Option<Uuid>,
+    /// The default direction of calls.
+    pub direction: Option<Direction>,
+    /// Paid every month, in `currency`.
+    pub monthly_cost: Option<Money>,
+    /// Paid once, in `currency`.
+    pub setup_cost: Option<Money>,
+    /// ISO 4217.
+    pub currency: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// False once its release has begun.
+    pub is_active: bool,
+    /// When its purchase was confirmed.
+    pub purchased_at: Option<DateTime<Utc>>,
+    /// When it was given back.
+    pub released_at: Option<DateTime<Utc>>,
+    /// When the row was made.
+    pub created_at: DateTime<Utc>,
+    /// When the row was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The agent it is assigned to, in full.
+    pub agent_mappings: Option<AgentMapping>,
+}
+
+/// An agent of the platform, as a number's row shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentMapping {
+    /// The mapping's id.
+    pub id: Uuid,
+    /// The agent's id at Ultravox.
+    pub ultravox_agent_id: String,
+    /// Its name.
+    pub ultravox_agent_name: Option<String>,
+    /// Its voice.
+    pub voice: Option<String>,
+    /// The language it expects: a BCP 47 tag.
+    pub language_hint: String,
+    /// Whether its calls are recorded.
+    pub recording_enabled: bool,
+}
+
+/// An agent that a number could be assigned to.
+#[derive(Clone, Debug, Serialize)]
+pub struct AvailableAgent {
+    /// The mapping's id.
+    pub id: Uuid,
+    /// The agent's id at Ultravox.
+    pub ultravox_agent_id: String,
+    /// Its name.
+    pub ultravox_agent_name: Option<String>,
+    /// Its voice.
+    pub voice: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_e164_number_has_a_plus_and_seven_to_fifteen_digits() {
+        for good in ["+1234567", "+13125550123", "+123456789012345"] {
+            assert_eq!(good.parse::<E164>().map(|number| number.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "+", "13125550123", "+03125550123", "+123456", "+1234567890123456", "+1312555o123", "+1 3125550123", "+١٢٣٤٥٦٧"]
+        {
+            assert!(bad.parse::<E164>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn money_is_written_with_two_decimals_at_the_least() {
+        for (amount, written) in [("1.00000", "1.00"), ("0", "0.00"), ("2.5", "2.50"), ("0.0035", "0.0035"), ("1200", "1200.00")] {
+            assert_eq!(Money(amount.parse().unwrap_or_default()).to_string(), written);
+        }
+    }
+
+    #[test]
+    fn only_an_owner_may_release() {
+        assert_eq!(Permission::Release.roles(), ["agency_owner"]);
+        assert!(!Permission::Manage.roles().contains(&"agency_member"));
+        assert!(Permission::Read.roles().contains(&"agency_member"));
+        assert!(!Permission::Read.roles().contains(&"admin"));
+    }
+}

@@ -1,0 +1,154 @@
+//! An [`Error`] as a problem document (RFC 9457). The only module that knows HTTP status codes.
+
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use lambda_http::{Body, Response};
+use serde::Serialize;
+
+use crate::error::{Error, FieldError};
+
+/// The body of every answer that is not a success, and of every failed item within a partial one.
+///
+/// `error` repeats the human sentence under the name the web app has always read it by.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// A URN that names the kind of problem.
+    pub r#type: String,
+    /// The kind of problem in a few words, the same for all of its kind.
+    pub title: &'static str,
+    /// The HTTP status, or the one it would have had alone.
+    pub status: u16,
+    /// What happened here, as one sentence.
+    pub detail: String,
+    /// The stable name to switch on.
+    pub code: &'static str,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// The request's id, to find it in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What is wrong with the input, field by field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// The same sentence as `detail`.
+    pub error: String,
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let detail = detail(error);
+        Self {
+            r#type: format!("urn:problem-type:phone-numbers:{}", error.code()),
+            title: title(error),
+            status: status(error).as_u16(),
+            detail: detail.clone(),
+            code: error.code(),
+            retryable: error.retryable(),
+            request_id: None,
+            errors: fields(error),
+            error: detail,
+        }
+    }
+}
+
+/// The HTTP status an error is answered with.
+#[must_use]
+pub const fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::InvalidRequest(_) | Error::ConfirmationRequired | Error::TelnyxNotConfigured => StatusCode::BAD_REQUEST,
+        Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+        Error::InsufficientFunds => StatusCode::PAYMENT_REQUIRED,
+        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::NotFound { .. } => StatusCode::NOT_FOUND,
+        Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+        Error::NumberUnavailable | Error::PhoneNumberReleased | Error::PurchaseInProgress => StatusCode::CONFLICT,
+        Error::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::UpstreamRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Error::Upstream(_) => StatusCode::BAD_GATEWAY,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+const fn title(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidRequest(_) => "Invalid request",
+        Error::ConfirmationRequired => "Confirmation required",
+        Error::TelnyxNotConfigured => "Telnyx is not configured",
+        Error::Unauthorized(_) => "Unauthorized",
+        Error::InsufficientFunds => "Insufficient funds",
+        Error::Forbidden(_) => "Forbidden",
+        Error::NotFound { .. } => "Not found",
+        Error::MethodNotAllowed(_) => "Method not allowed",
+        Error::NumberUnavailable => "Number unavailable",
+        Error::PhoneNumberReleased => "Phone number released",
+        Error::PurchaseInProgress => "Purchase in progress",
+        Error::PayloadTooLarge => "Payload too large",
+        Error::UnsupportedMediaType => "Unsupported media type",
+        Error::UpstreamRejected(_) => "Rejected by Telnyx",
+        Error::RateLimited(_) => "Rate limited",
+        Error::Internal(_) => "Internal error",
+        Error::Upstream(_) => "Telnyx failed",
+        Error::Unavailable(_) => "Service unavailable",
+    }
+}
+
+fn detail(error: &Error) -> String {
+    match error {
+        Error::InvalidRequest(fields) => match fields.first() {
+            Some(first) => format!("{} {}.", first.field, first.message),
+            None => "The request is not valid.".to_owned(),
+        },
+        Error::ConfirmationRequired => "Releasing a number cannot be undone: send \"confirm\": true.".to_owned(),
+        Error::TelnyxNotConfigured => "No Telnyx API key is configured for this agency.".to_owned(),
+        Error::Unauthorized(reason) | Error::Forbidden(reason) => (*reason).to_owned(),
+        Error::InsufficientFunds => "The Telnyx account's balance does not cover this purchase.".to_owned(),
+        Error::NotFound { what, .. } => format!("There is no such {what}."),
+        Error::MethodNotAllowed(methods) => format!("This function takes {}.", methods.join(", ")),
+        Error::NumberUnavailable => "This number cannot be bought: it is not on offer, or somebody holds it.".to_owned(),
+        Error::PhoneNumberReleased => "This number has been released.".to_owned(),
+        Error::PurchaseInProgress => "This number's purchase is still under way and cannot be stopped now.".to_owned(),
+        Error::PayloadTooLarge => "The request's body is too large.".to_owned(),
+        Error::UnsupportedMediaType => "The request's body must be application/json.".to_owned(),
+        Error::UpstreamRejected(_) => "Telnyx refused this request and would refuse it again.".to_owned(),
+        Error::RateLimited(_) => "Telnyx is receiving too many requests: try again later.".to_owned(),
+        Error::Internal(_) => "Something went wrong on our side.".to_owned(),
+        Error::Upstream(_) => "Telnyx could not be reached or answered with an error.".to_owned(),
+        Error::Unavailable(_) => "The service is unavailable at the moment: try again later.".to_owned(),
+    }
+}
+
+fn fields(error: &Error) -> Vec<FieldError> {
+    match error {
+        Error::InvalidRequest(fields) => fields.clone(),
+        Error::NotFound { what, field } => vec![FieldError { field: field.clone(), message: format!("names no {what}") }],
+        _ => Vec::new(),
+    }
+}
+
+/// The answer to a request that failed.
+#[must_use]
+pub fn response(error: &Error, request_id: &str) -> Response<Body> {
+    let problem = Problem { request_id: Some(request_id.to_owned()), ..Problem::from(error) };
+    let mut response = Response::new(Body::from(serde_json::to_string(&problem).unwrap_or_default()));
+    *response.status_mut() = status(error);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    match error {
+        Error::MethodNotAllowed(methods) => {
+            if let Ok(allow) = methods.join(", ").parse() {
+                headers.insert(ALLOW, allow);
+            }
+        }
+        Error::Unauthorized(_) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Error::RateLimited(wait) => {
+            headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
+        }
+        _ => {}
+    }
+    response
+}

@@ -1,0 +1,138 @@
+//! AWS Secrets Manager: each secret is read once and believed for a while.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use tokio::sync::Mutex;
+
+use crate::config::{Aws, SecretSource};
+use crate::error::Error;
+
+/// The longest that one read may take, retries included: a caller waits for it.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A value that must not be printed.
+#[derive(Clone)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Wraps a value.
+    #[must_use]
+    pub fn new(value: &str) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// The secrets this function may read, with what has been read of them.
+pub struct Secrets {
+    client: Result<Client, &'static str>,
+    ttl: Duration,
+    cache: Mutex<HashMap<String, Cached>>,
+}
+
+struct Cached {
+    read_at: Instant,
+    /// None: there is no such secret.
+    secret: Option<Secret>,
+}
+
+impl Secrets {
+    /// Talks to nobody yet.
+    #[must_use]
+    pub fn new(aws: &Aws, ttl: Duration) -> Self {
+        Self { client: client(aws), ttl, cache: Mutex::default() }
+    }
+
+    /// A secret's text, or None where there is no such secret (`ResourceNotFoundException`, and nothing else).
+    ///
+    /// # Errors
+    /// `Unavailable`: Secrets Manager cannot be reached or will not tell.
+    pub async fn find(&self, id: &str) -> Result<Option<Secret>, Error> {
+        // Held while reading, so that concurrent requests for one secret become one read.
+        let mut cache = self.cache.lock().await;
+        if let Some(cached) = cache.get(id).filter(|cached| cached.read_at.elapsed() < self.ttl) {
+            return Ok(cached.secret.clone());
+        }
+        // The SDK's future is large and rarely needed: on the heap it does not weigh on every request's.
+        let secret = Box::pin(self.read(id)).await?;
+        cache.insert(id.to_owned(), Cached { read_at: Instant::now(), secret: secret.clone() });
+        Ok(secret)
+    }
+
+    /// What a setting says, wherever it keeps it.
+    ///
+    /// # Errors
+    /// `Unavailable`: there is no such setting or secret, or it cannot be read. `name` is what the log calls it.
+    pub async fn resolve(&self, name: &'static str, source: Option<&SecretSource>) -> Result<Secret, Error> {
+        match source {
+            None => Err(Error::Unavailable(format!("{name} is not configured").into())),
+            Some(SecretSource::Plain(value)) => Ok(Secret::new(value)),
+            Some(SecretSource::SecretsManager(id)) => {
+                let missing = || Error::Unavailable(format!("the secret {id} of {name} does not exist").into());
+                self.find(id).await?.ok_or_else(missing)
+            }
+        }
+    }
+
+    async fn read(&self, id: &str) -> Result<Option<Secret>, Error> {
+        let client = self.client.as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
+        match client.get_secret_value().secret_id(id).send().await {
+            Ok(answer) => match answer.secret_string() {
+                Some(text) => Ok(Some(Secret::new(text))),
+                None => Err(Error::Unavailable(format!("the secret {id} is binary, not text").into())),
+            },
+            Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => Ok(None),
+            Err(error) => Err(Error::Unavailable(Box::new(error))),
+        }
+    }
+}
+
+/// Credentials come from the environment, which is where Lambda puts them: the SDK's whole chain of other places costs
+/// size and start-up time for nothing.
+fn client(aws: &Aws) -> Result<Client, &'static str> {
+    let region = aws.region.clone().ok_or("AWS_REGION is not set")?;
+    let (Some(id), Some(key)) = (&aws.access_key_id, &aws.secret_access_key) else {
+        return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set");
+    };
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let mut config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(Credentials::new(id, key, aws.session_token.clone(), None, "environment"))
+        .timeout_config(TimeoutConfig::builder().operation_timeout(TIMEOUT).build())
+        .http_client(http);
+    if let Some(url) = &aws.secrets_manager_url {
+        config = config.endpoint_url(url);
+    }
+    Ok(Client::from_conf(config.build()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+    }
+}

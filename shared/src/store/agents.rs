@@ -1,0 +1,52 @@
+//! The platform's agents, as far as numbers are assigned to them.
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Store, column};
+use crate::error::Error;
+use crate::model::AvailableAgent;
+
+/// Every agent of the caller's agency, by name, if wanted.
+pub(super) const AVAILABLE: &str = "\
+-- agents.available
+select m.id,
+       m.ultravox_agent_id,
+       m.ultravox_agent_name,
+       m.voice
+from agent_mappings m
+join users u on u.agency_id = m.agency_id
+where u.id = $1 /* user_id */
+  and u.role::text = any($2::text[] /* roles */)
+  and $3 /* wanted */
+order by m.ultravox_agent_name nulls last, m.id";
+
+const OF_AGENCY: &str = "\
+-- agents.of_agency
+select m.id
+from agent_mappings m
+where m.agency_id = $1 /* agency_id */
+  and m.id = any($2::uuid[] /* ids */)";
+
+impl Store {
+    /// Those of `ids` that are agents of the agency.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn agents_of(&self, agency_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.rows(OF_AGENCY, &[&agency_id, &ids]).await?;
+        rows.iter().map(|row| column(row, "id")).collect()
+    }
+}
+
+pub(super) fn available(row: &Row) -> Result<AvailableAgent, Error> {
+    Ok(AvailableAgent {
+        id: column(row, "id")?,
+        ultravox_agent_id: column(row, "ultravox_agent_id")?,
+        ultravox_agent_name: column(row, "ultravox_agent_name")?,
+        voice: column(row, "voice")?,
+    })
+}

@@ -1,0 +1,277 @@
+//! Releases: a number's way back to Telnyx, noted before Telnyx hears of it, under a lease like a purchase.
+
+use std::time::Duration;
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Store, column, millis, word};
+use crate::error::Error;
+use crate::model::{Actor, E164, Status};
+
+/// The columns of a release `r`.
+macro_rules! columns {
+    () => {
+        "r.id,
+       r.phone_number,
+       r.telnyx_account,
+       r.telnyx_phone_number_id"
+    };
+}
+
+/// What an agency asks to release, with the account that its ledger names and the release under way, if any.
+const TARGETS: &str = "\
+-- releases.targets
+select distinct on (n.id)
+       n.id,
+       n.phone_number,
+       n.status::text as status,
+       p.id as purchase_id,
+       p.telnyx_account,
+       r.id as release_id
+from agency_phone_numbers n
+left join phone_number_purchases p on p.agency_phone_number_id = n.id
+left join phone_number_releases r on r.agency_phone_number_id = n.id and r.phase = 'requested'
+where n.agency_id = $1 /* agency_id */
+  and n.id = any($2::uuid[] /* ids */)
+order by n.id, p.created_at desc";
+
+/// Notes the release, takes the number from its agent and out of use, all or nothing.
+const BEGIN: &str = concat!(
+    "-- releases.begin
+with target as (
+  select n.id,
+         n.agency_id,
+         n.phone_number,
+         n.phone_number_id,
+         n.status,
+         n.agent_mapping_id
+  from agency_phone_numbers n
+  where n.id = $2 /* row_id */
+    and n.agency_id = $3 /* agency_id */
+    and n.status in ('active', 'inactive')
+  for update
+), begun as (
+  insert into phone_number_releases as r
+    (id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_phone_number_id, caller_id,
+     previous_status, previous_agent_mapping_id, lease_token, leased_until)
+  select $1 /* id */,
+         t.agency_id,
+         t.id,
+         t.phone_number,
+         $4 /* telnyx_account */,
+         t.phone_number_id,
+         $5 /* caller_id */,
+         t.status,
+         t.agent_mapping_id,
+         $6 /* lease_token */,
+         now() + $7::bigint /* lease_ms */ * interval '1 millisecond'
+  from target t
+  on conflict (agency_phone_number_id) where phase = 'requested' do nothing
+  returning r.agency_phone_number_id, ",
+    columns!(),
+    "
+), marked as (
+  update agency_phone_numbers n
+  set agent_mapping_id = null,
+      status = 'inactive',
+      is_active = false
+  from begun r
+  where n.id = r.agency_phone_number_id
+)
+select ",
+    columns!(),
+    "
+from begun r"
+);
+
+const CLAIM: &str = concat!(
+    "-- releases.claim
+update phone_number_releases r
+set lease_token = $2 /* lease_token */,
+    leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+where r.agency_phone_number_id = $1 /* row_id */
+  and r.phase = 'requested'
+  and (r.leased_until is null or r.leased_until < now() or r.lease_token = $2)
+returning ",
+    columns!()
+);
+
+const YIELD: &str = "\
+-- releases.yield
+update phone_number_releases r
+set lease_token = null,
+    leased_until = null
+where r.id = $1 /* id */
+  and r.lease_token = $2 /* lease_token */
+returning r.id";
+
+/// Telnyx has let go: the release is done and the row is released, both or neither.
+const COMPLETE: &str = "\
+-- releases.complete
+with done as (
+  update phone_number_releases r
+  set phase = 'completed',
+      completed_at = now(),
+      lease_token = null,
+      leased_until = null
+  where r.id = $1 /* id */
+    and r.lease_token = $2 /* lease_token */
+    and r.phase = 'requested'
+  returning r.id, r.agency_phone_number_id
+), released as (
+  update agency_phone_numbers n
+  set status = 'released',
+      is_active = false,
+      released_at = now(),
+      agent_mapping_id = null
+  from done d
+  where n.id = d.agency_phone_number_id
+)
+select d.id
+from done d";
+
+/// Telnyx will not let go: the row is what it was before, with its agent if that is still there.
+const REFUSE: &str = "\
+-- releases.refuse
+with refused as (
+  update phone_number_releases r
+  set phase = 'refused',
+      failure_code = $3 /* failure_code */,
+      failure_detail = $4 /* failure_detail */,
+      lease_token = null,
+      leased_until = null
+  where r.id = $1 /* id */
+    and r.lease_token = $2 /* lease_token */
+    and r.phase = 'requested'
+  returning r.id, r.agency_id, r.agency_phone_number_id, r.previous_status, r.previous_agent_mapping_id
+), restored as (
+  update agency_phone_numbers n
+  set status = f.previous_status,
+      is_active = true,
+      agent_mapping_id = (
+        select m.id
+        from agent_mappings m
+        where m.id = f.previous_agent_mapping_id
+          and m.agency_id = f.agency_id
+      )
+  from refused f
+  where n.id = f.agency_phone_number_id
+)
+select f.id
+from refused f";
+
+/// A number an agency asks to release.
+#[derive(Clone, Debug)]
+pub struct ReleaseTarget {
+    /// The row.
+    pub row_id: Uuid,
+    /// The number.
+    pub number: E164,
+    /// The row's status.
+    pub status: Status,
+    /// The latest attempt to buy it, if we made any.
+    pub purchase_id: Option<Uuid>,
+    /// The account at Telnyx that the ledger names.
+    pub account: Option<String>,
+    /// Whether its release is under way already.
+    pub under_way: bool,
+}
+
+/// A release under way.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// Our id of it.
+    pub id: Uuid,
+    /// The number.
+    pub number: E164,
+    /// The name of the account at Telnyx that has it.
+    pub account: String,
+    /// Telnyx's id of the number, where the row knew it.
+    pub telnyx_phone_number_id: Option<String>,
+    /// The holder's token.
+    pub token: Uuid,
+}
+
+/// How to begin a release, or to take one up.
+#[derive(Clone, Debug)]
+pub struct ReleaseStart {
+    /// The row.
+    pub row_id: Uuid,
+    /// The account at Telnyx that has the number.
+    pub account: String,
+    /// How long others are kept off.
+    pub lease: Duration,
+}
+
+impl Store {
+    /// Those of `ids` that are rows of the agency.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn release_targets(&self, agency_id: Uuid, ids: &[Uuid]) -> Result<Vec<ReleaseTarget>, Error> {
+        self.rows(TARGETS, &[&agency_id, &ids]).await?.iter().map(target).collect()
+    }
+
+    /// Begins a release, or takes up the one that is under way. None: somebody else works on it, or the row is not there
+    /// to be released any more.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn begin_release(&self, actor: &Actor, start: &ReleaseStart) -> Result<Option<Release>, Error> {
+        let token = Uuid::new_v4();
+        let lease = millis(start.lease);
+        let begun =
+            self.row(BEGIN, &[&Uuid::new_v4(), &start.row_id, &actor.agency_id, &start.account, &actor.user_id, &token, &lease]).await?;
+        let row = match begun {
+            Some(row) => Some(row),
+            None => self.row(CLAIM, &[&start.row_id, &token, &lease]).await?,
+        };
+        row.map(|row| release(&row, token)).transpose()
+    }
+
+    /// Gives the lease back, so that whoever comes next need not wait for its end.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn yield_release(&self, release: &Release) -> Result<(), Error> {
+        self.fenced(YIELD, &[&release.id, &release.token]).await.map(|_| ())
+    }
+
+    /// Finishes a release; false when the lease is lost.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn complete_release(&self, release: &Release) -> Result<bool, Error> {
+        self.fenced(COMPLETE, &[&release.id, &release.token]).await
+    }
+
+    /// Undoes a release that Telnyx refused; false when the lease is lost.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn refuse_release(&self, release: &Release, code: &str, detail: &str) -> Result<bool, Error> {
+        self.fenced(REFUSE, &[&release.id, &release.token, &code, &detail]).await
+    }
+}
+
+fn target(row: &Row) -> Result<ReleaseTarget, Error> {
+    Ok(ReleaseTarget {
+        row_id: column(row, "id")?,
+        number: word(row, "phone_number")?,
+        status: word(row, "status")?,
+        purchase_id: column(row, "purchase_id")?,
+        account: column(row, "telnyx_account")?,
+        under_way: column::<Option<Uuid>>(row, "release_id")?.is_some(),
+    })
+}
+
+fn release(row: &Row, token: Uuid) -> Result<Release, Error> {
+    Ok(Release {
+        id: column(row, "id")?,
+        number: word(row, "phone_number")?,
+        account: column(row, "telnyx_account")?,
+        telnyx_phone_number_id: column(row, "telnyx_phone_number_id")?,
+        token,
+    })
+}

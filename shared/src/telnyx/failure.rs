@@ -1,0 +1,125 @@
+//! What a call that did not succeed may have done, which decides what may be done next.
+
+use std::time::Duration;
+
+use crate::error::{Error, Source};
+
+/// A call that did not succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// It never left us: nothing happened.
+    NotSent(Source),
+    /// Telnyx said no: nothing happened.
+    Refused(Refusal),
+    /// It may have happened: a time-out, a lost connection, a 5xx, an answer that cannot be understood.
+    Unknown(Source),
+}
+
+/// Why Telnyx said no.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The number is not to be had: taken, or not searched for lately. It may be ours already: look.
+    NumberUnavailable(Source),
+    /// The account cannot pay.
+    InsufficientFunds,
+    /// Too many calls; wait that long.
+    RateLimited(Duration),
+    /// A bad request, in no more words (400 with code 10015): for an order, Telnyx has said so of numbers that were gone.
+    BadRequest(Source),
+    /// There is no such thing.
+    NotFound(Source),
+    /// The key is wrong, or the account may not.
+    NotPermitted(Source),
+    /// This request will never do.
+    Rejected(Source),
+}
+
+impl From<Failure> for Error {
+    /// For calls that buy nothing: what Telnyx minds about a search or a look-up of ours is no fault of the caller's.
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(Refusal::RateLimited(wait)) => Self::RateLimited(wait),
+            Failure::Refused(Refusal::InsufficientFunds) => Self::InsufficientFunds,
+            Failure::NotSent(source)
+            | Failure::Unknown(source)
+            | Failure::Refused(
+                Refusal::NumberUnavailable(source)
+                | Refusal::BadRequest(source)
+                | Refusal::NotFound(source)
+                | Refusal::NotPermitted(source)
+                | Refusal::Rejected(source),
+            ) => Self::Upstream(source),
+        }
+    }
+}
+
+/// Turns "there is no such thing" into None.
+pub(super) fn absent<T>(outcome: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(Failure::Refused(Refusal::NotFound(_))) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A refusal by its status and Telnyx's codes. The codes are Telnyx's own
+/// (<https://developers.telnyx.com/docs/overview/errors>); not all of them are documented with a status, so the code
+/// goes before the status.
+pub(super) fn refusal(status: u16, codes: &[String], wait: Duration) -> Failure {
+    let source = || -> Source { format!("Telnyx answered {status} with codes [{}]", codes.join(", ")).into() };
+    let has = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(&code.as_str()));
+    match status {
+        408 | 500.. => return Failure::Unknown(source()),
+        429 => return Failure::Refused(Refusal::RateLimited(wait)),
+        _ => {}
+    }
+    Failure::Refused(if has(&["85000", "85001", "85006"]) {
+        // Never searched for, not available, reserved by somebody.
+        Refusal::NumberUnavailable(source())
+    } else if has(&["20100", "20012"]) || status == 402 {
+        // Insufficient funds; account inactive, for want of funds.
+        Refusal::InsufficientFunds
+    } else if has(&["10011"]) {
+        Refusal::RateLimited(wait)
+    } else if status == 401 || has(&["10009", "10010", "20001", "20002", "20003", "20006", "20008"]) {
+        Refusal::NotPermitted(source())
+    } else if status == 400 && has(&["10015"]) {
+        Refusal::BadRequest(source())
+    } else if status == 404 {
+        Refusal::NotFound(source())
+    } else if status >= 400 {
+        Refusal::Rejected(source())
+    } else {
+        return Failure::Unknown(source());
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(status: u16, code: &str) -> Failure {
+        refusal(status, &[code.to_owned()], Duration::from_secs(1))
+    }
+
+    #[test]
+    fn the_code_tells_more_than_the_status() {
+        for status in [400, 409, 422] {
+            assert!(matches!(classified(status, "85001"), Failure::Refused(Refusal::NumberUnavailable(_))));
+        }
+        for (status, code) in [(403, "20100"), (402, ""), (403, "20012")] {
+            assert!(matches!(classified(status, code), Failure::Refused(Refusal::InsufficientFunds)));
+        }
+        assert!(matches!(classified(401, "10009"), Failure::Refused(Refusal::NotPermitted(_))));
+        assert!(matches!(classified(404, "10005"), Failure::Refused(Refusal::NotFound(_))));
+        assert!(matches!(classified(422, "85004"), Failure::Refused(Refusal::Rejected(_))));
+        assert!(matches!(classified(429, "10011"), Failure::Refused(Refusal::RateLimited(_))));
+    }
+
+    #[test]
+    fn what_may_have_happened_is_unknown() {
+        for status in [408, 500, 502, 503, 504, 302, 599] {
+            assert!(matches!(classified(status, "10007"), Failure::Unknown(_)), "{status}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Telnyx's JSON, read as leniently as its documentation and its answers differ: unknown members are passed over, members
+//! may be missing, null or empty.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer};
+
+use super::{Available, Offers as OffersFound, Order as OrderFound, OrderStatus, Owned as OwnedFound, Region};
+use crate::model::{E164, Money};
+
+#[derive(Deserialize)]
+pub(super) struct Envelope<T> {
+    pub(super) data: T,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Page<T> {
+    pub(super) data: Vec<T>,
+    pub(super) meta: Option<Meta>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Meta {
+    pub(super) total_pages: Option<u32>,
+}
+
+/// Offers and how many there are: in `meta`, in `metadata`, or in both.
+#[derive(Deserialize)]
+pub(super) struct Offers {
+    data: Vec<Offer>,
+    meta: Option<OffersMeta>,
+    metadata: Option<OffersMeta>,
+}
+
+#[derive(Deserialize)]
+struct OffersMeta {
+    total_results: Option<i64>,
+    best_effort_results: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Offer {
+    phone_number: String,
+    #[serde(default)]
+    features: Option<Vec<OfferFeature>>,
+    #[serde(default)]
+    region_information: Option<Vec<Region>>,
+    cost_information: Option<CostInformation>,
+    best_effort: Option<bool>,
+    quickship: Option<bool>,
+    reservable: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct OfferFeature {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CostInformation {
+    #[serde(default, deserialize_with = "amount")]
+    monthly_cost: Option<Money>,
+    #[serde(default, deserialize_with = "amount")]
+    upfront_cost: Option<Money>,
+    currency: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Order {
+    id: String,
+    status: Option<String>,
+    requirements_met: Option<bool>,
+    customer_reference: Option<String>,
+    #[serde(default)]
+    phone_numbers: Option<Vec<OrderedNumber>>,
+    #[serde(default)]
+    sub_number_orders_ids: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct OrderedNumber {
+    phone_number: Option<String>,
+    phone_number_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SubOrder {
+    pub(super) id: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Owned {
+    id: String,
+    phone_number: String,
+    status: Option<String>,
+    customer_reference: Option<String>,
+    phone_number_type: Option<String>,
+    country_iso_alpha2: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Errors {
+    #[serde(default)]
+    errors: Vec<ErrorItem>,
+}
+
+#[derive(Deserialize)]
+struct ErrorItem {
+    #[serde(default)]
+    code: serde_json::Value,
+}
+
+impl Errors {
+    /// The codes: strings in the numbers' part of the API, numbers elsewhere.
+    pub(super) fn codes(self) -> Vec<String> {
+        let code = |item: ErrorItem| match item.code {
+            serde_json::Value::String(code) => Some(code),
+            serde_json::Value::Number(code) => Some(code.to_string()),
+            _ => None,
+        };
+        self.errors.into_iter().filter_map(code).collect()
+    }
+}
+
+impl Order {
+    /// Whether it is ours and names the number: the filter that found it is Telnyx's, the decision is ours.
+    pub(super) fn is_for(&self, reference: &str, number: &E164) -> bool {
+        let names = |item: &OrderedNumber| item.phone_number.as_deref() == Some(number.as_str());
+        self.customer_reference.as_deref() == Some(reference) && self.phone_numbers.iter().flatten().any(names)
+    }
+}
+
+impl From<Order> for OrderFound {
+    fn from(order: Order) -> Self {
+        let status = match order.status.as_deref() {
+            Some("success") => OrderStatus::Success,
+            Some("failure" | "cancelled" | "deleted") => OrderStatus::Failure,
+            _ => OrderStatus::Pending,
+        };
+        let number_type = order.phone_numbers.into_iter().flatten().find_map(|item| item.phone_number_type);
+        Self {
+            id: order.id,
+            status,
+            requirements_met: order.requirements_met,
+            number_type: number_type.and_then(filled),
+            sub_order_ids: order.sub_number_orders_ids.unwrap_or_default(),
+        }
+    }
+}
+
+impl Owned {
+    /// Whether it is this very number, and still there.
+    pub(super) fn is_live(&self, number: &E164) -> bool {
+        let gone = matches!(self.status.as_deref(), Some("deleted" | "ported-out" | "ported_out" | "purchase-failed" | "purchase_failed"));
+        self.phone_number == number.as_str() && !gone
+    }
+}
+
+impl From<Owned> for OwnedFound {
+    fn from(owned: Owned) -> Self {
+        Self {
+            id: owned.id,
+            customer_reference: owned.customer_reference.and_then(filled),
+            number_type: owned.phone_number_type.and_then(filled),
+            country_code: owned.country_iso_alpha2.and_then(filled),
+        }
+    }
+}
+
+impl From<Offers> for OffersFound {
+    fn from(offers: Offers) -> Self {
+        let meta = offers.meta.or(offers.metadata);
+        let (total_results, best_effort_results) = meta.map_or((None, None), |meta| (meta.total_results, meta.best_effort_results));
+        Self { numbers: offers.data.into_iter().filter_map(available).collect(), total_results, best_effort_results }
+    }
+}
+
+/// An offer that names no number we could order is none.
+fn available(offer: Offer) -> Option<Available> {
+    let (monthly_cost, upfront_cost, currency) =
+        offer.cost_information.map_or((None, None, None), |cost| (cost.monthly_cost, cost.upfront_cost, cost.currency.and_then(filled)));
+    Some(Available {
+        number: offer.phone_number.parse().ok()?,
+        features: offer.features.into_iter().flatten().filter_map(|feature| feature.name).collect(),
+        regions: offer.region_information.unwrap_or_default(),
+        monthly_cost,
+        upfront_cost,
+        currency,
+        best_effort: offer.best_effort.unwrap_or_default(),
+        quickship: offer.quickship,
+        reservable: offer.reservable,
+    })
+}
+
+fn filled(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// Money comes as a string. An amount that cannot be read is unknown, not zero.
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.trim().parse::<Decimal>().ok()).filter(|amount| !amount.is_sign_negative()).map(Money))
+}
