@@ -1,7 +1,7 @@
 //! Postgres for one machine: an external server, or one of our own that ends with us.
 //!
 //! - [`binaries`] finds the programs, or fetches them
-//! - `supervisor` runs a server that cannot outlive this process
+//! - `directory` is where a cluster lives, and `supervisor` what stops a server with us, whatever happens
 //! - [`connection`] opens connections and words the server's errors
 //! - [`testing`] hands every test a database of its own
 
@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 use self::binaries::Binaries;
 pub use self::connection::{connect, describe};
 use self::directory::Cluster;
-use self::supervisor::Supervisor;
+use self::supervisor::Guard;
 pub use self::testing::TestDatabase;
 
 /// How long a server may take to answer, recovery after a crash included.
@@ -45,7 +45,7 @@ pub struct Server {
 /// A server that we started. Its fields drop in this order: the lock on the directory goes last.
 #[derive(Debug)]
 struct Running {
-    _supervisor: Supervisor,
+    _server: Guard,
     _cluster: Cluster,
 }
 
@@ -98,13 +98,13 @@ impl Server {
         Self::run(&binaries, cluster).await
     }
 
-    async fn run(binaries: &Binaries, mut cluster: Cluster) -> Result<Self> {
+    async fn run(binaries: &Binaries, cluster: Cluster) -> Result<Self> {
         for _ in 0..PORT_ATTEMPTS {
             let port = free_port()?;
-            let (supervisor, stdout) = Supervisor::start(binaries, &mut cluster, port)?;
+            let (guard, stdout) = Guard::of_server(binaries, &cluster, port)?;
             let admin_url = cluster.url(port)?;
             if answers(&admin_url, stdout).await? {
-                let running = Running { _supervisor: supervisor, _cluster: cluster };
+                let running = Running { _server: guard, _cluster: cluster };
                 return Ok(Self { admin_url, cluster: Mutex::new(Some(running)) });
             }
             if !cluster.port_was_taken() {

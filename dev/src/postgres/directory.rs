@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::Url;
-use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::binaries::Binaries;
+use super::supervisor::Guard;
 
 /// The superuser of our clusters.
 const SUPERUSER: &str = "postgres";
@@ -26,9 +26,8 @@ const LEFTOVER_GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Cluster {
     root: PathBuf,
     user: Option<User>,
-    /// Held while the folder is ours to remove; once a server runs, its supervisor removes it.
-    temporary: Option<TempDir>,
-    is_temporary: bool,
+    /// Removes the folder of a temporary cluster.
+    removal: Option<Guard>,
     /// Only one process at a time may use a kept folder.
     _lock: Option<File>,
 }
@@ -43,11 +42,16 @@ struct User {
 impl Cluster {
     /// A cluster in a new folder that is removed when the value, or the server that took it over, goes.
     pub(super) fn temporary() -> Result<Self> {
-        let temporary = tempfile::Builder::new().prefix("dev-postgres-").tempdir().context("making a temporary folder")?;
-        let root = temporary.path().to_owned();
+        let folder = tempfile::Builder::new().prefix("dev-postgres-").tempdir();
+        let folder = folder.context("making a temporary folder")?;
         let user = unprivileged_user()?;
-        own(&root, user)?;
-        Ok(Self { root, user, temporary: Some(temporary), is_temporary: true, _lock: None })
+        own(folder.path(), user)?;
+        let root = folder.path().to_owned();
+        let mut cluster = Self { root, user, removal: None, _lock: None };
+        cluster.removal = Some(Guard::of_folder(&cluster)?);
+        // From here on the guard removes it.
+        let _ = folder.keep();
+        Ok(cluster)
     }
 
     /// The cluster kept in `directory`.
@@ -62,7 +66,7 @@ impl Cluster {
             }
             _ => own(&root, user)?,
         }
-        Ok(Self { root, user, temporary: None, is_temporary: false, _lock: Some(lock) })
+        Ok(Self { root, user, removal: None, _lock: Some(lock) })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -74,18 +78,11 @@ impl Cluster {
     }
 
     pub(super) fn is_temporary(&self) -> bool {
-        self.is_temporary
+        self.removal.is_some()
     }
 
     pub(super) fn is_initialised(&self) -> bool {
         self.data().join("PG_VERSION").exists()
-    }
-
-    /// Leaves the removal of a temporary folder to the supervisor.
-    pub(super) fn hand_over(&mut self) {
-        if let Some(temporary) = self.temporary.take() {
-            let _ = temporary.keep();
-        }
     }
 
     /// A command that runs as the cluster's user, in its folder, with nothing of our environment that Postgres reads.
@@ -103,20 +100,23 @@ impl Cluster {
         if self.is_initialised() {
             return binaries.check_version(&fs::read_to_string(self.data().join("PG_VERSION"))?);
         }
-        // What is there without a version is the remains of an attempt that was cut short.
-        let _ = fs::remove_dir_all(self.data());
         self.write_password()?;
         // Real collation wants a real locale; not every system has this one.
         if self.initdb(binaries, "C.UTF-8").await.is_err() {
-            let _ = fs::remove_dir_all(self.data());
             self.initdb(binaries, "C").await?;
         }
-        Ok(())
+        // An attempt that is cut short never gets its name.
+        fs::rename(self.new_data(), self.data()).context("naming the new cluster")
+    }
+
+    fn new_data(&self) -> PathBuf {
+        self.root.join("new-data")
     }
 
     async fn initdb(&self, binaries: &Binaries, locale: &str) -> Result<()> {
+        let _ = fs::remove_dir_all(self.new_data());
         let mut command = self.command(binaries.program("initdb"));
-        command.arg("--pgdata").arg(self.data()).arg("--pwfile").arg(self.root.join("password"));
+        command.arg("--pgdata").arg(self.new_data()).arg("--pwfile").arg(self.root.join("password"));
         command.args(["--username", SUPERUSER, "--encoding", "UTF8", "--locale", locale]);
         // Over loopback a secret in clear text is as good, and spares every connection the costly handshake.
         command.args(["--auth", "password"]);

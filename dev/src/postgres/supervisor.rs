@@ -1,4 +1,4 @@
-//! Runs a Postgres server so that it cannot outlive this process.
+//! Small shells that outlive this process by a moment, to end and to remove what it leaves.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -9,54 +9,73 @@ use super::binaries::Binaries;
 use super::directory::Cluster;
 
 /// Starts the server, then blocks on its standard input, a pipe that only we hold. However we end, even by SIGKILL,
-/// the pipe ends with us: then it stops the server, and removes the directory if one is named.
+/// the pipe ends with us: then it stops the server.
+///
+/// A shell starts what runs in the background with these signals ignored, and a server that has only just started has not
+/// changed that yet: so the signal is repeated until there is nobody to receive it.
 ///
 /// The server inherits standard output and the script lets go of it, so that its end tells us of the server's.
-const SCRIPT: &str = r#"
+const SERVE: &str = r#"
 trap '' HUP INT TERM
-signal=$1 remove=$2
-shift 2
+signal=$1
+shift
 "$@" </dev/null &
 server=$!
 exec >/dev/null
 while read -r line; do :; done
-kill -s "$signal" "$server"
-wait "$server"
-cd /
-[ -z "$remove" ] || rm -rf "$remove"
+while kill -s "$signal" "$server" 2>/dev/null; do sleep 0.05; done
 "#;
 
-/// The process that watches over one server. Dropping it stops the server and waits.
+/// Blocks in the same way, then removes a folder, in which something may still be ending.
+const REMOVE: &str = r#"
+trap '' HUP INT TERM
+while read -r line; do :; done
+tries=0
+while [ -e "$1" ] && [ $tries -lt 100 ]; do
+    tries=$((tries + 1))
+    rm -rf "$1" || sleep 0.05
+done 2>/dev/null
+"#;
+
+/// A shell that does its work when this value is dropped, which waits for that, or when this process ends.
 #[derive(Debug)]
-pub(super) struct Supervisor {
+pub(super) struct Guard {
     shell: Child,
 }
 
-impl Supervisor {
-    /// Starts a server on `port`. The output ends when the server does.
-    pub(super) fn start(binaries: &Binaries, cluster: &mut Cluster, port: u16) -> Result<(Self, ChildStdout)> {
-        let log = cluster.open_log()?;
+impl Guard {
+    /// Starts a server of `cluster` on `port`, and will stop it. The output ends when the server does.
+    pub(super) fn of_server(binaries: &Binaries, cluster: &Cluster, port: u16) -> Result<(Self, ChildStdout)> {
         // A lost cluster need not write a checkpoint; a kept one should not need recovery next time.
-        let (signal, remove) =
-            if cluster.is_temporary() { ("QUIT", cluster.root().as_os_str()) } else { ("INT", std::ffi::OsStr::new("")) };
+        let signal = if cluster.is_temporary() { "QUIT" } else { "INT" };
         let mut command = cluster.command("/bin/sh");
-        command.args(["-c", SCRIPT, "sh", signal]).arg(remove).arg(binaries.program("postgres"));
+        command.args(["-c", SERVE, "sh", signal]).arg(binaries.program("postgres"));
         command.arg("-D").arg(cluster.data());
         for setting in settings(cluster.is_temporary(), port) {
             command.args(["-c", &setting]);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.stdout(Stdio::piped()).stderr(cluster.open_log()?);
+        let mut guard = Self::start(command).context("starting Postgres")?;
+        let stdout = guard.shell.stdout.take().context("Postgres has no standard output")?;
+        Ok((guard, stdout))
+    }
+
+    /// Will remove the folder of `cluster`.
+    pub(super) fn of_folder(cluster: &Cluster) -> Result<Self> {
+        let mut command = cluster.command("/bin/sh");
+        command.args(["-c", REMOVE, "sh"]).arg(cluster.root()).current_dir("/");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self::start(command).context("starting a shell")
+    }
+
+    fn start(mut command: Command) -> Result<Self> {
         // A group of its own: Ctrl-C reaches everything in a terminal's group at once, and we want to stop in order.
-        command.process_group(0);
-        let mut shell = Command::spawn(&mut command).context("starting Postgres")?;
-        // From here on the script removes the directory.
-        cluster.hand_over();
-        let stdout = shell.stdout.take().context("Postgres has no standard output")?;
-        Ok((Self { shell }, stdout))
+        command.stdin(Stdio::piped()).process_group(0);
+        Ok(Self { shell: command.spawn()? })
     }
 }
 
-impl Drop for Supervisor {
+impl Drop for Guard {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         // There is nobody to tell.
