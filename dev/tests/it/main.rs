@@ -1,7 +1,11 @@
 //! Acceptance tests: the product against a real Postgres and the Telnyx simulator.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod books;
 mod openapi;
+mod proxy;
+mod purchase;
+mod purchase_failures;
 mod schema;
 mod simulator;
 mod stack;
