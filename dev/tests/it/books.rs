@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use dev::demo;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, agent};
 
 /// The reference under which somebody else orders from the same account.
 const SOMEBODY_ELSE: &str = "somebody else's";
@@ -88,6 +89,19 @@ fn unfinished(ledger: &[Value], row: &Value) -> bool {
         _ => false,
     };
     ledger.iter().filter(|purchase| purchase["agency_phone_number_id"] == row["id"]).any(|purchase| may_exist(&purchase))
+}
+
+/// A number on offer that has no row, not even one of a number given back.
+pub(crate) async fn unsold(world: &World) -> String {
+    let rows = world.rows().await;
+    let sold = |number: &String| rows.iter().any(|row| row["phone_number"] == *number);
+    world.offers("312", 20).await.into_iter().find(|number| !sold(number)).unwrap()
+}
+
+/// A number that the demo agency has and an agent answers: its row.
+pub(crate) async fn assigned(world: &World) -> Value {
+    let item = json!({"phone_number": unsold(world).await, "agent_mapping_id": agent(&demo::DEMO, 0)});
+    world.purchase("owner", json!({"phone_numbers": [item]})).await.expect(200).number().clone()
 }
 
 /// How many orders were sent.

@@ -8,6 +8,8 @@ mod purchase;
 mod purchase_crashes;
 mod purchase_failures;
 mod purchase_races;
+mod release;
+mod release_failures;
 mod schema;
 mod simulator;
 mod stack;
