@@ -71,7 +71,7 @@ pub(crate) async fn answer(
     let rows = store.numbers_of(actor, &ids).await?;
     let pending = rows.iter().filter(|row| row.status == Status::Pending).count();
     let order = order(&bought, pending > 0);
-    let replayed = bought.iter().all(|bought| bought.replayed);
+    let replayed = !bought.is_empty() && bought.iter().all(|bought| bought.replayed);
     let failed = outcomes.len() - bought.len();
     let message = message(rows.len() - pending, pending, failed);
     let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();

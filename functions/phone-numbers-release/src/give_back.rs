@@ -79,16 +79,27 @@ impl Releaser<'_> {
     async fn delete(&self, target: &ReleaseTarget, release: &Release, account: &Account) -> Attempt {
         let session = self.function.telnyx.session(account, self.deadline);
         let mut known = release.telnyx_phone_number_id.clone();
+        let mut may_be_gone = !release.is_new;
         let mut tries = 1;
         loop {
             let attempt = match &known {
                 Some(id) => match session.delete_number(id).await {
                     Ok(()) => Attempt::Gone,
                     // Gone, or never there under this id: its inventory knows.
-                    Err(Failure::Refused(Refusal::NotFound(_))) => confirm(&session, target, release, &mut known).await,
-                    Err(failure) => not_deleted(failure),
+                    Err(Failure::Refused(Refusal::NotFound(_))) => {
+                        may_be_gone = true;
+                        confirm(&session, target, release, &mut known).await
+                    }
+                    Err(failure) => {
+                        may_be_gone |= matches!(failure, Failure::Unknown(_));
+                        not_deleted(failure)
+                    }
                 },
                 None => confirm(&session, target, release, &mut known).await,
+            };
+            let attempt = match attempt {
+                Attempt::Refused(error) if may_be_gone => still_there(&session, release, error).await,
+                attempt => attempt,
             };
             match attempt {
                 Attempt::Again(_) if tries < TRIES && self.sleep(PAUSE).await => tries += 1,
@@ -110,6 +121,15 @@ async fn confirm(session: &Session<'_>, target: &ReleaseTarget, release: &Releas
             Attempt::Again(Error::Upstream(text("the number has another id than its row")))
         }
         Ok(Some(_)) => Attempt::Refused(Error::UpstreamRejected(text("the number at Telnyx was bought by another purchase"))),
+    }
+}
+
+/// A refusal undoes a release only while the number is there: an earlier attempt may have worked unheard.
+async fn still_there(session: &Session<'_>, release: &Release, error: Error) -> Attempt {
+    match session.find_number(&release.number).await {
+        Ok(Some(_)) => Attempt::Refused(error),
+        Ok(None) => Attempt::Gone,
+        Err(_) => Attempt::Again(error),
     }
 }
 

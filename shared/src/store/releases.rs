@@ -193,6 +193,8 @@ pub struct Release {
     pub telnyx_phone_number_id: Option<String>,
     /// The holder's token.
     pub token: Uuid,
+    /// It was begun just now, so that Telnyx has not heard of it.
+    pub is_new: bool,
 }
 
 /// How to begin a release, or to take one up.
@@ -225,11 +227,12 @@ impl Store {
         let lease = millis(start.lease);
         let begun =
             self.row(BEGIN, &[&Uuid::new_v4(), &start.row_id, &actor.agency_id, &start.account, &actor.user_id, &token, &lease]).await?;
+        let is_new = begun.is_some();
         let row = match begun {
             Some(row) => Some(row),
             None => self.row(CLAIM, &[&start.row_id, &token, &lease]).await?,
         };
-        row.map(|row| release(&row, token)).transpose()
+        row.map(|row| release(&row, token, is_new)).transpose()
     }
 
     /// Gives the lease back, so that whoever comes next need not wait for its end.
@@ -268,12 +271,13 @@ fn target(row: &Row) -> Result<ReleaseTarget, Error> {
     })
 }
 
-fn release(row: &Row, token: Uuid) -> Result<Release, Error> {
+fn release(row: &Row, token: Uuid, is_new: bool) -> Result<Release, Error> {
     Ok(Release {
         id: column(row, "id")?,
         number: word(row, "phone_number")?,
         account: column(row, "telnyx_account")?,
         telnyx_phone_number_id: column(row, "telnyx_phone_number_id")?,
         token,
+        is_new,
     })
 }
