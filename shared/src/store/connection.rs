@@ -125,7 +125,9 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         None => true,
         Some(code) => {
-            let ended = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+            // Read-only is what a primary has become after a failover.
+            let ended =
+                [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW, SqlState::READ_ONLY_SQL_TRANSACTION];
             code.code().starts_with("08") || ended.contains(code)
         }
     }

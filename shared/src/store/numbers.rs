@@ -51,7 +51,8 @@ macro_rules! columns {
     };
 }
 
-/// The columns of a row's agent `m`.
+/// The columns of a row's agent `m`, which is joined by its agency too: should the platform move an agent to another
+/// agency, the row shows no agent rather than another tenant's.
 macro_rules! agent_columns {
     () => {
         "m.id as agent_id,
@@ -68,7 +69,7 @@ macro_rules! filter {
     () => {
         "from agency_phone_numbers n
 join caller c on c.agency_id = n.agency_id
-left join agent_mappings m on m.id = n.agent_mapping_id
+left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id
 where ($3::text is null or n.status = $3::text::phone_number_status) /* status */
   and ($4::boolean or n.status <> 'released') /* include_released */
   and ($5::boolean is null or (n.agent_mapping_id is not null) = $5) /* assigned */
@@ -126,7 +127,7 @@ const GET: &str = concat!(
     "
 from agency_phone_numbers n
 join caller c on c.agency_id = n.agency_id
-left join agent_mappings m on m.id = n.agent_mapping_id
+left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id
 where n.id = $3 /* id */"
 );
 
@@ -138,7 +139,7 @@ const OF_AGENCY: &str = concat!(
     agent_columns!(),
     "
 from agency_phone_numbers n
-left join agent_mappings m on m.id = n.agent_mapping_id
+left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id
 where n.agency_id = $1 /* agency_id */
   and n.id = any($2::uuid[] /* ids */)"
 );
@@ -194,7 +195,7 @@ select t.released,
     "
 from target t
 left join changed n on n.id = t.id
-left join agent_mappings m on m.id = n.agent_mapping_id"
+left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id"
 );
 
 pub(super) const STATEMENTS: &[&str] = &[LIST, COUNT, SUMMARY, GET, OF_AGENCY, CHANGE];
