@@ -1,7 +1,7 @@
 //! Postgres for one machine: an external server, or one of our own that ends with us.
 //!
 //! - [`binaries`] finds the programs, or fetches them
-//! - [`supervisor`] runs a server that cannot outlive this process
+//! - `supervisor` runs a server that cannot outlive this process
 //! - [`connection`] opens connections and words the server's errors
 //! - [`testing`] hands every test a database of its own
 

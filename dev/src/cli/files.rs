@@ -73,7 +73,8 @@ fn sam_environment(stack: &Stack) -> BTreeMap<&str, &BTreeMap<String, String>> {
 /// For a shell that starts a function by itself: the variables of each, quoted.
 fn shell_environment(stack: &Stack) -> String {
     let quoted = |value: &str| value.replace('\'', r"'\''");
-    stack.environment().iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect()
+    let lines: Vec<_> = stack.environment().iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect();
+    lines.concat()
 }
 
 /// Copies of the repository's events, in which a token of the demo's owner takes the place of the one there.

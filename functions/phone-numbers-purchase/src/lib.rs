@@ -1,7 +1,7 @@
 //! `phone-numbers-purchase`: buys numbers for an agency.
 //!
 //! The intent is written before any money moves, and whatever happens then is found out by asking Telnyx, never by trying
-//! again blindly: see [`phases`].
+//! again blindly: see `phases.rs`.
 
 mod answer;
 mod phases;
