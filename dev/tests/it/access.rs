@@ -251,3 +251,24 @@ async fn a_table_of_the_platform_that_is_missing_is_our_trouble_and_not_the_call
         assert!(!reply.body.to_string().contains("users"), "{:#}", reply.body);
     }
 }
+
+#[tokio::test]
+async fn a_database_connection_that_died_is_replaced_without_the_caller_noticing() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let row = world.insert(json!({})).await;
+    let token = world.token("owner");
+    let kill =
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    for call in calls(row["id"].as_str().unwrap(), &agent(&demo::DEMO, 0).to_string()) {
+        if call.function == "phone-numbers-release" {
+            continue;
+        }
+        let before = functions.call(&token, &call).await;
+        let killed: i64 = world.sql.query_one(kill, &[]).await.unwrap().get(0);
+        assert!(killed > 0, "{call:?}");
+        let after = functions.call(&token, &call).await;
+        assert_eq!((after.status, after.code()), (before.status, before.code()), "{call:?}: {:#}", after.body);
+        assert!(after.status < 500);
+    }
+}

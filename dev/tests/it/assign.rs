@@ -319,6 +319,23 @@ async fn a_released_number_takes_no_more_changes() {
 }
 
 #[tokio::test]
+async fn a_number_whose_release_has_begun_takes_no_more_changes() {
+    let world = World::new().await;
+    let row = world.insert(json!({})).await;
+    let begin = "\
+insert into phone_number_releases (agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status)
+select n.agency_id, n.id, n.phone_number, 'env:TELNYX_API_KEY', $1, n.status from agency_phone_numbers n";
+    world.sql.execute(begin, &[&demo::USERS[0].id]).await.unwrap();
+    for reply in writes(&world, id(&row)).await {
+        reply.expect_problem(409, "phone_number_released");
+    }
+    world.sql.batch_execute("update phone_number_releases set phase = 'refused', failure_code = 'upstream_rejected'").await.unwrap();
+    for reply in writes(&world, id(&row)).await {
+        reply.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn every_write_moves_updated_at_and_nothing_else_of_time() {
     let world = World::new().await;
     let row = world.insert(json!({"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"})).await;

@@ -178,6 +178,17 @@ async fn an_offer_has_every_member_of_the_contract() {
 }
 
 #[tokio::test]
+async fn money_is_a_string_with_two_decimals_at_the_least() {
+    let world = World::new().await;
+    for (country, monthly, upfront) in [("FR", "1.50", "1.00"), ("NL", "1.80", "2.00"), ("DE", "2.00", "3.00")] {
+        let found = world.search("owner", &format!("country_code={country}&limit=1")).await.expect(200);
+        let offer = found.number();
+        assert_eq!((&offer["monthly_cost"], &offer["upfront_cost"]), (&json!(monthly), &json!(upfront)), "{country}");
+        assert_eq!((&offer["currency"], &offer["country_code"]), (&json!("USD"), &json!(country)));
+    }
+}
+
+#[tokio::test]
 async fn what_a_number_cannot_do_is_said() {
     let world = World::new().await;
     let found = world.search("owner", "country_code=MX&limit=100").await.expect(200);
