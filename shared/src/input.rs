@@ -73,6 +73,15 @@ impl Input {
         self.fields.contains_key(field)
     }
 
+    /// Notes every one of `fields` that is null though nothing can be cleared by it.
+    pub fn refuse_nulls(&mut self, fields: &[&str]) {
+        for field in fields {
+            if self.fields.get(*field).is_some_and(Value::is_null) {
+                self.refuse(field, "cannot be null");
+            }
+        }
+    }
+
     /// Text of 1 to `longest` characters, none of them a control character.
     pub fn text(&mut self, field: &str, longest: usize) -> Option<String> {
         let value = self.take(field)?;

@@ -75,12 +75,12 @@ impl Call {
         Input::body(&self.body)
     }
 
-    /// The query string or, where there is none, the JSON body.
+    /// The query string or the JSON body, whichever there is.
     ///
     /// # Errors
-    /// A body that is no JSON object.
+    /// A body that is no JSON object, or a query beside a body: what one says the other could contradict.
     pub fn query_or_body(&self) -> Result<Input, Error> {
-        if self.query.is_empty() && !self.body.is_empty() { self.body() } else { Ok(self.query()) }
+        if self.body.is_empty() { Ok(self.query()) } else { self.body() }
     }
 }
 

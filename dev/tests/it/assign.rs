@@ -387,3 +387,33 @@ async fn assignments_at_once_end_in_one_of_them_whole() {
         assert!(whole && end["friendly_name"] == "Front desk", "{end:#}");
     }
 }
+
+#[tokio::test]
+async fn an_id_in_the_query_and_a_body_beside_it_are_refused() {
+    let world = World::new().await;
+    let row = world.insert(json!({"agent_mapping_id": agent(&demo::DEMO, 0)})).await;
+    let query = format!("id={}", row["id"].as_str().unwrap());
+    let reply = world.assign("admin", Method::DELETE, &query, Some(json!({"id": row["id"]}))).await;
+    assert_eq!(reply.expect_problem(400, "invalid_request").fields(), ["id"]);
+    assert_eq!(shown(&world, &row).await["agent_mapping_id"], json!(agent(&demo::DEMO, 0)));
+}
+
+#[tokio::test]
+async fn only_a_name_can_be_null() {
+    let world = World::new().await;
+    let row = world.insert(json!({})).await;
+    for setting in ["direction", "voice_enabled", "sms_enabled", "mms_enabled", "status"] {
+        let reply = patch(&world, json!({"phone_number_id": row["id"], setting: null})).await;
+        assert_eq!(reply.expect_problem(400, "invalid_request").fields(), [setting]);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_the_platform_moved_to_another_agency_is_not_shown() {
+    let world = World::new().await;
+    let row = world.insert(json!({"agent_mapping_id": agent(&demo::DEMO, 0)})).await;
+    let (agency, moved) = (demo::OTHER.id, agent(&demo::DEMO, 0));
+    assert_eq!(world.sql.execute("update agent_mappings set agency_id = $1 where id = $2", &[&agency, &moved]).await.unwrap(), 1);
+    assert_eq!(shown(&world, &row).await["agent_mappings"], Value::Null);
+    assert_eq!(world.list("owner", "").await.expect(200).number()["agent_mappings"], Value::Null);
+}

@@ -70,8 +70,10 @@ impl Assign {
     /// PATCH: change settings; what is left out stays as it is.
     async fn configure(&self, call: &Call) -> Result<Answer, Error> {
         let mut input = call.body()?;
-        let settings = ["friendly_name", "direction", "voice_enabled", "sms_enabled", "mms_enabled", "status"];
-        if !settings.iter().any(|setting| input.has(setting)) {
+        // Null clears a name; the others have nothing to be cleared to.
+        let settings = ["direction", "voice_enabled", "sms_enabled", "mms_enabled", "status"];
+        input.refuse_nulls(&settings);
+        if !input.has("friendly_name") && !settings.iter().any(|setting| input.has(setting)) {
             input.refuse("friendly_name", "or another setting to change is required");
         }
         let id = row_id(&mut input);
