@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod books;
+mod connections;
 mod openapi;
 mod proxy;
 mod purchase;
@@ -11,6 +12,7 @@ mod purchase_races;
 mod release;
 mod release_failures;
 mod schema;
+mod secrets;
 mod simulator;
 mod stack;
 mod story;
