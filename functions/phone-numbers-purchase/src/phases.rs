@@ -57,6 +57,8 @@ enum Step {
     Next,
     /// Telnyx needs time.
     Wait,
+    /// There is no time left for the next step: whoever asks again takes it.
+    Stop,
     /// Nothing is left to do.
     Done,
     /// Telnyx refused, and nothing was bought.
@@ -130,8 +132,8 @@ impl Buyer<'_> {
                     }
                     return self.take_over(purchase, claim, replayed).await;
                 }
-                Step::Wait => {
-                    if !self.sleep(pause).await {
+                Step::Wait | Step::Stop => {
+                    if matches!(step, Step::Stop) || !self.sleep(pause).await {
                         self.store.yield_purchase(&claim).await?;
                         return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed });
                     }
@@ -162,7 +164,7 @@ impl Buyer<'_> {
             Err(failure) => return Ok(wait(purchase, &failure)),
         };
         if self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
-            return Ok(Step::Wait);
+            return Ok(Step::Stop);
         }
         if !self.store.begin_order(claim, &offer).await? {
             return Ok(Step::Lost);
