@@ -26,7 +26,7 @@ fn of_unknown_outcome() -> Vec<(Value, usize)> {
         (json!({"kind": "drop_before"}), 2),
         (json!({"kind": "drop_after"}), 1),
         (json!({"kind": "malformed"}), 1),
-        (json!({"kind": "delay", "delay_ms": 1_200}), 1),
+        (json!({"kind": "delay", "delay_ms": 700}), 1),
     ]
 }
 
@@ -42,7 +42,7 @@ fn unanswered() -> Vec<Value> {
 /// A world in which Telnyx counts as silent sooner.
 async fn world() -> World {
     let mut world = World::new().await;
-    world.set("TELNYX_TIMEOUT_MS", "700");
+    world.set("TELNYX_TIMEOUT_MS", "500");
     world
 }
 

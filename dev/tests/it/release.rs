@@ -181,7 +181,9 @@ async fn a_purchase_that_never_ordered_is_cancelled_without_telnyx() {
     world.set("REQUEST_BUDGET_MS", "4000");
     world.set("TELNYX_TIMEOUT_MS", "4000");
     world.fault(json!({"method": "GET", "path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 2_200})).await;
+    let searches = world.asked("GET", "/v2/available_phone_numbers");
     let row = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    assert_eq!(world.asked("GET", "/v2/available_phone_numbers") - searches, 1, "what there is no time for is not begun");
     assert_eq!((orders_sent(&world), &world.ledger().await[0]["phase"]), (0, &json!("intended")));
     world.release("owner", release_of(&row)).await.expect(200);
     assert_eq!(world.rows().await[0]["status"], "released");

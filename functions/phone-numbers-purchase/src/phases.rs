@@ -27,6 +27,9 @@ use uuid::Uuid;
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
 /// Countries that share a calling code are asked this many at a time.
 const COUNTRIES_AT_A_TIME: usize = 4;
+/// A number that is no longer on offer after an order whose outcome is unknown has most likely been bought, and by that
+/// order: this many times as long as before it may be placed again, no look-up must find it before it counts as failed.
+const DOUBT: u32 = 12;
 /// How often a number is tried whose holder gives up just then.
 const TRIES: usize = 3;
 /// The pause between two looks grows up to this many times the configured one.
@@ -57,6 +60,8 @@ enum Step {
     Next,
     /// Telnyx needs time.
     Wait,
+    /// There is no time left for the next step: whoever asks again takes it.
+    Stop,
     /// Nothing is left to do.
     Done,
     /// Telnyx refused, and nothing was bought.
@@ -130,8 +135,8 @@ impl Buyer<'_> {
                     }
                     return self.take_over(purchase, claim, replayed).await;
                 }
-                Step::Wait => {
-                    if !self.sleep(pause).await {
+                Step::Wait | Step::Stop => {
+                    if matches!(step, Step::Stop) || !self.sleep(pause).await {
                         self.store.yield_purchase(&claim).await?;
                         return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed });
                     }
@@ -162,7 +167,7 @@ impl Buyer<'_> {
             Err(failure) => return Ok(wait(purchase, &failure)),
         };
         if self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
-            return Ok(Step::Wait);
+            return Ok(Step::Stop);
         }
         if !self.store.begin_order(claim, &offer).await? {
             return Ok(Step::Lost);
@@ -183,8 +188,9 @@ impl Buyer<'_> {
     /// Telnyx will not sell. The reason may be that it has sold already, to us: an order or a number with our own
     /// reference proves it. Without one the number is somebody else's, even in the same account.
     async fn refused(&self, purchase: &mut Purchase, claim: &Claim, account: &Account, error: Error) -> Result<Step, Error> {
-        let ours_perhaps = purchase.order_attempts > 1 || (purchase.order_attempts == 1 && matches!(error, Error::NumberUnavailable));
-        if !ours_perhaps {
+        // The only order ever sent has just been answered with this.
+        let answered = purchase.order_attempts == 1 && purchase.phase == Phase::Ordering;
+        if purchase.order_attempts == 0 || (answered && !matches!(error, Error::NumberUnavailable)) {
             return Ok(Step::Fail(error));
         }
         let session = self.session(account);
@@ -197,7 +203,12 @@ impl Buyer<'_> {
         match session.find_number(&purchase.number).await {
             // Its order is yet to show.
             Ok(Some(owned)) if owned.customer_reference.as_deref() == Some(&reference) => Ok(Step::Wait),
-            Ok(_) => Ok(Step::Fail(error)),
+            Ok(_) if answered => Ok(Step::Fail(error)),
+            Ok(_) => match self.store.note_missing_order(claim, self.config.order_missing_after * DOUBT).await? {
+                None => Ok(Step::Lost),
+                Some(false) => Ok(Step::Wait),
+                Some(true) => Ok(Step::Fail(error)),
+            },
             Err(failure) => Ok(wait(purchase, &failure)),
         }
     }

@@ -29,6 +29,8 @@ impl Releaser<'_> {
     pub(crate) async fn give_back(&self, target: &ReleaseTarget) -> Result<(), Error> {
         let account = self.account(target).await?;
         let Some(release) = self.begin(target, &account).await? else { return Ok(()) };
+        // A release under way stays where it was begun, even if the agency has got a key of its own since.
+        let account = if release.account == account.name { account } else { self.function.accounts.named(&release.account).await? };
         let store = &self.function.store;
         let finished = match self.delete(target, &release, &account).await {
             Attempt::Gone => store.complete_release(&release).await?,

@@ -148,7 +148,7 @@ set order_missed_at = coalesce(p.order_missed_at, now()),
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
 where p.id = $1 /* id */
   and p.lease_token = $2 /* lease_token */
-  and p.phase = 'ordering'
+  and p.phase in ('intended', 'ordering')
 returning p.order_missed_at <= now() - $4::bigint /* missing_after_ms */ * interval '1 millisecond' as missing";
 
 /// An order that was never placed may be placed again.
@@ -497,8 +497,8 @@ impl Store {
         self.fenced(ORDERED, parameters).await
     }
 
-    /// Notes that a look-up did not find the order. True: an earlier one did not either, `missing_after` ago or longer,
-    /// so that it was never placed. None: the lease is lost.
+    /// Notes that a look-up did not find the order. True: an earlier one did not either, `missing_after` ago or longer.
+    /// None: the lease is lost.
     ///
     /// # Errors
     /// The database's own.
