@@ -277,6 +277,18 @@ async fn an_order_that_shows_later_than_we_wait_for_is_known_by_its_number() {
 }
 
 #[tokio::test]
+async fn an_order_that_shows_nowhere_for_long_is_not_given_up_while_its_number_is_off_the_market() {
+    let world = world().await;
+    // Neither its reference nor its number shows for much longer than an order counts as missing after.
+    world.telnyx_settings(json!({"reference_lag_ms": 1_500, "number_lag_ms": 1_500, "number_delay_ms": 1_500})).await;
+    let number = world.offer().await;
+    world.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
+    world.purchase("owner", order_of(&number)).await.expect(200);
+    assert_eq!(orders_sent(&world), 1);
+    balance(&world).await;
+}
+
+#[tokio::test]
 async fn a_number_that_somebody_else_with_the_same_account_bought_is_never_adopted() {
     let world = world().await;
     let numbers = world.offers("312", 4).await;

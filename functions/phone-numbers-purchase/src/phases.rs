@@ -203,7 +203,8 @@ impl Buyer<'_> {
         match session.find_number(&purchase.number).await {
             // Its order is yet to show.
             Ok(Some(owned)) if owned.customer_reference.as_deref() == Some(&reference) => Ok(Step::Wait),
-            Ok(_) if answered => Ok(Step::Fail(error)),
+            // Refused for another reason, it was still on offer: no earlier order has bought it.
+            Ok(_) if answered || !matches!(error, Error::NumberUnavailable) => Ok(Step::Fail(error)),
             Ok(_) => match self.store.note_missing_order(claim, self.config.order_missing_after * DOUBT).await? {
                 None => Ok(Step::Lost),
                 Some(false) => Ok(Step::Wait),
