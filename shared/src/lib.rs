@@ -9,6 +9,7 @@
 //! | [`problem`] | an error as an RFC 9457 document: the only module that knows status codes | `error` |
 //! | [`config`] | the environment, read once and nowhere else | nothing of ours |
 //! | [`secrets`] | AWS Secrets Manager | `config`, `error` |
+//! | [`deadline`] | waiting, but not for longer than a caller does | nothing of ours |
 //! | [`input`] | a query string or a JSON body, read strictly | `error` |
 //! | [`auth`] | a bearer token's user | `config`, `secrets`, `error` |
 //! | [`store`] | Postgres: the pool and every statement | `model`, `error` |
@@ -21,6 +22,7 @@
 pub mod auth;
 pub mod config;
 pub mod cors;
+pub mod deadline;
 pub mod error;
 pub mod input;
 pub mod lambda;

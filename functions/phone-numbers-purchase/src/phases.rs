@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use shared::config;
+use shared::deadline::sleep_within;
 use shared::error::Error;
 use shared::model::{Actor, E164, Status};
 use shared::numbering;
@@ -321,12 +322,7 @@ impl Buyer<'_> {
 
     /// Sleeps; false when that would take it past the deadline.
     async fn sleep(&self, pause: Duration) -> bool {
-        let until = Instant::now() + pause;
-        if until >= self.deadline {
-            return false;
-        }
-        tokio::time::sleep_until(until).await;
-        true
+        sleep_within(self.deadline, pause).await
     }
 }
 

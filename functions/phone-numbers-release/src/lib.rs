@@ -15,6 +15,7 @@ use futures_util::stream::{self, StreamExt as _};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::config::{self, Config};
+use shared::deadline::sleep_within;
 use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
 use shared::model::{Actor, E164, Permission, Status};
@@ -113,12 +114,7 @@ impl Releaser<'_> {
 
     /// Sleeps; false when that would take it past the deadline.
     async fn sleep(&self, pause: Duration) -> bool {
-        let until = Instant::now() + pause;
-        if until >= self.deadline {
-            return false;
-        }
-        tokio::time::sleep_until(until).await;
-        true
+        sleep_within(self.deadline, pause).await
     }
 }
 
