@@ -208,7 +208,7 @@ async fn a_pending_order_is_cancelled_at_telnyx() {
 
 #[tokio::test]
 async fn a_cancellation_that_is_lost_on_its_way_is_found_out() {
-    for (kind, status) in [("drop_after", 200), ("malformed", 200), ("drop_before", 207)] {
+    let lost = async |(kind, status): (&str, u16)| {
         let mut world = World::new().await;
         let row = pending(&mut world).await;
         world.fault(json!({"method": "PATCH", "path_prefix": "/v2/sub_number_orders", "kind": kind})).await;
@@ -221,7 +221,8 @@ async fn a_cancellation_that_is_lost_on_its_way_is_found_out() {
         assert_eq!(world.rows().await[0]["status"], "released", "{kind}");
         assert!(world.billed().await.is_empty());
         balance(&world).await;
-    }
+    };
+    join_all([("drop_after", 200), ("malformed", 200), ("drop_before", 207)].map(lost)).await;
 }
 
 #[tokio::test]
