@@ -1,9 +1,9 @@
 //! The world's numbering plans, as far as Telnyx asks about numbers in their terms: a country and national digits.
 //!
-//! The plans are those of libphonenumber, kept by the `phonenumber` crate.
+//! The plans are those of libphonenumber, as the `rlibphonenumber` crate keeps them. Of the crates that do, it is the one
+//! that does not compile every country's patterns before the first number is read.
 
-use phonenumber::metadata::DATABASE;
-use phonenumber::{PhoneNumber, Type};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region, get_national_significant_number_owned};
 
 use crate::model::E164;
 
@@ -15,34 +15,39 @@ pub struct Plan {
     pub countries: Vec<String>,
     /// Its digits without the calling code.
     pub national_digits: String,
-    /// `local`, `toll_free`, `mobile`, `national` or `shared_cost`, where the plan tells.
-    pub number_type: Option<&'static str>,
 }
 
 /// A number's plan; None where no country has its calling code.
 #[must_use]
 pub fn plan(number: &E164) -> Option<Plan> {
-    let parsed = phonenumber::parse(None, number.as_str()).ok()?;
-    let likeliest = parsed.country().id().map(|id| id.as_ref().to_owned());
-    let mut countries: Vec<_> = likeliest.into_iter().collect();
-    for metadata in DATABASE.by_code(&parsed.code().value()).unwrap_or_default() {
-        // Calling codes of no country, such as +800, are filed under 001.
-        if metadata.id() != "001" && !countries.iter().any(|known| known == metadata.id()) {
-            countries.push(metadata.id().to_owned());
+    let parsed = parse(number)?;
+    let likeliest = PHONE_NUMBER_UTIL.get_region_for_number(&parsed);
+    let all = PHONE_NUMBER_UTIL.get_regions_for_country_calling_code(parsed.country_code).into_iter().flatten();
+    let mut countries: Vec<String> = Vec::new();
+    // Calling codes of no country, such as +800, are filed under the world.
+    for country in likeliest.into_iter().chain(all).filter(|region| *region != Region::World).map(|region| region.to_string()) {
+        if !countries.contains(&country) {
+            countries.push(country);
         }
     }
-    (!countries.is_empty()).then(|| Plan { countries, national_digits: parsed.national().to_string(), number_type: number_type(&parsed) })
+    (!countries.is_empty()).then(|| Plan { countries, national_digits: get_national_significant_number_owned(&parsed) })
 }
 
-fn number_type(number: &PhoneNumber) -> Option<&'static str> {
-    match number.number_type(&DATABASE) {
-        Type::FixedLine | Type::FixedLineOrMobile => Some("local"),
-        Type::Mobile => Some("mobile"),
-        Type::TollFree => Some("toll_free"),
-        Type::SharedCost => Some("shared_cost"),
-        Type::Uan | Type::Voip => Some("national"),
+/// `local`, `toll_free`, `mobile`, `national` or `shared_cost`, where the numbering plan tells.
+#[must_use]
+pub fn number_type(number: &E164) -> Option<&'static str> {
+    match PHONE_NUMBER_UTIL.get_number_type(&parse(number)?) {
+        PhoneNumberType::FixedLine | PhoneNumberType::FixedLineOrMobile => Some("local"),
+        PhoneNumberType::Mobile => Some("mobile"),
+        PhoneNumberType::TollFree => Some("toll_free"),
+        PhoneNumberType::SharedCost => Some("shared_cost"),
+        PhoneNumberType::UAN | PhoneNumberType::VoIP => Some("national"),
         _ => None,
     }
+}
+
+fn parse(number: &E164) -> Option<PhoneNumber> {
+    PHONE_NUMBER_UTIL.parse(number.as_str(), None).ok()
 }
 
 #[cfg(test)]
@@ -57,17 +62,19 @@ mod tests {
     #[test]
     fn a_number_has_a_country_and_national_digits() {
         let chicago = planned("+13125550123");
-        assert_eq!(
-            (chicago.countries[0].as_str(), chicago.national_digits.as_str(), chicago.number_type),
-            ("US", "3125550123", Some("local"))
-        );
+        assert_eq!((chicago.countries[0].as_str(), chicago.national_digits.as_str()), ("US", "3125550123"));
         let london = planned("+442071838750");
-        assert_eq!(
-            (london.countries[0].as_str(), london.national_digits.as_str(), london.number_type),
-            ("GB", "2071838750", Some("local"))
-        );
+        assert_eq!((london.countries[0].as_str(), london.national_digits.as_str()), ("GB", "2071838750"));
         assert_eq!(planned("+14165550123").countries[0], "CA");
-        assert_eq!(planned("+18005550123").number_type, Some("toll_free"));
+    }
+
+    #[test]
+    fn a_number_has_a_type_where_its_plan_tells() {
+        let types = [("+13125550123", "local"), ("+442071838750", "local"), ("+18005550123", "toll_free"), ("+447400123456", "mobile")];
+        for (number, expected) in types {
+            assert_eq!(number_type(&number.parse().unwrap()), Some(expected), "{number}");
+        }
+        assert_eq!(number_type(&"+99912345678".parse().unwrap()), None);
     }
 
     #[test]

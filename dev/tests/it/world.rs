@@ -170,12 +170,6 @@ impl World {
         self.offers("312", 1).await.remove(0)
     }
 
-    /// A number that the demo agency's owner has bought: its row.
-    pub(crate) async fn bought(&self) -> Value {
-        let number = self.offer().await;
-        self.purchase("owner", json!({"phone_numbers": [{"phone_number": number}]})).await.expect(200).number().clone()
-    }
-
     /// The rows of the table, as JSON, youngest last.
     pub(crate) async fn rows(&self) -> Vec<Value> {
         let sql = "select to_json(n)::text as row from agency_phone_numbers n order by n.created_at, n.id";

@@ -83,14 +83,16 @@ impl Buyer<'_> {
                 return self.pursue(purchase, claim, false).await;
             }
             let Some(holding) = self.store.holding(self.actor.agency_id, &intent.number).await? else { continue };
-            return match (holding.ours, holding.status, holding.purchase) {
-                (false, _, _) | (true, Status::Released, _) => Err(Error::NumberUnavailable),
-                (true, Status::Pending, Some(purchase)) => {
+            return match (holding.status, holding.purchase) {
+                // Somebody else's, or on its way back to Telnyx.
+                _ if !holding.ours || !holding.is_active => Err(Error::NumberUnavailable),
+                (Status::Released, _) => Err(Error::NumberUnavailable),
+                (Status::Pending, Some(purchase)) => {
                     let claim = Claim { purchase_id: purchase.id, ..claim };
                     // Sent twice over a broken connection, our own intent is what we find.
                     self.take_over(purchase, claim, claim.purchase_id != intent.id).await
                 }
-                (true, _, purchase) => Ok(Bought { row_id: holding.row_id, purchase, replayed: true }),
+                (_, purchase) => Ok(Bought { row_id: holding.row_id, purchase, replayed: true }),
             };
         }
         Err(Error::NumberUnavailable)
@@ -170,11 +172,14 @@ impl Buyer<'_> {
         if self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
             return Ok(Step::Stop);
         }
+        // An order that has not left by the time the lease is over must not leave at all: others may have taken over.
+        let latest = (Instant::now() + self.config.lease).min(self.deadline);
         if !self.store.begin_order(claim, &offer).await? {
             return Ok(Step::Lost);
         }
         purchase.phase = Phase::Ordering;
         purchase.order_attempts += 1;
+        let session = self.telnyx.session(account, latest);
         match session.place_order(&purchase.number, &purchase.id.to_string(), purchase.connection_id.as_deref()).await {
             Ok(order) => self.settle(purchase, claim, account, order).await,
             Err(Failure::Unknown(source)) => {

@@ -115,14 +115,14 @@ impl Releaser<'_> {
 /// is the one we bought: it could be a later purchase in the same account.
 async fn confirm(session: &Session<'_>, target: &ReleaseTarget, release: &Release, known: &mut Option<String>) -> Attempt {
     match session.find_number(&release.number).await {
-        Ok(None) => Attempt::Gone,
         Err(failure) => not_deleted(failure),
         Ok(Some(owned)) if known.as_deref() == Some(&owned.id) => Attempt::Again(Error::Upstream(text("the number is not gone yet"))),
         Ok(Some(owned)) if is_ours(target, &owned) => {
             *known = Some(owned.id);
             Attempt::Again(Error::Upstream(text("the number has another id than its row")))
         }
-        Ok(Some(_)) => Attempt::Refused(Error::UpstreamRejected(text("the number at Telnyx was bought by another purchase"))),
+        // Ours is gone, even if somebody has bought the number since.
+        Ok(_) => Attempt::Gone,
     }
 }
 

@@ -104,12 +104,19 @@ impl Releaser<'_> {
         Outcome { id, number: Some(target.number), result }
     }
 
-    /// The account that the ledger names; for a row from before there was a ledger, the agency's.
+    /// The account that the ledger names; for a row from before there was a ledger, the one that has the number.
     async fn account(&self, target: &ReleaseTarget) -> Result<Account, Error> {
-        match &target.account {
-            Some(name) => self.function.accounts.named(name).await,
-            None => self.function.accounts.of_agency(self.actor.agency_id).await,
+        if let Some(name) = &target.account {
+            return self.function.accounts.named(name).await;
         }
+        let mut accounts = self.function.accounts.all_of_agency(self.actor.agency_id).await?;
+        for (index, account) in accounts.iter().enumerate() {
+            if self.function.telnyx.session(account, self.deadline).find_number(&target.number).await?.is_some() {
+                return Ok(accounts.swap_remove(index));
+            }
+        }
+        // Nobody has it any more.
+        Ok(accounts.swap_remove(0))
     }
 
     /// Sleeps; false when that would take it past the deadline.

@@ -140,10 +140,7 @@ impl Offer {
         let country = offer.regions.iter().find(|region| region.region_type.as_deref() == Some("country_code"));
         Self {
             // Telnyx does not tell an offer's type: it is what was asked for, or what the numbering plan says.
-            phone_number_type: search
-                .number_type
-                .map(NumberType::as_str)
-                .or_else(|| numbering::plan(&offer.number).and_then(|plan| plan.number_type)),
+            phone_number_type: search.number_type.map(NumberType::as_str).or_else(|| numbering::number_type(&offer.number)),
             voice_enabled: has(Feature::Voice),
             sms_enabled: has(Feature::Sms),
             mms_enabled: has(Feature::Mms),

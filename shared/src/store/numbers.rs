@@ -144,19 +144,15 @@ where n.agency_id = $1 /* agency_id */
   and n.id = any($2::uuid[] /* ids */)"
 );
 
-/// Changes a row if everything holds, and tells in the same answer what did not.
+/// Changes a row if everything holds, and tells in the same answer what did not. That a release has begun is read from
+/// the row itself, which is locked: another table would be seen as it was when the statement began.
 const CHANGE: &str = concat!(
     "-- numbers.change\n",
     caller!(),
     ", target as (
   select n.id,
          n.status,
-         n.status = 'released' or exists (
-           select
-           from phone_number_releases r
-           where r.agency_phone_number_id = n.id
-             and r.phase = 'requested'
-         ) as released
+         n.status = 'released' or not n.is_active as released
   from agency_phone_numbers n
   join caller c on c.agency_id = n.agency_id
   where n.id = $3 /* id */

@@ -67,6 +67,7 @@ const HOLDING: &str = concat!(
 select n.id as row_id,
        n.agency_id = $2 /* agency_id */ as ours,
        n.status::text as status,
+       n.is_active,
        ",
     columns!(),
     "
@@ -352,6 +353,8 @@ pub struct Holding {
     pub ours: bool,
     /// The row's status.
     pub status: Status,
+    /// False once its release has begun.
+    pub is_active: bool,
     /// The latest attempt to buy it into that row, if we made any.
     pub purchase: Option<Purchase>,
 }
@@ -421,6 +424,7 @@ impl Store {
             row_id: column(&row, "row_id")?,
             ours: column(&row, "ours")?,
             status: word(&row, "status")?,
+            is_active: column(&row, "is_active")?,
             purchase: bought.map(|_| purchase(&row)).transpose()?,
         }))
     }

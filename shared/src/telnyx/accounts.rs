@@ -58,6 +58,20 @@ impl Accounts {
         Err(Error::TelnyxNotConfigured)
     }
 
+    /// Every account that may hold what an agency bought before there was a ledger: its own, and the platform's.
+    ///
+    /// # Errors
+    /// `TelnyxNotConfigured`; `Unavailable`: a secret cannot be read.
+    pub async fn all_of_agency(&self, agency_id: Uuid) -> Result<Vec<Account>, Error> {
+        let first = self.of_agency(agency_id).await?;
+        let platform = match &self.keys.platform_secret {
+            Some(name) if self.keys.plain.is_none() && *name != first.name => self.secrets.find(name).await?.map(|secret| (name, secret)),
+            _ => None,
+        };
+        let platform = platform.map(|(name, secret)| account(name.clone(), &secret)).transpose()?;
+        Ok(std::iter::once(first).chain(platform).collect())
+    }
+
     /// The account that the ledger names.
     ///
     /// # Errors
