@@ -17,7 +17,7 @@ use crate::{migrations, workspace};
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the five functions as Lambda would
 /// run them, and a gateway before them.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
