@@ -4,6 +4,7 @@ mod files;
 mod run;
 mod summary;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -16,7 +17,7 @@ use crate::{migrations, workspace};
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the five functions as Lambda would
 /// run them, and a gateway before them.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -64,6 +65,10 @@ struct Run {
     /// Write a JSON file with every address, key and token once all functions answer.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
+    /// Let Docker's containers reach Postgres and Telnyx too, at this machine's address on their network
+    /// [default: 172.17.0.1]. `sam local` needs it.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "172.17.0.1")]
+    docker: Option<IpAddr>,
     /// Use this database instead of a Postgres of our own.
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,

@@ -3,11 +3,13 @@
 //! - [`postgres`], [`migrations`], [`demo`]: the database
 //! - [`telnyx`]: a Telnyx to talk to
 //! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
+//! - [`containers`]: the way here from Docker
 //! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
 //! - [`cli`]: the command line
 
 mod children;
 pub mod cli;
+pub mod containers;
 pub mod demo;
 pub mod functions;
 pub mod gateway;

@@ -1,4 +1,4 @@
-//! The files that `cargo dev` writes: the ready file, and what `sam local` needs.
+//! The files that `cargo dev` writes: the ready file, and what `sam local` and `cargo lambda watch` need.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
+use crate::containers::Containers;
 use crate::stack::Stack;
 use crate::{demo, workspace};
 
@@ -35,8 +36,8 @@ struct Ready<'stack> {
 }
 
 /// Writes every file; the ready file last.
-pub(super) fn write(stack: &Stack, data: &Path, ready_file: Option<&Path>) -> Result<()> {
-    write_json(&data.join("sam-env.json"), &sam_environment(stack))?;
+pub(super) async fn write(stack: &Stack, data: &Path, containers: Option<&mut Containers>, ready_file: Option<&Path>) -> Result<()> {
+    write_json(&data.join("sam-env.json"), &sam_environment(stack, containers).await?)?;
     replace(&data.join("functions.env"), shell_environment(stack).as_bytes())?;
     write_events(stack, &workspace::root().join("events"), &data.join("events"))?;
     ready_file.map_or(Ok(()), |path| write_json(path, &ready(stack)))
@@ -66,11 +67,22 @@ pub(super) fn tokens(stack: &Stack) -> BTreeMap<&'static str, String> {
 }
 
 /// For `sam local … --env-vars`: the variables of each function, by its resource.
-fn sam_environment(stack: &Stack) -> BTreeMap<&str, &BTreeMap<String, String>> {
-    stack.definitions().map(|definition| (definition.resource.as_str(), stack.environment())).collect()
+async fn sam_environment<'stack>(
+    stack: &'stack Stack,
+    containers: Option<&mut Containers>,
+) -> Result<BTreeMap<&'stack str, BTreeMap<String, String>>> {
+    let mut environment = stack.environment().clone();
+    if let Some(containers) = containers {
+        for name in ["DATABASE_URL", "TELNYX_API_URL"] {
+            if let Some(url) = environment.get_mut(name) {
+                *url = containers.open(url).await?;
+            }
+        }
+    }
+    Ok(stack.definitions().map(|definition| (definition.resource.as_str(), environment.clone())).collect())
 }
 
-/// For a shell that starts a function by itself: the variables of each, quoted.
+/// For `cargo lambda watch --env-file …`, or a shell that starts a function by itself: the variables of each, quoted.
 fn shell_environment(stack: &Stack) -> String {
     let quoted = |value: &str| value.replace('\'', r"'\''");
     let lines: Vec<_> = stack.environment().iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use super::{Run, StopSignals, files, summary};
+use crate::containers::Containers;
 use crate::functions::build;
 use crate::postgres::{self, Server, connect, describe};
 use crate::stack::{Options, Stack};
@@ -21,6 +22,7 @@ const DATABASE: &str = "phone_numbers";
 /// Everything that runs. It ends in the order of the fields.
 struct Running {
     stack: Stack,
+    containers: Option<Containers>,
     server: Option<Server>,
 }
 
@@ -34,6 +36,7 @@ pub(super) async fn run(arguments: &Run) -> Result<()> {
     stop.wait().await;
     progress("stopping");
     running.stack.stop().await;
+    drop(running.containers);
     if let Some(server) = running.server {
         server.stop();
     }
@@ -70,10 +73,11 @@ async fn start(arguments: &Run) -> Result<Running> {
     let stack = Stack::start(options).await?;
     stack.check().await?;
 
-    files::write(&stack, &data, arguments.ready_file.as_deref())?;
+    let mut containers = arguments.docker.map(Containers::new);
+    files::write(&stack, &data, containers.as_mut(), arguments.ready_file.as_deref()).await?;
     say(&summary::text(&stack, &data));
     warn_of_unknown_numbers(&stack).await?;
-    Ok(Running { stack, server })
+    Ok(Running { stack, containers, server })
 }
 
 /// The database, and the server if it is ours.

@@ -25,6 +25,7 @@ pub(super) fn text(stack: &Stack, data: &Path) -> String {
     line("Telnyx, its key", stack.telnyx().api_key());
     line("database", stack.database_url());
     line("for sam local", &format!("{0}/sam-env.json and {0}/events/", data.display()));
+    line("for cargo lambda watch", &format!("{}/functions.env", data.display()));
     text.push_str("\nTokens, good for 12 hours:\n\n");
     for (user, token) in files::tokens(stack) {
         let _ = writeln!(text, "{}={token}", user.to_uppercase());
