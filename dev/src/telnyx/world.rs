@@ -56,7 +56,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) journal: Journal,
     pub(super) outbox: Outbox,
-    numbers_issued: u64,
+    last_number_id: u64,
     /// Account → the second it last asked in, and how often in it.
     traffic: HashMap<String, (i64, u32)>,
 }
@@ -77,7 +77,7 @@ impl World {
             faults: Faults::default(),
             journal: Journal::default(),
             outbox: Outbox::default(),
-            numbers_issued: 0,
+            last_number_id: first_number_id(),
             traffic: HashMap::new(),
         }
     }
@@ -143,9 +143,9 @@ impl World {
 
     /// A fresh id in the manner of `/phone_numbers`: 19 digits, beyond what a double can hold.
     pub(super) fn issue_number_id(&mut self) -> String {
-        self.numbers_issued += 1;
         // Gaps as between ids drawn from a busy sequence.
-        (2_919_480_355_014_345_000 + self.numbers_issued * 1_000_003).to_string()
+        self.last_number_id += 1_000_003;
+        self.last_number_id.to_string()
     }
 
     /// Gives a number back: its account alone can have it again for a while.
@@ -159,4 +159,9 @@ impl World {
         self.settle_orders();
         self.settle_jobs();
     }
+}
+
+/// Never an id of an earlier run: a database that is kept would take a new number for an old one.
+fn first_number_id() -> u64 {
+    2_000_000_000_000_000_000 + u64::try_from(Utc::now().timestamp_micros()).unwrap_or_default()
 }

@@ -322,14 +322,11 @@ async fn a_released_number_takes_no_more_changes() {
 async fn a_number_whose_release_has_begun_takes_no_more_changes() {
     let world = World::new().await;
     let row = world.insert(json!({})).await;
-    let begin = "\
-insert into phone_number_releases (agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status)
-select n.agency_id, n.id, n.phone_number, 'env:TELNYX_API_KEY', $1, n.status from agency_phone_numbers n";
-    world.sql.execute(begin, &[&demo::USERS[0].id]).await.unwrap();
+    world.sql.batch_execute("update agency_phone_numbers set is_active = false").await.unwrap();
     for reply in writes(&world, id(&row)).await {
         reply.expect_problem(409, "phone_number_released");
     }
-    world.sql.batch_execute("update phone_number_releases set phase = 'refused', failure_code = 'upstream_rejected'").await.unwrap();
+    world.sql.batch_execute("update agency_phone_numbers set is_active = true").await.unwrap();
     for reply in writes(&world, id(&row)).await {
         reply.expect(200);
     }

@@ -172,14 +172,16 @@ impl Buyer<'_> {
         if self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
             return Ok(Step::Stop);
         }
-        // An order that has not left by the time the lease is over must not leave at all: others may have taken over.
-        let latest = (Instant::now() + self.config.lease).min(self.deadline);
+        let leased_until = Instant::now() + self.config.lease;
         if !self.store.begin_order(claim, &offer).await? {
             return Ok(Step::Lost);
         }
         purchase.phase = Phase::Ordering;
         purchase.order_attempts += 1;
-        let session = self.telnyx.session(account, latest);
+        if Instant::now() > leased_until {
+            // The process slept through its lease: others may have taken over, and the order must not leave any more.
+            return Ok(Step::Next);
+        }
         match session.place_order(&purchase.number, &purchase.id.to_string(), purchase.connection_id.as_deref()).await {
             Ok(order) => self.settle(purchase, claim, account, order).await,
             Err(Failure::Unknown(source)) => {
