@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -250,15 +251,21 @@ fn own(path: &Path, user: Option<User>) -> Result<()> {
     chown(path, Some(uid), Some(gid)).with_context(|| format!("giving {} to Postgres", path.display()))
 }
 
+/// How often, and with what pause, a lock is tried for: a child that another thread is starting has our files, and so a
+/// lock we have just given back, until it becomes another program.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 fn lock(root: &Path) -> Result<File> {
     let lock = File::options().write(true).create(true).truncate(false).open(root.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            bail!("another process is using the data in {}: stop it, or give another folder with --data", root.display())
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error).context("locking the data folder"),
         }
-        Err(TryLockError::Error(error)) => Err(error).context("locking the data folder"),
     }
+    bail!("another process is using the data in {}: stop it, or give another folder with --data", root.display())
 }
 
 /// Runs a command to its end; its error output is the error.
