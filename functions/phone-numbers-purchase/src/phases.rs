@@ -83,10 +83,11 @@ impl Buyer<'_> {
                 return self.pursue(purchase, claim, false).await;
             }
             let Some(holding) = self.store.holding(self.actor.agency_id, &intent.number).await? else { continue };
+            // Somebody else's, given back to Telnyx, or on its way there.
+            if !holding.ours || !holding.is_active || holding.status == Status::Released {
+                return Err(Error::NumberUnavailable);
+            }
             return match (holding.status, holding.purchase) {
-                // Somebody else's, or on its way back to Telnyx.
-                _ if !holding.ours || !holding.is_active => Err(Error::NumberUnavailable),
-                (Status::Released, _) => Err(Error::NumberUnavailable),
                 (Status::Pending, Some(purchase)) => {
                     let claim = Claim { purchase_id: purchase.id, ..claim };
                     // Sent twice over a broken connection, our own intent is what we find.
