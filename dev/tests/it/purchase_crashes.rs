@@ -7,6 +7,7 @@ use crate::books::{balance, heal, order_of, orders_sent};
 use crate::proxy::{Ending, Moment, Proxy};
 use crate::world::{World, eventually, send};
 
+const ORDERS: &str = "/v2/number_orders";
 /// Every statement of a purchase that writes, in their order.
 const WRITES: [&str; 4] = ["purchases.begin", "purchases.ordering", "purchases.ordered", "purchases.complete"];
 /// Those that read before, and after.
@@ -163,4 +164,24 @@ async fn a_refusal_that_cannot_be_noted_is_found_out_again() {
         world.purchase("owner", order_of(&number)).await.expect(200);
         balance(&world).await;
     }
+}
+
+#[tokio::test]
+async fn an_order_is_looked_for_before_it_is_placed_again_even_by_somebody_who_did_not_miss_it() {
+    let mut world = world().await;
+    let number = world.offer().await;
+    world.set("REQUEST_BUDGET_MS", "2500");
+    world.set("PURCHASE_ORDER_MISSING_AFTER_MS", "60000");
+    world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_before"})).await;
+    world.purchase("owner", order_of(&number)).await.expect(202);
+    // Whoever found it missing died right after writing that down.
+    world.sql.batch_execute("update phone_number_purchases set phase = 'intended'").await.unwrap();
+    let before = world.telnyx.exchanges().len();
+    world.set("REQUEST_BUDGET_MS", "8000");
+    world.purchase("owner", order_of(&number)).await.expect(200);
+    let since = world.telnyx.exchanges().split_off(before);
+    let looked = since.iter().position(|exchange| exchange.path == ORDERS && exchange.query.contains("customer_reference"));
+    let ordered = since.iter().position(|exchange| exchange.path == ORDERS && exchange.method == "POST");
+    assert!(looked.unwrap() < ordered.unwrap());
+    balance(&world).await;
 }
