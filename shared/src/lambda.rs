@@ -153,7 +153,10 @@ impl<F: Function> Service<F> {
         let request_id = request_id(&request);
         let method = request.method().clone();
         let request_headers = request.headers().clone();
-        let outcome = if method == Method::OPTIONS { Ok(self.preflight(&request_headers)) } else { self.call(request, started).await };
+        let work =
+            async { if method == Method::OPTIONS { Ok(self.preflight(&request_headers)) } else { self.call(request, started).await } };
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(panic_message(panic.as_ref()).into())));
         let mut response = outcome.unwrap_or_else(|error| {
             log(&error, &request_id);
             problem::response(&error, &request_id)
@@ -200,18 +203,17 @@ impl<F: Function> Service<F> {
             query: request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).map(pair).collect(),
             body: body(&request)?,
         };
-        let work = AssertUnwindSafe(Box::pin(self.function.handle(call))).catch_unwind();
-        let outcome = tokio::time::timeout_at(cut_off, work).await.map_err(late)?;
-        let answer = outcome.map_err(|panic| Error::Internal(panic_message(panic.as_ref()).into()))??;
+        // On the heap, since some handlers' futures are large.
+        let work = Box::pin(self.function.handle(call));
+        let answer = tokio::time::timeout_at(cut_off, work).await.map_err(late)??;
         Ok(answer.into())
     }
 
     /// Our own limit, or what Lambda still grants if that is less.
     fn time_left(&self, request: &Request) -> Duration {
-        let granted = request.lambda_context_ref().and_then(|context| {
-            let now = std::time::SystemTime::now();
-            context.deadline().duration_since(now).ok()
-        });
+        // Without Lambda around it, a context has no deadline. One that has passed leaves nothing.
+        let context = request.lambda_context_ref().filter(|context| context.deadline > 0);
+        let granted = context.map(|context| context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default());
         granted.map_or(self.request_budget, |granted| granted.saturating_sub(RESERVE + GRACE).min(self.request_budget))
     }
 }

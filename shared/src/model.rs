@@ -58,9 +58,6 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every word of the set.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
             /// The word itself.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

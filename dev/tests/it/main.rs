@@ -26,6 +26,7 @@ mod roles;
 mod schema;
 mod search;
 mod secrets;
+mod service;
 mod simulator;
 mod stack;
 mod statements;
