@@ -4,6 +4,9 @@
 
 use std::time::Duration;
 
+/// A dead process keeps others off for no longer than this.
+const LONGEST_LEASE_MS: u64 = 10_000;
+
 /// Something secret: given in the environment, for local use, or the name of a secret in AWS Secrets Manager.
 #[derive(Clone)]
 pub enum SecretSource {
@@ -61,16 +64,38 @@ pub struct Telnyx {
     pub connect_timeout: Duration,
 }
 
-/// How a purchase behaves when things go wrong.
-/// Variables `PURCHASE_LEASE_MS`, `PURCHASE_ORDER_MISSING_AFTER_MS`, `PURCHASE_POLL_MS`.
+/// How numbers are bought, and what happens when things go wrong.
+/// Variables `PURCHASES_ENABLED`, `MAX_PHONE_NUMBERS`, `PURCHASE_LEASE_MS`, `PURCHASE_ORDER_MISSING_AFTER_MS`,
+/// `PURCHASE_POLL_MS`, `IDEMPOTENCY_KEYS_TTL_MS`.
 #[derive(Clone, Copy)]
 pub struct Purchase {
-    /// How long a process that works on a purchase keeps others off it; it is renewed while work goes on.
+    /// Whether anything is bought at all: unless something other than `true` is said.
+    pub enabled: bool,
+    /// How many numbers an agency may have whose own settings do not say; None is no limit.
+    pub max_phone_numbers: Option<i64>,
+    /// How long a process that works on a purchase, a release or a request keeps others off it, ten seconds at the
+    /// most; it is renewed while work goes on.
     pub lease: Duration,
     /// An order whose outcome is unknown may be placed again once two look-ups at least this far apart did not find it.
     pub order_missing_after: Duration,
     /// The pause before a pending order is looked at again; it grows from look to look.
     pub poll: Duration,
+    /// How long the answer to an idempotency key is kept.
+    pub keys_ttl: Duration,
+}
+
+/// How the rows are compared with Telnyx' inventory.
+/// Variables `RECONCILE_BATCH`, `RECONCILE_MAX_DEACTIVATED_PERCENT`, `RECONCILE_STUCK_AFTER_MS`, `TELNYX_PUBLIC_KEY`.
+#[derive(Clone)]
+pub struct Reconcile {
+    /// How many purchases, releases and rows without a ledger one run takes up of each.
+    pub batch: i64,
+    /// The largest part of an account's numbers that one run may switch off; one number it may in any case.
+    pub max_deactivated_percent: u32,
+    /// A purchase or release that is unfinished after this long counts as stuck, unless it waits for documents.
+    pub stuck_after: Duration,
+    /// The keys with which Telnyx signs webhooks, one for each account, as base64 of 32 bytes.
+    pub public_keys: Vec<String>,
 }
 
 /// Everything a function is configured by.
@@ -84,6 +109,8 @@ pub struct Config {
     pub telnyx: Telnyx,
     /// Purchases.
     pub purchase: Purchase,
+    /// The comparison with Telnyx.
+    pub reconcile: Reconcile,
     /// Origins that browsers may call from, with `*` for a port or a subdomain. Variable `ALLOWED_ORIGINS`, comma-separated.
     pub allowed_origins: Vec<String>,
     /// The longest that a request may take. Variable `REQUEST_BUDGET_MS`; 25 s, since API Gateway gives up after 30 s
@@ -122,7 +149,11 @@ impl Config {
     /// Reads an environment, whatever holds it.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let millis = |name: &str, default: u64| Duration::from_millis(text(name).and_then(|value| value.parse().ok()).unwrap_or(default));
+        let millis = |name: &str, default: u64| Duration::from_millis(parsed(text(name), default));
+        let list = |name: &str| -> Vec<String> {
+            let text = text(name).unwrap_or_default();
+            text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+        };
         let secret = |plain: &str, id: &str| text(plain).map(SecretSource::Plain).or_else(|| text(id).map(SecretSource::SecretsManager));
         Self {
             database: Database { url: secret("DATABASE_URL", "DATABASE_SECRET_ID"), ca_file: text("DATABASE_CA_FILE") },
@@ -143,13 +174,21 @@ impl Config {
                 connect_timeout: millis("TELNYX_CONNECT_TIMEOUT_MS", 3_000),
             },
             purchase: Purchase {
-                lease: millis("PURCHASE_LEASE_MS", 10_000),
+                enabled: text("PURCHASES_ENABLED").is_none_or(|value| value.eq_ignore_ascii_case("true")),
+                // A limit that cannot be read permits nothing.
+                max_phone_numbers: text("MAX_PHONE_NUMBERS").map(|value| value.parse().unwrap_or(0)),
+                lease: millis("PURCHASE_LEASE_MS", LONGEST_LEASE_MS).min(Duration::from_millis(LONGEST_LEASE_MS)),
                 order_missing_after: millis("PURCHASE_ORDER_MISSING_AFTER_MS", 5_000),
                 poll: millis("PURCHASE_POLL_MS", 250),
+                keys_ttl: millis("IDEMPOTENCY_KEYS_TTL_MS", 24 * 60 * 60 * 1_000),
             },
-            allowed_origins: text("ALLOWED_ORIGINS")
-                .map(|list| list.split(',').map(|origin| origin.trim().to_owned()).filter(|origin| !origin.is_empty()).collect())
-                .unwrap_or_default(),
+            reconcile: Reconcile {
+                batch: parsed(text("RECONCILE_BATCH"), 50),
+                max_deactivated_percent: parsed(text("RECONCILE_MAX_DEACTIVATED_PERCENT"), 5),
+                stuck_after: millis("RECONCILE_STUCK_AFTER_MS", 15 * 60 * 1_000),
+                public_keys: list("TELNYX_PUBLIC_KEY"),
+            },
+            allowed_origins: list("ALLOWED_ORIGINS"),
             request_budget: millis("REQUEST_BUDGET_MS", 25_000),
             secrets_ttl: millis("SECRETS_TTL_MS", 300_000),
             aws: Aws {
@@ -161,4 +200,9 @@ impl Config {
             },
         }
     }
+}
+
+/// A setting that cannot be read is one that was not made.
+fn parsed<T: std::str::FromStr>(text: Option<String>, default: T) -> T {
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
 }

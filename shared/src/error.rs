@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::Money;
+
 /// What stood behind an error, for the log alone.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -16,6 +18,17 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong with it, as the end of a sentence that begins with the field.
     pub message: String,
+}
+
+/// What a number costs, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Each month.
+    pub monthly: Option<Money>,
+    /// Once.
+    pub upfront: Option<Money>,
+    /// ISO 4217, of both.
+    pub currency: Option<String>,
 }
 
 /// A request that did not succeed. Each variant says when to use it.
@@ -44,10 +57,20 @@ pub enum Error {
     MethodNotAllowed(&'static [&'static str]),
     /// The number cannot be bought: not on offer, or somebody holds it.
     NumberUnavailable,
+    /// The number costs more than the caller wants to pay, or what it costs cannot be known.
+    PriceExceeded(Price),
+    /// The agency has as many numbers as it may have.
+    QuotaExceeded(i64),
     /// The number has been released, or is being released, and takes no change.
     PhoneNumberReleased,
     /// The number's purchase is under way and cannot be stopped now.
     PurchaseInProgress,
+    /// A request with the same idempotency key is being worked on; wait that long.
+    RequestInProgress(Duration),
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
+    /// Buying is switched off.
+    PurchasesDisabled,
     /// The body is larger than any request of ours needs to be.
     PayloadTooLarge,
     /// The body is not JSON by its own account.
@@ -83,8 +106,13 @@ impl Error {
             Self::NotFound { .. } => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::NumberUnavailable => "number_unavailable",
+            Self::PriceExceeded(_) => "price_exceeded",
+            Self::QuotaExceeded(_) => "quota_exceeded",
             Self::PhoneNumberReleased => "phone_number_released",
             Self::PurchaseInProgress => "purchase_in_progress",
+            Self::RequestInProgress(_) => "request_in_progress",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::PurchasesDisabled => "purchases_disabled",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::UpstreamRejected(_) => "upstream_rejected",
@@ -99,7 +127,13 @@ impl Error {
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
-            Self::PurchaseInProgress | Self::RateLimited(_) | Self::Upstream(_) | Self::Unavailable(_) | Self::Internal(_) => true,
+            Self::PurchaseInProgress
+            | Self::RequestInProgress(_)
+            | Self::PurchasesDisabled
+            | Self::RateLimited(_)
+            | Self::Upstream(_)
+            | Self::Unavailable(_)
+            | Self::Internal(_) => true,
             Self::InvalidRequest(_)
             | Self::ConfirmationRequired
             | Self::TelnyxNotConfigured
@@ -109,7 +143,10 @@ impl Error {
             | Self::NotFound { .. }
             | Self::MethodNotAllowed(_)
             | Self::NumberUnavailable
+            | Self::PriceExceeded(_)
+            | Self::QuotaExceeded(_)
             | Self::PhoneNumberReleased
+            | Self::IdempotencyKeyReused
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::UpstreamRejected(_) => false,
@@ -130,8 +167,13 @@ impl Error {
             | Self::NotFound { .. }
             | Self::MethodNotAllowed(_)
             | Self::NumberUnavailable
+            | Self::PriceExceeded(_)
+            | Self::QuotaExceeded(_)
             | Self::PhoneNumberReleased
             | Self::PurchaseInProgress
+            | Self::RequestInProgress(_)
+            | Self::IdempotencyKeyReused
+            | Self::PurchasesDisabled
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::RateLimited(_) => None,

@@ -1,5 +1,6 @@
 //! One request in, one answer out: the only module that knows the Lambda runtime.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,13 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Request, RequestExt as _, Response, service_fn, tracing as runtime_tracing};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{
+    Adapter, Body, Context, LambdaEvent, Request, RequestExt as _, Response, Service as _, lambda_runtime, service_fn,
+    tracing as runtime_tracing,
+};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -55,11 +61,26 @@ pub struct Call {
     pub user_id: Uuid,
     /// When work must have stopped.
     pub deadline: Instant,
+    /// The request's id, which the answer carries.
+    pub request_id: String,
+    headers: HeaderMap,
     query: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Call {
+    /// A header's value; None where it is missing, empty where it is no text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap_or_default())
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn raw_body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The query string.
     #[must_use]
     pub fn query(&self) -> Input {
@@ -84,11 +105,12 @@ impl Call {
     }
 }
 
-/// A success.
+/// What a request is answered with: a success, or a failure that was worked out before.
 pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: String,
+    is_final: bool,
 }
 
 impl Answer {
@@ -98,7 +120,14 @@ impl Answer {
     /// `Internal`: the body cannot be written, which is a defect.
     pub fn ok(body: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(body).map_err(|error| Error::Internal(Box::new(error)))?;
-        Ok(Self { status: StatusCode::OK, headers: HeaderMap::new(), body })
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        Ok(Self { status: StatusCode::OK, headers, body, is_final: true })
+    }
+
+    /// An answer that was given before.
+    #[must_use]
+    pub fn again(status: StatusCode, content_type: HeaderValue, body: String) -> Self {
+        Self { status, headers: HeaderMap::from_iter([(CONTENT_TYPE, content_type)]), body, is_final: true }
     }
 
     /// Another status than 200.
@@ -106,6 +135,31 @@ impl Answer {
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
+    }
+
+    /// Says that the same request may be answered otherwise later on.
+    #[must_use]
+    pub fn not_final(mut self) -> Self {
+        self.is_final = false;
+        self
+    }
+
+    /// Whether the same request is answered alike from now on.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.is_final && self.status != StatusCode::ACCEPTED
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body, which is JSON.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
     }
 
     /// One more header.
@@ -121,7 +175,6 @@ impl From<Answer> for Response<Body> {
         let mut response = Self::new(Body::from(answer.body));
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 }
@@ -153,26 +206,11 @@ impl<F: Function> Service<F> {
         let request_id = request_id(&request);
         let method = request.method().clone();
         let request_headers = request.headers().clone();
-        let work =
-            async { if method == Method::OPTIONS { Ok(self.preflight(&request_headers)) } else { self.call(request, started).await } };
-        let outcome = AssertUnwindSafe(work).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(panic_message(panic.as_ref()).into())));
-        let mut response = outcome.unwrap_or_else(|error| {
-            log(&error, &request_id);
-            problem::response(&error, &request_id)
-        });
-        if let Ok(id) = request_id.parse() {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
+        let work = async {
+            if method == Method::OPTIONS { Ok(self.preflight(&request_headers)) } else { self.call(request, &request_id, started).await }
+        };
+        let mut response = answered(F::NAME, &request_id, &method, work).await;
         self.cors.decorate(&request_headers, response.headers_mut());
-        tracing::info!(
-            function = F::NAME,
-            request_id,
-            method = method.as_str(),
-            status = response.status().as_u16(),
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "request answered"
-        );
         response
     }
 
@@ -187,11 +225,11 @@ impl<F: Function> Service<F> {
         response
     }
 
-    async fn call(&self, request: Request, started: Instant) -> Result<Response<Body>, Error> {
+    async fn call(&self, request: Request, request_id: &str, started: Instant) -> Result<Response<Body>, Error> {
         if !F::METHODS.contains(&request.method().as_str()) {
             return Err(Error::MethodNotAllowed(F::METHODS));
         }
-        let deadline = started + self.time_left(&request);
+        let deadline = started + time_left(&request, self.request_budget);
         let cut_off = deadline + GRACE;
         let late = |_| Error::Unavailable("the request ran out of time".into());
         let user = self.authenticator.user(request.headers());
@@ -200,6 +238,8 @@ impl<F: Function> Service<F> {
             method: request.method().clone(),
             user_id,
             deadline,
+            request_id: request_id.to_owned(),
+            headers: request.headers().clone(),
             query: request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).map(pair).collect(),
             body: body(&request)?,
         };
@@ -208,14 +248,163 @@ impl<F: Function> Service<F> {
         let answer = tokio::time::timeout_at(cut_off, work).await.map_err(late)??;
         Ok(answer.into())
     }
+}
 
-    /// Our own limit, or what Lambda still grants if that is less.
-    fn time_left(&self, request: &Request) -> Duration {
-        // Without Lambda around it, a context has no deadline. One that has passed leaves nothing.
-        let context = request.lambda_context_ref().filter(|context| context.deadline > 0);
-        let granted = context.map(|context| context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default());
-        granted.map_or(self.request_budget, |granted| granted.saturating_sub(RESERVE + GRACE).min(self.request_budget))
+/// A function that nobody calls: it works when its schedule says so, and when a webhook comes.
+pub trait Background: Sized + Send + Sync + 'static {
+    /// Its name in logs, which is its package's.
+    const NAME: &'static str;
+
+    /// Makes ready; see [`Function::new`].
+    fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
+
+    /// Does a bounded piece of work, which ends by the deadline.
+    ///
+    /// # Errors
+    /// It could not be done at all; the next run tries again.
+    fn run(&self, deadline: Instant) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes a webhook.
+    ///
+    /// # Errors
+    /// Whatever kept it from being taken: it will be delivered again.
+    fn receive(&self, delivery: Delivery) -> impl Future<Output = Result<Answer, Error>> + Send;
+}
+
+/// A webhook, as it came.
+pub struct Delivery {
+    /// When it must be answered.
+    pub deadline: Instant,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Delivery {
+    /// A header's value; empty where it is missing or no text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
+
+    /// The body, byte for byte.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+/// A background function with what it shares with the others: a problem document for every failure of a webhook.
+pub struct BackgroundService<B> {
+    function: B,
+    run_budget: Duration,
+}
+
+impl<B: Background> BackgroundService<B> {
+    /// Makes ready; see [`Function::new`].
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
+        Self { function: B::new(config, secrets), run_budget: config.request_budget }
+    }
+
+    /// Does what the schedule is for.
+    ///
+    /// # Errors
+    /// It could not be done at all, which the runtime counts as an error of the function.
+    pub async fn run(&self, context: &Context) -> Result<(), Error> {
+        let deadline = Instant::now() + granted(context).unwrap_or(self.run_budget).min(self.run_budget);
+        let outcome = Box::pin(self.function.run(deadline)).await;
+        if let Err(error) = &outcome {
+            log(error, &context.request_id);
+        }
+        outcome
+    }
+
+    /// Answers one webhook. Every failure is an answer.
+    pub async fn answer(&self, request: Request) -> Response<Body> {
+        let deadline = Instant::now() + WEBHOOK_BUDGET;
+        let (request_id, method) = (request_id(&request), request.method().clone());
+        let work = async {
+            if method != Method::POST {
+                return Err(Error::MethodNotAllowed(&["POST"]));
+            }
+            let delivery = Delivery { deadline, headers: request.headers().clone(), body: body(&request)? };
+            let late = |_| Error::Unavailable("the webhook ran out of time".into());
+            let answer = tokio::time::timeout_at(deadline, Box::pin(self.function.receive(delivery))).await;
+            Ok(answer.map_err(late)??.into())
+        };
+        answered(B::NAME, &request_id, &method, work).await
+    }
+
+    /// Answers whatever Lambda was invoked with: a webhook through API Gateway, or the schedule.
+    ///
+    /// # Errors
+    /// The event is neither, or [`BackgroundService::run`]'s.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_http::Error> {
+        let LambdaEvent { payload, context } = event;
+        if payload.get("requestContext").is_none() {
+            self.run(&context).await.map_err(|error| error.to_string())?;
+            return Ok(Value::Null);
+        }
+        let request: LambdaRequest = serde_json::from_value(payload)?;
+        let answer = service_fn(async |request: Request| Ok::<_, Infallible>(self.answer(request).await));
+        let response = Adapter::from(answer).call(LambdaEvent::new(request, context)).await;
+        Ok(serde_json::to_value(response.map_err(|never| match never {})?)?)
+    }
+}
+
+/// A webhook's sender gives up after two seconds.
+const WEBHOOK_BUDGET: Duration = Duration::from_millis(1_700);
+
+/// What every request has in common: it is answered whatever happens, and logged.
+async fn answered(
+    name: &str,
+    request_id: &str,
+    method: &Method,
+    work: impl Future<Output = Result<Response<Body>, Error>>,
+) -> Response<Body> {
+    let started = Instant::now();
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(panic_message(panic.as_ref()).into())));
+    let mut response = outcome.unwrap_or_else(|error| {
+        log(&error, request_id);
+        problem::response(&error, request_id)
+    });
+    if let Ok(id) = request_id.parse() {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    tracing::info!(
+        function = name,
+        request_id,
+        method = method.as_str(),
+        status = response.status().as_u16(),
+        duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "request answered"
+    );
+    response
+}
+
+/// Our own limit, or what Lambda still grants if that is less.
+fn time_left(request: &Request, budget: Duration) -> Duration {
+    request.lambda_context_ref().and_then(granted).map_or(budget, |granted| granted.min(budget))
+}
+
+/// What Lambda still grants, less what it takes to stop. Without Lambda around it, a context has no deadline; one that has
+/// passed leaves nothing.
+fn granted(context: &Context) -> Option<Duration> {
+    let left = || context.deadline().duration_since(std::time::SystemTime::now()).unwrap_or_default();
+    (context.deadline > 0).then(|| left().saturating_sub(RESERVE + GRACE))
+}
+
+/// Runs a background function until Lambda ends it: what its binary's `main` calls.
+///
+/// # Errors
+/// The runtime API cannot be reached.
+pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
+    runtime_tracing::init_default_subscriber();
+    let service = BackgroundService::<B>::new(&Config::from_env());
+    let service = &service;
+    lambda_runtime::run(service_fn(move |event| service.handle(event))).await
 }
 
 /// Runs a function until Lambda ends it: what each binary's `main` calls.
@@ -226,7 +415,7 @@ pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
     let service = Service::<F>::new(&Config::from_env());
     let service = &service;
-    lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }))
+    lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, Infallible>(service.answer(request).await) }))
         .await
 }
 

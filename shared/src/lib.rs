@@ -15,21 +15,28 @@
 //! | [`store`] | Postgres: the pool and every statement | `model`, `error` |
 //! | [`telnyx`] | Telnyx's API: search, order, inventory (feature `telnyx`) | `model`, `error` |
 //! | [`numbering`] | the world's numbering plans (feature `telnyx`) | `model` |
+//! | [`lease`] | prolonging a lease while work goes on | `error` |
+//! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `store`, `telnyx`, `numbering` |
+//! | [`idempotency`] | the same key, the same answer | `store`, `lambda` |
 //! | [`lambda`] | the runtime: one request in, one answer out | all of the above |
 //!
-//! [`store`] and [`telnyx`] do not know each other, and neither knows HTTP as our callers speak it.
+//! [`store`] and [`telnyx`] do not know each other, but for [`saga`] above them, and neither knows HTTP as our callers speak it.
 
 pub mod auth;
 pub mod config;
 pub mod cors;
 pub mod deadline;
 pub mod error;
+pub mod idempotency;
 pub mod input;
 pub mod lambda;
+pub mod lease;
 pub mod model;
 #[cfg(feature = "telnyx")]
 pub mod numbering;
 pub mod problem;
+#[cfg(feature = "telnyx")]
+pub mod saga;
 pub mod secrets;
 pub mod store;
 #[cfg(feature = "telnyx")]

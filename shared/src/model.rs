@@ -180,9 +180,69 @@ impl fmt::Display for Money {
     }
 }
 
+impl FromStr for Money {
+    type Err = &'static str;
+
+    /// A limit that a caller sets: no more digits than the table's `numeric(10,4)` has.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let amount = Decimal::from_str_exact(text).ok().filter(|amount| digits && amount.scale() <= 4 && *amount < Decimal::from(1_000_000));
+        amount.map(Self).ok_or("must be a decimal string such as \"2.50\", with four decimals at the most")
+    }
+}
+
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// The most that somebody pays for a number; what is None has no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PriceLimits {
+    /// Each month.
+    pub monthly: Option<Money>,
+    /// Once.
+    pub upfront: Option<Money>,
+    /// ISO 4217, of both.
+    pub currency: String,
+}
+
+impl PriceLimits {
+    /// Whether a price is known to be within the limits. One that is unknown, or in another currency, is not.
+    #[must_use]
+    pub fn permit(&self, monthly: Option<Money>, upfront: Option<Money>, currency: Option<&str>) -> bool {
+        let within = |limit: Option<Money>, price: Option<Money>| limit.is_none_or(|limit| price.is_some_and(|price| price <= limit));
+        let limited = self.monthly.is_some() || self.upfront.is_some();
+        (!limited || currency == Some(&self.currency)) && within(self.monthly, monthly) && within(self.upfront, upfront)
+    }
+}
+
+/// What an order of ours carries as `customer_reference`, and so the number it buys: by it the number is ours, and whose,
+/// even to a database that has forgotten the purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The agency that buys.
+    pub agency_id: Uuid,
+    /// The purchase.
+    pub purchase_id: Uuid,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "pn:{}:{}", self.agency_id, self.purchase_id)
+    }
+}
+
+impl FromStr for Reference {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (agency_id, purchase_id) = text.strip_prefix("pn:")?.split_once(':')?;
+            Some(Self { agency_id: agency_id.parse().ok()?, purchase_id: purchase_id.parse().ok()? })
+        };
+        read().ok_or("is no reference of ours")
     }
 }
 
@@ -245,6 +305,31 @@ pub struct PhoneNumber {
     pub updated_at: DateTime<Utc>,
     /// The agent it is assigned to, in full.
     pub agent_mappings: Option<AgentMapping>,
+    /// While it is pending: what its purchase waits for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<PendingPurchase>,
+}
+
+/// What the purchase of a pending number waits for.
+#[derive(Clone, Debug, Serialize)]
+pub struct PendingPurchase {
+    /// Whether Telnyx has every document it wants; null until it tells.
+    pub requirements_met: Option<bool>,
+    /// Until when Telnyx waits for the documents that it lacks, where it says so.
+    pub requirements_deadline: Option<DateTime<Utc>>,
+}
+
+/// An entry of the history of a number's life.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryEntry {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// `bought`, `assigned`, `unassigned`, `changed`, `released`, `reconciled` or `deleted`.
+    pub event: String,
+    /// The user's id; `reconcile`, `operator` or `platform` where it was no user.
+    pub actor: String,
+    /// For each column that changed, what it was (`from`) and became (`to`).
+    pub changes: serde_json::Value,
 }
 
 /// An agent of the platform, as a number's row shows it.
@@ -296,6 +381,38 @@ mod tests {
     fn money_is_written_with_two_decimals_at_the_least() {
         for (amount, written) in [("1.00000", "1.00"), ("0", "0.00"), ("2.5", "2.50"), ("0.0035", "0.0035"), ("1200", "1200.00")] {
             assert_eq!(Money(amount.parse().unwrap_or_default()).to_string(), written);
+        }
+    }
+
+    #[test]
+    fn an_amount_is_a_plain_decimal_string() {
+        for (text, written) in [("0", "0.00"), ("2.5", "2.50"), ("999999.9999", "999999.9999"), (".5", "0.50")] {
+            assert_eq!(text.parse::<Money>().map(|money| money.to_string()), Ok(written.to_owned()), "{text}");
+        }
+        for text in ["", "-1", "+1", "1e3", "1,5", "1.00001", "1000000", " 1", "1_000", "NaN", "."] {
+            assert!(text.parse::<Money>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_held_against_the_limits() {
+        let money = |text: &str| Some(Money(text.parse().unwrap_or_default()));
+        let limits = |monthly, upfront| PriceLimits { monthly, upfront, currency: "USD".to_owned() };
+        let permitted = |limits: &PriceLimits| limits.permit(money("1.00"), money("2.00"), Some("USD"));
+        assert!(permitted(&limits(None, None)) && permitted(&limits(money("1"), money("2"))));
+        assert!(!permitted(&limits(money("0.9999"), None)) && !permitted(&limits(None, money("1.99"))));
+        let within = limits(money("5"), None);
+        assert!(!within.permit(None, None, Some("USD")), "unknown");
+        assert!(!within.permit(money("1"), None, Some("EUR")) && !within.permit(money("1"), None, None), "another currency");
+        assert!(limits(None, None).permit(None, None, None), "no limit was given");
+    }
+
+    #[test]
+    fn a_reference_tells_agency_and_purchase() {
+        let reference = Reference { agency_id: Uuid::from_u128(1), purchase_id: Uuid::from_u128(2) };
+        assert_eq!(reference.to_string().parse(), Ok(reference));
+        for text in ["", "op-42", "pn:", "pn:1:2", "00000000-0000-0000-0000-000000000001"] {
+            assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }
 

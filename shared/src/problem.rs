@@ -5,7 +5,8 @@ use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, W
 use lambda_http::{Body, Response};
 use serde::Serialize;
 
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldError, Price};
+use crate::model::Money;
 
 /// The body of every answer that is not a success, and of every failed item within a partial one.
 ///
@@ -58,17 +59,21 @@ pub const fn status(error: &Error) -> StatusCode {
         Error::InvalidRequest(_) | Error::ConfirmationRequired | Error::TelnyxNotConfigured => StatusCode::BAD_REQUEST,
         Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
         Error::InsufficientFunds => StatusCode::PAYMENT_REQUIRED,
-        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::Forbidden(_) | Error::QuotaExceeded(_) => StatusCode::FORBIDDEN,
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-        Error::NumberUnavailable | Error::PhoneNumberReleased | Error::PurchaseInProgress => StatusCode::CONFLICT,
+        Error::NumberUnavailable
+        | Error::PriceExceeded(_)
+        | Error::PhoneNumberReleased
+        | Error::PurchaseInProgress
+        | Error::RequestInProgress(_) => StatusCode::CONFLICT,
         Error::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Error::UpstreamRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::IdempotencyKeyReused | Error::UpstreamRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Error::Upstream(_) => StatusCode::BAD_GATEWAY,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::PurchasesDisabled | Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -83,8 +88,13 @@ const fn title(error: &Error) -> &'static str {
         Error::NotFound { .. } => "Not found",
         Error::MethodNotAllowed(_) => "Method not allowed",
         Error::NumberUnavailable => "Number unavailable",
+        Error::PriceExceeded(_) => "Price exceeded",
+        Error::QuotaExceeded(_) => "Quota exceeded",
         Error::PhoneNumberReleased => "Phone number released",
         Error::PurchaseInProgress => "Purchase in progress",
+        Error::RequestInProgress(_) => "Request in progress",
+        Error::IdempotencyKeyReused => "Idempotency key reused",
+        Error::PurchasesDisabled => "Purchases disabled",
         Error::PayloadTooLarge => "Payload too large",
         Error::UnsupportedMediaType => "Unsupported media type",
         Error::UpstreamRejected(_) => "Rejected by Telnyx",
@@ -108,8 +118,13 @@ fn detail(error: &Error) -> String {
         Error::NotFound { what, .. } => format!("There is no such {what}."),
         Error::MethodNotAllowed(methods) => format!("This function takes {}.", methods.join(", ")),
         Error::NumberUnavailable => "This number cannot be bought: it is not on offer, or somebody holds it.".to_owned(),
+        Error::PriceExceeded(price) => format!("This number costs {}, which is not within the limit.", in_words(price)),
+        Error::QuotaExceeded(quota) => format!("This agency may have {quota} phone numbers, and has no room for another."),
         Error::PhoneNumberReleased => "This number has been released.".to_owned(),
         Error::PurchaseInProgress => "This number's purchase is still under way and cannot be stopped now.".to_owned(),
+        Error::RequestInProgress(_) => "A request with this idempotency key is being worked on: ask again later.".to_owned(),
+        Error::IdempotencyKeyReused => "This idempotency key was used for another request.".to_owned(),
+        Error::PurchasesDisabled => "Buying phone numbers is switched off at the moment.".to_owned(),
         Error::PayloadTooLarge => "The request's body is too large.".to_owned(),
         Error::UnsupportedMediaType => "The request's body must be application/json.".to_owned(),
         Error::UpstreamRejected(_) => "Telnyx refused this request and would refuse it again.".to_owned(),
@@ -118,6 +133,12 @@ fn detail(error: &Error) -> String {
         Error::Upstream(_) => "Telnyx could not be reached or answered with an error.".to_owned(),
         Error::Unavailable(_) => "The service is unavailable at the moment: try again later.".to_owned(),
     }
+}
+
+fn in_words(price: &Price) -> String {
+    let amount = |amount: Option<Money>| amount.map_or_else(|| "an unknown amount".to_owned(), |amount| amount.to_string());
+    let currency = price.currency.as_deref().unwrap_or("an unknown currency");
+    format!("{} a month and {} once, in {currency}", amount(price.monthly), amount(price.upfront))
 }
 
 fn fields(error: &Error) -> Vec<FieldError> {
@@ -145,7 +166,7 @@ pub fn response(error: &Error, request_id: &str) -> Response<Body> {
         Error::Unauthorized(_) => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Error::RateLimited(wait) => {
+        Error::RateLimited(wait) | Error::RequestInProgress(wait) => {
             headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
         }
         _ => {}

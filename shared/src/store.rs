@@ -1,12 +1,17 @@
 //! Postgres: the pool, and every statement beside the mapping of its rows.
 //!
-//! Every step is one statement, and so one transaction that is over when its answer arrives: none is ever open while
-//! Telnyx is being called. Each can be sent again after its connection broke, because it either only reads or finds
-//! what it did the first time.
+//! Every step is one short transaction, most of them a single statement: none is ever open while Telnyx is being called.
+//! Each can be sent again after its connection broke, because it either only reads or finds what it did the first time.
+//!
+//! What is written about a number's row is recorded in its history by a trigger, in the same transaction. Statements tell
+//! it who writes in the setting `phone_numbers.actor`, and `phone_numbers.event` where the change itself does not.
 
 mod agents;
 mod callers;
 mod connection;
+mod findings;
+mod idempotency;
+mod inventory;
 mod numbers;
 mod purchases;
 mod releases;
@@ -14,7 +19,7 @@ mod releases;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{Object, Transaction};
 use futures_util::future::try_join_all;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -25,8 +30,11 @@ use crate::error::Error;
 use crate::secrets::Secrets;
 use connection::Connections;
 
+pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
+pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
+pub use inventory::{Adoptee, Counterpart, CounterpartRow, Leftover, Missing, Owner, Stuck, Walk};
 pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
-pub use purchases::{Begun, Claim, Holding, Intent, Offer, Phase, Purchase};
+pub use purchases::{Begun, Claim, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, Quota};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
 
 /// How long one statement and the connection it needs may take before the database counts as unreachable.
@@ -39,7 +47,16 @@ pub struct Store {
 
 /// Every statement there is, for tests that prepare them all.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    let modules = [agents::STATEMENTS, callers::STATEMENTS, numbers::STATEMENTS, purchases::STATEMENTS, releases::STATEMENTS];
+    let modules = [
+        agents::STATEMENTS,
+        callers::STATEMENTS,
+        findings::STATEMENTS,
+        idempotency::STATEMENTS,
+        inventory::STATEMENTS,
+        numbers::STATEMENTS,
+        purchases::STATEMENTS,
+        releases::STATEMENTS,
+    ];
     modules.into_iter().flatten().copied()
 }
 
@@ -78,9 +95,36 @@ impl Store {
                 outcome => outcome.map_err(failure),
             }
         };
-        let rows = tokio::time::timeout(TIMEOUT, work).await;
-        let rows = rows.unwrap_or_else(|_| Err(Error::Unavailable("the database did not answer in time".into())))?;
+        let rows = self.in_time(work).await?;
         rows.try_into().map_err(|_| Error::Internal("a statement's rows are missing".into()))
+    }
+
+    /// Does a transaction of several statements, anew if its connection breaks, even while it is being committed:
+    /// `attempt` must recognize what it did before.
+    async fn transaction<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Undone>>,
+    {
+        let attempts = async {
+            match attempt().await {
+                Err(Undone::Postgres(error)) if connection::is_lost(&error) => {
+                    tracing::info!(error = %error, "a database connection was lost in a transaction, which is done anew");
+                    self.connections.discard_all();
+                    attempt().await
+                }
+                outcome => outcome,
+            }
+        };
+        self.in_time(async { attempts.await.map_err(Error::from) }).await
+    }
+
+    /// A connection that did not answer in time is not trusted to answer anybody else.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let outcome = tokio::time::timeout(TIMEOUT, work).await;
+        outcome.unwrap_or_else(|_| {
+            self.connections.discard_all();
+            Err(Error::Unavailable("the database did not answer in time".into()))
+        })
     }
 
     async fn rows(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
@@ -99,6 +143,45 @@ async fn execute(client: &Object, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>
         client.query(&statement, query.parameters).await
     }))
     .await
+}
+
+/// Why a transaction was not committed, as far as is known.
+enum Undone {
+    /// The database, or the way there.
+    Postgres(tokio_postgres::Error),
+    /// Ourselves.
+    Ours(Error),
+}
+
+impl From<tokio_postgres::Error> for Undone {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<Undone> for Error {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Postgres(error) => failure(error),
+            Undone::Ours(error) => error,
+        }
+    }
+}
+
+/// The rows of a statement within a transaction.
+async fn rows_of(
+    transaction: &Transaction<'_>,
+    sql: &'static str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let statement = transaction.prepare_cached(sql).await?;
+    transaction.query(&statement, parameters).await
 }
 
 /// The database decides; what it objects to has a name, and the name has a meaning here.

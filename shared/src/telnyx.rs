@@ -8,6 +8,7 @@ mod failure;
 mod transport;
 mod wire;
 
+use chrono::{DateTime, Utc};
 use lambda_http::http::Method;
 use serde_json::json;
 use tokio::time::Instant;
@@ -118,6 +119,8 @@ pub struct Order {
     pub requirements_met: Option<bool>,
     /// The number's type, in Telnyx's words.
     pub number_type: Option<String>,
+    /// The id of the number within the order: not that of the number in the inventory.
+    pub item_id: Option<String>,
     /// The ids of its parts, where Telnyx tells them.
     pub sub_order_ids: Vec<String>,
 }
@@ -138,12 +141,25 @@ pub enum OrderStatus {
 pub struct Owned {
     /// Telnyx's id: about 19 decimal digits, more than a float can hold. Not the id of anything in an order.
     pub id: String,
+    /// The number.
+    pub number: E164,
+    /// Whether it works, and so is paid for; not while it is being ordered.
+    pub is_active: bool,
     /// The reference of the order that bought it.
     pub customer_reference: Option<String>,
     /// The number's type, in Telnyx's words.
     pub number_type: Option<String>,
     /// ISO 3166-1 alpha-2.
     pub country_code: Option<String>,
+}
+
+/// A page of an account's inventory.
+#[derive(Clone, Debug)]
+pub struct InventoryPage {
+    /// The numbers, but for those that are gone. One that cannot be read is passed over.
+    pub numbers: Vec<Owned>,
+    /// Whether it is the last page.
+    pub is_last: bool,
 }
 
 impl Client {
@@ -238,6 +254,40 @@ impl Session<'_> {
         }))
     }
 
+    /// An order for a number that is not decided yet, whatever its reference.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn pending_order_for(&self, number: &E164) -> Result<Option<Order>, Failure> {
+        for page in 1_u32.. {
+            let query = [
+                ("filter[status]", "pending".to_owned()),
+                ("page[size]", LARGEST_PAGE.to_owned()),
+                ("page[number]", page.to_string()),
+            ];
+            let orders: wire::Page<wire::Order> = self.transport.get(self, "/number_orders", &query).await?;
+            let is_last = orders.is_last(page);
+            if let Some(order) = orders.data.into_iter().find(|order| order.names(number)) {
+                return Ok(Some(order.into()));
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Until when Telnyx waits for the documents of a number in an order, by [`Order::item_id`]:
+    /// `GET /number_order_phone_numbers/{id}`.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn requirements_deadline(&self, item_id: &str) -> Result<Option<DateTime<Utc>>, Failure> {
+        let path = format!("/number_order_phone_numbers/{}", transport::segment(item_id));
+        let item: wire::Envelope<wire::OrderedNumber> = self.transport.get(self, &path, &[]).await?;
+        Ok(item.data.deadline)
+    }
+
     /// The ids of an order's parts: `GET /sub_number_orders`.
     ///
     /// # Errors
@@ -269,15 +319,36 @@ impl Session<'_> {
                 ("page[number]", page.to_string()),
             ];
             let numbers: wire::Page<wire::Owned> = self.transport.get(self, "/phone_numbers", &query).await?;
-            let last = numbers.meta.as_ref().and_then(|meta| meta.total_pages).is_none_or(|pages| page >= pages) || numbers.data.is_empty();
-            if let Some(found) = numbers.data.into_iter().find(|owned| owned.is_live(number)) {
-                return Ok(Some(found.into()));
+            let is_last = numbers.is_last(page);
+            if let Some(found) = numbers.data.into_iter().filter(|owned| owned.is_called(number)).find_map(wire::Owned::live) {
+                return Ok(Some(found));
             }
-            if last {
+            if is_last {
                 break;
             }
         }
         Ok(None)
+    }
+
+    /// A page of the account's inventory, from 1, oldest first so that what is bought meanwhile comes last.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn inventory(&self, page: u32) -> Result<InventoryPage, Failure> {
+        let query =
+            [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
+        let numbers: wire::Page<serde_json::Value> = self.transport.get(self, "/phone_numbers", &query).await?;
+        Ok(InventoryPage { is_last: numbers.is_last(page), numbers: numbers.data.into_iter().filter_map(wire::Owned::read).collect() })
+    }
+
+    /// A number by Telnyx's id of it: `GET /phone_numbers/{id}`; None where the account has none.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn number(&self, id: &str) -> Result<Option<Owned>, Failure> {
+        let path = format!("/phone_numbers/{}", transport::segment(id));
+        let number = self.transport.get::<wire::Envelope<wire::Owned>>(self, &path, &[]).await;
+        Ok(failure::absent(number)?.and_then(|number| number.data.live()))
     }
 
     /// Gives a number back: `DELETE /phone_numbers/{id}`. Doing it twice does no harm.

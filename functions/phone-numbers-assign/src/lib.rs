@@ -8,7 +8,7 @@ use shared::config::Config;
 use shared::error::Error;
 use shared::input::{Input, assigned};
 use shared::lambda::{Answer, Call, Function};
-use shared::model::{AvailableAgent, Direction, Patch, PhoneNumber, Status};
+use shared::model::{AvailableAgent, Direction, HistoryEntry, Patch, PhoneNumber, Status};
 use shared::secrets::Secrets;
 use shared::store::{Change, Store};
 use uuid::Uuid;
@@ -45,9 +45,14 @@ impl Assign {
         let mut input = call.query();
         if input.has("id") || input.has("phone_number_id") {
             let id = row_id(&mut input);
+            let include_history = input.boolean("include_history").unwrap_or(false);
             input.finish()?;
+            if include_history {
+                let (phone_number, history) = self.store.number_with_history(call.user_id, id).await?;
+                return Answer::ok(&One { phone_number, history: Some(history) });
+            }
             let phone_number = self.store.number(call.user_id, id).await?;
-            return Answer::ok(&One { phone_number });
+            return Answer::ok(&One { phone_number, history: None });
         }
         let status = input.parsed::<Status>("status");
         let assigned = assigned(&mut input);
@@ -132,6 +137,8 @@ impl std::str::FromStr for ChosenStatus {
 #[derive(Serialize)]
 struct One {
     phone_number: PhoneNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<HistoryEntry>>,
 }
 
 #[derive(Serialize)]

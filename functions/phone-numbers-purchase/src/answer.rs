@@ -4,19 +4,16 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::{HeaderName, HeaderValue};
+use lambda_http::http::header::HeaderValue;
 use serde::Serialize;
 use shared::error::Error;
+use shared::idempotency::REPLAYED;
 use shared::lambda::Answer;
-use shared::model::{Actor, E164, PhoneNumber, Status};
+use shared::model::{Actor, E164, Money, PhoneNumber, Status};
 use shared::problem::Problem;
-use shared::store::{Intent, Store};
+use shared::saga::{Bought, Quote};
+use shared::store::{Intent, Offer, Store};
 use uuid::Uuid;
-
-use crate::phases::Bought;
-
-/// Nothing new was bought: the answer tells of purchases made before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 #[derive(Serialize)]
 struct Body {
@@ -25,6 +22,9 @@ struct Body {
     phone_numbers: Vec<Item>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_reference: Option<String>,
+    /// Nothing was bought, only checked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    validate_only: bool,
     message: String,
 }
 
@@ -49,6 +49,13 @@ enum Item {
         order_id: Option<String>,
         outcome: &'static str,
     },
+    /// What it would cost, unless the agency has it.
+    Valid {
+        phone_number: E164,
+        outcome: &'static str,
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        price: Option<QuotedPrice>,
+    },
     Failed {
         phone_number: E164,
         outcome: &'static str,
@@ -56,9 +63,17 @@ enum Item {
     },
 }
 
+#[derive(Serialize)]
+struct QuotedPrice {
+    country_code: String,
+    monthly_cost: Option<Money>,
+    upfront_cost: Option<Money>,
+    currency: Option<String>,
+}
+
 /// 200 when every number is bought, 202 while one is pending, 207 when they are not all alike; a failure that all share
 /// is the answer itself.
-pub(crate) async fn answer(
+pub(crate) async fn bought(
     store: &Store,
     actor: &Actor,
     intents: &[Intent],
@@ -66,6 +81,7 @@ pub(crate) async fn answer(
     customer_reference: Option<String>,
 ) -> Result<Answer, Error> {
     let outcomes = unless_all_failed_alike(outcomes)?;
+    let is_final = !outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(Error::retryable));
     let bought: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
     let ids: Vec<_> = bought.iter().map(|bought| bought.row_id).collect();
     let rows = store.numbers_of(actor, &ids).await?;
@@ -76,18 +92,46 @@ pub(crate) async fn answer(
     let message = message(rows.len() - pending, pending, failed);
     let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
     let items = intents.iter().zip(outcomes).map(|(intent, outcome)| item(intent, outcome, &mut rows)).collect();
-    let body = Body { success: failed == 0, order, phone_numbers: items, customer_reference, message };
+    let body = Body { success: failed == 0, order, phone_numbers: items, customer_reference, validate_only: false, message };
     let status = match (failed, pending) {
         (0, 0) => StatusCode::OK,
         (0, _) => StatusCode::ACCEPTED,
         _ => StatusCode::MULTI_STATUS,
     };
     let answer = Answer::ok(&body)?.with_status(status);
+    let answer = if is_final && pending == 0 { answer } else { answer.not_final() };
     Ok(if replayed { answer.with_header(REPLAYED, HeaderValue::from_static("true")) } else { answer })
 }
 
-fn unless_all_failed_alike(outcomes: Vec<Result<Bought, Error>>) -> Result<Vec<Result<Bought, Error>>, Error> {
-    let code = |outcome: &Result<Bought, Error>| outcome.as_ref().err().map(Error::code);
+/// 200 when every number could be bought, 207 when they are not all alike; a failure that all share is the answer itself.
+pub(crate) fn quoted(
+    intents: &[Intent],
+    quotes: Vec<Result<Quote, Error>>,
+    customer_reference: Option<String>,
+) -> Result<Answer, Error> {
+    let quotes = unless_all_failed_alike(quotes)?;
+    let failed = quotes.iter().filter(|quote| quote.is_err()).count();
+    let message = format!("{} of {} phone numbers could be bought; none was.", quotes.len() - failed, quotes.len());
+    let items = intents.iter().zip(quotes).map(|(intent, quote)| match quote {
+        Ok(quote) => Item::Valid { phone_number: intent.number.clone(), outcome: "valid", price: quoted_price(quote) },
+        Err(error) => failure(intent, &error),
+    });
+    let items = items.collect();
+    let body = Body { success: failed == 0, order: None, phone_numbers: items, customer_reference, validate_only: true, message };
+    Ok(Answer::ok(&body)?.with_status(if failed == 0 { StatusCode::OK } else { StatusCode::MULTI_STATUS }))
+}
+
+fn quoted_price(quote: Quote) -> Option<QuotedPrice> {
+    match quote {
+        Quote::Held => None,
+        Quote::Offered(Offer { country_code, monthly_cost, upfront_cost, currency, .. }) => {
+            Some(QuotedPrice { country_code, monthly_cost, upfront_cost, currency })
+        }
+    }
+}
+
+fn unless_all_failed_alike<T>(outcomes: Vec<Result<T, Error>>) -> Result<Vec<Result<T, Error>>, Error> {
+    let code = |outcome: &Result<T, Error>| outcome.as_ref().err().map(Error::code);
     let first = outcomes.first().and_then(code);
     if first.is_some() && outcomes.iter().all(|outcome| code(outcome) == first) {
         return outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(|_| Vec::new());
@@ -114,7 +158,11 @@ fn item(intent: &Intent, outcome: Result<Bought, Error>, rows: &mut HashMap<Uuid
         let outcome = if row.status == Status::Pending { "pending" } else { "purchased" };
         Ok(Item::Held { row, order_id: bought.purchase.and_then(|purchase| purchase.telnyx_order_id), outcome })
     });
-    held.unwrap_or_else(|error| Item::Failed { phone_number: intent.number.clone(), outcome: "failed", problem: Problem::from(&error) })
+    held.unwrap_or_else(|error| failure(intent, &error))
+}
+
+fn failure(intent: &Intent, error: &Error) -> Item {
+    Item::Failed { phone_number: intent.number.clone(), outcome: "failed", problem: Problem::from(error) }
 }
 
 fn message(purchased: usize, pending: usize, failed: usize) -> String {

@@ -1,26 +1,25 @@
 //! `phone-numbers-purchase`: buys numbers for an agency.
 //!
 //! The intent is written before any money moves, and whatever happens then is found out by asking Telnyx, never by trying
-//! again blindly: see `phases.rs`.
+//! again blindly: see `shared::saga`.
 
 mod answer;
-mod phases;
 mod request;
 
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
-use shared::config::{self, Config};
+use shared::config::Config;
 use shared::error::Error;
+use shared::idempotency;
 use shared::lambda::{Answer, Call, Function};
 use shared::model::{Actor, Permission};
+use shared::saga::{Bought, Buyer, Quote, Sagas};
 use shared::secrets::Secrets;
-use shared::store::{Intent, Store};
-use shared::telnyx::{Accounts, Client};
+use shared::store::Intent;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use phases::{Bought, Buyer};
 use request::{Item, Request};
 
 /// How many numbers of one request are worked on at a time.
@@ -28,10 +27,7 @@ const AT_A_TIME: usize = 4;
 
 /// The function.
 pub struct Purchase {
-    store: Store,
-    accounts: Accounts,
-    telnyx: Client,
-    config: config::Purchase,
+    sagas: Sagas,
 }
 
 impl Function for Purchase {
@@ -39,31 +35,39 @@ impl Function for Purchase {
     const METHODS: &'static [&'static str] = &["POST"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
-        Self {
-            store: Store::new(&config.database, Arc::clone(&secrets)),
-            accounts: Accounts::new(config.telnyx.keys.clone(), secrets),
-            telnyx: Client::new(&config.telnyx),
-            config: config.purchase,
-        }
+        Self { sagas: Sagas::new(config, secrets) }
     }
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
-        let actor = self.store.authorize(call.user_id, Permission::Manage).await?;
-        let intents = self.intents(&actor, &request).await?;
-        let outcomes = self.buy(&actor, &intents, call.deadline).await;
-        answer::answer(&self.store, &actor, &intents, outcomes, request.customer_reference).await
+        if !self.sagas.config.enabled {
+            return Err(Error::PurchasesDisabled);
+        }
+        let store = &self.sagas.store;
+        let actor = store.authorize(call.user_id, Permission::Manage).await?;
+        if request.validate_only {
+            let intents = self.intents(&actor, &request).await?;
+            let quotes = self.quote(&actor, &intents, call.deadline).await?;
+            return answer::quoted(&intents, quotes, request.customer_reference);
+        }
+        let work = async {
+            let intents = self.intents(&actor, &request).await?;
+            let outcomes = self.buy(&actor, &intents, call.deadline).await;
+            answer::bought(store, &actor, &intents, outcomes, request.customer_reference.clone()).await
+        };
+        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, work).await
     }
 }
 
 impl Purchase {
     /// What is to be bought, once everything that can be known without Telnyx is known to be right.
     async fn intents(&self, actor: &Actor, request: &Request) -> Result<Vec<Intent>, Error> {
+        let Sagas { store, accounts, .. } = &self.sagas;
         let wanted: Vec<_> = request.items.iter().filter_map(|item| item.agent_mapping_id).collect();
         let (agents, connection_id, account) = tokio::try_join!(
-            self.store.agents_of(actor.agency_id, &wanted),
-            self.store.telnyx_application(actor.agency_id),
-            self.accounts.of_agency(actor.agency_id)
+            store.agents_of(actor.agency_id, &wanted),
+            store.telnyx_application(actor.agency_id),
+            accounts.of_agency(actor.agency_id)
         )?;
         let unknown = |item: &Item| item.agent_mapping_id.is_some_and(|id| !agents.contains(&id));
         if let Some(index) = request.items.iter().position(unknown) {
@@ -80,14 +84,32 @@ impl Purchase {
             account: account.name.clone(),
             connection_id: connection_id.clone(),
             customer_reference: request.customer_reference.clone(),
+            limits: request.limits.clone(),
         };
         Ok(request.items.iter().enumerate().map(intent).collect())
     }
 
     /// Buys each number on its own: one that fails takes no other down.
     async fn buy(&self, actor: &Actor, intents: &[Intent], deadline: Instant) -> Vec<Result<Bought, Error>> {
-        let buyer = Buyer { store: &self.store, accounts: &self.accounts, telnyx: &self.telnyx, config: self.config, actor, deadline };
-        let work: Vec<_> = intents.iter().map(|intent| buyer.buy(intent)).collect();
+        let buyer = Buyer { sagas: &self.sagas, deadline };
+        let work: Vec<_> = intents.iter().map(|intent| buyer.buy(actor, intent)).collect();
         stream::iter(work).buffered(AT_A_TIME).collect().await
+    }
+
+    /// Checks each number as if it were bought, the first ones taking the room that the agency still has.
+    async fn quote(&self, actor: &Actor, intents: &[Intent], deadline: Instant) -> Result<Vec<Result<Quote, Error>>, Error> {
+        let quota = self.sagas.store.quota(actor.agency_id, self.sagas.config.max_phone_numbers).await?;
+        let buyer = Buyer { sagas: &self.sagas, deadline };
+        let work: Vec<_> = intents.iter().map(|intent| buyer.quote(actor, intent)).collect();
+        let quotes: Vec<_> = stream::iter(work).buffered(AT_A_TIME).collect().await;
+        let mut more = 0;
+        let with_room = |quote: Result<Quote, Error>| match quote {
+            Ok(Quote::Offered(offer)) => {
+                more += 1;
+                quota.exceeded_by(more).map_or(Ok(Quote::Offered(offer)), |limit| Err(Error::QuotaExceeded(limit)))
+            }
+            quote => quote,
+        };
+        Ok(quotes.into_iter().map(with_room).collect())
     }
 }

@@ -3,27 +3,23 @@
 //! A release is noted, and its number taken from its agent, before Telnyx hears of it; whatever happens then, asking
 //! again goes on where it stopped.
 
-mod cancel;
-mod give_back;
 mod request;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::config::{self, Config};
-use shared::deadline::sleep_within;
+use shared::config::Config;
 use shared::error::Error;
+use shared::idempotency;
 use shared::lambda::{Answer, Call, Function};
-use shared::model::{Actor, E164, Permission, Status};
+use shared::model::{Actor, E164, Permission};
 use shared::problem::Problem;
+use shared::saga::{Released, Releaser, Sagas};
 use shared::secrets::Secrets;
-use shared::store::{ReleaseTarget, Store};
-use shared::telnyx::{Account, Accounts, Client};
-use tokio::time::Instant;
+use shared::store::ReleaseTarget;
 use uuid::Uuid;
 
 use request::Request;
@@ -33,10 +29,7 @@ const AT_A_TIME: usize = 4;
 
 /// The function.
 pub struct Release {
-    store: Store,
-    accounts: Accounts,
-    telnyx: Client,
-    config: config::Purchase,
+    sagas: Sagas,
 }
 
 impl Function for Release {
@@ -44,31 +37,22 @@ impl Function for Release {
     const METHODS: &'static [&'static str] = &["POST"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
-        Self {
-            store: Store::new(&config.database, Arc::clone(&secrets)),
-            accounts: Accounts::new(config.telnyx.keys.clone(), secrets),
-            telnyx: Client::new(&config.telnyx),
-            config: config.purchase,
-        }
+        Self { sagas: Sagas::new(config, secrets) }
     }
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
-        let actor = self.store.authorize(call.user_id, Permission::Release).await?;
-        let targets = self.store.release_targets(actor.agency_id, &request.ids).await?;
-        let mut targets: HashMap<_, _> = targets.into_iter().map(|target| (target.row_id, target)).collect();
-        let releaser = Releaser { function: self, actor: &actor, deadline: call.deadline };
-        let work: Vec<_> = request.ids.into_iter().map(|id| (id, targets.remove(&id))).collect();
-        let outcomes: Vec<_> = stream::iter(work).map(|(id, target)| releaser.outcome(id, target)).buffered(AT_A_TIME).collect().await;
-        answer(outcomes)
+        let store = &self.sagas.store;
+        let actor = store.authorize(call.user_id, Permission::Release).await?;
+        let work = async {
+            let targets = store.release_targets(actor.agency_id, &request.ids).await?;
+            let mut targets: HashMap<_, _> = targets.into_iter().map(|target| (target.row_id, target)).collect();
+            let releaser = Releaser { sagas: &self.sagas, deadline: call.deadline };
+            let work: Vec<_> = request.ids.iter().map(|id| outcome(&releaser, &actor, *id, targets.remove(id))).collect();
+            answer(stream::iter(work).buffered(AT_A_TIME).collect().await)
+        };
+        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, work).await
     }
-}
-
-/// Somebody who releases, until a deadline.
-struct Releaser<'a> {
-    function: &'a Release,
-    actor: &'a Actor,
-    deadline: Instant,
 }
 
 /// What became of one id.
@@ -78,51 +62,16 @@ struct Outcome {
     result: Result<Released, Error>,
 }
 
-/// A number that is released.
-enum Released {
-    Now,
-    Before,
-}
-
-impl Releaser<'_> {
-    async fn outcome(&self, id: Uuid, target: Option<ReleaseTarget>) -> Outcome {
-        let Some(target) = target else {
-            return Outcome {
-                id,
-                number: None,
-                result: Err(Error::NotFound { what: "phone number", field: "phone_number_ids".to_owned() }),
-            };
-        };
-        let result = match target.status {
-            Status::Released => Ok(Released::Before),
-            Status::Pending => self.cancel(&target).await.map(|()| Released::Now),
-            Status::Active | Status::Inactive => self.give_back(&target).await.map(|()| Released::Now),
-        };
-        if let Err(error) = &result {
-            tracing::warn!(row_id = %id, code = error.code(), error = %error, "a number was not released");
-        }
-        Outcome { id, number: Some(target.number), result }
+async fn outcome(releaser: &Releaser<'_>, actor: &Actor, id: Uuid, target: Option<ReleaseTarget>) -> Outcome {
+    let Some(target) = target else {
+        let not_found = Error::NotFound { what: "phone number", field: "phone_number_ids".to_owned() };
+        return Outcome { id, number: None, result: Err(not_found) };
+    };
+    let result = releaser.release(actor, &target).await;
+    if let Err(error) = &result {
+        tracing::warn!(row_id = %id, code = error.code(), error = %error, "a number was not released");
     }
-
-    /// The account that the ledger names; for a row from before there was a ledger, the one that has the number.
-    async fn account(&self, target: &ReleaseTarget) -> Result<Account, Error> {
-        if let Some(name) = &target.account {
-            return self.function.accounts.named(name).await;
-        }
-        let mut accounts = self.function.accounts.all_of_agency(self.actor.agency_id).await?;
-        for (index, account) in accounts.iter().enumerate() {
-            if self.function.telnyx.session(account, self.deadline).find_number(&target.number).await?.is_some() {
-                return Ok(accounts.swap_remove(index));
-            }
-        }
-        // Nobody has it any more.
-        Ok(accounts.swap_remove(0))
-    }
-
-    /// Sleeps; false when that would take it past the deadline.
-    async fn sleep(&self, pause: Duration) -> bool {
-        sleep_within(self.deadline, pause).await
-    }
+    Outcome { id, number: Some(target.number), result }
 }
 
 #[derive(Serialize)]
@@ -160,6 +109,7 @@ struct Summary {
 
 /// 200 when every number is released, 207 when one is not.
 fn answer(outcomes: Vec<Outcome>) -> Result<Answer, Error> {
+    let is_final = !outcomes.iter().any(|outcome| outcome.result.as_ref().is_err_and(Error::retryable));
     let (mut released, mut failed) = (Vec::new(), Vec::new());
     for Outcome { id, number, result } in outcomes {
         match result {
@@ -178,5 +128,6 @@ fn answer(outcomes: Vec<Outcome>) -> Result<Answer, Error> {
     let message = format!("{} of {} phone numbers released.", summary.released_count, summary.total_requested);
     let status = if failed.is_empty() { StatusCode::OK } else { StatusCode::MULTI_STATUS };
     let body = Body { success: failed.is_empty(), released, failed, summary, message };
-    Ok(Answer::ok(&body)?.with_status(status))
+    let answer = Answer::ok(&body)?.with_status(status);
+    Ok(if is_final { answer } else { answer.not_final() })
 }

@@ -60,6 +60,11 @@ impl Connections {
     /// Throws away a connection that has died, and with it those that wait unused.
     pub(super) fn discard(&self, client: Object) {
         drop(Object::take(client));
+        self.discard_all();
+    }
+
+    /// Throws away every connection that waits unused.
+    pub(super) fn discard_all(&self) {
         if let Some(pool) = self.pool.get() {
             pool.retain(|_, _| false);
         }

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::callers::{AUTHORIZE, actor};
 use super::{Query, Store, agents, column, word};
 use crate::error::Error;
-use crate::model::{Actor, AgentMapping, AvailableAgent, Direction, Money, Patch, Permission, PhoneNumber, Status};
+use crate::model::{
+    Actor, AgentMapping, AvailableAgent, Direction, HistoryEntry, Money, Patch, PendingPurchase, Permission, PhoneNumber, Status,
+};
 
 /// The caller `$1`, if one of the roles `$2` is theirs: what every statement on behalf of a user begins with.
 macro_rules! caller {
@@ -51,6 +53,55 @@ macro_rules! columns {
     };
 }
 
+/// The columns of the purchase `o` that a pending row waits for.
+macro_rules! purchase_columns {
+    () => {
+        "o.id as purchase_id,
+       o.requirements_met,
+       o.requirements_deadline"
+    };
+}
+
+macro_rules! purchase_join {
+    () => {
+        "left join phone_number_purchases o
+  on o.agency_phone_number_id = n.id
+  and n.status = 'pending'
+  and o.phase in ('intended', 'ordering', 'ordered')"
+    };
+}
+
+/// Every column of a row as it is stored.
+macro_rules! stored_columns {
+    () => {
+        "n.id, n.agency_id, n.phone_number, n.phone_number_id, n.friendly_name, n.number_type, n.country_code,
+         n.voice_enabled, n.sms_enabled, n.mms_enabled, n.agent_mapping_id, n.direction, n.monthly_cost, n.setup_cost,
+         n.currency, n.status, n.is_active, n.purchased_at, n.released_at, n.created_at, n.updated_at"
+    };
+}
+
+/// The rows `n` of an agency `c`: those there are, and those of numbers that were bought again since.
+macro_rules! lives {
+    () => {
+        concat!(
+            "cross join lateral (
+  select ",
+            stored_columns!(),
+            "
+  from agency_phone_numbers n
+  where n.agency_id = c.agency_id
+  union all
+  select ",
+            stored_columns!(),
+            "
+  from agency_phone_numbers_archive a
+  cross join lateral jsonb_populate_record(null::agency_phone_numbers, a.record) n
+  where a.agency_id = c.agency_id
+) n"
+        )
+    };
+}
+
 /// The columns of a row's agent `m`, which is joined by its agency too: should the platform move an agent to another
 /// agency, the row shows no agent rather than another tenant's.
 macro_rules! agent_columns {
@@ -67,9 +118,7 @@ macro_rules! agent_columns {
 /// The rows that a [`ListFilter`] lets through.
 macro_rules! filter {
     () => {
-        "from agency_phone_numbers n
-join caller c on c.agency_id = n.agency_id
-left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id
+        "left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id
 where ($3::text is null or n.status = $3::text::phone_number_status) /* status */
   and ($4::boolean or n.status <> 'released') /* include_released */
   and ($5::boolean is null or (n.agent_mapping_id is not null) = $5) /* assigned */
@@ -87,6 +136,12 @@ const LIST: &str = concat!(
     columns!(),
     ",\n       ",
     agent_columns!(),
+    ",\n       ",
+    purchase_columns!(),
+    "\nfrom caller c\n",
+    lives!(),
+    "\n",
+    purchase_join!(),
     "\n",
     filter!(),
     "
@@ -96,7 +151,7 @@ limit $10::bigint
 offset $11::bigint"
 );
 
-const COUNT: &str = concat!("-- numbers.count\n", caller!(), "\nselect count(*) as total\n", filter!());
+const COUNT: &str = concat!("-- numbers.count\n", caller!(), "\nselect count(*) as total\nfrom caller c\n", lives!(), "\n", filter!());
 
 const SUMMARY: &str = concat!(
     "-- numbers.summary\n",
@@ -111,8 +166,10 @@ select n.currency,
        count(*) filter (where n.status <> 'released' and n.agent_mapping_id is not null) as assigned,
        count(*) filter (where n.status <> 'released' and n.agent_mapping_id is null) as unassigned,
        sum(n.monthly_cost) filter (where n.status in ('active', 'inactive')) as monthly_cost
-from agency_phone_numbers n
-join caller c on c.agency_id = n.agency_id
+from caller c
+",
+    lives!(),
+    "
 group by n.currency
 order by n.currency"
 );
@@ -124,11 +181,32 @@ const GET: &str = concat!(
     columns!(),
     ",\n       ",
     agent_columns!(),
+    ",\n       ",
+    purchase_columns!(),
     "
-from agency_phone_numbers n
-join caller c on c.agency_id = n.agency_id
+from caller c
+",
+    lives!(),
+    "\n",
+    purchase_join!(),
+    "
 left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id
 where n.id = $3 /* id */"
+);
+
+/// What happened to one of the caller's rows, in the order it happened.
+const HISTORY: &str = concat!(
+    "-- numbers.history\n",
+    caller!(),
+    "
+select h.at,
+       h.event,
+       h.actor,
+       h.changes
+from phone_number_history h
+join caller c on c.agency_id = h.agency_id
+where h.agency_phone_number_id = $3 /* id */
+order by h.id"
 );
 
 const OF_AGENCY: &str = concat!(
@@ -137,8 +215,13 @@ const OF_AGENCY: &str = concat!(
     columns!(),
     ",\n       ",
     agent_columns!(),
+    ",\n       ",
+    purchase_columns!(),
     "
 from agency_phone_numbers n
+",
+    purchase_join!(),
+    "
 left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id
 where n.agency_id = $1 /* agency_id */
   and n.id = any($2::uuid[] /* ids */)"
@@ -152,11 +235,17 @@ const CHANGE: &str = concat!(
     ", target as (
   select n.id,
          n.status,
-         n.status = 'released' or not n.is_active as released
+         n.status = 'released' or not n.is_active as released,
+         set_config('phone_numbers.actor', $1::text, true) as actor
   from agency_phone_numbers n
   join caller c on c.agency_id = n.agency_id
   where n.id = $3 /* id */
   for update of n
+), archived as (
+  select a.id
+  from agency_phone_numbers_archive a
+  join caller c on c.agency_id = a.agency_id
+  where a.id = $3
 ), agent as (
   select m.id
   from agent_mappings m
@@ -180,7 +269,7 @@ const CHANGE: &str = concat!(
     columns!(),
     "
 )
-select t.released,
+select coalesce(t.released, true) as released,
        exists (select from agent) as agent_found,
        n.id is not null as changed,
        ",
@@ -188,13 +277,19 @@ select t.released,
     columns!(),
     ",\n       ",
     agent_columns!(),
+    ",\n       ",
+    purchase_columns!(),
     "
-from target t
-left join changed n on n.id = t.id
+from (select t.id from target t union all select a.id from archived a) f
+left join target t on t.id = f.id
+left join changed n on n.id = f.id
+",
+    purchase_join!(),
+    "
 left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[LIST, COUNT, SUMMARY, GET, OF_AGENCY, CHANGE];
+pub(super) const STATEMENTS: &[&str] = &[LIST, COUNT, SUMMARY, GET, HISTORY, OF_AGENCY, CHANGE];
 
 /// Which of an agency's rows are wanted; what is None does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -397,6 +492,24 @@ impl Store {
         rows.first().map_or_else(|| Err(no_such_number("id")), phone_number)
     }
 
+    /// One of the caller's numbers, and what happened to it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, and the database's own.
+    pub async fn number_with_history(&self, user_id: Uuid, id: Uuid) -> Result<(PhoneNumber, Vec<HistoryEntry>), Error> {
+        let roles = Permission::Read.roles();
+        let [caller, rows, history] = self
+            .run([
+                Query::new(AUTHORIZE, &[&user_id, &roles]),
+                Query::new(GET, &[&user_id, &roles, &id]),
+                Query::new(HISTORY, &[&user_id, &roles, &id]),
+            ])
+            .await?;
+        actor(user_id, &caller)?;
+        let number = rows.first().map_or_else(|| Err(no_such_number("id")), phone_number)?;
+        Ok((number, history.iter().map(history_entry).collect::<Result<_, _>>()?))
+    }
+
     /// Those of `ids` that are the agency's, for a caller already permitted, in no particular order.
     ///
     /// # Errors
@@ -509,6 +622,24 @@ pub(super) fn phone_number(row: &Row) -> Result<PhoneNumber, Error> {
         created_at: column(row, "created_at")?,
         updated_at: column(row, "updated_at")?,
         agent_mappings: agent_mapping(row)?,
+        purchase: pending_purchase(row)?,
+    })
+}
+
+fn pending_purchase(row: &Row) -> Result<Option<PendingPurchase>, Error> {
+    let Some(_) = column::<Option<Uuid>>(row, "purchase_id")? else { return Ok(None) };
+    Ok(Some(PendingPurchase {
+        requirements_met: column(row, "requirements_met")?,
+        requirements_deadline: column(row, "requirements_deadline")?,
+    }))
+}
+
+fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {
+    Ok(HistoryEntry {
+        at: column(row, "at")?,
+        event: column(row, "event")?,
+        actor: column(row, "actor")?,
+        changes: column(row, "changes")?,
     })
 }
 

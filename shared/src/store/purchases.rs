@@ -7,24 +7,31 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Store, column, millis, word};
+use super::{Store, Undone, column, millis, rows_of, word};
 use crate::error::Error;
-use crate::model::{Actor, E164, Money, Status};
+use crate::model::{Actor, E164, Money, PriceLimits, Reference, Status};
 
 /// The columns of a purchase `p`.
 macro_rules! columns {
     () => {
         "p.id,
        p.order_id,
+       p.agency_id,
        p.agency_phone_number_id,
        p.phone_number,
        p.telnyx_account,
+       p.telnyx_reference,
        p.connection_id,
        p.telnyx_order_id,
        p.requirements_met,
+       p.requirements_deadline,
+       p.max_monthly_cost,
+       p.max_upfront_cost,
+       p.limit_currency,
        p.phase,
        p.order_attempts,
        p.failure_code,
@@ -32,28 +39,71 @@ macro_rules! columns {
     };
 }
 
+/// One purchase of an agency begins at a time: what the next one counts, this one has written.
+const LOCK: &str = "\
+-- purchases.lock
+select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
+
+/// How many numbers an agency has and may have, and whether somebody has this one.
+const QUOTA: &str = "\
+-- purchases.quota
+select a.settings ->> 'max_phone_numbers' as own_limit,
+       (
+         select count(*)
+         from agency_phone_numbers n
+         where n.agency_id = a.id
+           and n.status <> 'released'
+       ) as held,
+       exists (
+         select
+         from agency_phone_numbers n
+         where n.phone_number = $2 /* phone_number */
+           and n.status <> 'released'
+       ) as taken
+from agencies a
+where a.id = $1 /* agency_id */";
+
+/// Makes room for a number that was released: its row goes to the archive.
+pub(super) const VACATE: &str = "\
+-- purchases.vacate
+with vacated as (
+  delete from agency_phone_numbers n
+  where n.phone_number = $1 /* phone_number */
+    and n.status = 'released'
+  returning n.id, n.agency_id, n.phone_number, to_jsonb(n) as record
+)
+insert into agency_phone_numbers_archive as a (id, agency_id, phone_number, replaced_by, record)
+select v.id, v.agency_id, v.phone_number, $2 /* row_id */, v.record
+from vacated v
+returning a.id";
+
 /// Takes a number for an agency and notes the intent to buy it, both or neither. No row comes back where the number is
 /// taken already.
 const BEGIN: &str = concat!(
     "-- purchases.begin
 with taken as (
-  insert into agency_phone_numbers (agency_id, phone_number, friendly_name, agent_mapping_id, status)
-  values ($1 /* agency_id */, $2 /* phone_number */, $3 /* friendly_name */, $4 /* agent_mapping_id */, 'pending')
+  insert into agency_phone_numbers (id, agency_id, phone_number, friendly_name, agent_mapping_id, status)
+  values ($13 /* row_id */, $1 /* agency_id */, $2 /* phone_number */, $3 /* friendly_name */, $4 /* agent_mapping_id */,
+          'pending')
   on conflict (phone_number) do nothing
   returning id, agency_id, phone_number
 )
 insert into phone_number_purchases as p
-  (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, connection_id, caller_id,
-   customer_reference, lease_token, leased_until)
+  (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, connection_id,
+   caller_id, customer_reference, max_monthly_cost, max_upfront_cost, limit_currency, lease_token, leased_until)
 select $5 /* id */,
        $6 /* order_id */,
        t.agency_id,
        t.id,
        t.phone_number,
        $7 /* telnyx_account */,
+       $14 /* telnyx_reference */,
        $8 /* connection_id */,
        $9 /* caller_id */,
        $10 /* customer_reference */,
+       $15 /* max_monthly_cost */,
+       $16 /* max_upfront_cost */,
+       $17 /* limit_currency */,
        $11 /* lease_token */,
        now() + $12::bigint /* lease_ms */ * interval '1 millisecond'
 from taken t
@@ -110,23 +160,53 @@ where p.id = $1 /* id */
   and p.lease_token = $2 /* lease_token */
 returning p.id";
 
-/// From here on the outcome of an order is unknown until Telnyx has told it.
+/// The unfinished purchases that nobody works on, those first that were looked at longest ago.
+const UNATTENDED: &str = "\
+-- purchases.unattended
+select p.id
+from phone_number_purchases p
+where p.phase in ('intended', 'ordering', 'ordered')
+  and (p.leased_until is null or p.leased_until < now())
+order by p.updated_at
+limit $1 /* limit */";
+
+/// The unfinished purchase that an order belongs to.
+const OF_ORDER: &str = "\
+-- purchases.of_order
+select p.id
+from phone_number_purchases p
+where (p.telnyx_reference = $1 /* telnyx_reference */ or p.telnyx_order_id = $2 /* telnyx_order_id */)
+  and p.phase in ('intended', 'ordering', 'ordered')
+limit 1";
+
+/// From here on the outcome of an order is unknown until Telnyx has told it. Nothing is ordered for a row that is gone.
 const ORDERING: &str = "\
 -- purchases.ordering
-update phone_number_purchases p
-set phase = 'ordering',
-    order_attempts = p.order_attempts + 1,
-    order_missed_at = null,
-    country_code = $4 /* country_code */,
-    features = $5 /* features */,
-    monthly_cost = $6 /* monthly_cost */,
-    upfront_cost = $7 /* upfront_cost */,
-    currency = $8 /* currency */,
-    leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
-where p.id = $1 /* id */
-  and p.lease_token = $2 /* lease_token */
-  and p.phase = 'intended'
-returning p.id";
+with wanted as (
+  select n.id
+  from agency_phone_numbers n
+  join phone_number_purchases p on p.agency_phone_number_id = n.id
+  where p.id = $1 /* id */
+    and n.status = 'pending'
+), ordering as (
+  update phone_number_purchases p
+  set phase = 'ordering',
+      order_attempts = p.order_attempts + 1,
+      order_missed_at = null,
+      country_code = $4 /* country_code */,
+      features = $5 /* features */,
+      monthly_cost = $6 /* monthly_cost */,
+      upfront_cost = $7 /* upfront_cost */,
+      currency = $8 /* currency */,
+      leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+  where p.id = $1
+    and p.lease_token = $2 /* lease_token */
+    and p.phase = 'intended'
+    and exists (select from wanted)
+  returning p.id
+)
+select exists (select from ordering) as noted,
+       exists (select from wanted) as wanted";
 
 const ORDERED: &str = "\
 -- purchases.ordered
@@ -134,6 +214,7 @@ update phone_number_purchases p
 set phase = 'ordered',
     telnyx_order_id = $4 /* telnyx_order_id */,
     requirements_met = $5 /* requirements_met */,
+    requirements_deadline = coalesce($7 /* requirements_deadline */, p.requirements_deadline),
     number_type = coalesce($6 /* number_type */, p.number_type),
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
 where p.id = $1 /* id */
@@ -178,18 +259,19 @@ with done as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase = 'ordered'
-  returning p.agency_phone_number_id, p.number_type, p.country_code, p.features, p.monthly_cost, p.upfront_cost, p.currency
+  returning p.agency_phone_number_id, p.number_type, p.country_code, p.features, p.monthly_cost, p.upfront_cost, p.currency,
+            set_config('phone_numbers.actor', coalesce(p.caller_id::text, 'reconcile'), true) as actor
 ), activated as (
   update agency_phone_numbers n
   set status = 'active',
       phone_number_id = $3,
-      number_type = d.number_type,
-      country_code = d.country_code,
+      number_type = coalesce(d.number_type, n.number_type),
+      country_code = coalesce(d.country_code, n.country_code),
       voice_enabled = coalesce('voice' = any(d.features), n.voice_enabled),
       sms_enabled = coalesce('sms' = any(d.features), n.sms_enabled),
       mms_enabled = coalesce('mms' = any(d.features), n.mms_enabled),
-      monthly_cost = d.monthly_cost,
-      setup_cost = d.upfront_cost,
+      monthly_cost = coalesce(d.monthly_cost, n.monthly_cost),
+      setup_cost = coalesce(d.upfront_cost, n.setup_cost),
       currency = coalesce(d.currency, n.currency),
       purchased_at = now()
   from done d
@@ -200,7 +282,8 @@ with done as (
 select exists (select from activated) as activated
 from done";
 
-/// The purchase has failed for good and the row is gone, both or neither.
+/// The purchase has failed for good and the row is gone; the one that had made room for it is back, as it was, unless its
+/// agency is gone. The row is put back whole, whatever columns it has.
 const FAIL: &str = "\
 -- purchases.fail
 with failed as (
@@ -219,6 +302,18 @@ with failed as (
   using failed f
   where n.id = f.agency_phone_number_id
     and n.status = 'pending'
+  returning n.id
+), unarchived as (
+  delete from agency_phone_numbers_archive a
+  using removed r
+  where a.replaced_by = r.id
+    and exists (select from agencies g where g.id = a.agency_id)
+  returning a.record
+), restored as (
+  insert into agency_phone_numbers
+  select n.*
+  from unarchived u
+  cross join lateral jsonb_populate_record(null::agency_phone_numbers, u.record) n
 )
 select f.id
 from failed f";
@@ -235,7 +330,7 @@ with cancelled as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase in ('intended', 'ordering', 'ordered')
-  returning p.id, p.agency_phone_number_id
+  returning p.id, p.agency_phone_number_id, set_config('phone_numbers.actor', $3::uuid::text /* caller_id */, true) as actor
 ), released as (
   update agency_phone_numbers n
   set status = 'released',
@@ -249,8 +344,10 @@ with cancelled as (
 select c.id
 from cancelled c";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[BEGIN, HOLDING, GET, CLAIM, RENEW, YIELD, ORDERING, ORDERED, MISSED, REOPEN, COMPLETE, FAIL, CANCEL];
+pub(super) const STATEMENTS: &[&str] = &[
+    LOCK, QUOTA, VACATE, BEGIN, HOLDING, GET, CLAIM, RENEW, YIELD, UNATTENDED, OF_ORDER, ORDERING, ORDERED, MISSED, REOPEN, COMPLETE,
+    FAIL, CANCEL,
+];
 
 /// How far a purchase has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,22 +385,30 @@ impl std::str::FromStr for Phase {
 /// An attempt to buy one number.
 #[derive(Clone, Debug)]
 pub struct Purchase {
-    /// Our id of it, which is the `customer_reference` at Telnyx.
+    /// Our id of it.
     pub id: Uuid,
     /// Our id of the order it belongs to.
     pub order_id: Uuid,
+    /// The agency that buys.
+    pub agency_id: Uuid,
     /// The row it buys into.
     pub row_id: Uuid,
     /// The number.
     pub number: E164,
     /// The name of the account at Telnyx that buys it.
     pub account: String,
+    /// The `customer_reference` of its order at Telnyx.
+    pub reference: String,
     /// The application that its calls go to.
     pub connection_id: Option<String>,
+    /// The most that the caller pays.
+    pub limits: PriceLimits,
     /// Telnyx's id of the order, once there is one.
     pub telnyx_order_id: Option<String>,
     /// Whether Telnyx has every document it wants, once it has told.
     pub requirements_met: Option<bool>,
+    /// Until when Telnyx waits for those that it lacks, once it has told.
+    pub requirements_deadline: Option<DateTime<Utc>>,
     /// How far it has come.
     pub phase: Phase,
     /// How often an order was placed.
@@ -333,6 +438,8 @@ pub struct Intent {
     pub connection_id: Option<String>,
     /// The caller's own reference.
     pub customer_reference: Option<String>,
+    /// The most that the caller pays.
+    pub limits: PriceLimits,
 }
 
 /// What became of an intent.
@@ -342,6 +449,49 @@ pub enum Begun {
     New(Purchase),
     /// The number is taken.
     Taken,
+    /// The agency has as many numbers as this, and may have no more.
+    QuotaExceeded(i64),
+}
+
+/// How many numbers an agency has and may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// All but the released.
+    pub held: i64,
+    /// None is no limit.
+    pub limit: Option<i64>,
+}
+
+impl Quota {
+    /// The limit, where there is no room for `more` numbers.
+    #[must_use]
+    pub fn exceeded_by(&self, more: i64) -> Option<i64> {
+        self.limit.filter(|limit| self.held + more > *limit)
+    }
+}
+
+/// What became of the note that an order is about to be placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderNoted {
+    /// It is noted: the order may be sent.
+    Noted,
+    /// The row that it would be for is gone, with its agency.
+    Unwanted,
+    /// The lease is lost.
+    Lost,
+}
+
+/// What Telnyx says of an order.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderState<'a> {
+    /// Telnyx's id of it.
+    pub order_id: &'a str,
+    /// Whether Telnyx has every document it wants.
+    pub requirements_met: Option<bool>,
+    /// Until when it waits for those that it lacks.
+    pub requirements_deadline: Option<DateTime<Utc>>,
+    /// The number's type, in Telnyx's words.
+    pub number_type: Option<&'a str>,
 }
 
 /// Who has a number.
@@ -386,31 +536,99 @@ pub struct Offer {
 }
 
 impl Store {
-    /// Takes the number for the caller's agency and notes the intent, unless somebody has the number.
+    /// Takes the number for the caller's agency and notes the intent, unless somebody has the number or the agency has no
+    /// room for it. `default_limit` is how many numbers an agency may have whose settings do not say.
     ///
     /// # Errors
     /// `NotFound`: the agent is not the agency's; and the database's own.
-    pub async fn begin_purchase(&self, actor: &Actor, intent: &Intent, claim: &Claim) -> Result<Begun, Error> {
-        let row = self
-            .row(
-                BEGIN,
-                &[
-                    &actor.agency_id,
-                    &intent.number.as_str(),
-                    &intent.friendly_name,
-                    &intent.agent_mapping_id,
-                    &intent.id,
-                    &intent.order_id,
-                    &intent.account,
-                    &intent.connection_id,
-                    &actor.user_id,
-                    &intent.customer_reference,
-                    &claim.token,
-                    &millis(claim.lease),
-                ],
-            )
-            .await?;
-        row.map_or(Ok(Begun::Taken), |row| purchase(&row).map(Begun::New))
+    pub async fn begin_purchase(
+        &self,
+        actor: &Actor,
+        intent: &Intent,
+        claim: &Claim,
+        default_limit: Option<i64>,
+    ) -> Result<Begun, Error> {
+        self.transaction(|| self.try_to_begin(actor, intent, claim, default_limit)).await
+    }
+
+    async fn try_to_begin(
+        &self,
+        actor: &Actor,
+        intent: &Intent,
+        claim: &Claim,
+        default_limit: Option<i64>,
+    ) -> Result<Begun, Undone> {
+        let (number, row_id) = (intent.number.as_str(), Uuid::new_v4());
+        let reference = Reference { agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
+        let limits = &intent.limits;
+        let (max_monthly_cost, max_upfront_cost) = (limits.monthly.map(|cost| cost.0), limits.upfront.map(|cost| cost.0));
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        rows_of(&transaction, LOCK, &[&actor.agency_id]).await?;
+        // A statement of its own, to see what was written while we waited for the lock.
+        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, &number]).await?;
+        let Some(quota) = quota.first() else { return Ok(Begun::Taken) };
+        if column(quota, "taken")? {
+            return Ok(Begun::Taken);
+        }
+        if let Some(limit) = read_quota(quota, default_limit)?.exceeded_by(1) {
+            return Ok(Begun::QuotaExceeded(limit));
+        }
+        rows_of(&transaction, VACATE, &[&number, &row_id]).await?;
+        let begun = rows_of(
+            &transaction,
+            BEGIN,
+            &[
+                &actor.agency_id,
+                &number,
+                &intent.friendly_name,
+                &intent.agent_mapping_id,
+                &intent.id,
+                &intent.order_id,
+                &intent.account,
+                &intent.connection_id,
+                &actor.user_id,
+                &intent.customer_reference,
+                &claim.token,
+                &millis(claim.lease),
+                &row_id,
+                &reference,
+                &max_monthly_cost,
+                &max_upfront_cost,
+                &limits.currency,
+            ],
+        )
+        .await?;
+        // Dropped without a commit, a transaction is undone.
+        let Some(begun) = begun.first() else { return Ok(Begun::Taken) };
+        transaction.commit().await?;
+        Ok(Begun::New(purchase(begun)?))
+    }
+
+    /// How many numbers an agency has and may have.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn quota(&self, agency_id: Uuid, default_limit: Option<i64>) -> Result<Quota, Error> {
+        let row = self.row(QUOTA, &[&agency_id, &""]).await?;
+        let row = row.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?;
+        read_quota(&row, default_limit)
+    }
+
+    /// The ids of unfinished purchases that nobody works on, `limit` at the most.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn unattended_purchases(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
+        self.rows(UNATTENDED, &[&limit]).await?.iter().map(|row| column(row, "id")).collect()
+    }
+
+    /// The unfinished purchase that an order at Telnyx belongs to.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn purchase_of_order(&self, reference: &str, order_id: &str) -> Result<Option<Uuid>, Error> {
+        self.row(OF_ORDER, &[&reference, &order_id]).await?.as_ref().map(|row| column(row, "id")).transpose()
     }
 
     /// Who has a number, seen by an agency; None when nobody has.
@@ -462,43 +680,35 @@ impl Store {
         self.fenced(YIELD, &[&claim.purchase_id, &claim.token]).await.map(|_| ())
     }
 
-    /// Notes the offer, and that an order is about to be placed; false when the lease is lost.
+    /// Notes the offer, and that an order is about to be placed.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn begin_order(&self, claim: &Claim, offer: &Offer) -> Result<bool, Error> {
+    pub async fn begin_order(&self, claim: &Claim, offer: &Offer) -> Result<OrderNoted, Error> {
         let monthly_cost = offer.monthly_cost.map(|cost| cost.0);
         let upfront_cost = offer.upfront_cost.map(|cost| cost.0);
-        self.fenced(
-            ORDERING,
-            &[
-                &claim.purchase_id,
-                &claim.token,
-                &millis(claim.lease),
-                &offer.country_code,
-                &offer.features,
-                &monthly_cost,
-                &upfront_cost,
-                &offer.currency,
-            ],
-        )
-        .await
+        let lease = millis(claim.lease);
+        let Offer { country_code, features, currency, .. } = offer;
+        let (purchase_id, token) = (&claim.purchase_id, &claim.token);
+        let row = self
+            .row(ORDERING, &[purchase_id, token, &lease, country_code, features, &monthly_cost, &upfront_cost, currency])
+            .await?;
+        let row = row.ok_or_else(|| Error::Internal("purchases.ordering told nothing".into()))?;
+        Ok(match (column(&row, "noted")?, column(&row, "wanted")?) {
+            (true, _) => OrderNoted::Noted,
+            (false, true) => OrderNoted::Lost,
+            (false, false) => OrderNoted::Unwanted,
+        })
     }
 
     /// Notes that the order exists, or what it says by now; false when the lease is lost.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn note_order(
-        &self,
-        claim: &Claim,
-        order_id: &str,
-        requirements_met: Option<bool>,
-        number_type: Option<&str>,
-    ) -> Result<bool, Error> {
-        let parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-            &[&claim.purchase_id, &claim.token, &millis(claim.lease), &order_id, &requirements_met, &number_type];
-        self.fenced(ORDERED, parameters).await
+    pub async fn note_order(&self, claim: &Claim, order: &OrderState<'_>) -> Result<bool, Error> {
+        let OrderState { order_id, requirements_met, requirements_deadline, number_type } = order;
+        let (purchase_id, token, lease) = (&claim.purchase_id, &claim.token, millis(claim.lease));
+        self.fenced(ORDERED, &[purchase_id, token, &lease, order_id, requirements_met, number_type, requirements_deadline]).await
     }
 
     /// Notes that a look-up did not find the order. True: an earlier one did not either, `missing_after` ago or longer.
@@ -551,8 +761,8 @@ impl Store {
     ///
     /// # Errors
     /// The database's own.
-    pub async fn cancel_purchase(&self, claim: &Claim) -> Result<bool, Error> {
-        self.fenced(CANCEL, &[&claim.purchase_id, &claim.token]).await
+    pub async fn cancel_purchase(&self, claim: &Claim, caller_id: Uuid) -> Result<bool, Error> {
+        self.fenced(CANCEL, &[&claim.purchase_id, &claim.token, &caller_id]).await
     }
 
     /// A write that its lease's holder alone may do: whether it was done.
@@ -565,15 +775,29 @@ fn purchase(row: &Row) -> Result<Purchase, Error> {
     Ok(Purchase {
         id: column(row, "id")?,
         order_id: column(row, "order_id")?,
+        agency_id: column(row, "agency_id")?,
         row_id: column(row, "agency_phone_number_id")?,
         number: word(row, "phone_number")?,
         account: column(row, "telnyx_account")?,
+        reference: column(row, "telnyx_reference")?,
         connection_id: column(row, "connection_id")?,
+        limits: PriceLimits {
+            monthly: column::<Option<Decimal>>(row, "max_monthly_cost")?.map(Money),
+            upfront: column::<Option<Decimal>>(row, "max_upfront_cost")?.map(Money),
+            currency: column::<Option<String>>(row, "limit_currency")?.unwrap_or_default(),
+        },
         telnyx_order_id: column(row, "telnyx_order_id")?,
         requirements_met: column(row, "requirements_met")?,
+        requirements_deadline: column(row, "requirements_deadline")?,
         phase: word(row, "phase")?,
         order_attempts: column(row, "order_attempts")?,
         failure_code: column(row, "failure_code")?,
         created_at: column(row, "created_at")?,
     })
+}
+
+/// A limit of the agency's own goes before the general one; one that cannot be read permits nothing.
+fn read_quota(row: &Row, default_limit: Option<i64>) -> Result<Quota, Error> {
+    let own: Option<&str> = column(row, "own_limit")?;
+    Ok(Quota { held: column(row, "held")?, limit: own.map_or(default_limit, |own| Some(own.parse().unwrap_or(0))) })
 }

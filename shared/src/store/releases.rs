@@ -13,28 +13,62 @@ use crate::model::{Actor, E164, Status};
 macro_rules! columns {
     () => {
         "r.id,
+       r.agency_id,
+       r.agency_phone_number_id,
        r.phone_number,
        r.telnyx_account,
-       r.telnyx_phone_number_id"
+       r.telnyx_phone_number_id,
+       (
+         select p.telnyx_reference
+         from phone_number_purchases p
+         where p.agency_phone_number_id = r.agency_phone_number_id
+         order by p.created_at desc
+         limit 1
+       ) as telnyx_reference"
     };
 }
 
-/// What an agency asks to release, with the account that its ledger names and the release under way, if any.
+/// What an agency asks to release, with the account that its ledger names, if any. A number that was bought again since
+/// was released before.
 const TARGETS: &str = "\
 -- releases.targets
 select distinct on (n.id)
        n.id,
        n.phone_number,
-       n.status::text as status,
+       n.status,
        p.id as purchase_id,
-       p.telnyx_account,
-       r.id as release_id
-from agency_phone_numbers n
+       p.telnyx_account
+from (
+  select n.id, n.phone_number, n.status::text as status
+  from agency_phone_numbers n
+  where n.agency_id = $1 /* agency_id */
+    and n.id = any($2::uuid[] /* ids */)
+  union all
+  select a.id, a.phone_number, 'released'
+  from agency_phone_numbers_archive a
+  where a.agency_id = $1
+    and a.id = any($2)
+) n
 left join phone_number_purchases p on p.agency_phone_number_id = n.id
-left join phone_number_releases r on r.agency_phone_number_id = n.id and r.phase = 'requested'
-where n.agency_id = $1 /* agency_id */
-  and n.id = any($2::uuid[] /* ids */)
 order by n.id, p.created_at desc";
+
+/// The releases under way that nobody works on, those first that were looked at longest ago.
+const UNATTENDED: &str = "\
+-- releases.unattended
+select r.agency_phone_number_id
+from phone_number_releases r
+where r.phase = 'requested'
+  and (r.leased_until is null or r.leased_until < now())
+order by r.updated_at
+limit $1 /* limit */";
+
+const RENEW: &str = "\
+-- releases.renew
+update phone_number_releases r
+set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+where r.id = $1 /* id */
+  and r.lease_token = $2 /* lease_token */
+returning r.id";
 
 /// Notes the release, takes the number from its agent and out of use, all or nothing.
 const BEGIN: &str = concat!(
@@ -68,7 +102,8 @@ with target as (
          now() + $7::bigint /* lease_ms */ * interval '1 millisecond'
   from target t
   on conflict (agency_phone_number_id) where phase = 'requested' do nothing
-  returning r.agency_phone_number_id, ",
+  returning set_config('phone_numbers.actor', r.caller_id::text, true) as actor,
+       ",
     columns!(),
     "
 ), marked as (
@@ -79,9 +114,13 @@ with target as (
   from begun r
   where n.id = r.agency_phone_number_id
 )
-select ",
-    columns!(),
-    "
+select r.id,
+       r.agency_id,
+       r.agency_phone_number_id,
+       r.phone_number,
+       r.telnyx_account,
+       r.telnyx_phone_number_id,
+       r.telnyx_reference
 from begun r"
 );
 
@@ -118,7 +157,7 @@ with done as (
   where r.id = $1 /* id */
     and r.lease_token = $2 /* lease_token */
     and r.phase = 'requested'
-  returning r.id, r.agency_phone_number_id
+  returning r.id, r.agency_phone_number_id, set_config('phone_numbers.actor', r.caller_id::text, true) as actor
 ), released as (
   update agency_phone_numbers n
   set status = 'released',
@@ -144,7 +183,8 @@ with refused as (
   where r.id = $1 /* id */
     and r.lease_token = $2 /* lease_token */
     and r.phase = 'requested'
-  returning r.id, r.agency_id, r.agency_phone_number_id, r.previous_status, r.previous_agent_mapping_id
+  returning r.id, r.agency_id, r.agency_phone_number_id, r.previous_status, r.previous_agent_mapping_id,
+            set_config('phone_numbers.actor', r.caller_id::text, true) as actor
 ), restored as (
   update agency_phone_numbers n
   set status = f.previous_status,
@@ -161,7 +201,7 @@ with refused as (
 select f.id
 from refused f";
 
-pub(super) const STATEMENTS: &[&str] = &[TARGETS, BEGIN, CLAIM, YIELD, COMPLETE, REFUSE];
+pub(super) const STATEMENTS: &[&str] = &[TARGETS, UNATTENDED, BEGIN, CLAIM, RENEW, YIELD, COMPLETE, REFUSE];
 
 /// A number an agency asks to release.
 #[derive(Clone, Debug)]
@@ -176,8 +216,6 @@ pub struct ReleaseTarget {
     pub purchase_id: Option<Uuid>,
     /// The account at Telnyx that the ledger names.
     pub account: Option<String>,
-    /// Whether its release is under way already.
-    pub under_way: bool,
 }
 
 /// A release under way.
@@ -185,12 +223,18 @@ pub struct ReleaseTarget {
 pub struct Release {
     /// Our id of it.
     pub id: Uuid,
+    /// The agency that gives the number back.
+    pub agency_id: Uuid,
+    /// The row.
+    pub row_id: Uuid,
     /// The number.
     pub number: E164,
     /// The name of the account at Telnyx that has it.
     pub account: String,
     /// Telnyx's id of the number, where the row knew it.
     pub telnyx_phone_number_id: Option<String>,
+    /// The reference of the purchase that bought it, if the ledger knows one.
+    pub reference: Option<String>,
     /// The holder's token.
     pub token: Uuid,
     /// It was begun just now, so that Telnyx has not heard of it.
@@ -228,11 +272,36 @@ impl Store {
         let begun =
             self.row(BEGIN, &[&Uuid::new_v4(), &start.row_id, &actor.agency_id, &start.account, &actor.user_id, &token, &lease]).await?;
         let is_new = begun.is_some();
-        let row = match begun {
-            Some(row) => Some(row),
-            None => self.row(CLAIM, &[&start.row_id, &token, &lease]).await?,
-        };
-        row.map(|row| release(&row, token, is_new)).transpose()
+        match begun {
+            Some(row) => release(&row, token, is_new).map(Some),
+            None => self.claim_release(start.row_id, start.lease).await,
+        }
+    }
+
+    /// Takes up the release of a row. None: there is none under way, or somebody else works on it.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn claim_release(&self, row_id: Uuid, lease: Duration) -> Result<Option<Release>, Error> {
+        let token = Uuid::new_v4();
+        let row = self.row(CLAIM, &[&row_id, &token, &millis(lease)]).await?;
+        row.map(|row| release(&row, token, false)).transpose()
+    }
+
+    /// The rows of releases under way that nobody works on, `limit` at the most.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn unattended_releases(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
+        self.rows(UNATTENDED, &[&limit]).await?.iter().map(|row| column(row, "agency_phone_number_id")).collect()
+    }
+
+    /// Prolongs the lease; false when it is lost.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn renew_release(&self, release: &Release, lease: Duration) -> Result<bool, Error> {
+        self.fenced(RENEW, &[&release.id, &release.token, &millis(lease)]).await
     }
 
     /// Gives the lease back, so that whoever comes next need not wait for its end.
@@ -267,16 +336,18 @@ fn target(row: &Row) -> Result<ReleaseTarget, Error> {
         status: word(row, "status")?,
         purchase_id: column(row, "purchase_id")?,
         account: column(row, "telnyx_account")?,
-        under_way: column::<Option<Uuid>>(row, "release_id")?.is_some(),
     })
 }
 
 fn release(row: &Row, token: Uuid, is_new: bool) -> Result<Release, Error> {
     Ok(Release {
         id: column(row, "id")?,
+        agency_id: column(row, "agency_id")?,
+        row_id: column(row, "agency_phone_number_id")?,
         number: word(row, "phone_number")?,
         account: column(row, "telnyx_account")?,
         telnyx_phone_number_id: column(row, "telnyx_phone_number_id")?,
+        reference: column(row, "telnyx_reference")?,
         token,
         is_new,
     })

@@ -1,8 +1,10 @@
 //! Telnyx's JSON, read as leniently as its documentation and its answers differ: unknown members are passed over, members
 //! may be missing, null or empty.
 
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::{Available, Offers as OffersFound, Order as OrderFound, OrderStatus, Owned as OwnedFound, Region};
 use crate::model::{E164, Money};
@@ -15,12 +17,20 @@ pub(super) struct Envelope<T> {
 #[derive(Deserialize)]
 pub(super) struct Page<T> {
     pub(super) data: Vec<T>,
-    pub(super) meta: Option<Meta>,
+    meta: Option<Meta>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Meta {
-    pub(super) total_pages: Option<u32>,
+    total_pages: Option<u32>,
+}
+
+impl<T> Page<T> {
+    /// Whether nothing follows this page, which was asked for by its number.
+    pub(super) fn is_last(&self, page: u32) -> bool {
+        let pages = self.meta.as_ref().and_then(|meta| meta.total_pages);
+        self.data.is_empty() || pages.is_none_or(|pages| page >= pages)
+    }
 }
 
 /// Offers and how many there are: in `meta`, in `metadata`, or in both.
@@ -77,9 +87,12 @@ pub(super) struct Order {
 }
 
 #[derive(Deserialize)]
-struct OrderedNumber {
+pub(super) struct OrderedNumber {
+    id: Option<String>,
     phone_number: Option<String>,
     phone_number_type: Option<String>,
+    /// Only where it is asked for by its id.
+    pub(super) deadline: Option<DateTime<Utc>>,
 }
 
 #[derive(Deserialize)]
@@ -124,8 +137,11 @@ impl Errors {
 impl Order {
     /// Whether it is ours and names the number: the filter that found it is Telnyx's, the decision is ours.
     pub(super) fn is_for(&self, reference: &str, number: &E164) -> bool {
-        let names = |item: &OrderedNumber| item.phone_number.as_deref() == Some(number.as_str());
-        self.customer_reference.as_deref() == Some(reference) && self.phone_numbers.iter().flatten().any(names)
+        self.customer_reference.as_deref() == Some(reference) && self.names(number)
+    }
+
+    pub(super) fn names(&self, number: &E164) -> bool {
+        self.phone_numbers.iter().flatten().any(|item| item.phone_number.as_deref() == Some(number.as_str()))
     }
 }
 
@@ -136,33 +152,52 @@ impl From<Order> for OrderFound {
             Some("failure" | "cancelled" | "deleted") => OrderStatus::Failure,
             _ => OrderStatus::Pending,
         };
-        let number_type = order.phone_numbers.into_iter().flatten().find_map(|item| item.phone_number_type);
+        // One number an order, as we place them.
+        let item = order.phone_numbers.into_iter().flatten().next();
+        let (item_id, number_type) = item.map_or((None, None), |item| (item.id, item.phone_number_type));
         Self {
             id: order.id,
             status,
             requirements_met: order.requirements_met,
             number_type: number_type.and_then(filled),
+            item_id: item_id.and_then(filled),
             sub_order_ids: order.sub_number_orders_ids.unwrap_or_default(),
         }
     }
 }
 
 impl Owned {
-    /// Whether it is this very number, and still there.
-    pub(super) fn is_live(&self, number: &E164) -> bool {
-        let gone = matches!(self.status.as_deref(), Some("deleted" | "ported-out" | "ported_out" | "purchase-failed" | "purchase_failed"));
-        self.phone_number == number.as_str() && !gone
+    /// Whether it is this very number.
+    pub(super) fn is_called(&self, number: &E164) -> bool {
+        self.phone_number == number.as_str()
     }
-}
 
-impl From<Owned> for OwnedFound {
-    fn from(owned: Owned) -> Self {
-        Self {
-            id: owned.id,
-            customer_reference: owned.customer_reference.and_then(filled),
-            number_type: owned.phone_number_type.and_then(filled),
-            country_code: owned.country_iso_alpha2.and_then(filled),
+    /// An item of a listing, where it can be read: one odd item must not hide the others.
+    pub(super) fn read(item: Value) -> Option<OwnedFound> {
+        match serde_json::from_value::<Self>(item) {
+            Ok(owned) => owned.live(),
+            Err(error) => {
+                tracing::warn!(error = %error, "a number of the inventory cannot be read");
+                None
+            }
         }
+    }
+
+    /// The number, unless it is gone, or is none that we could have bought.
+    pub(super) fn live(self) -> Option<OwnedFound> {
+        let status = self.status.unwrap_or_default().replace('_', "-");
+        if matches!(status.as_str(), "deleted" | "ported-out" | "purchase-failed" | "port-failed") {
+            return None;
+        }
+        Some(OwnedFound {
+            id: self.id,
+            number: self.phone_number.parse().ok()?,
+            // What does not say counts as working.
+            is_active: matches!(status.as_str(), "active" | "emergency-only" | ""),
+            customer_reference: self.customer_reference.and_then(filled),
+            number_type: self.phone_number_type.and_then(filled),
+            country_code: self.country_iso_alpha2.and_then(filled),
+        })
     }
 }
 

@@ -7,22 +7,25 @@
 //! ```
 //!
 //! Whoever asks for the number again, after a time-out or a crash, takes up the purchase where it stands. Between
-//! `ordering` and `ordered` nobody knows whether an order exists: it is looked up by its reference, which is the
-//! purchase's id, and placed anew only once it is certain that there is none. Telnyx itself sells a number once, so that
+//! `ordering` and `ordered` nobody knows whether an order exists: it is looked up by its reference, which names the
+//! purchase, and placed anew only once it is certain that there is none. Telnyx itself sells a number once, so that
 //! not even a mistake here could pay for it twice.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
-use shared::config;
-use shared::deadline::sleep_within;
-use shared::error::Error;
-use shared::model::{Actor, E164, Status};
-use shared::numbering;
-use shared::store::{Begun, Claim, Intent, Offer, Phase, Purchase, Store};
-use shared::telnyx::{Account, Accounts, Available, Client, Failure, Order, OrderStatus, Refusal, Session};
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use super::Sagas;
+use crate::deadline::sleep_within;
+use crate::error::{Error, Price};
+use crate::lease::renewing;
+use crate::model::{Actor, E164, PriceLimits, Status};
+use crate::numbering;
+use crate::store::{Begun, Claim, Intent, Offer, OrderNoted, OrderState, Phase, Purchase};
+use crate::telnyx::{Account, Available, Failure, Order, OrderStatus, Refusal, Session};
 
 /// With less time than this left, an order is not placed: its answer could come too late to be written down.
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
@@ -37,22 +40,22 @@ const TRIES: usize = 3;
 const LONGEST_PAUSE: u32 = 8;
 
 /// Somebody who buys, until a deadline.
-pub(crate) struct Buyer<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) accounts: &'a Accounts,
-    pub(crate) telnyx: &'a Client,
-    pub(crate) config: config::Purchase,
-    pub(crate) actor: &'a Actor,
-    pub(crate) deadline: Instant,
+pub struct Buyer<'a> {
+    /// What it takes.
+    pub sagas: &'a Sagas,
+    /// When work must have stopped.
+    pub deadline: Instant,
 }
 
 /// A number that the agency holds or is buying.
-pub(crate) struct Bought {
-    pub(crate) row_id: Uuid,
+#[derive(Debug)]
+pub struct Bought {
+    /// Its row.
+    pub row_id: Uuid,
     /// The attempt that bought it, if we made it.
-    pub(crate) purchase: Option<Purchase>,
+    pub purchase: Option<Purchase>,
     /// It was begun by an earlier request.
-    pub(crate) replayed: bool,
+    pub replayed: bool,
 }
 
 /// What a step leads to.
@@ -76,15 +79,22 @@ impl Buyer<'_> {
     ///
     /// # Errors
     /// Nothing was bought, and the reason.
-    pub(crate) async fn buy(&self, intent: &Intent) -> Result<Bought, Error> {
-        let claim = Claim { purchase_id: intent.id, token: Uuid::new_v4(), lease: self.config.lease };
+    pub async fn buy(&self, actor: &Actor, intent: &Intent) -> Result<Bought, Error> {
+        let (store, config) = (&self.sagas.store, &self.sagas.config);
+        let claim = self.claim(intent.id);
         for _ in 0..TRIES {
-            if let Begun::New(purchase) = self.store.begin_purchase(self.actor, intent, &claim).await? {
-                return self.pursue(purchase, claim, false).await;
+            match store.begin_purchase(actor, intent, &claim, config.max_phone_numbers).await? {
+                Begun::New(purchase) => return self.pursue(purchase, claim, false).await,
+                Begun::QuotaExceeded(limit) => return Err(Error::QuotaExceeded(limit)),
+                Begun::Taken => {}
             }
-            let Some(holding) = self.store.holding(self.actor.agency_id, &intent.number).await? else { continue };
-            // Somebody else's, given back to Telnyx, or on its way there.
-            if !holding.ours || !holding.is_active || holding.status == Status::Released {
+            let Some(holding) = store.holding(actor.agency_id, &intent.number).await? else { continue };
+            if holding.status == Status::Released {
+                // Released in between: there is room for it.
+                continue;
+            }
+            // Somebody else's, or on its way back to Telnyx.
+            if !holding.ours || !holding.is_active {
                 return Err(Error::NumberUnavailable);
             }
             return match (holding.status, holding.purchase) {
@@ -99,15 +109,46 @@ impl Buyer<'_> {
         Err(Error::NumberUnavailable)
     }
 
+    /// Goes on with a purchase unless somebody works on it. None: somebody does, or it is finished.
+    ///
+    /// # Errors
+    /// It has failed now, and the reason; or it could not be gone on with.
+    pub async fn resume(&self, purchase_id: Uuid) -> Result<Option<Bought>, Error> {
+        let claim = self.claim(purchase_id);
+        let Some(purchase) = self.sagas.store.claim_purchase(&claim).await? else { return Ok(None) };
+        self.pursue(purchase, claim, true).await.map(Some)
+    }
+
+    /// Whether a number could be bought now, without buying it.
+    ///
+    /// # Errors
+    /// It could not, and the reason.
+    pub async fn quote(&self, actor: &Actor, intent: &Intent) -> Result<Quote, Error> {
+        let holding = self.sagas.store.holding(actor.agency_id, &intent.number).await?;
+        match holding.filter(|holding| holding.status != Status::Released) {
+            Some(holding) if holding.ours && holding.is_active => return Ok(Quote::Held),
+            Some(_) => return Err(Error::NumberUnavailable),
+            None => {}
+        }
+        let account = self.sagas.accounts.named(&intent.account).await?;
+        let offer = self.offer(&self.session(&account), &intent.number).await?.ok_or(Error::NumberUnavailable)?;
+        within_limits(&intent.limits, &offer)?;
+        Ok(Quote::Offered(offer))
+    }
+
+    fn claim(&self, purchase_id: Uuid) -> Claim {
+        Claim { purchase_id, token: Uuid::new_v4(), lease: self.sagas.config.lease }
+    }
+
     /// Takes up a purchase as soon as nobody works on it, or learns how it ended.
     async fn take_over(&self, mut purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
         loop {
-            if let Some(claimed) = self.store.claim_purchase(&claim).await? {
+            if let Some(claimed) = self.sagas.store.claim_purchase(&claim).await? {
                 return Box::pin(self.pursue(claimed, claim, replayed)).await;
             }
-            purchase = self.store.purchase(purchase.id).await?.unwrap_or(purchase);
+            purchase = self.sagas.store.purchase(purchase.id).await?.unwrap_or(purchase);
             match purchase.phase {
-                Phase::Intended | Phase::Ordering | Phase::Ordered if self.sleep(self.config.poll).await => {}
+                Phase::Intended | Phase::Ordering | Phase::Ordered if self.sleep(self.sagas.config.poll).await => {}
                 Phase::Failed => return Err(earlier_failure(purchase.failure_code.as_deref())),
                 Phase::Cancelled => return Err(Error::NumberUnavailable),
                 Phase::Intended | Phase::Ordering | Phase::Ordered | Phase::Completed => {
@@ -117,10 +158,15 @@ impl Buyer<'_> {
         }
     }
 
-    /// Goes through the phases from where the purchase stands.
-    async fn pursue(&self, mut purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
-        let account = self.accounts.named(&purchase.account).await?;
-        let mut pause = self.config.poll;
+    /// Goes through the phases from where the purchase stands, as the holder of its lease.
+    async fn pursue(&self, purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
+        let renew = || self.sagas.store.renew_purchase(&claim);
+        renewing(claim.lease, renew, self.go_through(purchase, claim, replayed)).await
+    }
+
+    async fn go_through(&self, mut purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
+        let account = self.sagas.accounts.named(&purchase.account).await?;
+        let mut pause = self.sagas.config.poll;
         loop {
             let step = match purchase.phase {
                 Phase::Intended => self.place_order(&mut purchase, &claim, &account).await?,
@@ -134,20 +180,17 @@ impl Buyer<'_> {
                 Step::Lost => return self.take_over(purchase, claim, replayed).await,
                 Step::Fail(error) => {
                     tracing::warn!(purchase_id = %purchase.id, error = %error, "purchase failed");
-                    if self.store.fail_purchase(&claim, error.code(), &error.to_string()).await? {
+                    if self.sagas.store.fail_purchase(&claim, error.code(), &error.to_string()).await? {
                         return Err(error);
                     }
                     return self.take_over(purchase, claim, replayed).await;
                 }
                 Step::Wait | Step::Stop => {
                     if matches!(step, Step::Stop) || !self.sleep(pause).await {
-                        self.store.yield_purchase(&claim).await?;
+                        self.sagas.store.yield_purchase(&claim).await?;
                         return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed });
                     }
-                    pause = (pause * 5 / 4).min(self.config.poll * LONGEST_PAUSE);
-                    if !self.store.renew_purchase(&claim).await? {
-                        return self.take_over(purchase, claim, replayed).await;
-                    }
+                    pause = (pause * 5 / 4).min(self.sagas.config.poll * LONGEST_PAUSE);
                 }
             }
         }
@@ -158,7 +201,7 @@ impl Buyer<'_> {
         let session = self.session(account);
         if purchase.order_attempts > 0 {
             // Never a second order without a look for the first.
-            match session.find_order(&purchase.id.to_string(), &purchase.number).await {
+            match session.find_order(&purchase.reference, &purchase.number).await {
                 Ok(None) => {}
                 Ok(Some(order)) => return self.settle(purchase, claim, account, order).await,
                 Err(failure) => return Ok(wait(purchase, &failure)),
@@ -170,12 +213,17 @@ impl Buyer<'_> {
             Err(failure) if purchase.order_attempts == 0 => return Ok(Step::Fail(failure.into())),
             Err(failure) => return Ok(wait(purchase, &failure)),
         };
-        if self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
+        if let Err(error) = within_limits(&purchase.limits, &offer) {
+            return self.refused(purchase, claim, account, error).await;
+        }
+        if !self.sagas.config.enabled || self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
             return Ok(Step::Stop);
         }
-        let leased_until = Instant::now() + self.config.lease;
-        if !self.store.begin_order(claim, &offer).await? {
-            return Ok(Step::Lost);
+        let leased_until = Instant::now() + self.sagas.config.lease;
+        match self.sagas.store.begin_order(claim, &offer).await? {
+            OrderNoted::Noted => {}
+            OrderNoted::Lost => return Ok(Step::Lost),
+            OrderNoted::Unwanted => return Ok(Step::Fail(Error::NotFound { what: "agency", field: "agency_id".to_owned() })),
         }
         purchase.phase = Phase::Ordering;
         purchase.order_attempts += 1;
@@ -183,7 +231,7 @@ impl Buyer<'_> {
             // The process slept through its lease: others may have taken over, and the order must not leave any more.
             return Ok(Step::Next);
         }
-        match session.place_order(&purchase.number, &purchase.id.to_string(), purchase.connection_id.as_deref()).await {
+        match session.place_order(&purchase.number, &purchase.reference, purchase.connection_id.as_deref()).await {
             Ok(order) => self.settle(purchase, claim, account, order).await,
             Err(Failure::Unknown(source)) => {
                 tracing::warn!(purchase_id = %purchase.id, error = %source, "the outcome of an order is unknown");
@@ -203,18 +251,17 @@ impl Buyer<'_> {
             return Ok(Step::Fail(error));
         }
         let session = self.session(account);
-        let reference = purchase.id.to_string();
-        match session.find_order(&reference, &purchase.number).await {
+        match session.find_order(&purchase.reference, &purchase.number).await {
             Ok(Some(order)) => return self.settle(purchase, claim, account, order).await,
             Ok(None) => {}
             Err(failure) => return Ok(wait(purchase, &failure)),
         }
         match session.find_number(&purchase.number).await {
             // Its order is yet to show.
-            Ok(Some(owned)) if owned.customer_reference.as_deref() == Some(&reference) => Ok(Step::Wait),
+            Ok(Some(owned)) if owned.customer_reference.as_ref() == Some(&purchase.reference) => Ok(Step::Wait),
             // Refused for another reason, it was still on offer: no earlier order has bought it.
             Ok(_) if answered || !matches!(error, Error::NumberUnavailable) => Ok(Step::Fail(error)),
-            Ok(_) => match self.store.note_missing_order(claim, self.config.order_missing_after * DOUBT).await? {
+            Ok(_) => match self.sagas.store.note_missing_order(claim, self.sagas.config.order_missing_after * DOUBT).await? {
                 None => Ok(Step::Lost),
                 Some(false) => Ok(Step::Wait),
                 Some(true) => Ok(Step::Fail(error)),
@@ -225,12 +272,12 @@ impl Buyer<'_> {
 
     /// `ordering`: finds out whether there is an order.
     async fn look_up(&self, purchase: &mut Purchase, claim: &Claim, account: &Account) -> Result<Step, Error> {
-        match self.session(account).find_order(&purchase.id.to_string(), &purchase.number).await {
+        match self.session(account).find_order(&purchase.reference, &purchase.number).await {
             Ok(Some(order)) => self.settle(purchase, claim, account, order).await,
             Err(failure) => Ok(wait(purchase, &failure)),
-            Ok(None) => match self.store.note_missing_order(claim, self.config.order_missing_after).await? {
+            Ok(None) => match self.sagas.store.note_missing_order(claim, self.sagas.config.order_missing_after).await? {
                 Some(false) => Ok(Step::Wait),
-                Some(true) if self.store.reopen_purchase(claim).await? => {
+                Some(true) if self.sagas.store.reopen_purchase(claim).await? => {
                     purchase.phase = Phase::Intended;
                     Ok(Step::Next)
                 }
@@ -244,7 +291,7 @@ impl Buyer<'_> {
         let session = self.session(account);
         let known = purchase.telnyx_order_id.as_deref().unwrap_or_default();
         let order = match session.order(known).await {
-            Ok(None) => session.find_order(&purchase.id.to_string(), &purchase.number).await,
+            Ok(None) => session.find_order(&purchase.reference, &purchase.number).await,
             found => found,
         };
         match order {
@@ -256,19 +303,38 @@ impl Buyer<'_> {
 
     /// Writes down an order and does what its status asks for.
     async fn settle(&self, purchase: &mut Purchase, claim: &Claim, account: &Account, order: Order) -> Result<Step, Error> {
+        let deadline = self.requirements_deadline(purchase, account, &order).await;
         let noted = purchase.phase == Phase::Ordered
             && purchase.telnyx_order_id.as_deref() == Some(&order.id)
-            && purchase.requirements_met == order.requirements_met;
-        if !noted && !self.store.note_order(claim, &order.id, order.requirements_met, order.number_type.as_deref()).await? {
+            && purchase.requirements_met == order.requirements_met
+            && purchase.requirements_deadline == deadline;
+        let state = OrderState {
+            order_id: &order.id,
+            requirements_met: order.requirements_met,
+            requirements_deadline: deadline,
+            number_type: order.number_type.as_deref(),
+        };
+        if !noted && !self.sagas.store.note_order(claim, &state).await? {
             return Ok(Step::Lost);
         }
         purchase.phase = Phase::Ordered;
         purchase.telnyx_order_id = Some(order.id);
         purchase.requirements_met = order.requirements_met;
+        purchase.requirements_deadline = deadline;
         match order.status {
             OrderStatus::Pending => Ok(Step::Wait),
             OrderStatus::Success => self.complete(purchase, claim, account).await,
             OrderStatus::Failure => self.order_failed(purchase, claim, account).await,
+        }
+    }
+
+    /// Until when Telnyx waits for documents. It is asked once, when an order that is written down turns out to lack some;
+    /// not knowing it keeps nothing from going on.
+    async fn requirements_deadline(&self, purchase: &Purchase, account: &Account, order: &Order) -> Option<DateTime<Utc>> {
+        let waits = purchase.phase == Phase::Ordered && order.status == OrderStatus::Pending && order.requirements_met == Some(false);
+        match (&order.item_id, purchase.requirements_deadline) {
+            (Some(item_id), None) if waits => self.session(account).requirements_deadline(item_id).await.ok().flatten(),
+            (_, known) => known,
         }
     }
 
@@ -280,7 +346,7 @@ impl Buyer<'_> {
             Err(failure) => Ok(wait(purchase, &failure)),
             Ok(Some(owned)) => {
                 let done =
-                    self.store.complete_purchase(claim, &owned.id, owned.number_type.as_deref(), owned.country_code.as_deref()).await?;
+                    self.sagas.store.complete_purchase(claim, &owned.id, owned.number_type.as_deref(), owned.country_code.as_deref()).await?;
                 if done {
                     purchase.phase = Phase::Completed;
                 }
@@ -294,7 +360,7 @@ impl Buyer<'_> {
         if purchase.order_attempts < 2 {
             return Ok(Step::Fail(Error::NumberUnavailable));
         }
-        match self.session(account).find_order(&purchase.id.to_string(), &purchase.number).await {
+        match self.session(account).find_order(&purchase.reference, &purchase.number).await {
             Ok(Some(order)) if order.status != OrderStatus::Failure => Box::pin(self.settle(purchase, claim, account, order)).await,
             Ok(_) => Ok(Step::Fail(Error::NumberUnavailable)),
             Err(failure) => Ok(wait(purchase, &failure)),
@@ -325,13 +391,31 @@ impl Buyer<'_> {
     }
 
     const fn session<'s>(&'s self, account: &'s Account) -> Session<'s> {
-        self.telnyx.session(account, self.deadline)
+        self.sagas.telnyx.session(account, self.deadline)
     }
 
     /// Sleeps; false when that would take it past the deadline.
     async fn sleep(&self, pause: Duration) -> bool {
         sleep_within(self.deadline, pause).await
     }
+}
+
+/// What a purchase would come to.
+#[derive(Debug)]
+pub enum Quote {
+    /// The agency has the number, or is buying it.
+    Held,
+    /// This is what Telnyx offers it for.
+    Offered(Offer),
+}
+
+/// Holds what was just read against what the caller pays.
+fn within_limits(limits: &PriceLimits, offer: &Offer) -> Result<(), Error> {
+    let Offer { monthly_cost, upfront_cost, currency, .. } = offer;
+    if limits.permit(*monthly_cost, *upfront_cost, currency.as_deref()) {
+        return Ok(());
+    }
+    Err(Error::PriceExceeded(Price { monthly: *monthly_cost, upfront: *upfront_cost, currency: currency.clone() }))
 }
 
 /// Nothing was learnt: later, then.
@@ -359,6 +443,7 @@ fn earlier_failure(code: Option<&str>) -> Error {
         Some("insufficient_funds") => Error::InsufficientFunds,
         Some("upstream_rejected") => Error::UpstreamRejected(source()),
         Some("number_unavailable") => Error::NumberUnavailable,
+        Some("price_exceeded") => Error::PriceExceeded(Price { monthly: None, upfront: None, currency: None }),
         _ => Error::Upstream(source()),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use shared::error::Error;
-use shared::store::{Claim, Phase, Purchase, ReleaseTarget};
-use shared::telnyx::{Failure, Order, OrderStatus, Refusal, Session};
 use uuid::Uuid;
 
-use crate::Releaser;
+use super::Releaser;
+use crate::error::Error;
+use crate::lease::renewing;
+use crate::model::Actor;
+use crate::store::{Claim, Phase, Purchase, ReleaseTarget};
+use crate::telnyx::{Failure, Order, OrderStatus, Refusal, Session};
 
 /// The pause before a cancelled order is looked at again.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -16,30 +18,32 @@ const LOOKS: u32 = 5;
 
 impl Releaser<'_> {
     /// Cancels a number's purchase.
-    pub(crate) async fn cancel(&self, target: &ReleaseTarget) -> Result<(), Error> {
+    pub(super) async fn cancel(&self, actor: &Actor, target: &ReleaseTarget) -> Result<(), Error> {
         // A row from before there was a ledger: nobody knows its order.
         let purchase_id = target.purchase_id.ok_or(Error::PurchaseInProgress)?;
-        let claim = Claim { purchase_id, token: Uuid::new_v4(), lease: self.function.config.lease };
+        let store = &self.sagas.store;
+        let claim = Claim { purchase_id, token: Uuid::new_v4(), lease: self.sagas.config.lease };
         // Whoever works on it now is about to finish it.
-        let purchase = self.function.store.claim_purchase(&claim).await?.ok_or(Error::PurchaseInProgress)?;
-        let outcome = self.cancel_order(target, &purchase).await;
-        if outcome.is_ok() && self.function.store.cancel_purchase(&claim).await? {
+        let purchase = store.claim_purchase(&claim).await?.ok_or(Error::PurchaseInProgress)?;
+        let renew = || store.renew_purchase(&claim);
+        let outcome = renewing(claim.lease, renew, self.cancel_order(actor, target, &purchase)).await;
+        if outcome.is_ok() && store.cancel_purchase(&claim, actor.user_id).await? {
             return Ok(());
         }
-        self.function.store.yield_purchase(&claim).await?;
+        store.yield_purchase(&claim).await?;
         outcome.and(Err(Error::PurchaseInProgress))
     }
 
     /// Sees to it that no order of the purchase can succeed any more.
-    async fn cancel_order(&self, target: &ReleaseTarget, purchase: &Purchase) -> Result<(), Error> {
+    async fn cancel_order(&self, actor: &Actor, target: &ReleaseTarget, purchase: &Purchase) -> Result<(), Error> {
         if purchase.phase == Phase::Intended && purchase.order_attempts == 0 {
             return Ok(());
         }
-        let account = self.account(target).await?;
-        let session = self.function.telnyx.session(&account, self.deadline);
+        let account = self.account(actor, target).await?;
+        let session = self.session(&account);
         let order = match &purchase.telnyx_order_id {
             Some(id) => session.order(id).await?,
-            None => session.find_order(&purchase.id.to_string(), &purchase.number).await?,
+            None => session.find_order(&purchase.reference, &purchase.number).await?,
         };
         // An order that cannot be found may yet be there.
         let order = order.ok_or(Error::PurchaseInProgress)?;

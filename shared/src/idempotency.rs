@@ -1,0 +1,151 @@
+//! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): the same key and body get the first final
+//! answer again, finished or failed, for a day. What may come out otherwise next time (202, 429, 5xx) is not kept: the same
+//! key does the work again.
+//!
+//! A key belongs to an agency and a function. While its request is worked on it is leased, like a purchase; whoever dies
+//! over it keeps the key for no longer than a lease.
+
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use lambda_http::{Body, Response};
+use ring::digest::{SHA256, digest};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::config;
+use crate::error::Error;
+use crate::lambda::{Answer, Call};
+use crate::lease::renewing;
+use crate::model::Actor;
+use crate::problem;
+use crate::store::{KeptAnswer, KeyClaim, KeyState, Store};
+
+/// Says that nothing new was done: the answer is that of an earlier request.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+const HEADER: &str = "idempotency-key";
+const LONGEST_KEY: usize = 255;
+
+/// Does `work` once for each key: a call without the header simply does it.
+///
+/// # Errors
+/// `InvalidRequest`: the header is no key; `IdempotencyKeyReused`; `RequestInProgress`; and those of `work`.
+pub async fn once(
+    store: &Store,
+    config: &config::Purchase,
+    actor: &Actor,
+    function: &'static str,
+    call: &Call,
+    work: impl Future<Output = Result<Answer, Error>>,
+) -> Result<Answer, Error> {
+    let Some(key) = call.header(HEADER) else { return work.await };
+    let claim = KeyClaim {
+        agency_id: actor.agency_id,
+        function,
+        key: read(key).ok_or_else(|| Error::invalid("Idempotency-Key", "must be 1 to 255 visible characters, in quotes or a token"))?,
+        request_hash: hash(call.raw_body()),
+        token: Uuid::new_v4(),
+        lease: config.lease,
+    };
+    match store.claim_key(&claim, config.keys_ttl).await? {
+        KeyState::Claimed => {}
+        KeyState::Answered(kept) => return replay(kept),
+        KeyState::Busy(left) => return Err(Error::RequestInProgress(left)),
+        KeyState::Reused => return Err(Error::IdempotencyKeyReused),
+    }
+    let outcome = renewing(claim.lease, || store.renew_key(&claim), work).await;
+    let noted = match kept(&outcome, &call.request_id) {
+        Some(answer) => store.keep_answer(&claim, &answer).await.map(|_| ()),
+        None => store.yield_key(&claim).await,
+    };
+    // The work is done, and asking again finds that out from the ledger, too.
+    if let Err(error) = noted {
+        tracing::warn!(error = %error, "an answer could not be kept for its idempotency key");
+    }
+    outcome
+}
+
+/// The key: a quoted string as the draft has it (RFC 9651), or a bare token as most clients send it.
+fn read(header: &str) -> Option<String> {
+    let header = header.trim();
+    let key = match header.strip_prefix('"') {
+        Some(rest) => unquoted(rest.strip_suffix('"')?)?,
+        None => Some(header.to_owned()).filter(|token| !token.contains(['"', '\\', ',', ';', ' ']))?,
+    };
+    let visible = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    (visible && (1..=LONGEST_KEY).contains(&key.len())).then_some(key)
+}
+
+/// A quoted string's text: a backslash goes before a quote or a backslash, and nothing else.
+fn unquoted(quoted: &str) -> Option<String> {
+    let mut text = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        text.push(match character {
+            '\\' => characters.next().filter(|escaped| ['"', '\\'].contains(escaped))?,
+            '"' => return None,
+            character => character,
+        });
+    }
+    Some(text)
+}
+
+/// The same for two bodies that say the same, however their members are ordered and spaced.
+fn hash(body: &[u8]) -> [u8; 32] {
+    let canonical = serde_json::from_slice::<Value>(body).map(|value| value.to_string().into_bytes());
+    let hash = digest(&SHA256, canonical.as_deref().unwrap_or(body));
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(hash.as_ref());
+    bytes
+}
+
+/// What is kept of an outcome, if it is final.
+fn kept(outcome: &Result<Answer, Error>, request_id: &str) -> Option<KeptAnswer> {
+    let (status, content_type, body) = match outcome {
+        Ok(answer) if answer.is_final() => (answer.status(), "application/json".to_owned(), answer.body().to_owned()),
+        Err(error) if !error.retryable() => {
+            let response: Response<Body> = problem::response(error, request_id);
+            let content_type = response.headers().get(CONTENT_TYPE)?.to_str().ok()?.to_owned();
+            let Body::Text(body) = response.body() else { return None };
+            (response.status(), content_type, body.clone())
+        }
+        _ => return None,
+    };
+    Some(KeptAnswer { status: i16::try_from(status.as_u16()).ok()?, content_type, body })
+}
+
+fn replay(kept: KeptAnswer) -> Result<Answer, Error> {
+    let unreadable = || Error::Internal("a kept answer cannot be read".into());
+    let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(unreadable)?;
+    let content_type = kept.content_type.parse().map_err(|_| unreadable())?;
+    Ok(Answer::again(status, content_type, kept.body).with_header(REPLAYED, HeaderValue::from_static("true")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_same_with_quotes_and_without() {
+        for header in ["8e03978e-40d5-43e8-bc93-6894a57f9324", "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"", " 8e03978e-40d5-43e8-bc93-6894a57f9324 "] {
+            assert_eq!(read(header).as_deref(), Some("8e03978e-40d5-43e8-bc93-6894a57f9324"), "{header}");
+        }
+        assert_eq!(read(r#""say \"yes\" \\ no""#).as_deref(), Some(r#"say "yes" \ no"#));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let long = "k".repeat(LONGEST_KEY + 1);
+        for header in ["", "\"\"", "\"open", "a b", "a,b", "a;b", "\"a\"b\"", r#""a\n""#, "\"ü\"", "ü", &long] {
+            assert_eq!(read(header), None, "{header}");
+        }
+        assert!(read(&long[1..]).is_some());
+    }
+
+    #[test]
+    fn bodies_that_say_the_same_hash_alike() {
+        assert_eq!(hash(br#"{"a":1,"b":[2,{"c":3,"d":4}]}"#), hash(b"{ \"b\": [2, {\"d\":4, \"c\":3}], \"a\": 1 }"));
+        assert_ne!(hash(br#"{"a":1}"#), hash(br#"{"a":2}"#));
+        assert_ne!(hash(b"[1,2]"), hash(b"[2,1]"));
+    }
+}

@@ -1,0 +1,42 @@
+//! Purchases and releases as sagas: steps that are each one short transaction or one call to Telnyx, noted in the ledger
+//! before and after, so that anybody can go on where somebody stopped: the same request again, a concurrent one, or
+//! `phone-numbers-reconcile`. The only module that knows both the [`crate::store`] and [`crate::telnyx`].
+
+mod cancel;
+mod purchase;
+mod release;
+
+use std::sync::Arc;
+
+use crate::config::{self, Config};
+use crate::secrets::Secrets;
+use crate::store::Store;
+use crate::telnyx::{Accounts, Client};
+
+pub use purchase::{Bought, Buyer, Quote};
+pub use release::{Released, Releaser};
+
+/// What sagas need; one serves a whole function.
+pub struct Sagas {
+    /// The database.
+    pub store: Store,
+    /// The accounts at Telnyx.
+    pub accounts: Accounts,
+    /// Telnyx.
+    pub telnyx: Client,
+    /// How numbers are bought, and what happens when things go wrong.
+    pub config: config::Purchase,
+}
+
+impl Sagas {
+    /// Talks to nobody yet.
+    #[must_use]
+    pub fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
+        Self {
+            store: Store::new(&config.database, Arc::clone(&secrets)),
+            accounts: Accounts::new(config.telnyx.keys.clone(), secrets),
+            telnyx: Client::new(&config.telnyx),
+            config: config.purchase,
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What a comparison with Telnyx leaves to a person, and what that person decides.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::inventory::{Adoptee, adopt, sign};
+use super::{Store, Undone, column, rows_of, word};
+use crate::error::Error;
+use crate::model::Reference;
+
+/// Notes a finding, or that it is seen again. One that was dismissed stays so.
+const REPORT: &str = "\
+-- findings.report
+insert into phone_number_findings as f
+  (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, detail)
+values ($1 /* kind */, $2 /* telnyx_account */, $3 /* phone_number */, $4 /* telnyx_phone_number_id */,
+        $5 /* telnyx_reference */, $6 /* agency_id */, $7 /* agency_phone_number_ids */, $8 /* detail */)
+on conflict (telnyx_account, kind, coalesce(phone_number, '')) where state in ('open', 'dismissed') do update
+set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
+    telnyx_reference = excluded.telnyx_reference,
+    agency_id = excluded.agency_id,
+    agency_phone_number_ids = excluded.agency_phone_number_ids,
+    detail = excluded.detail,
+    last_seen_at = now()
+returning f.first_seen_at = f.last_seen_at as is_new";
+
+/// Ends the findings of an account that a whole walk, begun at that time, has not seen again.
+const CLOSE: &str = "\
+-- findings.close
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+where f.telnyx_account = $1 /* telnyx_account */
+  and f.last_seen_at < $2 /* before */
+  and f.state = 'open'
+returning f.id";
+
+const COUNT: &str = "\
+-- findings.count
+select count(*) as open,
+       count(*) filter (where f.kind = 'inventory_drift') as drift
+from phone_number_findings f
+where f.state = 'open'";
+
+const OPEN: &str = "\
+-- findings.open
+select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
+       f.agency_phone_number_ids, f.detail, f.first_seen_at, f.last_seen_at
+from phone_number_findings f
+where f.state = 'open'
+order by f.first_seen_at, f.id";
+
+/// One that is open, kept from others who would decide it.
+const DECIDE: &str = "\
+-- findings.decide
+select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
+       f.agency_phone_number_ids, f.detail, f.first_seen_at, f.last_seen_at
+from phone_number_findings f
+where f.id = $1 /* id */
+  and f.state = 'open'
+for update";
+
+/// Ends a finding, and has the history tell.
+const RESOLVE: &str = "\
+-- findings.resolve
+with resolved as (
+  update phone_number_findings f
+  set state = $2 /* state */,
+      resolved_at = now(),
+      resolved_by = $3 /* resolved_by */
+  where f.id = $1 /* id */
+    and f.state = 'open'
+  returning f.id, f.phone_number, f.kind
+)
+insert into phone_number_history (phone_number, event, actor, changes)
+select r.phone_number,
+       'reconciled',
+       $3,
+       jsonb_build_object('finding', jsonb_build_object('id', r.id, 'kind', r.kind, 'from', 'open', 'to', $2::text))
+from resolved r
+returning id";
+
+const AGENCY: &str = "\
+-- findings.agency
+select a.id
+from agencies a
+where a.id = $1 /* agency_id */";
+
+/// Switches off what a drift says is not at Telnyx.
+const ACCEPT_DRIFT: &str = "\
+-- findings.accept_drift
+update agency_phone_numbers n
+set status = 'inactive'
+where n.id = any($1::uuid[] /* row_ids */)
+  and n.status = 'active'
+  and n.is_active
+returning n.id";
+
+pub(super) const STATEMENTS: &[&str] = &[REPORT, CLOSE, COUNT, OPEN, DECIDE, RESOLVE, AGENCY, ACCEPT_DRIFT];
+
+/// A person of ours, in the history.
+const OPERATOR: &str = "operator";
+
+/// What is the matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingKind {
+    /// A number in the account without a reference of ours.
+    NotOurs,
+    /// A number of ours whose agency is no more.
+    AgencyGone,
+    /// A number of ours whose row is another's, who has no such number.
+    HeldByAnother,
+    /// A number that its row says was given back.
+    ReleasedButBilled,
+    /// Rows without a number at Telnyx: more than can be believed, or in an account that is not known again.
+    InventoryDrift,
+}
+
+impl FindingKind {
+    /// The word for it in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not_ours",
+            Self::AgencyGone => "agency_gone",
+            Self::HeldByAnother => "held_by_another",
+            Self::ReleasedButBilled => "released_but_billed",
+            Self::InventoryDrift => "inventory_drift",
+        }
+    }
+}
+
+impl FromStr for FindingKind {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::NotOurs, Self::AgencyGone, Self::HeldByAnother, Self::ReleasedButBilled, Self::InventoryDrift];
+        all.into_iter().find(|kind| kind.as_str() == text).ok_or("must be a kind of finding")
+    }
+}
+
+/// What is found.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// What is the matter.
+    pub kind: FindingKind,
+    /// The account at Telnyx.
+    pub account: String,
+    /// The number, in E.164; None for a drift.
+    pub number: Option<String>,
+    /// Telnyx's id of it; None for a drift.
+    pub phone_number_id: Option<String>,
+    /// Its `customer_reference`.
+    pub reference: Option<String>,
+    /// The agency whose it is or was, as far as that is known.
+    pub agency_id: Option<Uuid>,
+    /// The rows concerned.
+    pub row_ids: Vec<Uuid>,
+    /// The same for people, in a sentence.
+    pub detail: String,
+}
+
+/// A finding that nobody has decided yet.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Its id.
+    pub id: Uuid,
+    /// What was found.
+    pub observation: Observation,
+    /// When it was seen first.
+    pub first_seen_at: DateTime<Utc>,
+    /// When it was seen last.
+    pub last_seen_at: DateTime<Utc>,
+}
+
+/// How many findings are open.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenFindings {
+    /// Of all kinds.
+    pub all: i64,
+    /// Of kind `inventory_drift`.
+    pub drift: i64,
+}
+
+/// What came of adopting what was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// The number is the agency's, under this row.
+    Adopted(Uuid),
+    /// So many rows are inactive.
+    Deactivated(usize),
+    /// There is no open finding with this id.
+    NoSuchFinding,
+    /// It does not say whose the number is, or there is no such agency: name one.
+    AgencyNeeded,
+    /// A live row has the number.
+    Held,
+}
+
+impl Store {
+    /// Notes a finding, or that it is seen again: whether it is new.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn report(&self, observation: &Observation) -> Result<bool, Error> {
+        let Observation { kind, account, number, phone_number_id, reference, agency_id, row_ids, detail } = observation;
+        let kind = kind.as_str();
+        let row = self.row(REPORT, &[&kind, account, number, phone_number_id, reference, agency_id, row_ids, detail]).await?;
+        row.map_or(Ok(false), |row| column(&row, "is_new"))
+    }
+
+    /// Ends the findings of an account that a walk begun at `before` has not seen again; how many.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn close_findings(&self, account: &str, before: DateTime<Utc>) -> Result<usize, Error> {
+        Ok(self.rows(CLOSE, &[&account, &before]).await?.len())
+    }
+
+    /// How many findings are open.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn open_findings_count(&self) -> Result<OpenFindings, Error> {
+        let row = self.row(COUNT, &[]).await?.ok_or_else(|| Error::Internal("findings.count told nothing".into()))?;
+        Ok(OpenFindings { all: column(&row, "open")?, drift: column(&row, "drift")? })
+    }
+
+    /// The findings that nobody has decided yet, oldest first.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn open_findings(&self) -> Result<Vec<Finding>, Error> {
+        self.rows(OPEN, &[]).await?.iter().map(finding).collect()
+    }
+
+    /// Does what a finding suggests: a number becomes `agency_id`'s, or that of the agency it was bought for; the rows of a
+    /// drift are switched off. Telnyx is not asked for anything.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn adopt_finding(&self, id: Uuid, agency_id: Option<Uuid>) -> Result<Adoption, Error> {
+        self.transaction(|| self.try_to_adopt_finding(id, agency_id)).await
+    }
+
+    async fn try_to_adopt_finding(&self, id: Uuid, agency_id: Option<Uuid>) -> Result<Adoption, Undone> {
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        let Some(row) = rows_of(&transaction, DECIDE, &[&id]).await?.into_iter().next() else { return Ok(Adoption::NoSuchFinding) };
+        sign(&transaction, OPERATOR).await?;
+        let adoption = decide(&transaction, &finding(&row)?.observation, agency_id).await?;
+        if matches!(adoption, Adoption::Adopted(_) | Adoption::Deactivated(_)) {
+            rows_of(&transaction, RESOLVE, &[&id, &"adopted", &OPERATOR]).await?;
+            transaction.commit().await?;
+        }
+        Ok(adoption)
+    }
+
+    /// Leaves what was found as it is; false when there is no such open finding.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn dismiss_finding(&self, id: Uuid) -> Result<bool, Error> {
+        self.fenced(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await
+    }
+}
+
+/// Does what is suggested, within a transaction that is kept only where it was done.
+async fn decide(
+    transaction: &Transaction<'_>,
+    observation: &Observation,
+    agency_id: Option<Uuid>,
+) -> Result<Adoption, Undone> {
+    if observation.kind == FindingKind::InventoryDrift {
+        let deactivated = rows_of(transaction, ACCEPT_DRIFT, &[&observation.row_ids]).await?;
+        return Ok(Adoption::Deactivated(deactivated.len()));
+    }
+    let agency_id = agency_id.or(observation.agency_id);
+    let agency = rows_of(transaction, AGENCY, &[&agency_id]).await?;
+    let (Some(agency_id), false, Some(number), Some(phone_number_id)) =
+        (agency_id, agency.is_empty(), &observation.number, &observation.phone_number_id)
+    else {
+        return Ok(Adoption::AgencyNeeded);
+    };
+    let known = observation.reference.as_deref().and_then(|reference| Some((reference, reference.parse::<Reference>().ok()?.purchase_id)));
+    // A number of somebody else's keeps its reference at Telnyx, which is no purchase of ours.
+    let purchase_id = known.map_or_else(Uuid::new_v4, |(_, id)| id);
+    let reference = known.map_or_else(|| format!("adopted:{purchase_id}"), |(reference, _)| reference.to_owned());
+    let adoptee = Adoptee {
+        agency_id,
+        number,
+        phone_number_id,
+        number_type: None,
+        country_code: None,
+        purchase_id,
+        account: &observation.account,
+        reference: &reference,
+        order_id: None,
+    };
+    let instead = observation.kind == FindingKind::HeldByAnother;
+    Ok(adopt(transaction, &adoptee, instead).await?.map_or(Adoption::Held, Adoption::Adopted))
+}
+
+fn finding(row: &Row) -> Result<Finding, Error> {
+    Ok(Finding {
+        id: column(row, "id")?,
+        observation: Observation {
+            kind: word(row, "kind")?,
+            account: column(row, "telnyx_account")?,
+            number: column(row, "phone_number")?,
+            phone_number_id: column(row, "telnyx_phone_number_id")?,
+            reference: column(row, "telnyx_reference")?,
+            agency_id: column(row, "agency_id")?,
+            row_ids: column(row, "agency_phone_number_ids")?,
+            detail: column(row, "detail")?,
+        },
+        first_seen_at: column(row, "first_seen_at")?,
+        last_seen_at: column(row, "last_seen_at")?,
+    })
+}
