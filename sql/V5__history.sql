@@ -173,3 +173,5 @@ begin
   loop
     execute format('revoke all on table phone_number_history from %I', role_name);
   end loop;
+end
+$migration$;

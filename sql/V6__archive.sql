@@ -83,3 +83,5 @@ begin
   loop
     execute format('revoke all on table agency_phone_numbers_archive from %I', role_name);
   end loop;
+end
+$migration$;

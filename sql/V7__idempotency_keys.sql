@@ -85,3 +85,5 @@ begin
   loop
     execute format('revoke all on table phone_number_idempotency_keys from %I', role_name);
   end loop;
+end
+$migration$;

@@ -107,3 +107,5 @@ begin
 
   comment on column phone_number_purchases.requirements_deadline is
     'Until when Telnyx waits for the documents that it lacks.';
+end
+$migration$;

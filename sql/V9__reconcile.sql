@@ -124,3 +124,5 @@ begin
     execute format('revoke all on table phone_number_findings from %I', role_name);
     execute format('revoke all on table phone_number_inventory_walks from %I', role_name);
   end loop;
+end
+$migration$;

@@ -84,6 +84,16 @@ pub struct Purchase {
     pub keys_ttl: Duration,
 }
 
+impl Purchase {
+    /// How long Telnyx may take to show everywhere what has happened. A number that is no longer on offer after an order
+    /// whose outcome is unknown has most likely been bought, and by that order: for this long no look-up must find it before
+    /// it counts as failed.
+    #[must_use]
+    pub const fn lag(&self) -> Duration {
+        self.order_missing_after.saturating_mul(12)
+    }
+}
+
 /// How the rows are compared with Telnyx' inventory.
 /// Variables `RECONCILE_BATCH`, `RECONCILE_MAX_DEACTIVATED_PERCENT`, `RECONCILE_STUCK_AFTER_MS`, `TELNYX_PUBLIC_KEY`.
 #[derive(Clone)]

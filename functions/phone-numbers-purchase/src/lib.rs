@@ -91,7 +91,7 @@ impl Purchase {
 
     /// Buys each number on its own: one that fails takes no other down.
     async fn buy(&self, actor: &Actor, intents: &[Intent], deadline: Instant) -> Vec<Result<Bought, Error>> {
-        let buyer = Buyer { sagas: &self.sagas, deadline };
+        let buyer = Buyer { sagas: &self.sagas, deadline, is_patient: true };
         let work: Vec<_> = intents.iter().map(|intent| buyer.buy(actor, intent)).collect();
         stream::iter(work).buffered(AT_A_TIME).collect().await
     }
@@ -99,7 +99,7 @@ impl Purchase {
     /// Checks each number as if it were bought, the first ones taking the room that the agency still has.
     async fn quote(&self, actor: &Actor, intents: &[Intent], deadline: Instant) -> Result<Vec<Result<Quote, Error>>, Error> {
         let quota = self.sagas.store.quota(actor.agency_id, self.sagas.config.max_phone_numbers).await?;
-        let buyer = Buyer { sagas: &self.sagas, deadline };
+        let buyer = Buyer { sagas: &self.sagas, deadline, is_patient: true };
         let work: Vec<_> = intents.iter().map(|intent| buyer.quote(actor, intent)).collect();
         let quotes: Vec<_> = stream::iter(work).buffered(AT_A_TIME).collect().await;
         let mut more = 0;

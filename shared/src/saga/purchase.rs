@@ -31,9 +31,6 @@ use crate::telnyx::{Account, Available, Failure, Order, OrderStatus, Refusal, Se
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
 /// Countries that share a calling code are asked this many at a time.
 const COUNTRIES_AT_A_TIME: usize = 4;
-/// A number that is no longer on offer after an order whose outcome is unknown has most likely been bought, and by that
-/// order: this many times as long as before it may be placed again, no look-up must find it before it counts as failed.
-const DOUBT: u32 = 12;
 /// How often a number is tried whose holder gives up just then.
 const TRIES: usize = 3;
 /// The pause between two looks grows up to this many times the configured one.
@@ -45,6 +42,8 @@ pub struct Buyer<'a> {
     pub sagas: &'a Sagas,
     /// When work must have stopped.
     pub deadline: Instant,
+    /// Whether an order that Telnyx has not decided is waited for.
+    pub is_patient: bool,
 }
 
 /// A number that the agency holds or is buying.
@@ -186,7 +185,7 @@ impl Buyer<'_> {
                     return self.take_over(purchase, claim, replayed).await;
                 }
                 Step::Wait | Step::Stop => {
-                    if matches!(step, Step::Stop) || !self.sleep(pause).await {
+                    if matches!(step, Step::Stop) || !self.is_patient || !self.sleep(pause).await {
                         self.sagas.store.yield_purchase(&claim).await?;
                         return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed });
                     }
@@ -261,7 +260,7 @@ impl Buyer<'_> {
             Ok(Some(owned)) if owned.customer_reference.as_ref() == Some(&purchase.reference) => Ok(Step::Wait),
             // Refused for another reason, it was still on offer: no earlier order has bought it.
             Ok(_) if answered || !matches!(error, Error::NumberUnavailable) => Ok(Step::Fail(error)),
-            Ok(_) => match self.sagas.store.note_missing_order(claim, self.sagas.config.order_missing_after * DOUBT).await? {
+            Ok(_) => match self.sagas.store.note_missing_order(claim, self.sagas.config.lag()).await? {
                 None => Ok(Step::Lost),
                 Some(false) => Ok(Step::Wait),
                 Some(true) => Ok(Step::Fail(error)),

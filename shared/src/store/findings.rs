@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
+use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -12,20 +13,22 @@ use super::{Store, Undone, column, rows_of, word};
 use crate::error::Error;
 use crate::model::Reference;
 
-/// Notes a finding, or that it is seen again. One that was dismissed stays so.
+/// Notes findings, or that they are seen again. One that was dismissed stays so.
 const REPORT: &str = "\
 -- findings.report
 insert into phone_number_findings as f
   (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, detail)
-values ($1 /* kind */, $2 /* telnyx_account */, $3 /* phone_number */, $4 /* telnyx_phone_number_id */,
-        $5 /* telnyx_reference */, $6 /* agency_id */, $7 /* agency_phone_number_ids */, $8 /* detail */)
+select distinct on (o.kind, o.account, o.number)
+       o.kind, o.account, o.number, o.phone_number_id, o.reference, o.agency_id, o.row_ids, o.detail
+from jsonb_to_recordset($1::jsonb /* observations */) as o
+  (kind text, account text, number text, phone_number_id text, reference text, agency_id uuid, row_ids uuid[], detail text)
 on conflict (telnyx_account, kind, coalesce(phone_number, '')) where state in ('open', 'dismissed') do update
 set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
     telnyx_reference = excluded.telnyx_reference,
     agency_id = excluded.agency_id,
     agency_phone_number_ids = excluded.agency_phone_number_ids,
     detail = excluded.detail,
-    last_seen_at = now()
+    last_seen_at = excluded.last_seen_at
 returning f.first_seen_at = f.last_seen_at as is_new";
 
 /// Ends the findings of an account that a whole walk, begun at that time, has not seen again.
@@ -144,8 +147,14 @@ impl FromStr for FindingKind {
     }
 }
 
+impl Serialize for FindingKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// What is found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Observation {
     /// What is the matter.
     pub kind: FindingKind,
@@ -203,15 +212,18 @@ pub enum Adoption {
 }
 
 impl Store {
-    /// Notes a finding, or that it is seen again: whether it is new.
+    /// Notes findings, or that they are seen again: how many are new.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn report(&self, observation: &Observation) -> Result<bool, Error> {
-        let Observation { kind, account, number, phone_number_id, reference, agency_id, row_ids, detail } = observation;
-        let kind = kind.as_str();
-        let row = self.row(REPORT, &[&kind, account, number, phone_number_id, reference, agency_id, row_ids, detail]).await?;
-        row.map_or(Ok(false), |row| column(&row, "is_new"))
+    pub async fn report(&self, observations: &[Observation]) -> Result<usize, Error> {
+        if observations.is_empty() {
+            return Ok(0);
+        }
+        let observations = serde_json::to_value(observations).map_err(|error| Error::Internal(Box::new(error)))?;
+        let rows = self.rows(REPORT, &[&observations]).await?;
+        let new = rows.iter().map(|row| column::<bool>(row, "is_new")).collect::<Result<Vec<_>, _>>()?;
+        Ok(new.into_iter().filter(|is_new| *is_new).count())
     }
 
     /// Ends the findings of an account that a walk begun at `before` has not seen again; how many.

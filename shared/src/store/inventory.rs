@@ -33,11 +33,13 @@ from (
 left join phone_number_inventory_walks w on w.telnyx_account = a.telnyx_account
 order by w.finished_at nulls first, a.telnyx_account";
 
+/// Some agencies, others each time.
 const AGENCIES: &str = "\
 -- inventory.agencies
 select a.id
 from agencies a
-order by a.id";
+order by random()
+limit $1 /* limit */";
 
 /// Begins a walk through an account, or goes on with the one that stopped; for one at a time.
 const WALK: &str = "\
@@ -430,12 +432,12 @@ impl Store {
         self.rows(ACCOUNTS, &[]).await?.iter().map(|row| column(row, "telnyx_account")).collect()
     }
 
-    /// Every agency there is.
+    /// Some of the agencies there are, `limit` at the most and others each time.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn agencies(&self) -> Result<Vec<Uuid>, Error> {
-        self.rows(AGENCIES, &[]).await?.iter().map(|row| column(row, "id")).collect()
+    pub async fn agencies(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
+        self.rows(AGENCIES, &[&limit]).await?.iter().map(|row| column(row, "id")).collect()
     }
 
     /// Begins a walk through an account's inventory, or goes on with the one that stopped. None: somebody else walks.

@@ -419,6 +419,14 @@ pub struct Purchase {
     pub created_at: DateTime<Utc>,
 }
 
+impl Purchase {
+    /// Whether it has come to its end, whichever.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Completed | Phase::Failed | Phase::Cancelled)
+    }
+}
+
 /// What somebody wants to buy, and how.
 #[derive(Clone, Debug)]
 pub struct Intent {

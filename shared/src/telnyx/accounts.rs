@@ -72,20 +72,34 @@ impl Accounts {
         Ok(std::iter::once(first).chain(platform).collect())
     }
 
+    /// The names of the accounts that serve these agencies, whether or not each has one of its own.
+    #[must_use]
+    pub fn names(&self, agencies: &[Uuid]) -> Vec<String> {
+        if self.keys.plain.is_some() {
+            return vec![FROM_ENVIRONMENT.to_owned()];
+        }
+        let own = |agency_id: &Uuid| self.keys.agency_secret.as_ref().map(|name| name.replace("{agency_id}", &agency_id.to_string()));
+        self.keys.platform_secret.iter().cloned().chain(agencies.iter().filter_map(own)).collect()
+    }
+
+    /// The account of that name; None where there is no such secret.
+    ///
+    /// # Errors
+    /// `Unavailable`: its key cannot be read.
+    pub async fn find(&self, name: &str) -> Result<Option<Account>, Error> {
+        if name == FROM_ENVIRONMENT {
+            return Ok(self.keys.plain.as_ref().map(|key| Account { name: name.to_owned(), key: Secret::new(key) }));
+        }
+        self.secrets.find(name).await?.map(|secret| account(name.to_owned(), &secret)).transpose()
+    }
+
     /// The account that the ledger names.
     ///
     /// # Errors
     /// `Unavailable`: its key is gone or cannot be read; no other account will do.
     pub async fn named(&self, name: &str) -> Result<Account, Error> {
-        if name == FROM_ENVIRONMENT {
-            let key =
-                self.keys.plain.as_ref().ok_or_else(|| Error::Unavailable("the ledger names TELNYX_API_KEY, which is not set".into()))?;
-            return Ok(Account { name: name.to_owned(), key: Secret::new(key) });
-        }
-        let secret = self.secrets.find(name).await?;
-        let secret =
-            secret.ok_or_else(|| Error::Unavailable(format!("the ledger names the secret {name}, which does not exist").into()))?;
-        account(name.to_owned(), &secret)
+        let account = self.find(name).await?;
+        account.ok_or_else(|| Error::Unavailable(format!("the ledger names the account {name}, whose key is gone").into()))
     }
 }
 

@@ -1,0 +1,77 @@
+//! Purchases and releases that nobody works on any more: each gets one step further, or to its end.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use shared::error::Error;
+use shared::saga::{Buyer, Releaser};
+use shared::store::Phase;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::report::Report;
+use crate::{AT_A_TIME, Reconcile};
+
+/// How long one purchase or release may take: an order is not placed with less than two seconds left.
+const FOR_EACH: Duration = Duration::from_secs(6);
+
+/// Takes up unfinished purchases, those first that were looked at longest ago.
+pub(crate) async fn finish_purchases(reconcile: &Reconcile, report: &mut Report, until: Instant) -> Result<(), Error> {
+    let ids = reconcile.sagas.store.unattended_purchases(reconcile.config.batch).await?;
+    let outcomes: Vec<_> = stream::iter(ids).map(|id| finish_purchase(reconcile, id, until)).buffer_unordered(AT_A_TIME).collect().await;
+    for outcome in outcomes.into_iter().flatten() {
+        match outcome {
+            Ok(Phase::Completed) => report.purchases_completed += 1,
+            Ok(Phase::Failed | Phase::Cancelled) => report.purchases_failed += 1,
+            Ok(Phase::Intended | Phase::Ordering | Phase::Ordered) => report.purchases_pending += 1,
+            // A refusal by Telnyx is an end, too.
+            Err(error) if !error.retryable() => report.purchases_failed += 1,
+            Err(error) => {
+                tracing::warn!(error = %error, "a purchase could not be gone on with");
+                report.purchases_pending += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// None: there is no time for it in this run, or somebody works on it.
+async fn finish_purchase(reconcile: &Reconcile, id: Uuid, until: Instant) -> Option<Result<Phase, Error>> {
+    let now = Instant::now();
+    if now >= until {
+        return None;
+    }
+    let buyer = Buyer { sagas: &reconcile.sagas, deadline: now + FOR_EACH, is_patient: false };
+    // On the heap, since several of these futures exist at once.
+    match Box::pin(buyer.resume(id)).await {
+        Ok(bought) => bought.and_then(|bought| bought.purchase).map(|purchase| Ok(purchase.phase)),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// Takes up releases under way, those first that were looked at longest ago.
+pub(crate) async fn finish_releases(reconcile: &Reconcile, report: &mut Report, until: Instant) -> Result<(), Error> {
+    let rows = reconcile.sagas.store.unattended_releases(reconcile.config.batch).await?;
+    let outcomes: Vec<_> = stream::iter(rows).map(|row| finish_release(reconcile, row, until)).buffer_unordered(AT_A_TIME).collect().await;
+    for outcome in outcomes {
+        match outcome {
+            Ok(true) => report.releases_completed += 1,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(error = %error, "a release could not be finished");
+                report.releases_failed += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// False: there is no time for it in this run, or somebody works on it.
+async fn finish_release(reconcile: &Reconcile, row_id: Uuid, until: Instant) -> Result<bool, Error> {
+    let now = Instant::now();
+    if now >= until {
+        return Ok(false);
+    }
+    let releaser = Releaser { sagas: &reconcile.sagas, deadline: now + FOR_EACH };
+    Box::pin(releaser.resume(row_id)).await
+}

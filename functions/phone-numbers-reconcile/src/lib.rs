@@ -1,0 +1,79 @@
+//! `phone-numbers-reconcile`: the other half of the guarantee that no number is lost.
+//!
+//! On its schedule it finishes the purchases and releases that nobody works on, takes rows from before the ledger into it,
+//! and compares the inventory of each account at Telnyx with the rows. At once it finishes the one purchase that a webhook
+//! of Telnyx tells of. It gives nothing back to Telnyx on its own, and what is not ours it reports and never touches.
+//!
+//! Each run is bounded and goes on where the last one stopped; two at once do no harm.
+
+mod backfill;
+mod backlog;
+mod compare;
+mod missing;
+mod report;
+mod verdict;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::config::{self, Config};
+use shared::error::Error;
+use shared::lambda::{Answer, Background, Delivery};
+use shared::saga::Sagas;
+use shared::secrets::Secrets;
+use tokio::time::Instant;
+
+use report::Report;
+
+/// How many things of a kind are worked on at a time.
+const AT_A_TIME: usize = 4;
+
+/// The function.
+pub struct Reconcile {
+    sagas: Sagas,
+    config: config::Reconcile,
+}
+
+impl Background for Reconcile {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+
+    fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
+        Self { sagas: Sagas::new(config, secrets), config: config.reconcile.clone() }
+    }
+
+    async fn run(&self, deadline: Instant) -> Result<(), Error> {
+        let mut report = Report::default();
+        let outcome = self.work(&mut report, deadline).await;
+        report.print(outcome.is_ok());
+        outcome
+    }
+
+    async fn receive(&self, delivery: Delivery) -> Result<Answer, Error> {
+        webhook::receive(self, &delivery).await
+    }
+}
+
+impl Reconcile {
+    /// Everything that a run is for. No part may take all of the time: what is left of one waits for the next run.
+    async fn work(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
+        let now = Instant::now();
+        let until = |tenths: u32| now + deadline.saturating_duration_since(now) * tenths / 10;
+        backlog::finish_purchases(self, report, until(3)).await?;
+        backlog::finish_releases(self, report, until(5)).await?;
+        backfill::take_in(self, report, until(6)).await?;
+        compare::compare_accounts(self, report, deadline).await?;
+        report.expired_keys = self.sagas.store.expire_keys(EXPIRED_AT_A_TIME).await?;
+        report.stuck = Some(self.sagas.store.stuck(self.config.stuck_after).await?);
+        report.open_findings = Some(self.sagas.store.open_findings_count().await?);
+        Ok(())
+    }
+
+    /// How long Telnyx may take to show everywhere what has happened.
+    const fn lag(&self) -> Duration {
+        self.sagas.config.lag()
+    }
+}
+
+/// Idempotency keys that one run forgets.
+const EXPIRED_AT_A_TIME: i64 = 10_000;

@@ -1,0 +1,140 @@
+//! What a run has done: one line of the log, which CloudWatch reads as metrics, too (the embedded metric format,
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use shared::store::{OpenFindings, Stuck};
+
+const NAMESPACE: &str = "PhoneNumbers";
+const SERVICE: &str = "phone-numbers";
+
+/// What a run has done, in counts.
+pub(crate) struct Report {
+    began: Instant,
+    pub(crate) purchases_completed: usize,
+    pub(crate) purchases_failed: usize,
+    pub(crate) purchases_pending: usize,
+    pub(crate) releases_completed: usize,
+    pub(crate) releases_failed: usize,
+    pub(crate) backfilled: usize,
+    pub(crate) adopted: usize,
+    pub(crate) corrected: usize,
+    pub(crate) deactivated: usize,
+    pub(crate) new_findings: usize,
+    pub(crate) numbers_compared: usize,
+    pub(crate) accounts_compared: usize,
+    pub(crate) accounts_paused: usize,
+    /// Accounts that could not be asked, for want of a key or of an answer.
+    pub(crate) accounts_failed: usize,
+    pub(crate) expired_keys: usize,
+    /// None when the run did not come so far.
+    pub(crate) stuck: Option<Stuck>,
+    pub(crate) open_findings: Option<OpenFindings>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            purchases_completed: 0,
+            purchases_failed: 0,
+            purchases_pending: 0,
+            releases_completed: 0,
+            releases_failed: 0,
+            backfilled: 0,
+            adopted: 0,
+            corrected: 0,
+            deactivated: 0,
+            new_findings: 0,
+            numbers_compared: 0,
+            accounts_compared: 0,
+            accounts_paused: 0,
+            accounts_failed: 0,
+            expired_keys: 0,
+            stuck: None,
+            open_findings: None,
+        }
+    }
+}
+
+impl Report {
+    /// Writes the line. It goes past the log's own format: CloudWatch wants the object to itself.
+    pub(crate) fn print(&self, succeeded: bool) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        println!("{}", self.line(succeeded, u64::try_from(now).unwrap_or(u64::MAX)));
+    }
+
+    fn line(&self, succeeded: bool, now_ms: u64) -> Value {
+        let mut counts = vec![
+            ("PurchasesCompleted", self.purchases_completed),
+            ("PurchasesFailed", self.purchases_failed),
+            ("PurchasesPending", self.purchases_pending),
+            ("ReleasesCompleted", self.releases_completed),
+            ("ReleasesFailed", self.releases_failed),
+            ("Backfilled", self.backfilled),
+            ("Adopted", self.adopted),
+            ("Corrected", self.corrected),
+            ("Deactivated", self.deactivated),
+            ("NewFindings", self.new_findings),
+            ("NumbersCompared", self.numbers_compared),
+            ("AccountsCompared", self.accounts_compared),
+            ("AccountsPaused", self.accounts_paused),
+            ("AccountsFailed", self.accounts_failed),
+            ("ExpiredKeys", self.expired_keys),
+        ];
+        let count = |count: i64| usize::try_from(count).unwrap_or_default();
+        if let Some(stuck) = self.stuck {
+            counts.extend([("StuckPurchases", count(stuck.purchases)), ("StuckReleases", count(stuck.releases))]);
+        }
+        if let Some(open) = self.open_findings {
+            counts.extend([("OpenFindings", count(open.all)), ("InventoryDrift", count(open.drift))]);
+        }
+        let metrics: Vec<_> = counts.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
+        let mut line = json!({
+            "_aws": {
+                "Timestamp": now_ms,
+                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["Service"]], "Metrics": metrics}],
+            },
+            "Service": SERVICE,
+            "message": if succeeded { "reconciled" } else { "reconciled in part" },
+            "function": env!("CARGO_PKG_NAME"),
+            "duration_ms": u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        for (name, count) in counts {
+            line[name] = json!(count);
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_that_the_line_announces_is_in_it() {
+        let report = Report {
+            adopted: 2,
+            stuck: Some(Stuck { purchases: 3, releases: 0 }),
+            open_findings: Some(OpenFindings { all: 5, drift: 1 }),
+            ..Report::default()
+        };
+        let line = report.line(true, 1_767_225_600_000);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&directive["Namespace"], &directive["Dimensions"]), (&json!("PhoneNumbers"), &json!([["Service"]])));
+        assert_eq!((&line["_aws"]["Timestamp"], &line["Service"]), (&json!(1_767_225_600_000_u64), &json!("phone-numbers")));
+        for metric in directive["Metrics"].as_array().into_iter().flatten() {
+            let name = metric["Name"].as_str().unwrap_or_default();
+            assert!(line[name].is_u64(), "{name}");
+        }
+        assert_eq!((&line["Adopted"], &line["StuckPurchases"], &line["InventoryDrift"]), (&json!(2), &json!(3), &json!(1)));
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_does_not_claim_that_nothing_is_stuck() {
+        let line = Report::default().line(false, 0);
+        assert!(line.get("StuckPurchases").is_none() && line.get("InventoryDrift").is_none());
+        assert_eq!(line["message"], "reconciled in part");
+    }
+}

@@ -1,0 +1,181 @@
+//! What a number of Telnyx' inventory is to us.
+
+use shared::model::{Reference, Status};
+use shared::store::{Counterpart, CounterpartRow, FindingKind};
+use shared::telnyx::Owned;
+use uuid::Uuid;
+
+/// What is to be done about a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It has its row.
+    Seen(Uuid),
+    /// It has its row, which knows it by another id or was switched off for want of it.
+    Correct {
+        /// The row.
+        row_id: Uuid,
+        /// Whether it is to be switched on again.
+        reactivate: bool,
+    },
+    /// It is ours and has no live row.
+    Adopt(Reference),
+    /// A person must look at it.
+    Finding(FindingKind),
+    /// It is on its way to become something else.
+    Later,
+}
+
+/// Holds a number against the row and the purchase that go with it.
+pub(crate) fn verdict(owned: &Owned, counterpart: &Counterpart) -> Verdict {
+    match counterpart.row.as_ref().filter(|row| row.status != Status::Released) {
+        Some(row) if belongs(owned, row) => at_home(owned, row),
+        // Whoever is buying it finds out that it is taken.
+        Some(row) if row.status == Status::Pending => Verdict::Later,
+        Some(_) if is_ours(owned, counterpart) => Verdict::Finding(FindingKind::HeldByAnother),
+        Some(_) => Verdict::Finding(FindingKind::NotOurs),
+        None => homeless(owned, counterpart),
+    }
+}
+
+/// A number belongs to the row that has its id, or whose purchase it names; a row from before the ledger knows neither.
+fn belongs(owned: &Owned, row: &CounterpartRow) -> bool {
+    let by_id = row.phone_number_id.as_deref() == Some(&owned.id);
+    let by_reference = owned.customer_reference.is_some() && row.bought_as == owned.customer_reference;
+    by_id || by_reference || row.bought_as.is_none()
+}
+
+fn at_home(owned: &Owned, row: &CounterpartRow) -> Verdict {
+    let row_id = row.id;
+    // Their own sagas, or the backfill, see to these.
+    if row.status == Status::Pending || row.bought_as.is_none() {
+        return Verdict::Seen(row_id);
+    }
+    let reactivate = row.switched_off && owned.is_active;
+    if reactivate || row.phone_number_id.as_deref() != Some(&owned.id) { Verdict::Correct { row_id, reactivate } } else { Verdict::Seen(row_id) }
+}
+
+fn homeless(owned: &Owned, counterpart: &Counterpart) -> Verdict {
+    if !owned.is_active {
+        return Verdict::Later;
+    }
+    if !is_ours(owned, counterpart) {
+        return Verdict::Finding(FindingKind::NotOurs);
+    }
+    match (counterpart.purchase, counterpart.released) {
+        // Its saga comes to its own end first.
+        (Some((_, true)), _) => Verdict::Later,
+        (_, Some(true)) => Verdict::Finding(FindingKind::ReleasedButBilled),
+        // Telnyx may not have taken note of its release yet.
+        (_, Some(false)) => Verdict::Later,
+        _ => match whose(owned, counterpart) {
+            Some(reference) if counterpart.agency_exists => Verdict::Adopt(reference),
+            _ => Verdict::Finding(FindingKind::AgencyGone),
+        },
+    }
+}
+
+fn is_ours(owned: &Owned, counterpart: &Counterpart) -> bool {
+    counterpart.purchase.is_some() || reference(owned).is_some()
+}
+
+/// The agency and purchase that a number names: the ledger knows them, or the reference itself does.
+fn whose(owned: &Owned, counterpart: &Counterpart) -> Option<Reference> {
+    let known = counterpart.purchase.zip(counterpart.agency_id);
+    known.map(|((purchase_id, _), agency_id)| Reference { agency_id, purchase_id }).or_else(|| reference(owned))
+}
+
+fn reference(owned: &Owned) -> Option<Reference> {
+    owned.customer_reference.as_deref()?.parse().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const OURS: Reference = Reference { agency_id: Uuid::from_u128(1), purchase_id: Uuid::from_u128(2) };
+
+    fn owned(reference: Option<&str>) -> Owned {
+        Owned {
+            id: "100".to_owned(),
+            number: "+13125550123".parse().unwrap(),
+            is_active: true,
+            customer_reference: reference.map(str::to_owned),
+            number_type: None,
+            country_code: None,
+        }
+    }
+
+    fn counterpart() -> Counterpart {
+        Counterpart { row: None, purchase: None, agency_id: Some(OURS.agency_id), agency_exists: true, released: None }
+    }
+
+    fn row(status: Status, id: Option<&str>, bought_as: Option<&str>) -> CounterpartRow {
+        CounterpartRow {
+            id: Uuid::from_u128(9),
+            status,
+            phone_number_id: id.map(str::to_owned),
+            bought_as: bought_as.map(str::to_owned),
+            switched_off: false,
+        }
+    }
+
+    fn with(row: CounterpartRow) -> Counterpart {
+        Counterpart { row: Some(row), ..counterpart() }
+    }
+
+    #[test]
+    fn a_number_without_a_row_is_adopted_only_with_our_reference_and_an_agency() {
+        let ours = OURS.to_string();
+        assert_eq!(verdict(&owned(Some(&ours)), &counterpart()), Verdict::Adopt(OURS));
+        assert_eq!(verdict(&owned(Some("op-42")), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
+        assert_eq!(verdict(&owned(None), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
+        let gone = Counterpart { agency_exists: false, ..counterpart() };
+        assert_eq!(verdict(&owned(Some(&ours)), &gone), Verdict::Finding(FindingKind::AgencyGone));
+        let ordered = Owned { is_active: false, ..owned(Some(&ours)) };
+        assert_eq!(verdict(&ordered, &counterpart()), Verdict::Later);
+        let released = with(row(Status::Released, Some("100"), Some(&ours)));
+        assert_eq!(verdict(&owned(Some(&ours)), &released), Verdict::Adopt(OURS));
+    }
+
+    #[test]
+    fn a_reference_from_before_agencies_were_in_it_is_known_by_the_ledger() {
+        let known = Counterpart { purchase: Some((OURS.purchase_id, false)), ..counterpart() };
+        assert_eq!(verdict(&owned(Some(&OURS.purchase_id.to_string())), &known), Verdict::Adopt(OURS));
+    }
+
+    #[test]
+    fn what_is_being_pursued_or_was_just_released_waits() {
+        let ours = OURS.to_string();
+        let pursued = Counterpart { purchase: Some((OURS.purchase_id, true)), ..counterpart() };
+        assert_eq!(verdict(&owned(Some(&ours)), &pursued), Verdict::Later);
+        for (released, expected) in [(false, Verdict::Later), (true, Verdict::Finding(FindingKind::ReleasedButBilled))] {
+            let released = Counterpart { purchase: Some((OURS.purchase_id, false)), released: Some(released), ..counterpart() };
+            assert_eq!(verdict(&owned(Some(&ours)), &released), expected);
+        }
+    }
+
+    #[test]
+    fn a_number_is_at_home_in_the_row_with_its_id_or_its_purchase() {
+        let ours = OURS.to_string();
+        let id = Uuid::from_u128(9);
+        assert_eq!(verdict(&owned(None), &with(row(Status::Active, Some("100"), Some("else")))), Verdict::Seen(id));
+        assert_eq!(verdict(&owned(None), &with(row(Status::Active, None, None))), Verdict::Seen(id));
+        assert_eq!(verdict(&owned(Some(&ours)), &with(row(Status::Pending, None, Some(&ours)))), Verdict::Seen(id));
+        let wrong_id = with(row(Status::Active, Some("7"), Some(&ours)));
+        assert_eq!(verdict(&owned(Some(&ours)), &wrong_id), Verdict::Correct { row_id: id, reactivate: false });
+        let off = with(CounterpartRow { switched_off: true, ..row(Status::Inactive, Some("100"), Some(&ours)) });
+        assert_eq!(verdict(&owned(Some(&ours)), &off), Verdict::Correct { row_id: id, reactivate: true });
+    }
+
+    #[test]
+    fn a_number_in_another_purchases_row_is_nobodys_to_change() {
+        let other = Reference { agency_id: Uuid::from_u128(3), purchase_id: Uuid::from_u128(4) }.to_string();
+        let ours = OURS.to_string();
+        let held = with(row(Status::Active, Some("7"), Some(&other)));
+        assert_eq!(verdict(&owned(Some(&ours)), &held), Verdict::Finding(FindingKind::HeldByAnother));
+        assert_eq!(verdict(&owned(Some("op-42")), &held), Verdict::Finding(FindingKind::NotOurs));
+        let pending = with(row(Status::Pending, None, Some(&other)));
+        assert_eq!(verdict(&owned(Some(&ours)), &pending), Verdict::Later);
+    }
+}
