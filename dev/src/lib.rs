@@ -4,6 +4,7 @@
 //! - [`telnyx`]: a Telnyx to talk to
 //! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
 //! - [`containers`]: the way here from Docker
+//! - [`wire`]: ways to Postgres and Telnyx that break on purpose
 //! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
 //! - [`cli`]: the command line
 
@@ -21,4 +22,5 @@ pub mod stack;
 pub mod telnyx;
 pub mod template;
 pub mod token;
+pub mod wire;
 pub mod workspace;
