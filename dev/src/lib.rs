@@ -2,6 +2,7 @@
 //!
 //! - [`postgres`], [`migrations`], [`demo`]: the database
 //! - [`telnyx`]: a Telnyx to talk to
+//! - [`vault`]: a Secrets Manager
 //! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
 //! - [`containers`]: the way here from Docker
 //! - [`wire`]: ways to Postgres and Telnyx that break on purpose
@@ -22,5 +23,6 @@ pub mod stack;
 pub mod telnyx;
 pub mod template;
 pub mod token;
+pub mod vault;
 pub mod wire;
 pub mod workspace;
