@@ -7,8 +7,10 @@
 //! - [`containers`]: the way here from Docker
 //! - [`wire`]: ways to Postgres and Telnyx that break on purpose
 //! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
+//! - [`books`]: whether database and Telnyx agree
 //! - [`cli`]: the command line
 
+pub mod books;
 mod children;
 pub mod cli;
 pub mod containers;
