@@ -48,9 +48,17 @@ struct Inner {
     launch: Launch,
     places: Arc<Semaphore>,
     max_processes: usize,
-    /// The most recently used one last: it is used first, as in Lambda, so that the others can fall idle.
-    idle: Mutex<Vec<Instance>>,
+    processes: Mutex<Processes>,
     stopping: watch::Sender<bool>,
+}
+
+/// The processes there are. When all are killed, others take their place.
+#[derive(Debug, Default)]
+struct Processes {
+    /// The most recently used one last: it is used first, as in Lambda, so that the others can fall idle.
+    idle: Vec<Instance>,
+    /// Each of them, idle or busy, listens to it until it is gone, and has to go when it hears something.
+    alive: watch::Sender<()>,
 }
 
 impl Function {
@@ -63,7 +71,7 @@ impl Function {
             launch,
             places: Arc::new(Semaphore::new(max_processes)),
             max_processes,
-            idle: Mutex::default(),
+            processes: Mutex::default(),
             stopping: watch::Sender::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -88,19 +96,33 @@ impl Function {
     /// The ids of the processes that wait for work.
     #[must_use]
     pub fn idle_processes(&self) -> Vec<u32> {
-        self.inner.idle().iter().filter_map(Instance::process_id).collect()
+        self.inner.processes().idle.iter().filter_map(Instance::process_id).collect()
+    }
+
+    /// Kills every process, busy or not, and waits until all are gone. A request that one of them was busy with has
+    /// [`Failure::Died`]; the next one gets a new process.
+    pub async fn kill(&self) {
+        let Processes { idle, alive } = {
+            let mut processes = self.inner.processes();
+            processes.alive.send_replace(());
+            std::mem::take(&mut *processes)
+        };
+        for instance in idle {
+            instance.end().await;
+        }
+        alive.closed().await;
     }
 
     /// Ends every process, busy or not. Requests are refused from now on.
     pub fn begin_stop(&self) {
         self.inner.stopping.send_replace(true);
-        self.inner.idle().clear();
+        self.inner.processes().idle.clear();
     }
 
     /// As [`Function::begin_stop`], and waits until all are gone.
     pub async fn stop(&self) {
         self.inner.stopping.send_replace(true);
-        let idle = std::mem::take(&mut *self.inner.idle());
+        let idle = std::mem::take(&mut self.inner.processes().idle);
         for instance in idle {
             instance.end().await;
         }
@@ -111,8 +133,8 @@ impl Function {
 }
 
 impl Inner {
-    fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn processes(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn invoke(&self, request_id: &str, event: Bytes) -> Result<Bytes, Failure> {
@@ -125,9 +147,11 @@ impl Inner {
                 None => self.start().await?,
             };
             let mut stopping = self.stopping.subscribe();
+            let mut alive = instance.alive();
             let outcome = tokio::select! {
                 outcome = instance.invoke(&self.definition, request_id, event.clone()) => outcome,
                 _ = stopping.wait_for(|&stopping| stopping) => instance::Outcome::Failed(Failure::Unavailable),
+                _ = alive.changed() => instance::Outcome::Failed(Failure::Died),
             };
             match outcome {
                 instance::Outcome::Answered(answer) => {
@@ -158,20 +182,30 @@ impl Inner {
 
     /// The idle process used last that is still alive.
     fn take_idle(&self) -> Option<Instance> {
-        let mut idle = self.idle();
+        let idle = &mut self.processes().idle;
         std::iter::from_fn(|| idle.pop()).find_map(|mut instance| instance.is_alive().then_some(instance))
     }
 
     async fn give_back(&self, instance: Instance) {
-        if *self.stopping.borrow() {
+        if let Some(instance) = self.keep(instance) {
             instance.end().await;
-        } else {
-            self.idle().push(instance);
         }
     }
 
+    /// Keeps a process for the next request; one that is to go comes back.
+    fn keep(&self, instance: Instance) -> Option<Instance> {
+        // While this is locked, none is told to go.
+        let mut processes = self.processes();
+        if *self.stopping.borrow() || instance.is_killed() {
+            return Some(instance);
+        }
+        processes.idle.push(instance);
+        None
+    }
+
     async fn start(&self) -> Result<Instance, Failure> {
-        let started = Instance::start(&self.definition, &self.launch, self.runtime_api.endpoint()).await;
+        let alive = self.processes().alive.subscribe();
+        let started = Instance::start(&self.definition, &self.launch, self.runtime_api.endpoint(), alive).await;
         started.map_err(|error| {
             eprintln!("{}: {error:#}", self.definition.name);
             Failure::Died

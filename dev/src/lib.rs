@@ -2,11 +2,15 @@
 //!
 //! - [`postgres`], [`migrations`], [`demo`]: the database
 //! - [`telnyx`]: a Telnyx to talk to
+//! - [`vault`]: a Secrets Manager
 //! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
 //! - [`containers`]: the way here from Docker
+//! - [`wire`]: ways to Postgres and Telnyx that break on purpose
 //! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
+//! - [`books`]: whether database and Telnyx agree
 //! - [`cli`]: the command line
 
+pub mod books;
 mod children;
 pub mod cli;
 pub mod containers;
@@ -21,4 +25,6 @@ pub mod stack;
 pub mod telnyx;
 pub mod template;
 pub mod token;
+pub mod vault;
+pub mod wire;
 pub mod workspace;

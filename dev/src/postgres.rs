@@ -13,10 +13,10 @@ pub mod testing;
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use reqwest::Url;
 use tokio::process::ChildStdout;
 use tokio::time::{Instant, sleep};
@@ -29,6 +29,8 @@ pub use self::testing::TestDatabase;
 
 /// How long a server may take to answer, recovery after a crash included.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// The pause before it is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Between the choice of a free port and Postgres binding it, somebody else may take it.
 const PORT_ATTEMPTS: usize = 3;
 
@@ -45,8 +47,8 @@ pub struct Server {
 /// A server that we started. Its fields drop in this order: the lock on the directory goes last.
 #[derive(Debug)]
 struct Running {
-    _server: Guard,
-    _cluster: Cluster,
+    server: Guard,
+    cluster: Cluster,
 }
 
 impl Server {
@@ -101,17 +103,39 @@ impl Server {
     async fn run(binaries: &Binaries, cluster: Cluster) -> Result<Self> {
         for _ in 0..PORT_ATTEMPTS {
             let port = free_port()?;
-            let (guard, stdout) = Guard::of_server(binaries, &cluster, port)?;
             let admin_url = cluster.url(port)?;
-            if answers(&admin_url, stdout).await? {
-                let running = Running { _server: guard, _cluster: cluster };
-                return Ok(Self { admin_url, cluster: Mutex::new(Some(running)) });
+            if let Some(server) = serve(binaries, &cluster, &admin_url, port).await? {
+                return Ok(Self { admin_url, cluster: Mutex::new(Some(Running { server, cluster })) });
             }
             if !cluster.port_was_taken() {
                 break;
             }
         }
         bail!("Postgres did not start. The end of its log:\n{}", cluster.log_tail())
+    }
+
+    /// Ends a server that was started here as a power cut would, in the middle of whatever it is doing, and starts it again
+    /// on the same port, with everything that was committed and nothing that was not.
+    ///
+    /// # Errors
+    /// When the server was not started here, or does not start again; then it is stopped.
+    pub async fn crash_and_restart(&self) -> Result<()> {
+        let running = self.running().take().context("only a server that was started here can be crashed")?;
+        let Running { server, cluster } = running;
+        tokio::task::spawn_blocking(|| server.crash()).await?;
+        let binaries = Binaries::find().await?;
+        let port = self.admin_url.port().context("a server that was started here has a port")?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            if let Some(server) = serve(&binaries, &cluster, &self.admin_url, port).await? {
+                self.running().replace(Running { server, cluster });
+                return Ok(());
+            }
+            // Meanwhile the port may be somebody's own end of a connection, for a moment.
+            let may_start = cluster.port_was_taken() && Instant::now() < deadline;
+            ensure!(may_start, "Postgres did not start again. The end of its log:\n{}", cluster.log_tail());
+            sleep(PAUSE).await;
+        }
     }
 
     /// The URL of a database on this server. It says `sslmode`, so that it means the same to every client.
@@ -167,8 +191,18 @@ impl Server {
 
     /// Stops the server if it was started here, and waits until it is gone, with its directory if that was temporary.
     pub fn stop(&self) {
-        drop(self.cluster.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.running().take());
     }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts a server of `cluster` on `port` and waits until it answers at `url`; none if it ends first.
+async fn serve(binaries: &Binaries, cluster: &Cluster, url: &Url, port: u16) -> Result<Option<Guard>> {
+    let (server, stdout) = Guard::of_server(binaries, cluster, port)?;
+    Ok(answers(url, stdout).await?.then_some(server))
 }
 
 /// Waits until the server answers: `false` if it ends first, which its standard output tells by ending too.
@@ -187,7 +221,7 @@ async fn answers(url: &Url, stdout: std::process::ChildStdout) -> Result<bool> {
                 Err(error) if Instant::now() > deadline => {
                     return Err(error.context("Postgres does not answer"));
                 }
-                Err(_) => sleep(Duration::from_millis(20)).await,
+                Err(_) => sleep(PAUSE).await,
             }
         }
     };

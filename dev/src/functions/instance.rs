@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::body::Bytes;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Failure;
@@ -57,21 +58,33 @@ pub(super) enum Outcome {
 pub(super) struct Instance {
     child: Child,
     endpoint: Endpoint,
+    /// Held until the process is gone; see `Processes`.
+    alive: watch::Receiver<()>,
 }
 
 impl Instance {
-    pub(super) async fn start(definition: &Definition, launch: &Launch, endpoint: Endpoint) -> Result<Self> {
+    pub(super) async fn start(definition: &Definition, launch: &Launch, endpoint: Endpoint, alive: watch::Receiver<()>) -> Result<Self> {
         let mut command = Command::new(&launch.program);
         command.env_clear().envs(&launch.environment).envs(lambda_environment(definition, &endpoint));
         command.stdin(Stdio::null()).stdout(launch.logs.open()?).stderr(launch.logs.open()?);
         let child = children::spawn(command).await;
         let child = child.with_context(|| format!("starting {}", launch.program.display()))?;
-        Ok(Self { child, endpoint })
+        Ok(Self { child, endpoint, alive })
     }
 
     /// The id of the process, while it runs.
     pub(super) fn process_id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// What tells the process to go.
+    pub(super) fn alive(&self) -> watch::Receiver<()> {
+        self.alive.clone()
+    }
+
+    /// Whether the process has been told to go.
+    pub(super) fn is_killed(&self) -> bool {
+        self.alive.has_changed().unwrap_or(true)
     }
 
     pub(super) fn is_alive(&mut self) -> bool {

@@ -1,5 +1,6 @@
 //! Small shells that outlive this process by a moment, to end and to remove what it leaves.
 
+use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -9,7 +10,7 @@ use super::binaries::Binaries;
 use super::directory::Cluster;
 
 /// Starts the server, then blocks on its standard input, a pipe that only we hold. However we end, even by SIGKILL,
-/// the pipe ends with us: then it stops the server.
+/// the pipe ends with us: then it stops the server, by the signal that was last written into the pipe, if any was.
 ///
 /// A shell starts what runs in the background with these signals ignored, and a server that has only just started has not
 /// changed that yet: so the signal is repeated until there is nobody to receive it.
@@ -22,7 +23,7 @@ shift
 "$@" </dev/null &
 server=$!
 exec >/dev/null
-while read -r line; do :; done
+while read -r line; do signal=$line; done
 while kill -s "$signal" "$server" 2>/dev/null; do sleep 0.05; done
 "#;
 
@@ -68,6 +69,16 @@ impl Guard {
         Self::start(command).context("starting a shell")
     }
 
+    /// Ends the server on the spot, without a checkpoint or a word to its clients, and waits until it is gone.
+    ///
+    /// By SIGQUIT: after SIGKILL its processes would live on for a moment, and keep another server from starting.
+    pub(super) fn crash(mut self) {
+        if let Some(pipe) = &mut self.shell.stdin {
+            // It fails only when the shell is gone, and the server with it.
+            let _ = pipe.write_all(b"QUIT\n");
+        }
+    }
+
     fn start(mut command: Command) -> Result<Self> {
         // A group of its own: Ctrl-C reaches everything in a terminal's group at once, and we want to stop in order.
         command.stdin(Stdio::piped()).process_group(0);
@@ -95,7 +106,8 @@ fn settings(temporary: bool, port: u16) -> Vec<String> {
         "jit=off".to_owned(),
     ];
     if temporary {
-        let careless = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
+        // A crash of the server alone has to lose nothing: what it has written, the system has. So commits do write.
+        let careless = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
         settings.extend(careless.map(ToOwned::to_owned));
     }
     settings

@@ -1,8 +1,5 @@
 //! The five binaries themselves, as Lambda would run them: processes behind the Runtime API and the gateway.
 
-use std::fs;
-use std::process::Command;
-
 use dev::functions::{self, Logs, Programs};
 use dev::postgres::TestDatabase;
 use dev::stack::{Options, Stack};
@@ -71,18 +68,10 @@ impl Product {
         self.request(Method::POST, "phone-numbers-purchase", "owner").json(&body)
     }
 
-    /// Ends every process of a function of this product at once, whatever it is doing.
-    fn kill(&self, function: &str) {
-        let ours = self.stack.telnyx().url();
-        let read = |id: &str, file: &str| fs::read(format!("/proc/{id}/{file}")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let id = entry.file_name().to_string_lossy().into_owned();
-            let is_it = read(&id, "cmdline").is_ok_and(|line| line.trim_end_matches('\0').ends_with(function))
-                && read(&id, "environ").is_ok_and(|variables| variables.contains(&ours));
-            if is_it {
-                assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
-            }
-        }
+    /// Ends every process of a function at once, whatever it is doing.
+    async fn kill(&self, function: &str) {
+        let function = self.stack.functions().iter().find(|known| known.definition().name == function).unwrap();
+        function.kill().await;
     }
 
     /// What Telnyx knows.
@@ -166,7 +155,7 @@ async fn a_purchase_whose_process_is_killed_is_finished_by_the_next_one() {
     let number = product.offers().await.remove(0);
     let buying = tokio::spawn(product.purchase(&number).send());
     eventually(async || product.telnyx().await["orders"].as_array().filter(|orders| !orders.is_empty()).cloned()).await;
-    product.kill("phone-numbers-purchase");
+    product.kill("phone-numbers-purchase").await;
     assert_eq!(buying.await.unwrap().unwrap().status(), StatusCode::BAD_GATEWAY);
 
     let settings = product.http.put(format!("{}/settings", product.stack.telnyx().control_url()));

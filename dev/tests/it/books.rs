@@ -1,15 +1,11 @@
-//! The books: what Telnyx has and bills must be what the rows say, whatever went wrong on the way.
+//! What most tests of money do: buy, release, and see that the books balance.
 
-use std::collections::HashSet;
-
+use dev::books::{SOMEBODY_ELSE, imbalance, unfinished};
 use dev::demo;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
 use crate::world::{World, agent};
-
-/// The reference under which somebody else orders from the same account.
-const SOMEBODY_ELSE: &str = "somebody else's";
 
 /// The body that buys one number.
 pub(crate) fn order_of(number: &str) -> Value {
@@ -27,68 +23,14 @@ pub(crate) fn release_of(row: &Value) -> Value {
     json!({"phone_number_ids": [row["id"]], "confirm": true})
 }
 
-/// Nothing is lost and nothing is bought twice: each live row is a number that Telnyx has, each number that Telnyx has is
-/// a live row or one whose order is still being found out, and no purchase has two orders that count.
+/// Insists that the books balance.
 #[track_caller]
 pub(crate) fn balance(world: &World) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        let wrong = imbalance(world).await;
+        let wrong = imbalance(&world.sql, &world.telnyx_state().await).await.unwrap();
         assert!(wrong.is_empty(), "{caller}: the books do not balance: {wrong:#?}");
     }
-}
-
-async fn imbalance(world: &World) -> Vec<String> {
-    let state = world.telnyx_state().await;
-    let (rows, ledger) = (world.rows().await, world.ledger().await);
-    let is_ours = |thing: &&Value| thing["customer_reference"] != SOMEBODY_ELSE;
-    let numbers: Vec<_> =
-        state["numbers"].as_array().unwrap().iter().filter(is_ours).filter(|number| number["status"] != "deleted").collect();
-    let orders: Vec<_> = state["orders"].as_array().unwrap().iter().filter(is_ours).filter(|order| order["status"] != "failure").collect();
-    let mut wrong = Vec::new();
-    let mut seen = HashSet::new();
-    for number in &numbers {
-        let name = &number["phone_number"];
-        if !seen.insert(name.to_string()) {
-            wrong.push(format!("{name} is billed twice"));
-        }
-        let row = rows.iter().find(|row| row["phone_number"] == *name);
-        let explained = row.is_some_and(|row| match row["status"].as_str().unwrap() {
-            "active" | "inactive" => row["phone_number_id"].is_null() || row["phone_number_id"] == number["id"],
-            "pending" => unfinished(&ledger, row),
-            _ => false,
-        });
-        if !explained {
-            wrong.push(format!("{name} is billed, and its row is {row:?}"));
-        }
-    }
-    for row in rows.iter().filter(|row| row["status"] == "active" || row["status"] == "inactive") {
-        if !numbers.iter().any(|number| number["phone_number"] == row["phone_number"]) {
-            wrong.push(format!("Telnyx does not have {row}"));
-        }
-    }
-    for purchase in &ledger {
-        let orders = orders.iter().filter(|order| order["customer_reference"] == purchase["id"]).count();
-        if orders > 1 {
-            wrong.push(format!("{orders} orders count for {purchase}"));
-        }
-        if orders > 0 && ["failed", "cancelled"].contains(&purchase["phase"].as_str().unwrap()) {
-            wrong.push(format!("an order counts for {purchase}"));
-        }
-    }
-    let unknown = |order: &&&Value| !ledger.iter().any(|purchase| purchase["id"] == order["customer_reference"]);
-    wrong.extend(orders.iter().filter(unknown).map(|order| format!("the ledger does not know {order}")));
-    wrong
-}
-
-/// Whether an order for a pending row may exist.
-fn unfinished(ledger: &[Value], row: &Value) -> bool {
-    let may_exist = |purchase: &&Value| match purchase["phase"].as_str().unwrap() {
-        "ordering" | "ordered" => true,
-        "intended" => purchase["order_attempts"].as_i64().unwrap() > 0,
-        _ => false,
-    };
-    ledger.iter().filter(|purchase| purchase["agency_phone_number_id"] == row["id"]).any(|purchase| may_exist(&purchase))
 }
 
 /// A number on offer that has no row, not even one of a number given back.
@@ -140,4 +82,59 @@ pub(crate) async fn decide(world: &World, status: &str) {
 pub(crate) async fn heal(world: &World) {
     let answer = reqwest::Client::new().delete(format!("{}/faults", world.telnyx.control_url())).send().await.unwrap();
     assert!(answer.status().is_success());
+}
+
+#[tokio::test]
+async fn every_breach_of_the_books_is_told() {
+    let world = World::new().await;
+    assigned(&world).await;
+    balance(&world).await;
+    let state = world.telnyx_state().await;
+    let changes = [
+        ("delete from agency_phone_numbers", "is billed, and its row is None"),
+        ("update agency_phone_numbers set status = 'released'", "is billed, and its row is Some"),
+        ("update agency_phone_numbers set status = 'pending'", "is billed, and its row is Some"),
+        ("update agency_phone_numbers set phone_number_id = 'another'", "is billed, and its row is Some"),
+        ("update phone_number_purchases set phase = 'failed', failure_code = 'upstream_error'", "1 orders count for"),
+        ("delete from phone_number_purchases", "the ledger does not know"),
+    ];
+    for (change, words) in changes {
+        world.sql.batch_execute(&format!("begin; {change}")).await.unwrap();
+        tells(&world, &state, words).await;
+        world.sql.batch_execute("rollback").await.unwrap();
+    }
+    let doubled = |what: &str| {
+        let mut state = state.clone();
+        let again = state[what][0].clone();
+        state[what].as_array_mut().unwrap().push(again);
+        state
+    };
+    tells(&world, &doubled("numbers"), "is billed twice").await;
+    tells(&world, &doubled("orders"), "2 orders count for").await;
+    let mut gone = state.clone();
+    gone["numbers"][0]["status"] = json!("deleted");
+    tells(&world, &gone, "Telnyx does not have").await;
+}
+
+/// Insists that one thing is wrong with the books, and is told in these words.
+async fn tells(world: &World, state: &Value, words: &str) {
+    let wrong = imbalance(&world.sql, state).await.unwrap();
+    assert!(wrong.len() == 1 && wrong[0].contains(words), "{words}: {wrong:#?}");
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_is_told() {
+    let world = World::new().await;
+    let row = assigned(&world).await;
+    world.release("owner", release_of(&row)).await.expect(200);
+    assert_eq!(unfinished(&world.sql).await.unwrap(), Vec::<String>::new());
+    let changes = [
+        "update agency_phone_numbers set status = 'pending'",
+        "update phone_number_purchases set phase = 'ordered'",
+        "update phone_number_releases set phase = 'requested'",
+    ];
+    for (done, change) in changes.into_iter().enumerate() {
+        world.sql.batch_execute(change).await.unwrap();
+        assert_eq!(unfinished(&world.sql).await.unwrap().len(), done + 1, "{change}");
+    }
 }

@@ -1,10 +1,10 @@
 //! The end of a process at every point of a purchase, and what asking again makes of it.
 
+use dev::wire::{Fault, Moment};
 use phone_numbers_purchase::Purchase;
 use serde_json::{Value, json};
 
 use crate::books::{balance, heal, order_of, orders_sent};
-use crate::proxy::{Ending, Moment, Proxy};
 use crate::world::{World, eventually, send};
 
 const ORDERS: &str = "/v2/number_orders";
@@ -82,9 +82,9 @@ async fn a_process_may_die_at_any_statement() {
         for moment in [Moment::Before, Moment::After] {
             let mut world = world().await;
             let number = world.offer().await;
-            let proxy = Proxy::before_the_database_of(&mut world).await;
-            proxy.trap(statement, moment, Ending::Silence, 1);
-            dies(&world, &number, async || proxy.sprung() == 1).await;
+            let wire = world.wired().await;
+            wire.strike(statement, moment, Fault::Silence);
+            dies(&world, &number, async || wire.struck() == 1).await;
             balance(&world).await;
             recovers(&world, &number).await;
             assert_eq!(orders_sent(&world), 1, "{statement} {moment:?}");
@@ -96,7 +96,7 @@ async fn a_process_may_die_at_any_statement() {
 async fn processes_may_die_one_after_the_other_at_every_statement() {
     let mut world = world().await;
     let number = world.offer().await;
-    let proxy = Proxy::before_the_database_of(&mut world).await;
+    let wire = world.wired().await;
     let deaths = [
         ("purchases.begin", Moment::Before),
         ("purchases.begin", Moment::After),
@@ -107,8 +107,8 @@ async fn processes_may_die_one_after_the_other_at_every_statement() {
         ("purchases.complete", Moment::Before),
     ];
     for (died, (statement, moment)) in deaths.into_iter().enumerate() {
-        proxy.trap(statement, moment, Ending::Silence, 1);
-        dies(&world, &number, async || proxy.sprung() == died + 1).await;
+        wire.strike(statement, moment, Fault::Silence);
+        dies(&world, &number, async || wire.struck() == died + 1).await;
         balance(&world).await;
     }
     recovers(&world, &number).await;
@@ -121,10 +121,10 @@ async fn a_connection_lost_at_any_statement_is_replaced_without_the_caller_notic
         for moment in [Moment::Before, Moment::After] {
             let mut world = World::new().await;
             let number = world.offer().await;
-            let proxy = Proxy::before_the_database_of(&mut world).await;
-            proxy.trap(statement, moment, Ending::Cut, 1);
+            let wire = world.wired().await;
+            wire.strike(statement, moment, Fault::Cut);
             let reply = world.purchase("owner", order_of(&number)).await.expect(200);
-            assert_eq!(proxy.sprung(), 1, "{statement} {moment:?}");
+            assert_eq!(wire.struck(), 1, "{statement} {moment:?}");
             assert_eq!(reply.header("idempotent-replayed"), "", "{statement} {moment:?}: it is the first");
             assert_eq!((orders_sent(&world), world.ledger().await.len()), (1, 1), "{statement} {moment:?}");
             balance(&world).await;
@@ -137,11 +137,13 @@ async fn a_database_lost_in_the_middle_is_unavailable_and_the_purchase_is_taken_
     for statement in WRITES {
         let mut world = world().await;
         let number = world.offer().await;
-        let proxy = Proxy::before_the_database_of(&mut world).await;
+        let wire = world.wired().await;
         // The statement and its repetition.
-        proxy.trap(statement, Moment::After, Ending::Cut, 2);
+        for _ in 0..2 {
+            wire.strike(statement, Moment::After, Fault::Cut);
+        }
         let reply = world.purchase("owner", order_of(&number)).await;
-        assert_eq!((proxy.sprung(), reply.code()), (2, "unavailable"), "{statement}: {reply:#?}");
+        assert_eq!((wire.struck(), reply.code()), (2, "unavailable"), "{statement}: {reply:#?}");
         balance(&world).await;
         recovers(&world, &number).await;
         assert_eq!(orders_sent(&world), 1, "{statement}");
@@ -153,10 +155,10 @@ async fn a_refusal_that_cannot_be_noted_is_found_out_again() {
     for moment in [Moment::Before, Moment::After] {
         let mut world = world().await;
         let number = world.offer().await;
-        let proxy = Proxy::before_the_database_of(&mut world).await;
+        let wire = world.wired().await;
         world.telnyx_settings(json!({"insufficient_funds": true})).await;
-        proxy.trap("purchases.fail", moment, Ending::Silence, 1);
-        dies(&world, &number, async || proxy.sprung() == 1).await;
+        wire.strike("purchases.fail", moment, Fault::Silence);
+        dies(&world, &number, async || wire.struck() == 1).await;
         let again = world.purchase("owner", order_of(&number)).await;
         again.expect_problem(402, "insufficient_funds");
         assert!(world.rows().await.is_empty());

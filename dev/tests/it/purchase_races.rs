@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use dev::demo;
+use dev::wire::{Fault, Moment};
 use futures_util::future::join_all;
 use lambda_http::http::Method;
 use phone_numbers_purchase::Purchase;
 use serde_json::json;
 
 use crate::books::{balance, order_of, order_of_all, orders_sent, release_of};
-use crate::proxy::{Ending, Moment, Proxy};
 use crate::world::{Reply, World, eventually, send};
 
 const ORDERS: &str = "/v2/number_orders";
@@ -136,11 +136,11 @@ async fn a_process_that_hangs_on_the_database_is_overtaken() {
     world.set("PURCHASE_LEASE_MS", "200");
     let number = world.offer().await;
     let healthy = world.function::<Purchase>();
-    let proxy = Proxy::before_the_database_of(&mut world).await;
-    proxy.trap("purchases.ordering", Moment::After, Ending::Silence, 1);
+    let wire = world.wired().await;
+    wire.strike("purchases.ordering", Moment::After, Fault::Silence);
     let hung = world.purchase("owner", order_of(&number));
     let overtaking = async {
-        eventually(async || (proxy.sprung() == 1).then_some(())).await;
+        eventually(async || (wire.struck() == 1).then_some(())).await;
         send(&healthy, &world.token("owner"), Method::POST, "", Some(order_of(&number))).await
     };
     let (hung, overtaking) = tokio::join!(hung, overtaking);

@@ -1,11 +1,11 @@
 //! Every way in which Telnyx, the database or a process can fail a release.
 
+use dev::wire::{Fault, Moment};
 use lambda_http::http::Method;
 use phone_numbers_release::Release;
 use serde_json::{Value, json};
 
 use crate::books::{assigned, balance, heal, release_of, telnyx};
-use crate::proxy::{Ending, Moment, Proxy};
 use crate::world::{World, eventually, send};
 
 const INVENTORY: &str = "/v2/phone_numbers";
@@ -208,9 +208,9 @@ async fn a_process_may_die_at_any_point_of_a_release() {
         let mut world = World::new().await;
         world.set("PURCHASE_LEASE_MS", "150");
         let row = assigned(&world).await;
-        let proxy = Proxy::before_the_database_of(&mut world).await;
-        proxy.trap(statement, moment, Ending::Silence, 1);
-        dies(&world, &row, async || proxy.sprung() == 1).await;
+        let wire = world.wired().await;
+        wire.strike(statement, moment, Fault::Silence);
+        dies(&world, &row, async || wire.struck() == 1).await;
         released(&world, &row).await;
         assert!(world.asked("DELETE", INVENTORY) <= 2);
     }
@@ -239,10 +239,10 @@ async fn a_connection_lost_at_any_statement_of_a_release_is_replaced() {
         for moment in [Moment::Before, Moment::After] {
             let mut world = World::new().await;
             let row = assigned(&world).await;
-            let proxy = Proxy::before_the_database_of(&mut world).await;
-            proxy.trap(statement, moment, Ending::Cut, 1);
+            let wire = world.wired().await;
+            wire.strike(statement, moment, Fault::Cut);
             released(&world, &row).await;
-            assert_eq!(proxy.sprung(), 1, "{statement} {moment:?}");
+            assert_eq!(wire.struck(), 1, "{statement} {moment:?}");
         }
     }
 }

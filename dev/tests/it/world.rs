@@ -7,6 +7,7 @@ use dev::demo;
 use dev::postgres::TestDatabase;
 use dev::telnyx::{Exchange, Options, Simulator};
 use dev::token::Issuer;
+use dev::wire::Wire;
 use lambda_http::http::{HeaderMap, Method, Request};
 use lambda_http::{Body, RequestExt as _};
 use serde_json::{Value, json};
@@ -110,6 +111,14 @@ impl World {
     pub(crate) fn set(&mut self, name: &'static str, value: &str) {
         self.environment.retain(|(known, _)| *known != name);
         self.environment.push((name, value.to_owned()));
+    }
+
+    /// From here on, the functions reach the database by a way that can break.
+    pub(crate) async fn wired(&mut self) -> Wire {
+        let wire = Wire::new();
+        let url = wire.postgres(self.database.url()).await.unwrap();
+        self.set("DATABASE_URL", &url);
+        wire
     }
 
     pub(crate) fn config(&self) -> Config {

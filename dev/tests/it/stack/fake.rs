@@ -146,12 +146,15 @@ impl Process {
         assert!(killed.success());
     }
 
+    pub(super) fn exists(&self) -> bool {
+        // A process that nobody has waited for yet has no command line.
+        fs::read(format!("/proc/{}/cmdline", self.id)).is_ok_and(|command| !command.is_empty())
+    }
+
     /// Whether the process is gone, or will be in a moment.
     pub(super) async fn is_gone(&self) -> bool {
         for _ in 0..200 {
-            // A process that nobody has waited for yet has no command line.
-            let command = fs::read(format!("/proc/{}/cmdline", self.id)).unwrap_or_default();
-            if command.is_empty() {
+            if !self.exists() {
                 return true;
             }
             sleep(Duration::from_millis(10)).await;

@@ -41,6 +41,36 @@ async fn a_kept_server_keeps_its_data_until_it_is_forgotten() {
 }
 
 #[tokio::test]
+async fn a_server_that_crashes_comes_back_where_it_was_with_all_that_was_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for server in [Server::temporary().await.unwrap(), Server::start(&folder.path().join("postgres")).await.unwrap()] {
+        let client = connect(server.admin_url()).await.unwrap();
+        client.batch_execute("create table notes (id integer)").await.unwrap();
+        let unfinished = connect(server.admin_url()).await.unwrap();
+        unfinished.batch_execute("begin; insert into notes values (-1)").await.unwrap();
+        for id in 0..3 {
+            let client = connect(server.admin_url()).await.unwrap();
+            client.execute("insert into notes values ($1)", &[&id]).await.unwrap();
+            server.crash_and_restart().await.unwrap();
+            assert!(client.simple_query("select 1").await.is_err(), "the crash ended every connection");
+        }
+        let client = connect(server.admin_url()).await.unwrap();
+        let ids: Vec<i32> = client.query("select id from notes order by id", &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert_eq!(ids, [0, 1, 2]);
+        let sql = "select pg_read_file(current_setting('data_directory') || '/../postgres.log')";
+        let log: String = client.query_one(sql, &[]).await.unwrap().get(0);
+        assert!(log.contains("not properly shut down"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ours_is_not_crashed() {
+    let external = Server::external(testing::server().await.unwrap().admin_url()).await.unwrap();
+    assert!(external.crash_and_restart().await.is_err());
+}
+
+#[tokio::test]
 async fn a_test_database_is_a_migrated_clone_and_goes_with_its_value() {
     let database = TestDatabase::migrated().await.unwrap();
     let client = database.connect().await.unwrap();

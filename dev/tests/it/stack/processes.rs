@@ -124,6 +124,41 @@ async fn an_invocation_goes_on_when_its_caller_goes_away() {
 }
 
 #[tokio::test]
+async fn killing_ends_busy_and_idle_processes_and_the_next_request_gets_another() {
+    let fake = Fake::usual().await;
+    let (one, other) = (fake.get(), fake.get());
+    let [idle, busy] = fake.processes(2).await.try_into().unwrap();
+    let work = idle.fetch(&fake.client).await;
+    idle.answer(&fake.client, &work, &ok()).await;
+    busy.fetch(&fake.client).await;
+    while fake.function.idle_processes().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    fake.function.kill().await;
+    assert!(!idle.exists() && !busy.exists(), "they are gone by then");
+    let mut statuses = [one.await.unwrap().status(), other.await.unwrap().status()];
+    statuses.sort();
+    assert_eq!(statuses.map(|status| status.as_u16()), [200, 502]);
+
+    let response = fake.get();
+    let processes = fake.processes(3).await;
+    let another = processes.into_iter().find(|other| *other != idle && *other != busy).unwrap();
+    let work = another.fetch(&fake.client).await;
+    another.answer(&fake.client, &work, &ok()).await;
+    assert_eq!(response.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_process_that_has_not_taken_its_request_yet_is_killed_with_it() {
+    let fake = Fake::usual().await;
+    let response = fake.get();
+    let process = fake.process().await;
+    fake.function.kill().await;
+    assert!(!process.exists());
+    assert_eq!(response.await.unwrap().status(), 502);
+}
+
+#[tokio::test]
 async fn stopping_ends_busy_and_idle_processes() {
     let fake = Fake::usual().await;
     let (one, other) = (fake.get(), fake.get());
