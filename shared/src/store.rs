@@ -7,6 +7,7 @@
 mod agents;
 mod callers;
 mod connection;
+mod login;
 mod numbers;
 mod purchases;
 mod releases;

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::config::Authorities;
 use crate::error::{Error, Source};
+use crate::tls;
 
 /// How long fetched keys are believed.
 const BELIEVED_FOR: Duration = Duration::from_mins(10);
@@ -83,7 +85,7 @@ impl State {
 }
 
 async fn fetch(url: &str) -> Result<Vec<Jwk>, Source> {
-    let client = reqwest::Client::builder().tls_backend_preconfigured(crate::tls::client(None)?).timeout(TIMEOUT).build()?;
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls::client(&Authorities::Web)?).timeout(TIMEOUT).build()?;
     let document: Document = client.get(url).send().await?.error_for_status()?.json().await?;
     Ok(document.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
 }

@@ -1,18 +1,17 @@
 //! Connections to Postgres: made when first needed, over TLS unless told otherwise, and replaced when they have died.
 
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio::sync::OnceCell;
+use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use url::Url;
 
+use super::login;
 use crate::config;
 use crate::error::{Error, Source};
 use crate::secrets::Secrets;
@@ -66,17 +65,18 @@ impl Connections {
     }
 
     async fn connect(&self) -> Result<Pool, Error> {
-        let url = self.secrets.resolve("DATABASE_URL", self.config.url.as_ref()).await?;
-        self.pool(url.expose()).map_err(Error::Unavailable)
+        let login = self.secrets.resolve("DATABASE_URL", self.config.login.as_ref()).await?;
+        self.pool(login.expose()).map_err(Error::Unavailable)
     }
 
-    fn pool(&self, url: &str) -> Result<Pool, Source> {
-        let config = parse(url)?;
+    fn pool(&self, login: &str) -> Result<Pool, Source> {
+        let mut config = login::parse(login, &self.config)?;
+        config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_USER_TIMEOUT).keepalives_idle(TRUSTED_FOR);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = if config.get_ssl_mode() == SslMode::Disable {
             Manager::from_config(config, NoTls, recycling)
         } else {
-            let tls = MakeRustlsConnect::new(tls::client(self.config.ca_file.as_deref())?);
+            let tls = MakeRustlsConnect::new(tls::client(&self.config.authorities)?);
             Manager::from_config(config, tls, recycling)
         };
         let prepare = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
@@ -90,30 +90,6 @@ impl Connections {
             .post_create(prepare)
             .build()?)
     }
-}
-
-/// Reads a URL and takes the safe side where it says nothing. Every mode but `disable` verifies certificate and host
-/// name: there is no half TLS here, and libpq's name for that, `verify-full`, is understood too.
-fn parse(url: &str) -> Result<Config, Source> {
-    // The parser's own message could repeat the password.
-    let mut url = Url::parse(url).map_err(|_| "DATABASE_URL is not a URL")?;
-    let mode = url.query_pairs().find(|(name, _)| name == "sslmode").map(|(_, value)| value.into_owned());
-    let rest: Vec<_> =
-        url.query_pairs().filter(|(name, _)| name != "sslmode").map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    url.set_query(None);
-    if !rest.is_empty() {
-        url.query_pairs_mut().extend_pairs(rest);
-    }
-    let mut config = Config::from_str(url.as_str()).map_err(|_| "DATABASE_URL is not a URL of Postgres")?;
-    config
-        .ssl_mode(if mode.as_deref() == Some("disable") { SslMode::Disable } else { SslMode::Require })
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_user_timeout(TCP_USER_TIMEOUT)
-        .keepalives_idle(TRUSTED_FOR);
-    if config.get_application_name().is_none() {
-        config.application_name("phone-numbers");
-    }
-    Ok(config)
 }
 
 async fn is_alive(client: &Object) -> bool {
@@ -135,30 +111,4 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
 
 fn unavailable(error: PoolError) -> Error {
     Error::Unavailable(Box::new(error))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tls_is_on_unless_it_is_said_otherwise() {
-        for url in [
-            "postgres://u:p@db.example.com/app",
-            "postgres://u:p@db.example.com/app?sslmode=prefer",
-            "postgres://u@db/app?sslmode=verify-full",
-        ] {
-            assert_eq!(parse(url).unwrap().get_ssl_mode(), SslMode::Require, "{url}");
-        }
-        assert_eq!(parse("postgres://u@127.0.0.1/app?sslmode=disable").unwrap().get_ssl_mode(), SslMode::Disable);
-    }
-
-    #[test]
-    fn a_url_that_cannot_be_read_is_not_repeated() {
-        for url in ["postgres//u:hunter2@db", "mysql://u:hunter2@db/app", "postgres://u:hunter2@db:port/app"] {
-            let message = parse(url).unwrap_err().to_string();
-            assert!(!message.contains("hunter2"), "{message}");
-        }
-    }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::failure::{Failure, refusal};
 use super::{Session, wire};
-use crate::config;
+use crate::config::{self, Authorities};
 use crate::error::{Source, chain};
 use crate::tls;
 
@@ -132,7 +132,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Err
 
 fn client(config: &config::Telnyx) -> Result<reqwest::Client, Source> {
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client(None)?)
+        .tls_backend_preconfigured(tls::client(&Authorities::Web)?)
         .connect_timeout(config.connect_timeout)
         // A POST must not be sent again by anybody's good intentions: neither redirected nor retried.
         .redirect(reqwest::redirect::Policy::none())
