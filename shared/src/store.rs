@@ -7,6 +7,7 @@
 mod agents;
 mod callers;
 mod connection;
+mod limits;
 mod login;
 mod numbers;
 mod purchases;
@@ -29,9 +30,6 @@ use connection::Connections;
 pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
 pub use purchases::{Begun, Claim, Holding, Intent, Offer, Phase, Purchase};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
-
-/// How long one statement and the connection it needs may take before the database counts as unreachable.
-const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The database, as the business' verbs. See the submodules for what it can do.
 pub struct Store {
@@ -79,7 +77,7 @@ impl Store {
                 outcome => outcome.map_err(failure),
             }
         };
-        let rows = tokio::time::timeout(TIMEOUT, work).await;
+        let rows = tokio::time::timeout(self.connections.limits.whole(), work).await;
         let rows = rows.unwrap_or_else(|_| Err(Error::Unavailable("the database did not answer in time".into())))?;
         rows.try_into().map_err(|_| Error::Internal("a statement's rows are missing".into()))
     }

@@ -11,6 +11,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::limits::Limits;
 use super::login;
 use crate::config;
 use crate::error::{Error, Source};
@@ -19,41 +20,42 @@ use crate::tls;
 
 /// A purchase of several numbers works on a few at a time; everything else needs one.
 const LARGEST_POOL: usize = 4;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// After this long unused, a connection proves that it is alive before it is used: a function that was frozen does not
-/// hear of a connection that a firewall or a failover dropped without a word.
-const TRUSTED_FOR: Duration = Duration::from_secs(10);
-/// How long that proof may take.
-const PROOF_TIMEOUT: Duration = Duration::from_secs(1);
-/// Unacknowledged data ends a connection after this long (RFC 5482).
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(6);
-/// What the server gives up after on its own, so that a client that vanished leaves no lock behind.
-const SESSION: &str = "set statement_timeout = '7s'; set lock_timeout = '5s'; set idle_in_transaction_session_timeout = '5s'";
 
 pub(super) struct Connections {
     config: config::Database,
+    pub(super) limits: Limits,
     secrets: Arc<Secrets>,
     pool: OnceCell<Pool>,
-    /// When one was last handed out, in seconds since 1970. The wall clock goes on while a function is frozen.
+    /// When one was last handed out, in milliseconds since 1970. The wall clock goes on while a function is frozen.
     last_used: AtomicU64,
 }
 
 impl Connections {
     pub(super) fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
-        Self { config: config.clone(), secrets, pool: OnceCell::new(), last_used: AtomicU64::new(0) }
+        Self { config: config.clone(), limits: Limits::of(config.timeout), secrets, pool: OnceCell::new(), last_used: AtomicU64::new(0) }
     }
 
     pub(super) async fn get(&self) -> Result<Object, Error> {
         let pool = self.pool.get_or_try_init(|| self.connect()).await?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let idle = now.saturating_sub(self.last_used.swap(now, Ordering::Relaxed));
+        let idle = self.idle_for();
         let client = pool.get().await.map_err(unavailable)?;
-        if idle < TRUSTED_FOR.as_secs() || is_alive(&client).await {
+        if idle < self.limits.trusted_for() || self.is_alive(&client).await {
             return Ok(client);
         }
         // What killed one has most likely killed them all.
         self.discard(client);
         pool.get().await.map_err(unavailable)
+    }
+
+    /// How long none has been in use. Now one is.
+    fn idle_for(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(now.saturating_sub(self.last_used.swap(now, Ordering::Relaxed)))
+    }
+
+    async fn is_alive(&self, client: &Object) -> bool {
+        matches!(tokio::time::timeout(self.limits.proof(), client.simple_query("")).await, Ok(Ok(_)))
     }
 
     /// Throws away a connection that has died, and with it those that wait unused.
@@ -71,7 +73,11 @@ impl Connections {
 
     fn pool(&self, login: &str) -> Result<Pool, Source> {
         let mut config = login::parse(login, &self.config)?;
-        config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_USER_TIMEOUT).keepalives_idle(TRUSTED_FOR);
+        config
+            .connect_timeout(self.limits.connect())
+            .tcp_user_timeout(self.limits.unacknowledged())
+            // Counted in whole seconds, and none at all is an error.
+            .keepalives_idle(self.limits.trusted_for().max(Duration::from_secs(1)));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = if config.get_ssl_mode() == SslMode::Disable {
             Manager::from_config(config, NoTls, recycling)
@@ -79,21 +85,19 @@ impl Connections {
             let tls = MakeRustlsConnect::new(tls::client(&self.config.authorities)?);
             Manager::from_config(config, tls, recycling)
         };
-        let prepare = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
-            Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+        let session = self.limits.session();
+        let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let session = session.clone();
+            Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
         });
         Ok(Pool::builder(manager)
             .max_size(LARGEST_POOL)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(super::TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
+            .wait_timeout(Some(self.limits.whole()))
+            .create_timeout(Some(self.limits.connect()))
             .post_create(prepare)
             .build()?)
     }
-}
-
-async fn is_alive(client: &Object) -> bool {
-    matches!(tokio::time::timeout(PROOF_TIMEOUT, client.simple_query("")).await, Ok(Ok(_)))
 }
 
 /// Whether the connection is gone, rather than the statement refused.
