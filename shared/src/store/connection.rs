@@ -1,11 +1,11 @@
-//! Connections to Postgres: made when first needed, over TLS unless told otherwise, and replaced when they have died.
+//! Connections to Postgres: made when first needed, over TLS unless told otherwise, and replaced when they have died, with
+//! whatever login the secret holds by then.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
@@ -14,37 +14,70 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::limits::Limits;
 use super::login;
 use crate::config;
-use crate::error::{Error, Source};
-use crate::secrets::Secrets;
+use crate::error::{Error, Source, chain};
+use crate::secrets::{Secret, Secrets};
 use crate::tls;
 
 /// A purchase of several numbers works on a few at a time; everything else needs one.
 const LARGEST_POOL: usize = 4;
+/// What the log calls the setting.
+const LOGIN: &str = "DATABASE_URL";
 
 pub(super) struct Connections {
     config: config::Database,
     pub(super) limits: Limits,
     secrets: Arc<Secrets>,
-    pool: OnceCell<Pool>,
+    opened: Mutex<Option<Opened>>,
     /// When one was last handed out, in milliseconds since 1970. The wall clock goes on while a function is frozen.
     last_used: AtomicU64,
 }
 
+/// A pool, and the login with which it makes its connections.
+#[derive(Clone)]
+struct Opened {
+    pool: Pool,
+    login: Secret,
+}
+
 impl Connections {
     pub(super) fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
-        Self { config: config.clone(), limits: Limits::of(config.timeout), secrets, pool: OnceCell::new(), last_used: AtomicU64::new(0) }
+        Self { config: config.clone(), limits: Limits::of(config.timeout), secrets, opened: Mutex::default(), last_used: AtomicU64::new(0) }
     }
 
     pub(super) async fn get(&self) -> Result<Object, Error> {
-        let pool = self.pool.get_or_try_init(|| self.connect()).await?;
         let idle = self.idle_for();
-        let client = pool.get().await.map_err(unavailable)?;
+        let client = self.take().await?;
         if idle < self.limits.trusted_for() || self.is_alive(&client).await {
             return Ok(client);
         }
         // What killed one has most likely killed them all.
         self.discard(client);
-        pool.get().await.map_err(unavailable)
+        self.take().await
+    }
+
+    /// A connection of the pool, or a new one: with a new login where the old one is refused.
+    async fn take(&self) -> Result<Object, Error> {
+        let opened = self.opened().await?;
+        let error = match opened.pool.get().await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        let newer = self.newer_login(&opened.login, &error).await;
+        match newer.inspect_err(|_| tracing::warn!(error = chain(&error), "no connection to the database was to be had"))? {
+            Some(login) => self.open(login)?.pool.get().await.map_err(unavailable),
+            None => Err(unavailable(error)),
+        }
+    }
+
+    /// The login that is to replace one with which no connection was to be had. A refused one is asked for anew; where else
+    /// the database may have moved becomes known when the secret's time is over.
+    async fn newer_login(&self, login: &Secret, error: &PoolError) -> Result<Option<Secret>, Error> {
+        let source = self.config.login.as_ref();
+        if is_refusal(error) {
+            return self.secrets.resolve_newer(source, login).await;
+        }
+        let current = self.secrets.resolve(LOGIN, source).await?;
+        Ok(Some(current).filter(|current| current != login))
     }
 
     /// How long none has been in use. Now one is.
@@ -61,14 +94,32 @@ impl Connections {
     /// Throws away a connection that has died, and with it those that wait unused.
     pub(super) fn discard(&self, client: Object) {
         drop(Object::take(client));
-        if let Some(pool) = self.pool.get() {
-            pool.retain(|_, _| false);
+        if let Some(opened) = self.lock().as_ref() {
+            opened.pool.retain(|_, _| false);
         }
     }
 
-    async fn connect(&self) -> Result<Pool, Error> {
-        let login = self.secrets.resolve("DATABASE_URL", self.config.login.as_ref()).await?;
-        self.pool(login.expose()).map_err(Error::Unavailable)
+    async fn opened(&self) -> Result<Opened, Error> {
+        if let Some(opened) = self.lock().clone() {
+            return Ok(opened);
+        }
+        let login = self.secrets.resolve(LOGIN, self.config.login.as_ref()).await?;
+        self.open(login)
+    }
+
+    /// The pool of a login, which takes the place of any other. Connections of the other that are in use end when they are
+    /// given back.
+    fn open(&self, login: Secret) -> Result<Opened, Error> {
+        let mut current = self.lock();
+        if let Some(opened) = current.as_ref().filter(|opened| opened.login == login) {
+            return Ok(opened.clone());
+        }
+        let pool = self.pool(login.expose()).map_err(Error::Unavailable)?;
+        Ok(current.insert(Opened { pool, login }).clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pool(&self, login: &str) -> Result<Pool, Source> {
@@ -111,6 +162,12 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
             code.code().starts_with("08") || ended.contains(code)
         }
     }
+}
+
+/// Whether the server does not believe the login.
+fn is_refusal(error: &PoolError) -> bool {
+    let PoolError::Backend(error) = error else { return false };
+    error.code().is_some_and(|code| [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code))
 }
 
 fn unavailable(error: PoolError) -> Error {
