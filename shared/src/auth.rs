@@ -63,6 +63,23 @@ impl Authenticator {
         Self { tokens, secrets, jwks }
     }
 
+    /// Fetches what tokens are checked with. What cannot be had is fetched by the first request that needs it.
+    pub async fn warm(&self) {
+        let secret = async {
+            if let Some(source) = &self.tokens.secret
+                && let Err(error) = self.secrets.resolve("JWT_SECRET", Some(source)).await
+            {
+                tracing::warn!(error = %error, "the secret of tokens cannot be read yet");
+            }
+        };
+        let jwks = async {
+            if let Some(jwks) = &self.jwks {
+                jwks.warm().await;
+            }
+        };
+        tokio::join!(secret, jwks);
+    }
+
     /// The user whose token a request carries: its `sub`.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ const LARGEST_BODY: usize = 64 * 1024;
 const RESERVE: Duration = Duration::from_secs(1);
 /// How far a handler may overrun its deadline before it is cut off: those that spend money stop by themselves before.
 const GRACE: Duration = Duration::from_secs(2);
+/// The longest that warming up may take. Lambda grants 10 s before the first request, which waits for it.
+const WARM_UP: Duration = Duration::from_secs(3);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -39,6 +41,11 @@ pub trait Function: Sized + Send + Sync + 'static {
 
     /// Makes ready. It never fails: what cannot be had yet is asked for again by the requests that need it.
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
+
+    /// Fetches and connects to what the first request will need. It never fails either, and may be given up.
+    fn warm(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 
     /// Answers one request of a known user.
     ///
@@ -147,6 +154,20 @@ impl<F: Function> Service<F> {
         }
     }
 
+    /// Fetches and connects to what the first request will need, all at once, as far as that is quickly done: initialising has
+    /// the full CPU, and whatever fails or takes too long is left to the requests that need it.
+    pub async fn warm(&self) {
+        let started = Instant::now();
+        let work = async { tokio::join!(self.authenticator.warm(), self.function.warm()) };
+        let outcome = tokio::time::timeout(WARM_UP, AssertUnwindSafe(work).catch_unwind()).await;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Ok(Ok(_)) => tracing::info!(function = F::NAME, duration_ms, "warmed up"),
+            Ok(Err(panic)) => tracing::error!(function = F::NAME, error = panic_message(panic.as_ref()), "warming up failed"),
+            Err(_) => tracing::warn!(function = F::NAME, duration_ms, "warming up was given up"),
+        }
+    }
+
     /// Answers one request. Every failure is an answer; none is an error of the runtime's.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
@@ -225,6 +246,7 @@ impl<F: Function> Service<F> {
 pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
     let service = Service::<F>::new(&Config::from_env());
+    service.warm().await;
     let service = &service;
     lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }))
         .await

@@ -61,6 +61,13 @@ impl Store {
         Self { connections: Connections::new(config, secrets) }
     }
 
+    /// Connects. A database that cannot be reached is tried again by the first request that needs it.
+    pub async fn warm(&self) {
+        if let Err(error) = self.connections.get().await {
+            tracing::warn!(error = %error, "the database cannot be reached yet");
+        }
+    }
+
     /// Sends statements together, so that however many they are they cost one round trip, and returns the rows of each.
     /// They succeed or fail one by one, not as a transaction.
     async fn run<const N: usize>(&self, queries: [Query<'_>; N]) -> Result<[Vec<Row>; N], Error> {

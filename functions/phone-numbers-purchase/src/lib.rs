@@ -47,6 +47,10 @@ impl Function for Purchase {
         }
     }
 
+    async fn warm(&self) {
+        tokio::join!(self.store.warm(), self.accounts.warm());
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let actor = self.store.authorize(call.user_id, Permission::Manage).await?;

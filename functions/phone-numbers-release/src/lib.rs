@@ -52,6 +52,10 @@ impl Function for Release {
         }
     }
 
+    async fn warm(&self) {
+        tokio::join!(self.store.warm(), self.accounts.warm());
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let actor = self.store.authorize(call.user_id, Permission::Release).await?;

@@ -80,6 +80,14 @@ impl Accounts {
         Self { keys, secrets }
     }
 
+    /// Reads the platform's key, which most agencies share. What cannot be had is read by the first request that needs it.
+    pub async fn warm(&self) {
+        let Some(name) = self.keys.platform_secret.as_ref().filter(|_| self.keys.plain.is_none()) else { return };
+        if let Err(error) = self.secrets.find(name).await {
+            tracing::warn!(error = %error, "the platform's key cannot be read yet");
+        }
+    }
+
     /// The account that serves an agency now. The platform's serves only those without a secret of their own, never one
     /// whose secret cannot be read: what an agency buys must not land in another's account by accident.
     ///
