@@ -31,4 +31,5 @@ mod simulator;
 mod stack;
 mod statements;
 mod story;
+mod tls;
 mod world;
