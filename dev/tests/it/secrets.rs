@@ -22,12 +22,12 @@ use uuid::Uuid;
 use crate::books::{assigned, balance, order_of, orders_sent, release_of, telnyx, unsold};
 use crate::world::{World, send};
 
-const PLATFORM: &str = "telnyx/platform";
+pub(crate) const PLATFORM: &str = "telnyx/platform";
 const SEARCH: &str = "country_code=US&limit=1";
 
 /// How a secret answers.
 #[derive(Clone)]
-enum Kept {
+pub(crate) enum Kept {
     Text(String),
     /// An error by its name, with its status.
     Error(u16, &'static str),
@@ -42,14 +42,14 @@ struct Vault {
 }
 
 /// A Secrets Manager that knows what a test tells it: AWS JSON 1.1 over HTTP.
-struct Manager {
+pub(crate) struct Manager {
     vault: Arc<Vault>,
     task: AbortHandle,
 }
 
 impl Manager {
     /// From here on, the functions of `world` read their keys from it and have none in their environment.
-    async fn of(world: &mut World) -> Self {
+    pub(crate) async fn of(world: &mut World) -> Self {
         let vault = Arc::new(Vault::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         world.set("AWS_ENDPOINT_URL_SECRETS_MANAGER", &format!("http://{}", listener.local_addr().unwrap()));
@@ -64,11 +64,11 @@ impl Manager {
         Self { vault, task: task.abort_handle() }
     }
 
-    fn keep(&self, name: &str, kept: Kept) {
+    pub(crate) fn keep(&self, name: &str, kept: Kept) {
         self.vault.kept.lock().unwrap().insert(name.to_owned(), kept);
     }
 
-    fn keep_text(&self, name: &str, text: &str) {
+    pub(crate) fn keep_text(&self, name: &str, text: &str) {
         self.keep(name, Kept::Text(text.to_owned()));
     }
 
@@ -77,7 +77,7 @@ impl Manager {
     }
 
     /// How often a secret was asked for.
-    fn reads(&self, name: &str) -> usize {
+    pub(crate) fn reads(&self, name: &str) -> usize {
         self.vault.reads.lock().unwrap().iter().filter(|read| *read == name).count()
     }
 }
