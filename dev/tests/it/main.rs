@@ -28,6 +28,7 @@ mod rotation;
 mod schema;
 mod search;
 mod secrets;
+mod secrets_manager;
 mod service;
 mod simulator;
 mod stack;

@@ -29,12 +29,12 @@ const SEARCH: &str = "country_code=US&area_code=312&limit=5";
 const A_WHILE: Duration = Duration::from_secs(4);
 
 /// A role of a test's own, which the functions log in as with what Secrets Manager says.
-struct Role {
+pub(crate) struct Role {
     name: String,
 }
 
 impl Role {
-    async fn create(world: &World, password: &str) -> Self {
+    pub(crate) async fn create(world: &World, password: &str) -> Self {
         let name = format!("app_{}", Uuid::new_v4().simple());
         world.sql.batch_execute(&format!("create role {name} login in role current_user")).await.unwrap();
         let role = Self { name };
@@ -42,20 +42,20 @@ impl Role {
         role
     }
 
-    async fn set_password(&self, world: &World, password: &str) {
+    pub(crate) async fn set_password(&self, world: &World, password: &str) {
         let password = password.replace('\'', "''");
         world.sql.batch_execute(&format!("alter role {} password '{password}'", self.name)).await.unwrap();
     }
 
     /// Ends the connections it has.
-    async fn disconnect(&self, world: &World) {
+    pub(crate) async fn disconnect(&self, world: &World) {
         let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1";
         let ended: i64 = world.sql.query_one(sql, &[&self.name]).await.unwrap().get(0);
         assert!(ended > 0, "nobody was connected");
     }
 
     /// The secret of its login, as RDS writes it.
-    fn secret(&self, world: &World, password: &str) -> String {
+    pub(crate) fn secret(&self, world: &World, password: &str) -> String {
         let url = Url::parse(world.database.url()).unwrap();
         let name = url.path().trim_start_matches('/');
         json!({
@@ -70,7 +70,7 @@ impl Role {
         .to_string()
     }
 
-    async fn drop(self, world: &World) {
+    pub(crate) async fn drop(self, world: &World) {
         world.sql.batch_execute(&format!("drop role {}", self.name)).await.unwrap();
     }
 }
