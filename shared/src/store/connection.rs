@@ -164,10 +164,12 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     }
 }
 
-/// Whether the server does not believe the login.
+/// Whether the server does not believe the login. A pooler may call that a violation of the protocol, as it does much else:
+/// reading the secret for nothing does no harm.
 fn is_refusal(error: &PoolError) -> bool {
     let PoolError::Backend(error) = error else { return false };
-    error.code().is_some_and(|code| [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code))
+    let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::PROTOCOL_VIOLATION];
+    error.code().is_some_and(|code| refusals.contains(code))
 }
 
 fn unavailable(error: PoolError) -> Error {
