@@ -97,7 +97,7 @@ impl Books {
     fn orders_too_many(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for purchase in &self.purchases {
-            let orders = self.orders.iter().filter(|order| order["customer_reference"] == purchase["id"]).count();
+            let orders = self.orders.iter().filter(|order| order["customer_reference"] == purchase["telnyx_reference"]).count();
             let allowed = usize::from(!["failed", "cancelled"].contains(&text(purchase, "phase")));
             if orders > allowed {
                 wrong.push(format!("{orders} orders count for {purchase}"));
@@ -107,7 +107,7 @@ impl Books {
     }
 
     fn orders_unknown(&self) -> Vec<String> {
-        let is_known = |order: &Value| self.purchases.iter().any(|purchase| purchase["id"] == order["customer_reference"]);
+        let is_known = |order: &Value| self.purchases.iter().any(|purchase| purchase["telnyx_reference"] == order["customer_reference"]);
         let unknown = self.orders.iter().filter(|order| !is_known(order));
         unknown.map(|order| format!("the ledger does not know {order}")).collect()
     }

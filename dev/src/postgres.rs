@@ -44,6 +44,15 @@ pub struct Server {
     cluster: Mutex<Option<Running>>,
 }
 
+/// What a server proves its identity with, in PEM.
+#[derive(Debug)]
+pub struct Certificate {
+    /// Its certificate, then those that lead to the authority.
+    pub chain: String,
+    /// Its private key.
+    pub key: String,
+}
+
 /// A server that we started. Its fields drop in this order: the lock on the directory goes last.
 #[derive(Debug)]
 struct Running {
@@ -97,6 +106,18 @@ impl Server {
         let binaries = Binaries::find().await?;
         let cluster = Cluster::temporary()?;
         cluster.initialise(&binaries).await?;
+        Self::run(&binaries, cluster).await
+    }
+
+    /// Starts such a server that speaks TLS as well, and shows a certificate.
+    ///
+    /// # Errors
+    /// As [`Server::temporary`].
+    pub async fn temporary_over_tls(certificate: &Certificate) -> Result<Self> {
+        let binaries = Binaries::find().await?;
+        let cluster = Cluster::temporary()?;
+        cluster.initialise(&binaries).await?;
+        cluster.certify(certificate)?;
         Self::run(&binaries, cluster).await
     }
 

@@ -8,6 +8,7 @@ mod ring_provider;
 
 use std::sync::Arc;
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::AUTHORIZATION;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use crate::config;
 use crate::error::Error;
-use crate::secrets::Secrets;
+use crate::secrets::{Secret, Secrets};
 use jwks::Jwks;
 
 /// How far the issuer's clock may be from ours, in seconds.
@@ -38,6 +39,21 @@ struct Claims {
     sub: String,
 }
 
+/// What a signature is checked with.
+enum Key {
+    Shared(Secret),
+    Published(DecodingKey),
+}
+
+impl Key {
+    fn decoding(&self) -> DecodingKey {
+        match self {
+            Self::Shared(secret) => DecodingKey::from_secret(secret.expose().as_bytes()),
+            Self::Published(key) => key.clone(),
+        }
+    }
+}
+
 impl Authenticator {
     /// Talks to nobody yet.
     #[must_use]
@@ -45,6 +61,23 @@ impl Authenticator {
         ring_provider::install();
         let jwks = tokens.jwks_url.clone().map(Jwks::new);
         Self { tokens, secrets, jwks }
+    }
+
+    /// Fetches what tokens are checked with. What cannot be had is fetched by the first request that needs it.
+    pub async fn warm(&self) {
+        let secret = async {
+            if let Some(source) = &self.tokens.secret
+                && let Err(error) = self.secrets.resolve("JWT_SECRET", Some(source)).await
+            {
+                tracing::warn!(error = %error, "the secret of tokens cannot be read yet");
+            }
+        };
+        let jwks = async {
+            if let Some(jwks) = &self.jwks {
+                jwks.warm().await;
+            }
+        };
+        tokio::join!(secret, jwks);
     }
 
     /// The user whose token a request carries: its `sub`.
@@ -62,24 +95,40 @@ impl Authenticator {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[&self.tokens.audience]);
-        let token = decode::<Claims>(token, &key, &validation).map_err(|_| REFUSED)?;
-        Uuid::try_parse(&token.claims.sub).map_err(|_| REFUSED)
+        let mut outcome = decode::<Claims>(token, &key.decoding(), &validation);
+        if let (Key::Shared(secret), Err(error)) = (&key, &outcome)
+            && *error.kind() == ErrorKind::InvalidSignature
+            && let Some(newer) = self.newer_secret(secret).await
+        {
+            outcome = decode(token, &Key::Shared(newer).decoding(), &validation);
+        }
+        let claims = outcome.map_err(|_| REFUSED)?.claims;
+        Uuid::try_parse(&claims.sub).map_err(|_| REFUSED)
     }
 
-    async fn key(&self, header: &Header) -> Result<DecodingKey, Error> {
+    async fn key(&self, header: &Header) -> Result<Key, Error> {
         match header.alg {
             Algorithm::HS256 if self.tokens.secret.is_some() => {
-                let secret = self.secrets.resolve("JWT_SECRET", self.tokens.secret.as_ref()).await?;
-                Ok(DecodingKey::from_secret(secret.expose().as_bytes()))
+                Ok(Key::Shared(self.secrets.resolve("JWT_SECRET", self.tokens.secret.as_ref()).await?))
             }
             Algorithm::RS256 | Algorithm::ES256 => match &self.jwks {
-                Some(jwks) => jwks.key(header).await?.ok_or(REFUSED),
+                Some(jwks) => jwks.key(header).await?.map(Key::Published).ok_or(REFUSED),
                 None if self.tokens.secret.is_some() => Err(REFUSED),
                 None => Err(not_configured()),
             },
             _ if self.tokens.secret.is_none() && self.jwks.is_none() => Err(not_configured()),
             _ => Err(REFUSED),
         }
+    }
+
+    /// The shared secret, if it is another by now than the one that a signature does not fit. Where that cannot be told, the
+    /// token is as good as forged.
+    async fn newer_secret(&self, refuted: &Secret) -> Option<Secret> {
+        let newer = self.secrets.resolve_newer(self.tokens.secret.as_ref(), refuted).await;
+        newer.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "the secret of tokens could not be read anew");
+            None
+        })
     }
 }
 

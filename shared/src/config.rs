@@ -16,13 +16,36 @@ pub enum SecretSource {
     SecretsManager(String),
 }
 
-/// Where Postgres is. Variables `DATABASE_URL` or `DATABASE_SECRET_ID`, `DATABASE_CA_FILE`.
-#[derive(Clone, Default)]
+/// Where Postgres is. Variables `DATABASE_URL` or `DATABASE_SECRET_ID`, `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`,
+/// `DATABASE_SSLMODE`, `DATABASE_CA_FILE`, `DATABASE_TIMEOUT_MS`.
+#[derive(Clone)]
 pub struct Database {
-    /// `postgres://user:password@host:port/name`; TLS with full verification unless it says `sslmode=disable`.
-    pub url: Option<SecretSource>,
-    /// A PEM file of the certificate authorities to trust instead of the public web's.
-    pub ca_file: Option<String>,
+    /// `postgres://user:password@host:port/name`, with TLS unless it says `sslmode=disable`; or the JSON that RDS keeps,
+    /// which the next four complete.
+    pub login: Option<SecretSource>,
+    /// The host, whatever the JSON says: that of a proxy, say.
+    pub host: Option<String>,
+    /// The port, likewise.
+    pub port: Option<u16>,
+    /// The database, likewise.
+    pub name: Option<String>,
+    /// Whether to do without TLS: `DATABASE_SSLMODE=disable`.
+    pub plaintext: bool,
+    /// Who may vouch for the server.
+    pub authorities: Authorities,
+    /// The longest that one statement may take, with the connection it needs. Every other limit is a share of it.
+    pub timeout: Duration,
+}
+
+/// Whose certificates are believed.
+#[derive(Clone)]
+pub enum Authorities {
+    /// The public web's, which are built in.
+    Web,
+    /// The operating system's.
+    System,
+    /// Those in a PEM file.
+    File(String),
 }
 
 /// Whose tokens are believed. Variables `JWT_SECRET` or `JWT_SECRET_ID`, `JWKS_URL`, `JWT_ISSUER`, `JWT_AUDIENCE`.
@@ -166,7 +189,19 @@ impl Config {
         };
         let secret = |plain: &str, id: &str| text(plain).map(SecretSource::Plain).or_else(|| text(id).map(SecretSource::SecretsManager));
         Self {
-            database: Database { url: secret("DATABASE_URL", "DATABASE_SECRET_ID"), ca_file: text("DATABASE_CA_FILE") },
+            database: Database {
+                login: secret("DATABASE_URL", "DATABASE_SECRET_ID"),
+                host: text("DATABASE_HOST"),
+                port: text("DATABASE_PORT").and_then(|port| port.parse().ok()),
+                name: text("DATABASE_NAME"),
+                plaintext: text("DATABASE_SSLMODE").as_deref() == Some("disable"),
+                authorities: match text("DATABASE_CA_FILE") {
+                    None => Authorities::Web,
+                    Some(name) if name == "system" => Authorities::System,
+                    Some(path) => Authorities::File(path),
+                },
+                timeout: millis("DATABASE_TIMEOUT_MS", 8_000),
+            },
             tokens: Tokens {
                 secret: secret("JWT_SECRET", "JWT_SECRET_ID"),
                 jwks_url: text("JWKS_URL"),

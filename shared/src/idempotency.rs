@@ -127,7 +127,9 @@ mod tests {
 
     #[test]
     fn a_key_is_the_same_with_quotes_and_without() {
-        for header in ["8e03978e-40d5-43e8-bc93-6894a57f9324", "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"", " 8e03978e-40d5-43e8-bc93-6894a57f9324 "] {
+        for header in
+            ["8e03978e-40d5-43e8-bc93-6894a57f9324", "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"", " 8e03978e-40d5-43e8-bc93-6894a57f9324 "]
+        {
             assert_eq!(read(header).as_deref(), Some("8e03978e-40d5-43e8-bc93-6894a57f9324"), "{header}");
         }
         assert_eq!(read(r#""say \"yes\" \\ no""#).as_deref(), Some(r#"say "yes" \ no"#));

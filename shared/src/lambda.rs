@@ -32,6 +32,8 @@ const LARGEST_BODY: usize = 64 * 1024;
 const RESERVE: Duration = Duration::from_secs(1);
 /// How far a handler may overrun its deadline before it is cut off: those that spend money stop by themselves before.
 const GRACE: Duration = Duration::from_secs(2);
+/// The longest that warming up may take. Lambda grants 10 s before the first request, which waits for it.
+const WARM_UP: Duration = Duration::from_secs(3);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,6 +47,11 @@ pub trait Function: Sized + Send + Sync + 'static {
 
     /// Makes ready. It never fails: what cannot be had yet is asked for again by the requests that need it.
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
+
+    /// Fetches and connects to what the first request will need. It never fails either, and may be given up.
+    fn warm(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 
     /// Answers one request of a known user.
     ///
@@ -200,6 +207,12 @@ impl<F: Function> Service<F> {
         }
     }
 
+    /// Fetches and connects to what the first request will need, all at once, as far as that is quickly done: initialising has
+    /// the full CPU, and whatever fails or takes too long is left to the requests that need it.
+    pub async fn warm(&self) {
+        warmed(F::NAME, async { _ = tokio::join!(self.authenticator.warm(), self.function.warm()) }).await;
+    }
+
     /// Answers one request. Every failure is an answer; none is an error of the runtime's.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
@@ -257,6 +270,9 @@ pub trait Background: Sized + Send + Sync + 'static {
 
     /// Makes ready; see [`Function::new`].
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
+
+    /// Fetches and connects to what the first run will need; see [`Function::warm`].
+    fn warm(&self) -> impl Future<Output = ()> + Send;
 
     /// Does a bounded piece of work, which ends by the deadline.
     ///
@@ -353,6 +369,17 @@ impl<B: Background> BackgroundService<B> {
     }
 }
 
+async fn warmed(name: &str, work: impl Future<Output = ()>) {
+    let started = Instant::now();
+    let outcome = tokio::time::timeout(WARM_UP, AssertUnwindSafe(work).catch_unwind()).await;
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Ok(Ok(())) => tracing::info!(function = name, duration_ms, "warmed up"),
+        Ok(Err(panic)) => tracing::error!(function = name, error = panic_message(panic.as_ref()), "warming up failed"),
+        Err(_) => tracing::warn!(function = name, duration_ms, "warming up was given up"),
+    }
+}
+
 /// A webhook's sender gives up after two seconds.
 const WEBHOOK_BUDGET: Duration = Duration::from_millis(1_700);
 
@@ -403,6 +430,7 @@ fn granted(context: &Context) -> Option<Duration> {
 pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
     let service = BackgroundService::<B>::new(&Config::from_env());
+    warmed(B::NAME, service.function.warm()).await;
     let service = &service;
     lambda_runtime::run(service_fn(move |event| service.handle(event))).await
 }
@@ -414,9 +442,9 @@ pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
 pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
     let service = Service::<F>::new(&Config::from_env());
+    service.warm().await;
     let service = &service;
-    lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, Infallible>(service.answer(request).await) }))
-        .await
+    lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, Infallible>(service.answer(request).await) })).await
 }
 
 fn request_id(request: &Request) -> String {

@@ -186,7 +186,8 @@ impl FromStr for Money {
     /// A limit that a caller sets: no more digits than the table's `numeric(10,4)` has.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let amount = Decimal::from_str_exact(text).ok().filter(|amount| digits && amount.scale() <= 4 && *amount < Decimal::from(1_000_000));
+        let amount =
+            Decimal::from_str_exact(text).ok().filter(|amount| digits && amount.scale() <= 4 && *amount < Decimal::from(1_000_000));
         amount.map(Self).ok_or("must be a decimal string such as \"2.50\", with four decimals at the most")
     }
 }

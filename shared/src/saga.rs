@@ -39,4 +39,9 @@ impl Sagas {
             config: config.purchase,
         }
     }
+
+    /// Fetches and connects to what the first saga will need.
+    pub async fn warm(&self) {
+        tokio::join!(self.store.warm(), self.accounts.warm());
+    }
 }

@@ -1,9 +1,9 @@
-//! AWS Secrets Manager: each secret is read once and believed for a while.
+//! AWS Secrets Manager: each secret is read once and believed for a while, or until somebody refuses what it says.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
@@ -11,16 +11,19 @@ use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::config::{Aws, SecretSource};
 use crate::error::Error;
 
 /// The longest that one read may take, retries included: a caller waits for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The shortest pause between two reads that were to find something newer and did not: neither a credential that is
+/// really wrong nor forged tokens can make us hammer Secrets Manager.
+const REREAD_PAUSE: Duration = Duration::from_secs(3);
 
 /// A value that must not be printed.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
@@ -47,20 +50,35 @@ impl fmt::Debug for Secret {
 pub struct Secrets {
     client: Result<Client, &'static str>,
     ttl: Duration,
-    cache: Mutex<HashMap<String, Cached>>,
+    /// One lock for each secret: those that wait for one become one read, and keep nobody from another.
+    slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
-struct Cached {
-    read_at: Instant,
+/// What is known of one secret.
+#[derive(Default)]
+struct Slot {
+    read: Option<Read>,
+    /// When something newer was last looked for in vain.
+    missed_at: Option<Instant>,
+}
+
+struct Read {
+    at: Instant,
     /// None: there is no such secret.
     secret: Option<Secret>,
+}
+
+impl Slot {
+    fn newer_than(&self, refused: &Secret) -> Option<Secret> {
+        self.read.as_ref()?.secret.clone().filter(|secret| secret != refused)
+    }
 }
 
 impl Secrets {
     /// Talks to nobody yet.
     #[must_use]
     pub fn new(aws: &Aws, ttl: Duration) -> Self {
-        Self { client: client(aws), ttl, cache: Mutex::default() }
+        Self { client: client(aws), ttl, slots: Mutex::default() }
     }
 
     /// A secret's text, or None where there is no such secret (`ResourceNotFoundException`, and nothing else).
@@ -68,15 +86,38 @@ impl Secrets {
     /// # Errors
     /// `Unavailable`: Secrets Manager cannot be reached or will not tell.
     pub async fn find(&self, id: &str) -> Result<Option<Secret>, Error> {
-        // Held while reading, so that concurrent requests for one secret become one read.
-        let mut cache = self.cache.lock().await;
-        if let Some(cached) = cache.get(id).filter(|cached| cached.read_at.elapsed() < self.ttl) {
-            return Ok(cached.secret.clone());
+        let slot = self.slot(id);
+        let mut slot = slot.lock().await;
+        if let Some(read) = slot.read.as_ref().filter(|read| read.at.elapsed() < self.ttl) {
+            return Ok(read.secret.clone());
         }
-        // The SDK's future is large and rarely needed: on the heap it does not weigh on every request's.
-        let secret = Box::pin(self.read(id)).await?;
-        cache.insert(id.to_owned(), Cached { read_at: Instant::now(), secret: secret.clone() });
-        Ok(secret)
+        self.read(id, &mut slot).await?;
+        Ok(slot.read.as_ref().and_then(|read| read.secret.clone()))
+    }
+
+    /// A secret's text if it is another by now than `refused`, which did not open what it should: read anew however lately
+    /// it was read, unless somebody else has just done so.
+    ///
+    /// # Errors
+    /// `Unavailable`: Secrets Manager cannot be reached or will not tell.
+    pub async fn find_newer(&self, id: &str, refused: &Secret) -> Result<Option<Secret>, Error> {
+        let slot = self.slot(id);
+        let mut slot = slot.lock().await;
+        if let Some(newer) = slot.newer_than(refused) {
+            return Ok(Some(newer));
+        }
+        if slot.missed_at.is_some_and(|at| at.elapsed() < REREAD_PAUSE) {
+            return Ok(None);
+        }
+        // A read that fails, or is given up, has missed as well.
+        slot.missed_at = Some(Instant::now());
+        self.read(id, &mut slot).await?;
+        let newer = slot.newer_than(refused);
+        if newer.is_some() {
+            slot.missed_at = None;
+        }
+        tracing::info!(secret = id, newer = newer.is_some(), "a secret was refused and read anew");
+        Ok(newer)
     }
 
     /// What a setting says, wherever it keeps it.
@@ -94,7 +135,30 @@ impl Secrets {
         }
     }
 
-    async fn read(&self, id: &str) -> Result<Option<Secret>, Error> {
+    /// What a setting says now if it is another by now than `refused`; see [`Secrets::find_newer`].
+    ///
+    /// # Errors
+    /// `Unavailable`: Secrets Manager cannot be reached or will not tell.
+    pub async fn resolve_newer(&self, source: Option<&SecretSource>, refused: &Secret) -> Result<Option<Secret>, Error> {
+        match source {
+            None | Some(SecretSource::Plain(_)) => Ok(None),
+            Some(SecretSource::SecretsManager(id)) => self.find_newer(id, refused).await,
+        }
+    }
+
+    fn slot(&self, id: &str) -> Arc<tokio::sync::Mutex<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(id.to_owned()).or_default())
+    }
+
+    async fn read(&self, id: &str, slot: &mut Slot) -> Result<(), Error> {
+        // The SDK's future is large and rarely needed: on the heap it does not weigh on every request's.
+        let secret = Box::pin(self.fetch(id)).await?;
+        slot.read = Some(Read { at: Instant::now(), secret });
+        Ok(())
+    }
+
+    async fn fetch(&self, id: &str) -> Result<Option<Secret>, Error> {
         let client = self.client.as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
         match client.get_secret_value().secret_id(id).send().await {
             Ok(answer) => match answer.secret_string() {

@@ -12,6 +12,8 @@ mod connection;
 mod findings;
 mod idempotency;
 mod inventory;
+mod limits;
+mod login;
 mod numbers;
 mod purchases;
 mod releases;
@@ -36,9 +38,6 @@ pub use inventory::{Adoptee, Counterpart, CounterpartRow, Leftover, Missing, Own
 pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
 pub use purchases::{Begun, Claim, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, Quota};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
-
-/// How long one statement and the connection it needs may take before the database counts as unreachable.
-const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The database, as the business' verbs. See the submodules for what it can do.
 pub struct Store {
@@ -77,6 +76,13 @@ impl Store {
     #[must_use]
     pub fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
         Self { connections: Connections::new(config, secrets) }
+    }
+
+    /// Connects. A database that cannot be reached is tried again by the first request that needs it.
+    pub async fn warm(&self) {
+        if let Err(error) = self.connections.get().await {
+            tracing::warn!(error = %error, "the database cannot be reached yet");
+        }
     }
 
     /// Sends statements together, so that however many they are they cost one round trip, and returns the rows of each.
@@ -120,7 +126,7 @@ impl Store {
 
     /// A connection that did not answer in time is not trusted to answer anybody else.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let outcome = tokio::time::timeout(TIMEOUT, work).await;
+        let outcome = tokio::time::timeout(self.connections.limits.whole(), work).await;
         outcome.unwrap_or_else(|_| {
             self.connections.discard_all();
             Err(Error::Unavailable("the database did not answer in time".into()))

@@ -260,11 +260,8 @@ impl Session<'_> {
     /// See [`Failure`].
     pub async fn pending_order_for(&self, number: &E164) -> Result<Option<Order>, Failure> {
         for page in 1_u32.. {
-            let query = [
-                ("filter[status]", "pending".to_owned()),
-                ("page[size]", LARGEST_PAGE.to_owned()),
-                ("page[number]", page.to_string()),
-            ];
+            let query =
+                [("filter[status]", "pending".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
             let orders: wire::Page<wire::Order> = self.transport.get(self, "/number_orders", &query).await?;
             let is_last = orders.is_last(page);
             if let Some(order) = orders.data.into_iter().find(|order| order.names(number)) {
@@ -335,8 +332,7 @@ impl Session<'_> {
     /// # Errors
     /// See [`Failure`].
     pub async fn inventory(&self, page: u32) -> Result<InventoryPage, Failure> {
-        let query =
-            [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
+        let query = [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
         let numbers: wire::Page<serde_json::Value> = self.transport.get(self, "/phone_numbers", &query).await?;
         Ok(InventoryPage { is_last: numbers.is_last(page), numbers: numbers.data.into_iter().filter_map(wire::Owned::read).collect() })
     }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use reqwest::Url;
 use tokio::time::{Instant, sleep};
 
+use super::Certificate;
 use super::binaries::Binaries;
 use super::supervisor::Guard;
 
@@ -131,6 +132,18 @@ impl Cluster {
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         file.write_all(uuid::Uuid::new_v4().simple().to_string().as_bytes())?;
         own(&path, self.user)
+    }
+
+    /// From its next start on, the server offers TLS.
+    pub(super) fn certify(&self, certificate: &Certificate) -> Result<()> {
+        // Where Postgres looks for them unless it is told otherwise.
+        for (name, text) in [("server.crt", &certificate.chain), ("server.key", &certificate.key)] {
+            let path = self.data().join(name);
+            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            own(&path, self.user)?;
+        }
+        let settings = File::options().append(true).open(self.data().join("postgresql.conf"));
+        settings.and_then(|mut file| file.write_all(b"ssl = on\n")).context("switching TLS on")
     }
 
     /// The URL of the database `postgres` while a server of this cluster listens on `port`.

@@ -172,7 +172,7 @@ async fn refuses(authenticator: &Authenticator, token: &str) {
 }
 
 /// Lets time pass at once.
-async fn pass(time: Duration) {
+pub(crate) async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
     tokio::time::resume();

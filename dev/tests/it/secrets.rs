@@ -14,11 +14,11 @@ use uuid::Uuid;
 use crate::books::{assigned, balance, order_of, orders_sent, release_of, telnyx, unsold};
 use crate::world::{World, send};
 
-const PLATFORM: &str = "telnyx/platform";
+pub(crate) const PLATFORM: &str = "telnyx/platform";
 const SEARCH: &str = "country_code=US&limit=1";
 
 /// From here on, the functions of `world` read their keys from a vault and have none in their environment.
-async fn vault(world: &mut World) -> Vault {
+pub(crate) async fn vault(world: &mut World) -> Vault {
     let vault = Vault::start().await.unwrap();
     for (name, value) in vault::environment(&vault.url()) {
         world.set(name, value);

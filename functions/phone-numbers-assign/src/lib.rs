@@ -29,6 +29,10 @@ impl Function for Assign {
         Self { store: Store::new(&config.database, secrets) }
     }
 
+    async fn warm(&self) {
+        self.store.warm().await;
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         match call.method {
             Method::POST => self.assign(&call).await,

@@ -34,6 +34,10 @@ impl Function for List {
         Self { store: Store::new(&config.database, secrets) }
     }
 
+    async fn warm(&self) {
+        self.store.warm().await;
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.query())?;
         let page = ListPage { limit: request.limit, offset: request.offset, after: request.after() };

@@ -104,11 +104,7 @@ pub(crate) async fn bought(
 }
 
 /// 200 when every number could be bought, 207 when they are not all alike; a failure that all share is the answer itself.
-pub(crate) fn quoted(
-    intents: &[Intent],
-    quotes: Vec<Result<Quote, Error>>,
-    customer_reference: Option<String>,
-) -> Result<Answer, Error> {
+pub(crate) fn quoted(intents: &[Intent], quotes: Vec<Result<Quote, Error>>, customer_reference: Option<String>) -> Result<Answer, Error> {
     let quotes = unless_all_failed_alike(quotes)?;
     let failed = quotes.iter().filter(|quote| quote.is_err()).count();
     let message = format!("{} of {} phone numbers could be bought; none was.", quotes.len() - failed, quotes.len());

@@ -38,6 +38,10 @@ impl Function for Purchase {
         Self { sagas: Sagas::new(config, secrets) }
     }
 
+    async fn warm(&self) {
+        self.sagas.warm().await;
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         if !self.sagas.config.enabled {
@@ -55,7 +59,7 @@ impl Function for Purchase {
             let outcomes = self.buy(&actor, &intents, call.deadline).await;
             answer::bought(store, &actor, &intents, outcomes, request.customer_reference.clone()).await
         };
-        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, work).await
+        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, Box::pin(work)).await
     }
 }
 
@@ -108,7 +112,7 @@ impl Purchase {
                 more += 1;
                 quota.exceeded_by(more).map_or(Ok(Quote::Offered(offer)), |limit| Err(Error::QuotaExceeded(limit)))
             }
-            quote => quote,
+            held_or_failed => held_or_failed,
         };
         Ok(quotes.into_iter().map(with_room).collect())
     }

@@ -26,7 +26,9 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
         match take_in_one(reconcile, report, leftover, &accounts, until).await? {
             Ok(true) => report.backfilled += 1,
             Ok(false) => {}
-            Err(failure) => tracing::warn!(row_id = %leftover.row_id, ?failure, "Telnyx could not be asked about a row from before the ledger"),
+            Err(failure) => {
+                tracing::warn!(row_id = %leftover.row_id, ?failure, "Telnyx could not be asked about a row from before the ledger")
+            }
         }
     }
     Ok(())

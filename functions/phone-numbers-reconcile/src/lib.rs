@@ -42,6 +42,10 @@ impl Background for Reconcile {
         Self { sagas: Sagas::new(config, secrets), config: config.reconcile.clone() }
     }
 
+    async fn warm(&self) {
+        self.sagas.warm().await;
+    }
+
     async fn run(&self, deadline: Instant) -> Result<(), Error> {
         let mut report = Report::default();
         let outcome = self.work(&mut report, deadline).await;

@@ -13,12 +13,7 @@ use crate::Reconcile;
 use crate::report::Report;
 
 /// Looks into what a whole walk has missed, and returns all of that.
-pub(crate) async fn look_into(
-    reconcile: &Reconcile,
-    report: &mut Report,
-    session: Session<'_>,
-    walk: &Walk,
-) -> Result<Vec<Uuid>, Error> {
+pub(crate) async fn look_into(reconcile: &Reconcile, report: &mut Report, session: Session<'_>, walk: &Walk) -> Result<Vec<Uuid>, Error> {
     let missed = reconcile.sagas.store.missing(walk).await?;
     let again: Vec<_> = missed.iter().filter(|missing| walk.missed_before.contains(&missing.row_id)).collect();
     let mut doubtful = Vec::new();

@@ -1,4 +1,4 @@
-//! What a run has done: one line of the log, which CloudWatch reads as metrics, too (the embedded metric format,
+//! What a run has done: one line of the log, which `CloudWatch` reads as metrics, too (the embedded metric format,
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -59,7 +59,7 @@ impl Default for Report {
 }
 
 impl Report {
-    /// Writes the line. It goes past the log's own format: CloudWatch wants the object to itself.
+    /// Writes the line. It goes past the log's own format: `CloudWatch` wants the object to itself.
     pub(crate) fn print(&self, succeeded: bool) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         println!("{}", self.line(succeeded, u64::try_from(now).unwrap_or(u64::MAX)));

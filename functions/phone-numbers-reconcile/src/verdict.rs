@@ -51,7 +51,11 @@ fn at_home(owned: &Owned, row: &CounterpartRow) -> Verdict {
         return Verdict::Seen(row_id);
     }
     let reactivate = row.switched_off && owned.is_active;
-    if reactivate || row.phone_number_id.as_deref() != Some(&owned.id) { Verdict::Correct { row_id, reactivate } } else { Verdict::Seen(row_id) }
+    if reactivate || row.phone_number_id.as_deref() != Some(&owned.id) {
+        Verdict::Correct { row_id, reactivate }
+    } else {
+        Verdict::Seen(row_id)
+    }
 }
 
 fn homeless(owned: &Owned, counterpart: &Counterpart) -> Verdict {
@@ -62,11 +66,9 @@ fn homeless(owned: &Owned, counterpart: &Counterpart) -> Verdict {
         return Verdict::Finding(FindingKind::NotOurs);
     }
     match (counterpart.purchase, counterpart.released) {
-        // Its saga comes to its own end first.
-        (Some((_, true)), _) => Verdict::Later,
+        // Its saga comes to its own end first; or Telnyx may not have taken note of its release yet.
+        (Some((_, true)), _) | (_, Some(false)) => Verdict::Later,
         (_, Some(true)) => Verdict::Finding(FindingKind::ReleasedButBilled),
-        // Telnyx may not have taken note of its release yet.
-        (_, Some(false)) => Verdict::Later,
         _ => match whose(owned, counterpart) {
             Some(reference) if counterpart.agency_exists => Verdict::Adopt(reference),
             _ => Verdict::Finding(FindingKind::AgencyGone),

@@ -40,6 +40,10 @@ impl Function for Release {
         Self { sagas: Sagas::new(config, secrets) }
     }
 
+    async fn warm(&self) {
+        self.sagas.warm().await;
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let store = &self.sagas.store;
@@ -51,7 +55,7 @@ impl Function for Release {
             let work: Vec<_> = request.ids.iter().map(|id| outcome(&releaser, &actor, *id, targets.remove(id))).collect();
             answer(stream::iter(work).buffered(AT_A_TIME).collect().await)
         };
-        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, work).await
+        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, Box::pin(work)).await
     }
 }
 

@@ -38,6 +38,10 @@ impl Function for Search {
         }
     }
 
+    async fn warm(&self) {
+        tokio::join!(self.store.warm(), self.accounts.warm());
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let search = read(call.query())?;
         let actor = self.store.authorize(call.user_id, Permission::Read).await?;

@@ -6,10 +6,12 @@ use std::time::Duration;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use crate::config::Authorities;
 use crate::error::{Error, Source};
+use crate::tls;
 
 /// How long fetched keys are believed.
 const BELIEVED_FOR: Duration = Duration::from_mins(10);
@@ -44,10 +46,21 @@ impl Jwks {
 
     /// The key a token says it is signed with, or None when the issuer publishes no such key.
     pub(super) async fn key(&self, header: &Header) -> Result<Option<DecodingKey>, Error> {
+        let state = self.state(|state| state.find(header).is_some()).await?;
+        Ok(state.find(header).and_then(|jwk| DecodingKey::from_jwk(jwk).ok()))
+    }
+
+    /// Fetches the keys. A failure is logged, and the first request that needs them tries again.
+    pub(super) async fn warm(&self) {
+        drop(self.state(|_| true).await);
+    }
+
+    /// The keys, fetched anew where they are old or not what is wanted.
+    async fn state(&self, wanted: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, Error> {
         // Held while fetching, so that concurrent requests become one fetch.
         let mut state = self.state.lock().await;
         let fresh = state.fetched_at.is_some_and(|at| at.elapsed() < BELIEVED_FOR);
-        if (!fresh || state.find(header).is_none()) && state.may_fetch() {
+        if (!fresh || !wanted(&state)) && state.may_fetch() {
             state.tried_at = Some(Instant::now());
             match fetch(&self.url).await {
                 Ok(keys) => *state = State { keys, fetched_at: Some(Instant::now()), tried_at: state.tried_at },
@@ -57,7 +70,7 @@ impl Jwks {
         if state.fetched_at.is_none_or(|at| at.elapsed() > STALE_FOR) {
             return Err(Error::Unavailable("the issuer's keys cannot be fetched".into()));
         }
-        Ok(state.find(header).and_then(|jwk| DecodingKey::from_jwk(jwk).ok()))
+        Ok(state)
     }
 }
 
@@ -83,7 +96,7 @@ impl State {
 }
 
 async fn fetch(url: &str) -> Result<Vec<Jwk>, Source> {
-    let client = reqwest::Client::builder().tls_backend_preconfigured(crate::tls::client(None)?).timeout(TIMEOUT).build()?;
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls::client(&Authorities::Web)?).timeout(TIMEOUT).build()?;
     let document: Document = client.get(url).send().await?.error_for_status()?.json().await?;
     Ok(document.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
 }

@@ -344,8 +344,11 @@ impl Buyer<'_> {
             Ok(None) => Ok(Step::Wait),
             Err(failure) => Ok(wait(purchase, &failure)),
             Ok(Some(owned)) => {
-                let done =
-                    self.sagas.store.complete_purchase(claim, &owned.id, owned.number_type.as_deref(), owned.country_code.as_deref()).await?;
+                let done = self
+                    .sagas
+                    .store
+                    .complete_purchase(claim, &owned.id, owned.number_type.as_deref(), owned.country_code.as_deref())
+                    .await?;
                 if done {
                     purchase.phase = Phase::Completed;
                 }

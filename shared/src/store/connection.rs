@@ -1,60 +1,94 @@
-//! Connections to Postgres: made when first needed, over TLS unless told otherwise, and replaced when they have died.
+//! Connections to Postgres: made when first needed, over TLS unless told otherwise, and replaced when they have died, with
+//! whatever login the secret holds by then.
 
-use std::str::FromStr as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use tokio::sync::OnceCell;
+use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use url::Url;
 
+use super::limits::Limits;
+use super::login;
 use crate::config;
-use crate::error::{Error, Source};
-use crate::secrets::Secrets;
+use crate::error::{Error, Source, chain};
+use crate::secrets::{Secret, Secrets};
 use crate::tls;
 
 /// A purchase of several numbers works on a few at a time; everything else needs one.
 const LARGEST_POOL: usize = 4;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// After this long unused, a connection proves that it is alive before it is used: a function that was frozen does not
-/// hear of a connection that a firewall or a failover dropped without a word.
-const TRUSTED_FOR: Duration = Duration::from_secs(10);
-/// How long that proof may take.
-const PROOF_TIMEOUT: Duration = Duration::from_secs(1);
-/// Unacknowledged data ends a connection after this long (RFC 5482).
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(6);
-/// What the server gives up after on its own, so that a client that vanished leaves no lock behind.
-const SESSION: &str = "set statement_timeout = '7s'; set lock_timeout = '5s'; set idle_in_transaction_session_timeout = '5s'";
+/// What the log calls the setting.
+const LOGIN: &str = "DATABASE_URL";
 
 pub(super) struct Connections {
     config: config::Database,
+    pub(super) limits: Limits,
     secrets: Arc<Secrets>,
-    pool: OnceCell<Pool>,
-    /// When one was last handed out, in seconds since 1970. The wall clock goes on while a function is frozen.
+    opened: Mutex<Option<Opened>>,
+    /// When one was last handed out, in milliseconds since 1970. The wall clock goes on while a function is frozen.
     last_used: AtomicU64,
+}
+
+/// A pool, and the login with which it makes its connections.
+#[derive(Clone)]
+struct Opened {
+    pool: Pool,
+    login: Secret,
 }
 
 impl Connections {
     pub(super) fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
-        Self { config: config.clone(), secrets, pool: OnceCell::new(), last_used: AtomicU64::new(0) }
+        Self { config: config.clone(), limits: Limits::of(config.timeout), secrets, opened: Mutex::default(), last_used: AtomicU64::new(0) }
     }
 
     pub(super) async fn get(&self) -> Result<Object, Error> {
-        let pool = self.pool.get_or_try_init(|| self.connect()).await?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let idle = now.saturating_sub(self.last_used.swap(now, Ordering::Relaxed));
-        let client = pool.get().await.map_err(unavailable)?;
-        if idle < TRUSTED_FOR.as_secs() || is_alive(&client).await {
+        let idle = self.idle_for();
+        let client = self.take().await?;
+        if idle < self.limits.trusted_for() || self.is_alive(&client).await {
             return Ok(client);
         }
         // What killed one has most likely killed them all.
         self.discard(client);
-        pool.get().await.map_err(unavailable)
+        self.take().await
+    }
+
+    /// A connection of the pool, or a new one: with a new login where the old one is refused.
+    async fn take(&self) -> Result<Object, Error> {
+        let opened = self.opened().await?;
+        let error = match opened.pool.get().await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        let newer = self.newer_login(&opened.login, &error).await;
+        match newer.inspect_err(|_| tracing::warn!(error = chain(&error), "no connection to the database was to be had"))? {
+            Some(login) => self.open(login)?.pool.get().await.map_err(unavailable),
+            None => Err(unavailable(error)),
+        }
+    }
+
+    /// The login that is to replace one with which no connection was to be had. A refused one is asked for anew; where else
+    /// the database may have moved becomes known when the secret's time is over.
+    async fn newer_login(&self, login: &Secret, error: &PoolError) -> Result<Option<Secret>, Error> {
+        let source = self.config.login.as_ref();
+        if is_refusal(error) {
+            return self.secrets.resolve_newer(source, login).await;
+        }
+        let current = self.secrets.resolve(LOGIN, source).await?;
+        Ok(Some(current).filter(|current| current != login))
+    }
+
+    /// How long none has been in use. Now one is.
+    fn idle_for(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(now.saturating_sub(self.last_used.swap(now, Ordering::Relaxed)))
+    }
+
+    async fn is_alive(&self, client: &Object) -> bool {
+        matches!(tokio::time::timeout(self.limits.proof(), client.simple_query("")).await, Ok(Ok(_)))
     }
 
     /// Throws away a connection that has died, and with it those that wait unused.
@@ -65,64 +99,61 @@ impl Connections {
 
     /// Throws away every connection that waits unused.
     pub(super) fn discard_all(&self) {
-        if let Some(pool) = self.pool.get() {
-            pool.retain(|_, _| false);
+        if let Some(opened) = self.lock().as_ref() {
+            opened.pool.retain(|_, _| false);
         }
     }
 
-    async fn connect(&self) -> Result<Pool, Error> {
-        let url = self.secrets.resolve("DATABASE_URL", self.config.url.as_ref()).await?;
-        self.pool(url.expose()).map_err(Error::Unavailable)
+    async fn opened(&self) -> Result<Opened, Error> {
+        if let Some(opened) = self.lock().clone() {
+            return Ok(opened);
+        }
+        let login = self.secrets.resolve(LOGIN, self.config.login.as_ref()).await?;
+        self.open(login)
     }
 
-    fn pool(&self, url: &str) -> Result<Pool, Source> {
-        let config = parse(url)?;
+    /// The pool of a login, which takes the place of any other. Connections of the other that are in use end when they are
+    /// given back.
+    fn open(&self, login: Secret) -> Result<Opened, Error> {
+        let mut current = self.lock();
+        if let Some(opened) = current.as_ref().filter(|opened| opened.login == login) {
+            return Ok(opened.clone());
+        }
+        let pool = self.pool(login.expose()).map_err(Error::Unavailable)?;
+        Ok(current.insert(Opened { pool, login }).clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pool(&self, login: &str) -> Result<Pool, Source> {
+        let mut config = login::parse(login, &self.config)?;
+        config
+            .connect_timeout(self.limits.connect())
+            .tcp_user_timeout(self.limits.unacknowledged())
+            // Counted in whole seconds, and none at all is an error.
+            .keepalives_idle(self.limits.trusted_for().max(Duration::from_secs(1)));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = if config.get_ssl_mode() == SslMode::Disable {
             Manager::from_config(config, NoTls, recycling)
         } else {
-            let tls = MakeRustlsConnect::new(tls::client(self.config.ca_file.as_deref())?);
+            let tls = MakeRustlsConnect::new(tls::client(&self.config.authorities)?);
             Manager::from_config(config, tls, recycling)
         };
-        let prepare = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
-            Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+        let session = self.limits.session();
+        let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let session = session.clone();
+            Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
         });
         Ok(Pool::builder(manager)
             .max_size(LARGEST_POOL)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(super::TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
+            .wait_timeout(Some(self.limits.whole()))
+            .create_timeout(Some(self.limits.connect()))
             .post_create(prepare)
             .build()?)
     }
-}
-
-/// Reads a URL and takes the safe side where it says nothing. Every mode but `disable` verifies certificate and host
-/// name: there is no half TLS here, and libpq's name for that, `verify-full`, is understood too.
-fn parse(url: &str) -> Result<Config, Source> {
-    // The parser's own message could repeat the password.
-    let mut url = Url::parse(url).map_err(|_| "DATABASE_URL is not a URL")?;
-    let mode = url.query_pairs().find(|(name, _)| name == "sslmode").map(|(_, value)| value.into_owned());
-    let rest: Vec<_> =
-        url.query_pairs().filter(|(name, _)| name != "sslmode").map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    url.set_query(None);
-    if !rest.is_empty() {
-        url.query_pairs_mut().extend_pairs(rest);
-    }
-    let mut config = Config::from_str(url.as_str()).map_err(|_| "DATABASE_URL is not a URL of Postgres")?;
-    config
-        .ssl_mode(if mode.as_deref() == Some("disable") { SslMode::Disable } else { SslMode::Require })
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_user_timeout(TCP_USER_TIMEOUT)
-        .keepalives_idle(TRUSTED_FOR);
-    if config.get_application_name().is_none() {
-        config.application_name("phone-numbers");
-    }
-    Ok(config)
-}
-
-async fn is_alive(client: &Object) -> bool {
-    matches!(tokio::time::timeout(PROOF_TIMEOUT, client.simple_query("")).await, Ok(Ok(_)))
 }
 
 /// Whether the connection is gone, rather than the statement refused.
@@ -138,32 +169,14 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     }
 }
 
-fn unavailable(error: PoolError) -> Error {
-    Error::Unavailable(Box::new(error))
+/// Whether the server does not believe the login. A pooler may call that a violation of the protocol, as it does much else:
+/// reading the secret for nothing does no harm.
+fn is_refusal(error: &PoolError) -> bool {
+    let PoolError::Backend(error) = error else { return false };
+    let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::PROTOCOL_VIOLATION];
+    error.code().is_some_and(|code| refusals.contains(code))
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tls_is_on_unless_it_is_said_otherwise() {
-        for url in [
-            "postgres://u:p@db.example.com/app",
-            "postgres://u:p@db.example.com/app?sslmode=prefer",
-            "postgres://u@db/app?sslmode=verify-full",
-        ] {
-            assert_eq!(parse(url).unwrap().get_ssl_mode(), SslMode::Require, "{url}");
-        }
-        assert_eq!(parse("postgres://u@127.0.0.1/app?sslmode=disable").unwrap().get_ssl_mode(), SslMode::Disable);
-    }
-
-    #[test]
-    fn a_url_that_cannot_be_read_is_not_repeated() {
-        for url in ["postgres//u:hunter2@db", "mysql://u:hunter2@db/app", "postgres://u:hunter2@db:port/app"] {
-            let message = parse(url).unwrap_err().to_string();
-            assert!(!message.contains("hunter2"), "{message}");
-        }
-    }
+fn unavailable(error: PoolError) -> Error {
+    Error::Unavailable(Box::new(error))
 }

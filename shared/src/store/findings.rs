@@ -283,11 +283,7 @@ impl Store {
 }
 
 /// Does what is suggested, within a transaction that is kept only where it was done.
-async fn decide(
-    transaction: &Transaction<'_>,
-    observation: &Observation,
-    agency_id: Option<Uuid>,
-) -> Result<Adoption, Undone> {
+async fn decide(transaction: &Transaction<'_>, observation: &Observation, agency_id: Option<Uuid>) -> Result<Adoption, Undone> {
     if observation.kind == FindingKind::InventoryDrift {
         let deactivated = rows_of(transaction, ACCEPT_DRIFT, &[&observation.row_ids]).await?;
         return Ok(Adoption::Deactivated(deactivated.len()));

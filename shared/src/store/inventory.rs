@@ -543,11 +543,11 @@ impl Store {
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
         sign(&transaction, RECONCILE).await?;
-        let adopted = adopt(&transaction, adoptee, false).await?;
-        if adopted.is_some() {
+        let row_id = adopt(&transaction, adoptee, false).await?;
+        if row_id.is_some() {
             transaction.commit().await?;
         }
-        Ok(adopted)
+        Ok(row_id)
     }
 
     /// Rows from before the ledger, `limit` at the most.
@@ -636,24 +636,20 @@ pub(super) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(
 }
 
 /// The row that a number gets; None when a live row has it that does not give way.
-pub(super) async fn adopt(
-    transaction: &Transaction<'_>,
-    adoptee: &Adoptee<'_>,
-    instead: bool,
-) -> Result<Option<Uuid>, Undone> {
+pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, instead: bool) -> Result<Option<Uuid>, Undone> {
     let row_id = Uuid::new_v4();
     if instead {
         rows_of(transaction, SURRENDER, &[&adoptee.number]).await?;
     }
     rows_of(transaction, VACATE, &[&adoptee.number, &row_id]).await?;
     let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id } = adoptee;
-    let adopted = rows_of(
+    let rows = rows_of(
         transaction,
         ADOPT,
         &[&row_id, agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id],
     )
     .await?;
-    Ok(adopted.first().map(|row| column(row, "agency_phone_number_id")).transpose()?)
+    Ok(rows.first().map(|row| column(row, "agency_phone_number_id")).transpose()?)
 }
 
 fn agency_of(reference: &str) -> Option<Uuid> {

@@ -345,8 +345,8 @@ select c.id
 from cancelled c";
 
 pub(super) const STATEMENTS: &[&str] = &[
-    LOCK, QUOTA, VACATE, BEGIN, HOLDING, GET, CLAIM, RENEW, YIELD, UNATTENDED, OF_ORDER, ORDERING, ORDERED, MISSED, REOPEN, COMPLETE,
-    FAIL, CANCEL,
+    LOCK, QUOTA, VACATE, BEGIN, HOLDING, GET, CLAIM, RENEW, YIELD, UNATTENDED, OF_ORDER, ORDERING, ORDERED, MISSED, REOPEN, COMPLETE, FAIL,
+    CANCEL,
 ];
 
 /// How far a purchase has come.
@@ -452,6 +452,7 @@ pub struct Intent {
 
 /// What became of an intent.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Begun {
     /// It is noted, and ours to pursue.
     New(Purchase),
@@ -549,23 +550,11 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`: the agent is not the agency's; and the database's own.
-    pub async fn begin_purchase(
-        &self,
-        actor: &Actor,
-        intent: &Intent,
-        claim: &Claim,
-        default_limit: Option<i64>,
-    ) -> Result<Begun, Error> {
+    pub async fn begin_purchase(&self, actor: &Actor, intent: &Intent, claim: &Claim, default_limit: Option<i64>) -> Result<Begun, Error> {
         self.transaction(|| self.try_to_begin(actor, intent, claim, default_limit)).await
     }
 
-    async fn try_to_begin(
-        &self,
-        actor: &Actor,
-        intent: &Intent,
-        claim: &Claim,
-        default_limit: Option<i64>,
-    ) -> Result<Begun, Undone> {
+    async fn try_to_begin(&self, actor: &Actor, intent: &Intent, claim: &Claim, default_limit: Option<i64>) -> Result<Begun, Undone> {
         let (number, row_id) = (intent.number.as_str(), Uuid::new_v4());
         let reference = Reference { agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
         let limits = &intent.limits;
@@ -698,9 +687,7 @@ impl Store {
         let lease = millis(claim.lease);
         let Offer { country_code, features, currency, .. } = offer;
         let (purchase_id, token) = (&claim.purchase_id, &claim.token);
-        let row = self
-            .row(ORDERING, &[purchase_id, token, &lease, country_code, features, &monthly_cost, &upfront_cost, currency])
-            .await?;
+        let row = self.row(ORDERING, &[purchase_id, token, &lease, country_code, features, &monthly_cost, &upfront_cost, currency]).await?;
         let row = row.ok_or_else(|| Error::Internal("purchases.ordering told nothing".into()))?;
         Ok(match (column(&row, "noted")?, column(&row, "wanted")?) {
             (true, _) => OrderNoted::Noted,

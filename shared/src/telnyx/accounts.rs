@@ -1,6 +1,6 @@
 //! Which account at Telnyx serves an agency: its own, or the platform's.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -13,12 +13,52 @@ use crate::secrets::{Secret, Secrets};
 const FROM_ENVIRONMENT: &str = "env:TELNYX_API_KEY";
 
 /// An account at Telnyx.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Account {
     /// The name of the secret that holds its key: what the ledger remembers it by.
     pub name: String,
-    /// Its API key.
-    pub(super) key: Secret,
+    held: Arc<Mutex<Held>>,
+    /// Where its secret is, unless its key is from the environment.
+    secrets: Option<Arc<Secrets>>,
+}
+
+/// A secret, and the API key in it.
+#[derive(Clone)]
+struct Held {
+    secret: Secret,
+    key: Secret,
+}
+
+impl Account {
+    fn from_environment(key: &str) -> Self {
+        let key = Secret::new(key);
+        Self { name: FROM_ENVIRONMENT.to_owned(), held: Arc::new(Mutex::new(Held { secret: key.clone(), key })), secrets: None }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its API key, as far as we know.
+    pub(super) fn key(&self) -> Secret {
+        self.held().key.clone()
+    }
+
+    /// Its API key if that is another by now than `refused`, which Telnyx does not take.
+    ///
+    /// # Errors
+    /// `Unavailable`: its secret cannot be read.
+    pub(super) async fn newer_key(&self, refused: &Secret) -> Result<Option<Secret>, Error> {
+        let Some(secrets) = &self.secrets else { return Ok(None) };
+        let held = self.held().clone();
+        if held.key != *refused {
+            return Ok(Some(held.key));
+        }
+        let Some(secret) = secrets.find_newer(&self.name, &held.secret).await? else { return Ok(None) };
+        let key = api_key(&self.name, &secret)?;
+        *self.held() = Held { secret, key: key.clone() };
+        Ok(Some(key).filter(|key| key != refused))
+    }
 }
 
 /// The accounts there are.
@@ -40,6 +80,14 @@ impl Accounts {
         Self { keys, secrets }
     }
 
+    /// Reads the platform's key, which most agencies share. What cannot be had is read by the first request that needs it.
+    pub async fn warm(&self) {
+        let Some(name) = self.keys.platform_secret.as_ref().filter(|_| self.keys.plain.is_none()) else { return };
+        if let Err(error) = self.secrets.find(name).await {
+            tracing::warn!(error = %error, "the platform's key cannot be read yet");
+        }
+    }
+
     /// The account that serves an agency now. The platform's serves only those without a secret of their own, never one
     /// whose secret cannot be read: what an agency buys must not land in another's account by accident.
     ///
@@ -47,12 +95,12 @@ impl Accounts {
     /// `TelnyxNotConfigured`; `Unavailable`: a secret cannot be read.
     pub async fn of_agency(&self, agency_id: Uuid) -> Result<Account, Error> {
         if let Some(key) = &self.keys.plain {
-            return Ok(Account { name: FROM_ENVIRONMENT.to_owned(), key: Secret::new(key) });
+            return Ok(Account::from_environment(key));
         }
         let own = self.keys.agency_secret.as_ref().map(|name| name.replace("{agency_id}", &agency_id.to_string()));
         for name in own.into_iter().chain(self.keys.platform_secret.clone()) {
             if let Some(secret) = self.secrets.find(&name).await? {
-                return account(name, &secret);
+                return self.account(name, secret);
             }
         }
         Err(Error::TelnyxNotConfigured)
@@ -68,7 +116,7 @@ impl Accounts {
             Some(name) if self.keys.plain.is_none() && *name != first.name => self.secrets.find(name).await?.map(|secret| (name, secret)),
             _ => None,
         };
-        let platform = platform.map(|(name, secret)| account(name.clone(), &secret)).transpose()?;
+        let platform = platform.map(|(name, secret)| self.account(name.clone(), secret)).transpose()?;
         Ok(std::iter::once(first).chain(platform).collect())
     }
 
@@ -88,9 +136,9 @@ impl Accounts {
     /// `Unavailable`: its key cannot be read.
     pub async fn find(&self, name: &str) -> Result<Option<Account>, Error> {
         if name == FROM_ENVIRONMENT {
-            return Ok(self.keys.plain.as_ref().map(|key| Account { name: name.to_owned(), key: Secret::new(key) }));
+            return Ok(self.keys.plain.as_ref().map(|key| Account::from_environment(key)));
         }
-        self.secrets.find(name).await?.map(|secret| account(name.to_owned(), &secret)).transpose()
+        self.secrets.find(name).await?.map(|secret| self.account(name.to_owned(), secret)).transpose()
     }
 
     /// The account that the ledger names.
@@ -101,9 +149,14 @@ impl Accounts {
         let account = self.find(name).await?;
         account.ok_or_else(|| Error::Unavailable(format!("the ledger names the account {name}, whose key is gone").into()))
     }
+
+    fn account(&self, name: String, secret: Secret) -> Result<Account, Error> {
+        let key = api_key(&name, &secret)?;
+        Ok(Account { name, held: Arc::new(Mutex::new(Held { secret, key })), secrets: Some(Arc::clone(&self.secrets)) })
+    }
 }
 
-fn account(name: String, secret: &Secret) -> Result<Account, Error> {
+fn api_key(name: &str, secret: &Secret) -> Result<Secret, Error> {
     let text = secret.expose().trim();
     let key = if text.starts_with('{') {
         let object: KeyObject =
@@ -116,5 +169,5 @@ fn account(name: String, secret: &Secret) -> Result<Account, Error> {
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::Unavailable(format!("the secret {name} holds no API key").into()));
     }
-    Ok(Account { name, key: Secret::new(&key) })
+    Ok(Secret::new(&key))
 }

@@ -53,6 +53,15 @@ impl From<Failure> for Error {
     }
 }
 
+/// What Telnyx says of a key that it does not know, or no more: malformed or absent, not found, revoked, expired, bad.
+const KEY_REFUSED: [&str; 5] = ["10009", "20001", "20002", "20006", "20008"];
+
+/// Whether Telnyx refused the key, and so did nothing.
+pub(super) fn refuses_key(status: u16, codes: &[String]) -> bool {
+    let refused = || codes.iter().any(|code| KEY_REFUSED.contains(&code.as_str()));
+    status == 401 || (matches!(status, 400 | 403) && refused())
+}
+
 /// Turns "there is no such thing" into None.
 pub(super) fn absent<T>(outcome: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match outcome {
@@ -81,7 +90,7 @@ pub(super) fn refusal(status: u16, codes: &[String], wait: Duration) -> Failure 
         Refusal::InsufficientFunds
     } else if has(&["10011"]) {
         Refusal::RateLimited(wait)
-    } else if status == 401 || has(&["10009", "10010", "20001", "20002", "20003", "20006", "20008"]) {
+    } else if status == 401 || has(&KEY_REFUSED) || has(&["10010", "20003"]) {
         Refusal::NotPermitted(source())
     } else if status == 400 && has(&["10015"]) {
         Refusal::BadRequest(source())
@@ -114,6 +123,19 @@ mod tests {
         assert!(matches!(classified(404, "10005"), Failure::Refused(Refusal::NotFound(_))));
         assert!(matches!(classified(422, "85004"), Failure::Refused(Refusal::Rejected(_))));
         assert!(matches!(classified(429, "10011"), Failure::Refused(Refusal::RateLimited(_))));
+    }
+
+    #[test]
+    fn a_refused_key_is_not_a_key_that_may_not() {
+        let refuses = |status, code: &str| refuses_key(status, &[code.to_owned()]);
+        for (status, code) in [(401, "10009"), (401, ""), (403, "20002"), (400, "20006")] {
+            assert!(refuses(status, code), "{status} {code}");
+        }
+        for (status, code) in
+            [(403, "10010"), (403, "20003"), (403, "20100"), (408, "20001"), (429, "20001"), (500, "10009"), (200, "10009")]
+        {
+            assert!(!refuses(status, code), "{status} {code}");
+        }
     }
 
     #[test]

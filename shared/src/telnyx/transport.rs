@@ -9,10 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::failure::{Failure, refusal};
-use super::{Session, wire};
-use crate::config;
+use super::failure::Failure;
+use super::{Session, failure, wire};
+use crate::config::{self, Authorities};
 use crate::error::{Source, chain};
+use crate::secrets::Secret;
 use crate::tls;
 
 /// With less time than this left, a call is not begun.
@@ -33,8 +34,9 @@ impl Transport {
 
     /// Reads something. A connection that died unnoticed is replaced once: reading twice does no harm.
     pub(super) async fn get<T: DeserializeOwned>(&self, session: &Session<'_>, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
-        match self.exchange(session, Method::GET, path, query, None).await {
-            Err(Lost { timed_out: false, .. }) => self.exchange(session, Method::GET, path, query, None).await,
+        let call = Call { method: Method::GET, path, query, body: None };
+        match self.exchange(session, &call).await {
+            Err(Lost { timed_out: false, .. }) => self.exchange(session, &call).await,
             outcome => outcome,
         }
         .map_err(Failure::from)
@@ -49,34 +51,45 @@ impl Transport {
         path: &str,
         body: Option<&Value>,
     ) -> Result<T, Failure> {
-        self.exchange(session, method, path, &[], body).await.map_err(Failure::from).and_then(Answer::read)
+        let call = Call { method, path, query: &[], body };
+        self.exchange(session, &call).await.map_err(Failure::from).and_then(Answer::read)
     }
 
-    async fn exchange(
-        &self,
-        session: &Session<'_>,
-        method: Method,
-        path: &str,
-        query: &[(&str, String)],
-        body: Option<&Value>,
-    ) -> Result<Answer, Lost> {
+    /// One call and its answer. When the key is refused nothing has happened: with a newer one, if there is one by now, the
+    /// call is made once more. All of that takes no longer than one call may, which others rely on.
+    async fn exchange(&self, session: &Session<'_>, call: &Call<'_>) -> Result<Answer, Lost> {
+        let until = session.deadline.min(Instant::now() + self.timeout);
+        let key = session.account.key();
+        let answer = self.send(&key, until, call).await?;
+        if !failure::refuses_key(answer.status, &answer.codes()) {
+            return Ok(answer);
+        }
+        match tokio::time::timeout_at(until, session.account.newer_key(&key)).await {
+            Ok(Ok(Some(newer))) => self.send(&newer, until, call).await,
+            Ok(Ok(None)) | Err(_) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::warn!(account = session.account.name, error = %error, "a refused key could not be read anew");
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn send(&self, key: &Secret, until: Instant, call: &Call<'_>) -> Result<Answer, Lost> {
         let http = self.http.as_ref().map_err(|reason| Lost::unsent(reason.clone()))?;
-        let left = session.deadline.saturating_duration_since(Instant::now()).min(self.timeout);
+        let left = until.saturating_duration_since(Instant::now());
         if left < SHORTEST {
             return Err(Lost::unsent("there is no time left for it".to_owned()));
         }
-        let mut request = http
-            .request(method.clone(), format!("{}{path}", self.url))
-            .bearer_auth(session.account.key.expose())
-            .timeout(left)
-            .query(query);
-        if let Some(body) = body {
+        let url = format!("{}{}", self.url, call.path);
+        let mut request = http.request(call.method.clone(), url).bearer_auth(key.expose()).timeout(left).query(call.query);
+        if let Some(body) = call.body {
             request = request.json(body);
         }
         let started = Instant::now();
         let outcome = answer(request).await;
         let status = outcome.as_ref().map_or(0, |answer| answer.status);
-        tracing::info!(method = method.as_str(), path, status, duration_ms = started.elapsed().as_secs_f64() * 1e3, "telnyx call");
+        let duration_ms = started.elapsed().as_secs_f64() * 1e3;
+        tracing::info!(method = call.method.as_str(), path = call.path, status, duration_ms, "telnyx call");
         outcome.map_err(|error| Lost {
             // No connection was made, so that nothing can have been asked.
             sent: !error.is_connect(),
@@ -85,6 +98,14 @@ impl Transport {
             source: chain(&error.without_url()),
         })
     }
+}
+
+/// What is asked of Telnyx.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    query: &'a [(&'a str, String)],
+    body: Option<&'a Value>,
 }
 
 struct Answer {
@@ -114,11 +135,21 @@ impl From<Lost> for Failure {
 }
 
 impl Answer {
+    const fn succeeded(&self) -> bool {
+        matches!(self.status, 200..300)
+    }
+
+    /// Why Telnyx says no. An error without a body we understand still has a status.
+    fn codes(&self) -> Vec<String> {
+        if self.succeeded() {
+            return Vec::new();
+        }
+        serde_json::from_slice::<wire::Errors>(&self.body).map(wire::Errors::codes).unwrap_or_default()
+    }
+
     fn read<T: DeserializeOwned>(self) -> Result<T, Failure> {
-        if !(200..300).contains(&self.status) {
-            // An error without a body we understand still has a status.
-            let codes = serde_json::from_slice::<wire::Errors>(&self.body).map(wire::Errors::codes).unwrap_or_default();
-            return Err(refusal(self.status, &codes, self.wait));
+        if !self.succeeded() {
+            return Err(failure::refusal(self.status, &self.codes(), self.wait));
         }
         serde_json::from_slice(&self.body).map_err(|error| Failure::Unknown(format!("Telnyx answered {} with {error}", self.status).into()))
     }
@@ -132,7 +163,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Err
 
 fn client(config: &config::Telnyx) -> Result<reqwest::Client, Source> {
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client(None)?)
+        .tls_backend_preconfigured(tls::client(&Authorities::Web)?)
         .connect_timeout(config.connect_timeout)
         // A POST must not be sent again by anybody's good intentions: neither redirected nor retried.
         .redirect(reqwest::redirect::Policy::none())

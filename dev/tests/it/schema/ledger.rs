@@ -7,8 +7,8 @@ use super::{lines, refusal, two_agencies};
 
 /// A purchase and a release of the one number, both just begun.
 const BEGUN: &str = "
-    insert into phone_number_purchases (order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id)
-    select n.id, n.agency_id, n.id, n.phone_number, 'account', n.id from agency_phone_numbers as n;
+    insert into phone_number_purchases (order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, caller_id)
+    select n.id, n.agency_id, n.id, n.phone_number, 'account', 'first', n.id from agency_phone_numbers as n;
 
     insert into phone_number_releases (agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status)
     select n.agency_id, n.id, n.phone_number, 'account', n.id, n.status from agency_phone_numbers as n;
@@ -78,8 +78,10 @@ async fn a_row_has_one_unfinished_purchase_and_one_unfinished_release() {
     let (_database, client) = two_agencies().await;
     client.batch_execute(BEGUN).await.unwrap();
     let purchase = "insert into phone_number_purchases
-          (order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, phase, order_attempts, telnyx_order_id)
-        select p.order_id, p.agency_id, p.agency_phone_number_id, p.phone_number, p.telnyx_account, p.caller_id, 'ordered', 1, 'o'
+          (order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, caller_id, phase,
+           order_attempts, telnyx_order_id)
+        select p.order_id, p.agency_id, p.agency_phone_number_id, p.phone_number, p.telnyx_account, p.telnyx_reference || ' again',
+               p.caller_id, 'ordered', 1, 'o'
         from phone_number_purchases as p";
     let release = "insert into phone_number_releases
           (agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status)
