@@ -27,7 +27,7 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
             Ok(true) => report.backfilled += 1,
             Ok(false) => {}
             Err(failure) => {
-                tracing::warn!(row_id = %leftover.row_id, ?failure, "Telnyx could not be asked about a row from before the ledger")
+                tracing::warn!(row_id = %leftover.row_id, ?failure, "Telnyx could not be asked about a row from before the ledger");
             }
         }
     }
