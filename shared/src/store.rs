@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::secrets::Secrets;
 use connection::Connections;
 
+pub use connection::connect;
 pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
 pub use purchases::{Begun, Claim, Holding, Intent, Offer, Phase, Purchase};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};

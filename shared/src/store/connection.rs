@@ -9,7 +9,7 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, P
 use tokio::sync::OnceCell;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Url;
 
@@ -90,6 +90,26 @@ impl Connections {
             .post_create(prepare)
             .build()?)
     }
+}
+
+/// One connection of its own: without the pool, and without the limits that a request sets to its statements. It closes when
+/// the client is dropped.
+///
+/// # Errors
+/// `Unavailable`: the setting, the secret or the database cannot be had.
+pub async fn connect(config: &config::Database, secrets: &Secrets) -> Result<Client, Error> {
+    let url = secrets.resolve("DATABASE_URL", config.url.as_ref()).await?;
+    let settings = parse(url.expose()).map_err(Error::Unavailable)?;
+    let unavailable = |error| Error::Unavailable(Box::new(error));
+    if settings.get_ssl_mode() == SslMode::Disable {
+        let (client, connection) = settings.connect(NoTls).await.map_err(unavailable)?;
+        tokio::spawn(connection);
+        return Ok(client);
+    }
+    let tls = tls::client(config.ca_file.as_deref()).map_err(Error::Unavailable)?;
+    let (client, connection) = settings.connect(MakeRustlsConnect::new(tls)).await.map_err(unavailable)?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 /// Reads a URL and takes the safe side where it says nothing. Every mode but `disable` verifies certificate and host
