@@ -13,6 +13,7 @@ mod functions;
 mod input;
 mod keys;
 mod list;
+mod migrate;
 mod openapi;
 mod pages;
 mod proxy;
