@@ -5,6 +5,7 @@
 //! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
 //! - [`containers`]: the way here from Docker
 //! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
+//! - [`touched`]: what a deployment has to build
 //! - [`cli`]: the command line
 
 mod children;
@@ -21,4 +22,5 @@ pub mod stack;
 pub mod telnyx;
 pub mod template;
 pub mod token;
+pub mod touched;
 pub mod workspace;

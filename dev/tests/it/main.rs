@@ -32,4 +32,5 @@ mod simulator;
 mod stack;
 mod statements;
 mod story;
+mod touched;
 mod world;
