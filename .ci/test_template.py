@@ -171,10 +171,14 @@ class Rollout(unittest.TestCase):
             self.assertIn("DEPLOYMENT_STOP_ON_ALARM", names[group]["Properties"]["AutoRollbackConfiguration"]["Events"])
 
     def test_another_configuration_is_another_version(self):
-        versions = [r for r in transformed()["Resources"].values() if r["Type"] == "AWS::Lambda::Version"]
-        self.assertTrue(versions)
+        resources = transformed()["Resources"].values()
+        versions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Version"]
+        functions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Function"]
+        self.assertEqual(len(versions), len(functions))
         for version in versions:
-            self.assertEqual(version["Properties"]["Description"], {"Ref": "Configuration"})
+            self.assertEqual(version["Description"], {"Ref": "Configuration"})
+        for function in functions:
+            self.assertEqual(function["Description"], {"Fn::Sub": "Configuration ${Configuration}"})
 
 
 if __name__ == "__main__":
