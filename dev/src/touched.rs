@@ -2,8 +2,8 @@
 //!
 //! What an artifact is made of is told by cargo's own dependency graph: the folders of the function's package and of every
 //! package of this workspace that it depends on, the locked versions of everything else, and what applies to all, such as
-//! the root's `Cargo.toml`. Dependencies of tests count for nothing. All of it together has a digest, under which an
-//! artifact is kept: a function whose digest is known already need not be built.
+//! the root's `Cargo.toml`. Dependencies of tests count for nothing. All of it together has a digest: a
+//! function whose digest is known already need not be built again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
