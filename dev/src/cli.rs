@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::telnyx::{self, Simulator};
+use crate::touched::Workspace;
 use crate::{migrations, workspace};
 
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the five functions as Lambda would
@@ -41,6 +42,15 @@ enum Command {
         /// Where it listens on 127.0.0.1; 0 is any free port.
         #[arg(long, default_value_t = run::TELNYX_PORT)]
         port: u16,
+    },
+    /// Names the functions whose artifacts a change touches, as committed.
+    Touched {
+        /// The revision that the change began at. Without it, every function.
+        #[arg(long, value_name = "REV")]
+        base: Option<String>,
+        /// As JSON, with the digest of all that each artifact is made of.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -90,6 +100,7 @@ pub async fn run() -> Result<()> {
         None => run::run(&arguments.run).await,
         Some(Command::Migrate { database_url, platform }) => migrate(&database_url, platform).await,
         Some(Command::Telnyx { port }) => simulate(port).await,
+        Some(Command::Touched { base, json }) => touched(base.as_deref(), json),
     }
 }
 
@@ -125,6 +136,19 @@ async fn migrate(database_url: &str, platform: bool) -> Result<()> {
     }
     if applied.is_empty() {
         println!("nothing to apply");
+    }
+    Ok(())
+}
+
+fn touched(base: Option<&str>, json: bool) -> Result<()> {
+    let workspace = Workspace::read(&workspace::root())?;
+    let artifacts = base.map_or_else(|| workspace.artifacts(), |base| workspace.touched(base))?;
+    if json {
+        println!("{}", serde_json::to_string(&artifacts)?);
+    } else {
+        for artifact in artifacts {
+            println!("{}", artifact.name);
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! - [`wire`]: ways to Postgres and Telnyx that break on purpose
 //! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
 //! - [`books`]: whether database and Telnyx agree
+//! - [`touched`]: what a deployment has to build
 //! - [`cli`]: the command line
 
 pub mod books;
@@ -25,6 +26,7 @@ pub mod stack;
 pub mod telnyx;
 pub mod template;
 pub mod token;
+pub mod touched;
 pub mod vault;
 pub mod wire;
 pub mod workspace;

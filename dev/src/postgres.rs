@@ -2,7 +2,7 @@
 //!
 //! - [`binaries`] finds the programs, or fetches them
 //! - `directory` is where a cluster lives, and `supervisor` what stops a server with us, whatever happens
-//! - [`connection`] opens connections and words the server's errors
+//! - [`connection`] opens connections
 //! - [`testing`] hands every test a database of its own
 
 pub mod binaries;
@@ -22,10 +22,11 @@ use tokio::process::ChildStdout;
 use tokio::time::{Instant, sleep};
 
 use self::binaries::Binaries;
-pub use self::connection::{connect, describe};
+pub use self::connection::connect;
 use self::directory::Cluster;
 use self::supervisor::Guard;
 pub use self::testing::TestDatabase;
+pub use phone_numbers_migrate::migrations::describe;
 
 /// How long a server may take to answer, recovery after a crash included.
 const START_TIMEOUT: Duration = Duration::from_mins(1);

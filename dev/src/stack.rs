@@ -85,7 +85,8 @@ impl Stack {
         let functions: Vec<Function> = functions.collect::<Result<_>>()?;
         let gateway = gateway::serve_api(options.port, &functions).await?;
         let mut urls = Vec::new();
-        for function in &functions {
+        // One without a route is not for HTTP at all.
+        for function in functions.iter().filter(|function| !function.definition().routes.is_empty()) {
             urls.push((function.definition().name.clone(), gateway::serve_url(function).await?));
         }
         Ok(Self { gateway, urls, functions, environment, telnyx, issuer: options.issuer, database_url })
@@ -107,7 +108,7 @@ impl Stack {
         routed.collect()
     }
 
-    /// The function URL of each function, by name, with a slash at the end.
+    /// The function URL of each function that has a route, by name, with a slash at the end.
     #[must_use]
     pub fn function_urls(&self) -> BTreeMap<String, String> {
         self.urls.iter().map(|(name, listener)| (name.clone(), format!("{}/", listener.url()))).collect()

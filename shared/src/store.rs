@@ -32,6 +32,7 @@ use crate::error::Error;
 use crate::secrets::Secrets;
 use connection::Connections;
 
+pub use connection::connect;
 pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
 pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
 pub use inventory::{Adoptee, Counterpart, CounterpartRow, Leftover, Missing, Owner, Stuck, Walk};

@@ -1,6 +1,7 @@
-//! Connections to Postgres, and its errors in words.
+//! Connections to Postgres.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
+use phone_numbers_migrate::migrations::describe;
 use reqwest::Url;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
@@ -44,28 +45,6 @@ pub fn normalise(url: &str) -> Result<Url> {
         url.query_pairs_mut().append_pair("sslmode", if local { "disable" } else { "require" });
     }
     Ok(url)
-}
-
-/// Everything the server said: message, detail, hint and where, on lines of their own.
-#[must_use]
-pub fn describe(error: &tokio_postgres::Error) -> anyhow::Error {
-    let Some(error) = error.as_db_error() else {
-        // The library hides the cause behind a word such as «db error»; the chain has it.
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        return anyhow!(text);
-    };
-    let mut text = format!("{} ({})", error.message(), error.code().code());
-    for (name, part) in [("detail", error.detail()), ("hint", error.hint()), ("where", error.where_())] {
-        if let Some(part) = part {
-            text = format!("{text}\n  {name}: {part}");
-        }
-    }
-    anyhow!(text)
 }
 
 fn address(url: &Url) -> String {

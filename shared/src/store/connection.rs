@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::limits::Limits;
@@ -154,6 +154,27 @@ impl Connections {
             .post_create(prepare)
             .build()?)
     }
+}
+
+/// One connection of its own: without the pool, and without the limits that a request sets to its statements. It closes when
+/// the client is dropped.
+///
+/// # Errors
+/// `Unavailable`: the setting, the secret or the database cannot be had.
+pub async fn connect(config: &config::Database, secrets: &Secrets) -> Result<Client, Error> {
+    let unavailable = |error| Error::Unavailable(Box::new(error));
+    let login = secrets.resolve(LOGIN, config.login.as_ref()).await?;
+    let mut settings = login::parse(login.expose(), config).map_err(Error::Unavailable)?;
+    settings.connect_timeout(Limits::of(config.timeout).connect());
+    if settings.get_ssl_mode() == SslMode::Disable {
+        let (client, connection) = settings.connect(NoTls).await.map_err(unavailable)?;
+        tokio::spawn(connection);
+        return Ok(client);
+    }
+    let tls = tls::client(&config.authorities).map_err(Error::Unavailable)?;
+    let (client, connection) = settings.connect(MakeRustlsConnect::new(tls)).await.map_err(unavailable)?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 /// Whether the connection is gone, rather than the statement refused.

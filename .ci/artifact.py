@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Checks the binaries of functions and packs each for Lambda: artifact.py FOLDER... with a file `bootstrap` in each.
+
+A binary must load on Amazon Linux 2023, and its zip must keep to a budget. The zip, `bootstrap.zip` beside the binary, is the
+same for the same binary: it has no time of its own.
+"""
+
+import hashlib
+import struct
+import sys
+import zipfile
+from pathlib import Path
+
+# Of Amazon Linux 2023.
+GLIBC = (2, 34)
+# What its image for custom runtimes has besides: nothing.
+LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+# A cold start reads all of it: what grows, grows for a reason.
+BUDGET_BYTES = 6_000_000
+
+SHT_DYNAMIC = 6
+SHT_GNU_VERNEED = 0x6FFFFFFE
+DT_NEEDED = 1
+
+
+class Refused(Exception):
+    """What is wrong with an artifact."""
+
+
+class Elf:
+    """As much of a 64-bit little-endian ELF file as tells what it asks of the system."""
+
+    def __init__(self, content):
+        if content[:6] != b"\x7fELF\x02\x01":
+            raise Refused("is not a 64-bit little-endian ELF file")
+        self.content = content
+        offset, = struct.unpack_from("<Q", content, 0x28)
+        size, count = struct.unpack_from("<HH", content, 0x3A)
+        self.sections = [struct.unpack_from("<IIQQQQIIQQ", content, offset + index * size) for index in range(count)]
+
+    def section(self, kind):
+        """A section's place, its length, and the place of the names in it."""
+        for _, found, _, _, offset, length, link, *_ in self.sections:
+            if found == kind:
+                return offset, length, self.sections[link][4]
+        raise Refused(f"has no section of type {kind:#x}")
+
+    def text(self, offset):
+        return self.content[offset : self.content.index(b"\0", offset)].decode()
+
+    def libraries(self):
+        """The names of the libraries it is linked with."""
+        offset, length, names = self.section(SHT_DYNAMIC)
+        entries = (struct.unpack_from("<QQ", self.content, place) for place in range(offset, offset + length, 16))
+        return {self.text(names + value) for tag, value in entries if tag == DT_NEEDED}
+
+    def versions(self):
+        """The versions of symbols that it asks of them, such as GLIBC_2.34."""
+        need, _, names = self.section(SHT_GNU_VERNEED)
+        found = set()
+        while True:
+            _, _, _, first, next_need = struct.unpack_from("<HHIII", self.content, need)
+            version = need + first
+            while True:
+                _, _, _, name, next_version = struct.unpack_from("<IHHII", self.content, version)
+                found.add(self.text(names + name))
+                if next_version == 0:
+                    break
+                version += next_version
+            if next_need == 0:
+                return found
+            need += next_need
+
+
+def newest_glibc(versions):
+    numbers = [name.removeprefix("GLIBC_").split(".") for name in versions if name.startswith("GLIBC_")]
+    return max(tuple(int(part) for part in number) for number in numbers)
+
+
+def check_binary(content, glibc=GLIBC):
+    """The newest version of glibc that a binary needs; refuses one that would not load."""
+    elf = Elf(content)
+    unknown = elf.libraries() - LIBRARIES
+    if unknown:
+        raise Refused(f"needs {', '.join(sorted(unknown))}, which Amazon Linux 2023 does not have")
+    newest = newest_glibc(elf.versions())
+    if newest > glibc:
+        raise Refused(f"needs glibc {'.'.join(map(str, newest))}, and Amazon Linux 2023 has {'.'.join(map(str, glibc))}")
+    return newest
+
+
+def pack(binary, target):
+    """Writes a zip of a binary, the same for the same bytes."""
+    entry = zipfile.ZipInfo("bootstrap")  # dated 1980, as early as a zip can be
+    entry.create_system = 3  # Unix, or the mode means nothing
+    entry.external_attr = 0o100755 << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr(entry, binary, compresslevel=9)
+
+
+def artifact(folder, budget=BUDGET_BYTES):
+    """Checks and packs one, and says what it is."""
+    binary = (folder / "bootstrap").read_bytes()
+    glibc = check_binary(binary)
+    target = folder / "bootstrap.zip"
+    pack(binary, target)
+    packed = target.read_bytes()
+    if len(packed) > budget:
+        raise Refused(f"is {len(packed):,} bytes packed, over its budget of {budget:,}")
+    digest = hashlib.sha256(packed).hexdigest()
+    return f"{folder.name:<24} {len(binary) / 1e6:5.1f} MB {len(packed) / 1e6:5.1f} MB zip  glibc {'.'.join(map(str, glibc)):<7} sha256 {digest}"
+
+
+def main():
+    status = 0
+    for folder in map(Path, sys.argv[1:]):
+        try:
+            print(artifact(folder))
+        except Refused as refused:
+            print(f"{folder.name} {refused}", file=sys.stderr)
+            status = 1
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""What template.yaml becomes once AWS has transformed it: who may call what, and who may read what.
+
+Runs under the Python of the SAM CLI, whose translator is the one that AWS runs.
+"""
+
+import logging
+import unittest
+from pathlib import Path
+
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parent.parent
+
+WEB = {"Search", "Purchase", "List", "Assign", "Release"}
+TELNYX = {"Search", "Purchase", "Release", "Reconcile"}
+
+# What may be allowed on every resource; the template says why.
+WILDCARDS = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
+def source():
+    return yaml_parse((ROOT / "template.yaml").read_text())
+
+
+def transformed(**parameters):
+    """The template as CloudFormation gets it, with artifacts that are somewhere in S3."""
+    template = source()
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+    values = {"JwtIssuer": "https://issuer.example", "AllowedOrigins": "https://app.example", **parameters}
+    session = boto3.Session(region_name="us-east-1")
+    return Translator({}, Parser(), boto_session=session).translate(template, values)
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def without_conditions(value):
+    """Both sides of every Fn::If that stands in a list, and nothing for AWS::NoValue."""
+    for item in as_list(value):
+        if isinstance(item, dict) and "Fn::If" in item:
+            yield from without_conditions(item["Fn::If"][1:])
+        elif item != {"Ref": "AWS::NoValue"}:
+            yield item
+
+
+class Transformed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.resources = transformed()["Resources"]
+
+    def of_type(self, kind):
+        return {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
+
+    def functions(self):
+        """The functions by the word that tells them apart, such as Search."""
+        return {
+            name.removeprefix("PhoneNumbers").removesuffix("Function"): resource["Properties"]
+            for name, resource in self.of_type("AWS::Lambda::Function").items()
+        }
+
+    def policies(self, function):
+        """The policies of a function's role, by name."""
+        role, _ = self.functions()[function]["Role"]["Fn::GetAtt"]
+        return {policy["Ref"] for policy in without_conditions(self.resources[role]["Properties"]["ManagedPolicyArns"])}
+
+    def test_every_crate_is_deployed_and_nothing_else(self):
+        crates = {f"functions/{folder.name}" for folder in (ROOT / "functions").iterdir()}
+        functions = [r for r in source()["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
+        self.assertEqual(crates, {function["Properties"]["CodeUri"] for function in functions})
+
+    def test_a_public_url_has_both_permissions_and_no_third(self):
+        urls = self.of_type("AWS::Lambda::Url")
+        self.assertEqual({f"PhoneNumbers{function}FunctionAliaslive" for function in WEB},
+                         {url["Properties"]["TargetFunctionArn"]["Ref"] for url in urls.values()})
+        public = [p for p in self.of_type("AWS::Lambda::Permission").values() if p["Properties"]["Principal"] == "*"]
+        for url in urls.values():
+            self.assertEqual(url["Condition"], "HasFunctionUrls")
+            self.assertEqual(url["Properties"]["AuthType"], "NONE")
+            target = url["Properties"]["TargetFunctionArn"]
+            expected = [
+                {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
+                {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+            ]
+            for properties in expected:
+                permission = {
+                    "Type": "AWS::Lambda::Permission",
+                    "Condition": "HasFunctionUrls",
+                    "Properties": {"FunctionName": target, "Principal": "*", **properties},
+                }
+                self.assertIn(permission, public)
+        self.assertEqual(len(public), 2 * len(urls))
+
+    def test_only_those_that_talk_to_telnyx_may_read_its_keys(self):
+        telnyx = {function for function in self.functions() if "TelnyxSecretsPolicy" in self.policies(function)}
+        self.assertEqual(telnyx, TELNYX & self.functions().keys())
+
+    def test_only_those_that_have_callers_may_read_what_tokens_are_verified_with(self):
+        self.assertEqual({function for function in self.functions() if "JwtSecretPolicy" in self.policies(function)}, WEB)
+
+    def test_a_function_has_no_rights_but_the_templates(self):
+        for function in self.functions():
+            own = {"PhoneNumbersRuntimePolicy", "DatabaseSecretPolicy", "JwtSecretPolicy", "TelnyxSecretsPolicy"}
+            self.assertLessEqual(self.policies(function), own, function)
+            role, _ = self.functions()[function]["Role"]["Fn::GetAtt"]
+            self.assertEqual(role, f"PhoneNumbers{function}Role")
+            self.assertEqual(self.resources[role]["Properties"].keys(), {"AssumeRolePolicyDocument", "ManagedPolicyArns"})
+
+    def test_what_may_be_done_to_everything_has_no_other_way(self):
+        for name, policy in self.of_type("AWS::IAM::ManagedPolicy").items():
+            for statement in without_conditions(policy["Properties"]["PolicyDocument"]["Statement"]):
+                self.assertFalse(any("*" in action for action in as_list(statement["Action"])), name)
+                if "*" in as_list(statement["Resource"]):
+                    self.assertLessEqual(set(as_list(statement["Action"])), WILDCARDS, name)
+
+    def test_the_authorizer_lets_preflights_and_webhooks_through(self):
+        paths = self.resources["PhoneNumbersApi"]["Properties"]["Body"]["paths"]
+        for function in WEB:
+            path = paths[f"/phone-numbers-{function.lower()}"]
+            security = path["x-amazon-apigateway-any-method"]["security"]
+            self.assertEqual(security, {"Fn::If": ["HasApiAuthorizer", [{"Jwt": []}], {"Ref": "AWS::NoValue"}]})
+            condition, preflight, otherwise = path["options"]["Fn::If"]
+            self.assertEqual((condition, otherwise), ("HasApiAuthorizer", {"Ref": "AWS::NoValue"}))
+            self.assertNotIn("security", preflight)
+            uri = preflight["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Alias"]["Ref"]
+            self.assertEqual(uri, f"PhoneNumbers{function}FunctionAliaslive")
+        for path in paths.keys() - {f"/phone-numbers-{function.lower()}" for function in WEB}:
+            self.assertEqual(list(paths[path]), ["post"], path)
+            self.assertNotIn("security", paths[path]["post"], path)
+
+    def test_cors_is_left_to_the_functions(self):
+        self.assertNotIn("CorsConfiguration", self.resources["PhoneNumbersApi"]["Properties"])
+        self.assertNotIn("x-amazon-apigateway-cors", self.resources["PhoneNumbersApi"]["Properties"]["Body"])
+        for url in self.of_type("AWS::Lambda::Url").values():
+            self.assertNotIn("Cors", url["Properties"])
+
+    def test_errors_and_throttles_are_watched(self):
+        alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
+        watched = {
+            (alarm["Dimensions"][0]["Value"]["Ref"], alarm["MetricName"]) for alarm in alarms if alarm["Namespace"] == "AWS/Lambda"
+        }
+        functions = self.functions().keys() - {"Migrate"}
+        self.assertEqual(watched, {(f"PhoneNumbers{f}Function", metric) for f in functions for metric in ("Errors", "Throttles")})
+        actions = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+        self.assertTrue(all(alarm["AlarmActions"] == actions for alarm in alarms))
+
+
+class Rollout(unittest.TestCase):
+    def test_all_but_migrate_can_be_rolled_out_by_alarm(self):
+        names = transformed(CanaryRollout="true")["Resources"]
+        groups = {name for name, resource in names.items() if resource["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
+        functions = {name for name, resource in names.items() if resource["Type"] == "AWS::Lambda::Function"}
+        self.assertEqual(groups, {f"{name}DeploymentGroup" for name in functions - {"PhoneNumbersMigrateFunction"}})
+        for group in groups:
+            alarms = names[group]["Properties"]["AlarmConfiguration"]["Alarms"]
+            self.assertEqual(alarms, [{"Name": {"Ref": group.replace("FunctionDeploymentGroup", "ErrorsAlarm")}}])
+            self.assertIn("DEPLOYMENT_STOP_ON_ALARM", names[group]["Properties"]["AutoRollbackConfiguration"]["Events"])
+
+    def test_another_configuration_is_another_version(self):
+        resources = transformed()["Resources"].values()
+        versions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Version"]
+        functions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Function"]
+        self.assertEqual(len(versions), len(functions))
+        for version in versions:
+            self.assertEqual(version["Description"], {"Ref": "Configuration"})
+        for function in functions:
+            self.assertEqual(function["Description"], {"Fn::Sub": "Configuration ${Configuration}"})
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    unittest.main()

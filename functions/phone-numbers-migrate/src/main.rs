@@ -1,0 +1,14 @@
+//! The Lambda binary of `phone-numbers-migrate`; what it does is in the library beside it.
+
+use lambda_http::lambda_runtime;
+use lambda_http::tracing;
+use phone_numbers_migrate::Migrate;
+use shared::config::Config;
+
+// A function serves one request at a time: more threads only cost.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    tracing::init_default_subscriber();
+    let migrate = &Migrate::new(&Config::from_env());
+    lambda_runtime::run(lambda_runtime::service_fn(|event| migrate.handle(event))).await
+}
