@@ -1,6 +1,6 @@
 //! The books: what Telnyx has and bills must be what the rows say, whatever went wrong on the way.
 //!
-//! Each function of [`Books`] is one rule and tells every breach of it in words.
+//! Each rule is one function, which tells every breach of it in words.
 
 use std::collections::HashSet;
 
@@ -81,7 +81,7 @@ impl Books {
                 _ => false,
             });
             if !explained {
-                wrong.push(format!("{} is billed, and its row is {row:?}", number["phone_number"]));
+                wrong.push(format!("{} is billed, and its row is {}", number["phone_number"], row.unwrap_or(&Value::Null)));
             }
         }
         wrong

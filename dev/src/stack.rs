@@ -10,6 +10,7 @@ use crate::listener::Listener;
 use crate::runtime_api::RuntimeApi;
 use crate::telnyx::{self, Simulator};
 use crate::template::{Definition, Template};
+use crate::wire::Wire;
 use crate::{gateway, postgres, token};
 
 /// What a stack is made of.
@@ -33,6 +34,8 @@ pub struct Options {
     pub environment: BTreeMap<String, String>,
     /// Where what functions write goes.
     pub logs: Logs,
+    /// What the functions reach the database and Telnyx through, unless it is straight.
+    pub wire: Option<Wire>,
 }
 
 impl Options {
@@ -49,6 +52,7 @@ impl Options {
             max_processes: MAX_PROCESSES,
             environment: BTreeMap::new(),
             logs: Logs::default(),
+            wire: None,
         }
     }
 }
@@ -63,6 +67,8 @@ pub struct Stack {
     telnyx: Simulator,
     issuer: token::Issuer,
     database_url: String,
+    /// Its ways are there for as long as the functions are.
+    _wire: Option<Wire>,
 }
 
 impl Stack {
@@ -74,6 +80,10 @@ impl Stack {
         let telnyx = Simulator::start(options.telnyx).await.context("starting the Telnyx simulator")?;
         let database_url: String = postgres::connection::normalise(&options.database_url)?.into();
         let mut environment = environment(&database_url, &options.issuer, &telnyx);
+        if let Some(wire) = &options.wire {
+            environment.insert("DATABASE_URL".to_owned(), wire.postgres(&database_url).await?);
+            environment.insert("TELNYX_API_URL".to_owned(), wire.http(&telnyx.url()).await?);
+        }
         environment.extend(options.environment);
         let runtime_api = Arc::new(RuntimeApi::start().await?);
         let functions = options.template.functions.into_iter().map(|definition| {
@@ -89,7 +99,7 @@ impl Stack {
         for function in functions.iter().filter(|function| !function.definition().routes.is_empty()) {
             urls.push((function.definition().name.clone(), gateway::serve_url(function).await?));
         }
-        Ok(Self { gateway, urls, functions, environment, telnyx, issuer: options.issuer, database_url })
+        Ok(Self { gateway, urls, functions, environment, telnyx, issuer: options.issuer, database_url, _wire: options.wire })
     }
 
     /// The gateway, without a slash at the end.

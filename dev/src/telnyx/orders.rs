@@ -83,6 +83,8 @@ pub(super) struct Order {
     pub(super) updated_at: DateTime<Utc>,
     /// When it stopped being pending.
     pub(super) completed_at: Option<DateTime<Utc>>,
+    /// How often it was read by its id.
+    pub(super) reads: u32,
 }
 
 impl Order {
@@ -236,9 +238,11 @@ fn time(query: &Query, bound: &str) -> Result<Option<DateTime<Utc>>, Problem> {
     parsed.map(|time| Some(time.to_utc())).map_err(bad)
 }
 
-pub(super) fn get(world: &World, account: &str, id: &str) -> Result<Value, Problem> {
-    let order = world.orders.iter().find(|order| order.account == account && order.id.to_string() == id);
-    Ok(json!({ "data": order.ok_or_else(Problem::not_found)?.detailed() }))
+pub(super) fn get(world: &mut World, account: &str, id: &str) -> Result<Value, Problem> {
+    let order = world.orders.iter_mut().find(|order| order.account == account && order.id.to_string() == id);
+    let order = order.ok_or_else(Problem::not_found)?;
+    order.reads += 1;
+    Ok(json!({ "data": order.detailed() }))
 }
 
 pub(super) fn update(world: &mut World, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {

@@ -24,8 +24,9 @@ impl World {
         };
         if let Some(outcome) = outcome {
             for index in 0..self.orders.len() {
-                let due = self.orders[index].created_at + millis(self.settings.order_delay_ms);
-                if due <= now && self.orders[index].completed_at.is_none() {
+                let order = &self.orders[index];
+                let due = order.created_at + millis(self.settings.order_delay_ms);
+                if due <= now && order.reads >= self.settings.order_delay_reads && order.completed_at.is_none() {
                     self.finish(index, outcome, due, Item::requirements_met);
                 }
             }

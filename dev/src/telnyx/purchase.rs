@@ -47,6 +47,7 @@ pub(super) fn create(world: &mut World, account: &str, body: &Value) -> Result<V
         created_at: now,
         updated_at: now,
         completed_at: None,
+        reads: 0,
     };
     for entry in entries {
         let item = item(world, &mut order, entry);

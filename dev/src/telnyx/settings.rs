@@ -30,6 +30,8 @@ pub struct Settings {
     pub clock: ClockMode,
     /// From an order to its end.
     pub order_delay_ms: u64,
+    /// How many reads of an order by its id see it pending even so.
+    pub order_delay_reads: u32,
     /// How orders end.
     pub order_outcome: OrderOutcome,
     /// From an order to the number's row in `/phone_numbers`.
@@ -83,6 +85,7 @@ impl Default for Settings {
         Self {
             clock: ClockMode::Auto,
             order_delay_ms: 1400,
+            order_delay_reads: 0,
             order_outcome: OrderOutcome::Success,
             number_delay_ms: 300,
             number_lag_ms: 0,

@@ -97,7 +97,7 @@ impl Statements {
 /// What a statement is called: its comment says it, or it goes by its first word.
 fn name(sql: &str) -> String {
     let line = sql.lines().next().unwrap_or_default();
-    let word = || sql.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or("nothing").to_lowercase();
+    let word = || sql.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or("empty").to_lowercase();
     line.strip_prefix("-- ").map_or_else(word, |name| name.trim().to_owned())
 }
 
@@ -155,6 +155,6 @@ mod tests {
         assert_eq!(name(&[message(b'C', b"Ss7\0"), sync.clone()]), "close purchases.begin");
         assert_eq!(name(&[bind, sync]), "sync");
         assert_eq!(name(&[message(b'Q', b"BEGIN; select 1\0")]), "begin");
-        assert_eq!(name(&[message(b'Q', b"\0")]), "nothing");
+        assert_eq!(name(&[message(b'Q', b"\0")]), "empty");
     }
 }

@@ -1,85 +1,11 @@
 //! The five binaries themselves, as Lambda would run them: processes behind the Runtime API and the gateway.
 
-use dev::functions::{self, Logs, Programs};
-use dev::postgres::TestDatabase;
-use dev::stack::{Options, Stack};
-use dev::template::Template;
-use dev::{demo, stack, workspace};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use dev::demo;
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
+use crate::product::{NAMES, Product};
 use crate::world::{ORIGIN, agent, eventually};
-
-const NAMES: [&str; 5] =
-    ["phone-numbers-assign", "phone-numbers-list", "phone-numbers-purchase", "phone-numbers-release", "phone-numbers-search"];
-
-/// The binaries, built once for all tests.
-async fn programs() -> Programs {
-    static PROGRAMS: OnceCell<Programs> = OnceCell::const_new();
-    PROGRAMS.get_or_init(async || functions::build::build(&NAMES, false).await.unwrap()).await.clone()
-}
-
-/// A whole product of its own.
-struct Product {
-    stack: Stack,
-    http: reqwest::Client,
-    _database: TestDatabase,
-}
-
-impl Product {
-    async fn start(environment: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::migrated().await.unwrap();
-        demo::seed(database.url()).await.unwrap();
-        let template = Template::read(&workspace::root().join("template.yaml")).unwrap();
-        let mut options = Options::new(template, programs().await, database.url());
-        options.telnyx.settings.order_delay_ms = 300;
-        options.logs = Logs::File("/dev/null".into());
-        options.environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { stack: Stack::start(options).await.unwrap(), http: stack::client().unwrap(), _database: database }
-    }
-
-    fn request(&self, method: Method, function: &str, user: &str) -> RequestBuilder {
-        let user = demo::USERS.iter().find(|known| known.key == user).unwrap();
-        let token = self.stack.issuer().token(user.id, user.email);
-        self.http.request(method, &self.stack.routes()[function]).bearer_auth(token).header("origin", ORIGIN)
-    }
-
-    async fn json(&self, request: RequestBuilder, status: u16) -> Value {
-        let response = request.send().await.unwrap();
-        let (found, body) = (response.status().as_u16(), response.json::<Value>().await.unwrap());
-        assert_eq!(found, status, "{body:#}");
-        body
-    }
-
-    async fn list(&self, user: &str) -> Vec<Value> {
-        let request = self.request(Method::GET, "phone-numbers-list", user).query(&[("include_released", "true")]);
-        self.json(request, 200).await["phone_numbers"].as_array().unwrap().clone()
-    }
-
-    async fn offers(&self) -> Vec<String> {
-        let request = self.request(Method::GET, "phone-numbers-search", "owner").query(&[("country_code", "US"), ("area_code", "312")]);
-        let found = self.json(request, 200).await;
-        found["phone_numbers"].as_array().unwrap().iter().map(|offer| offer["phone_number"].as_str().unwrap().to_owned()).collect()
-    }
-
-    fn purchase(&self, number: &str) -> RequestBuilder {
-        let body = json!({"phone_numbers": [{"phone_number": number, "agent_mapping_id": agent(&demo::DEMO, 0)}]});
-        self.request(Method::POST, "phone-numbers-purchase", "owner").json(&body)
-    }
-
-    /// Ends every process of a function at once, whatever it is doing.
-    async fn kill(&self, function: &str) {
-        let function = self.stack.functions().iter().find(|known| known.definition().name == function).unwrap();
-        function.kill().await;
-    }
-
-    /// What Telnyx knows.
-    async fn telnyx(&self) -> Value {
-        let state = self.http.get(format!("{}/state", self.stack.telnyx().control_url()));
-        state.send().await.unwrap().json().await.unwrap()
-    }
-}
 
 #[tokio::test]
 async fn the_whole_story_goes_through_the_gateway() {
@@ -99,8 +25,7 @@ async fn the_whole_story_goes_through_the_gateway() {
     assert_eq!(assigned["phone_number"]["agent_mappings"]["voice"], "Lucia");
     let unassign = product.request(Method::DELETE, "phone-numbers-assign", "admin").query(&[("phone_number_id", id)]);
     assert_eq!(product.json(unassign, 200).await["phone_number"]["agent_mapping_id"], Value::Null);
-    let release = product.request(Method::POST, "phone-numbers-release", "owner").json(&json!({"phone_number_ids": [id], "confirm": true}));
-    assert_eq!(product.json(release, 200).await["released"][0]["id"], id);
+    assert_eq!(product.json(product.release(id), 200).await["released"][0]["id"], id);
     assert_eq!(product.list("owner").await[0]["status"], "released");
     assert!(product.list("other_owner").await.is_empty());
     product.stack.stop().await;
@@ -155,7 +80,7 @@ async fn a_purchase_whose_process_is_killed_is_finished_by_the_next_one() {
     let number = product.offers().await.remove(0);
     let buying = tokio::spawn(product.purchase(&number).send());
     eventually(async || product.telnyx().await["orders"].as_array().filter(|orders| !orders.is_empty()).cloned()).await;
-    product.kill("phone-numbers-purchase").await;
+    product.function("phone-numbers-purchase").kill().await;
     assert_eq!(buying.await.unwrap().unwrap().status(), StatusCode::BAD_GATEWAY);
 
     let settings = product.http.put(format!("{}/settings", product.stack.telnyx().control_url()));

@@ -91,10 +91,10 @@ async fn every_breach_of_the_books_is_told() {
     balance(&world).await;
     let state = world.telnyx_state().await;
     let changes = [
-        ("delete from agency_phone_numbers", "is billed, and its row is None"),
-        ("update agency_phone_numbers set status = 'released'", "is billed, and its row is Some"),
-        ("update agency_phone_numbers set status = 'pending'", "is billed, and its row is Some"),
-        ("update agency_phone_numbers set phone_number_id = 'another'", "is billed, and its row is Some"),
+        ("delete from agency_phone_numbers", "is billed, and its row is null"),
+        ("update agency_phone_numbers set status = 'released'", "is billed, and its row is {"),
+        ("update agency_phone_numbers set status = 'pending'", "is billed, and its row is {"),
+        ("update agency_phone_numbers set phone_number_id = 'another'", "is billed, and its row is {"),
         ("update phone_number_purchases set phase = 'failed', failure_code = 'upstream_error'", "1 orders count for"),
         ("delete from phone_number_purchases", "the ledger does not know"),
     ];

@@ -46,6 +46,18 @@ async fn time_passes_by_itself_unless_stopped() {
 }
 
 #[tokio::test]
+async fn an_order_may_be_pending_for_a_number_of_reads() {
+    let telnyx = Telnyx::with(Settings { order_delay_ms: 0, order_delay_reads: 2, ..Settings::default() }).await;
+    let number = telnyx.number().await;
+    let (_, order) = telnyx.order(&number).await;
+    let path = format!("/number_orders/{}", order["data"]["id"].as_str().unwrap());
+    for status in ["pending", "pending", "success", "success"] {
+        assert_eq!(telnyx.get(&path).await.1["data"]["status"], status);
+    }
+    telnyx.finish();
+}
+
+#[tokio::test]
 async fn the_three_families_of_ids_differ() {
     let telnyx = Telnyx::start().await;
     let (number, id) = telnyx.own().await;
