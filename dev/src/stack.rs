@@ -1,11 +1,16 @@
-//! The whole product on this machine: the Telnyx simulator, the five functions, and the gateway before them.
+//! The whole product on this machine: the Telnyx simulator, the functions, and the gateway and the schedule before them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use chrono::{SecondsFormat, Utc};
+use serde_json::json;
+use tokio::task::AbortHandle;
+use uuid::Uuid;
 
-use crate::functions::{Function, Launch, Logs, MAX_PROCESSES, Programs};
+use crate::functions::{Failure, Function, Launch, Logs, MAX_PROCESSES, Programs};
 use crate::listener::Listener;
 use crate::runtime_api::RuntimeApi;
 use crate::telnyx::{self, Simulator};
@@ -36,6 +41,10 @@ pub struct Options {
     pub logs: Logs,
     /// What the functions reach the database and Telnyx through, unless it is straight.
     pub wire: Option<Wire>,
+    /// The pause between two runs of what the template schedules. Without it, nothing runs but what is asked for.
+    pub schedule: Option<Duration>,
+    /// Whether Telnyx sends webhooks.
+    pub webhooks: bool,
 }
 
 impl Options {
@@ -53,6 +62,8 @@ impl Options {
             environment: BTreeMap::new(),
             logs: Logs::default(),
             wire: None,
+            schedule: None,
+            webhooks: false,
         }
     }
 }
@@ -67,6 +78,7 @@ pub struct Stack {
     telnyx: Simulator,
     issuer: token::Issuer,
     database_url: String,
+    schedules: Vec<AbortHandle>,
     /// Its ways are there for as long as the functions are.
     _wire: Option<Wire>,
 }
@@ -95,11 +107,30 @@ impl Stack {
         let functions: Vec<Function> = functions.collect::<Result<_>>()?;
         let gateway = gateway::serve_api(options.port, &functions).await?;
         let mut urls = Vec::new();
-        // One without a route is not for HTTP at all.
-        for function in functions.iter().filter(|function| !function.definition().routes.is_empty()) {
+        // The others have no callers.
+        for function in functions.iter().filter(|function| function.definition().routes.iter().any(|route| route.method == "ANY")) {
             urls.push((function.definition().name.clone(), gateway::serve_url(function).await?));
         }
-        Ok(Self { gateway, urls, functions, environment, telnyx, issuer: options.issuer, database_url, _wire: options.wire })
+        if options.webhooks {
+            let scheduled = functions.iter().map(Function::definition).find(|definition| definition.is_scheduled);
+            let route = scheduled.and_then(|definition| definition.routes.first()).context("no function takes webhooks")?;
+            telnyx.send_webhooks_to(&format!("{}{}", gateway.url(), route.path));
+        }
+        let schedules = options.schedule.map(|pause| scheduled(&functions).map(|function| keep_running(function, pause)).collect());
+        let schedules = schedules.unwrap_or_default();
+        let issuer = options.issuer;
+        Ok(Self { gateway, urls, functions, environment, telnyx, issuer, database_url, schedules, _wire: options.wire })
+    }
+
+    /// Runs once, now, what the template schedules.
+    ///
+    /// # Errors
+    /// The first run that failed, and how.
+    pub async fn run_scheduled(&self) -> Result<(), Failure> {
+        for function in scheduled(&self.functions) {
+            run_now(&function).await?;
+        }
+        Ok(())
     }
 
     /// The gateway, without a slash at the end.
@@ -173,6 +204,7 @@ impl Stack {
 
     /// Ends every process and waits until all are gone.
     pub async fn stop(self) {
+        self.schedules.iter().for_each(AbortHandle::abort);
         for function in &self.functions {
             function.stop().await;
         }
@@ -181,6 +213,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
+        self.schedules.iter().for_each(AbortHandle::abort);
         // A connection that somebody keeps open keeps its function alive.
         for function in &self.functions {
             function.begin_stop();
@@ -198,7 +231,40 @@ pub fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
+fn scheduled(functions: &[Function]) -> impl Iterator<Item = Function> {
+    functions.iter().filter(|function| function.definition().is_scheduled).cloned()
+}
+
+/// One run after the other, for as long as nobody aborts it. What fails is told in the function's own log.
+fn keep_running(function: Function, pause: Duration) -> AbortHandle {
+    let running = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(pause).await;
+            let _ = run_now(&function).await;
+        }
+    });
+    running.abort_handle()
+}
+
+/// Invokes a function as EventBridge does when a rule's time has come.
+async fn run_now(function: &Function) -> Result<(), Failure> {
+    let id = Uuid::new_v4().to_string();
+    let event = json!({
+        "version": "0",
+        "id": id,
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+        "region": "us-east-1",
+        "resources": [format!("arn:aws:events:us-east-1:000000000000:rule/{}", function.definition().name)],
+        "detail": {},
+    });
+    function.invoke(id, event.to_string().into()).await.map(|_| ())
+}
+
 fn environment(database_url: &str, issuer: &token::Issuer, telnyx: &Simulator) -> BTreeMap<String, String> {
+    let public_key = telnyx.public_key();
     let variables = [
         ("DATABASE_URL", database_url),
         ("JWT_SECRET", &issuer.secret),
@@ -207,6 +273,7 @@ fn environment(database_url: &str, issuer: &token::Issuer, telnyx: &Simulator) -
         ("ALLOWED_ORIGINS", "http://localhost:*,http://127.0.0.1:*"),
         ("TELNYX_API_URL", &telnyx.url()),
         ("TELNYX_API_KEY", telnyx.api_key()),
+        ("TELNYX_PUBLIC_KEY", &public_key),
     ];
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }

@@ -128,6 +128,17 @@ impl Simulator {
         &self.api_key
     }
 
+    /// The key that verifies its webhooks, as Telnyx's portal shows it.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        self.shared.public_key()
+    }
+
+    /// From now on, and after a reset, webhooks go to `url`.
+    pub fn send_webhooks_to(&self, url: &str) {
+        self.shared.world().send_webhooks_to(url);
+    }
+
     /// Everything that has crossed `/v2` since the start or the last reset.
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {

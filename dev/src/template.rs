@@ -31,6 +31,8 @@ pub struct Definition {
     pub memory_mb: u64,
     /// What the HTTP API sends to it.
     pub routes: Vec<Route>,
+    /// Whether it also works on a schedule.
+    pub is_scheduled: bool,
 }
 
 /// One route of the HTTP API. Paths with variables are not supported: no function here has one.
@@ -85,14 +87,15 @@ fn definition(resource: &str, properties: &Value, globals: &Value) -> Result<Def
     let code = properties["CodeUri"].as_str().context("it has no CodeUri")?;
     let name = Path::new(code).file_name().and_then(|name| name.to_str()).context("its CodeUri names no folder")?;
     let number = |key: &str| properties[key].as_u64().or_else(|| globals[key].as_u64());
-    let events = properties["Events"].as_mapping().into_iter().flatten();
-    let routes = events.map(|(_, event)| event).filter(|event| event["Type"] == "HttpApi").map(route);
+    let events: Vec<_> = properties["Events"].as_mapping().into_iter().flatten().map(|(_, event)| event).collect();
+    let routes = events.iter().filter(|event| event["Type"] == "HttpApi").map(|event| route(event));
     Ok(Definition {
         name: name.to_owned(),
         resource: resource.to_owned(),
         timeout: Duration::from_secs(number("Timeout").unwrap_or(DEFAULT_TIMEOUT_S)),
         memory_mb: number("MemorySize").unwrap_or(DEFAULT_MEMORY_MB),
         routes: routes.collect::<Result<_>>()?,
+        is_scheduled: events.iter().any(|event| event["Type"] == "Schedule"),
     })
 }
 
@@ -149,6 +152,7 @@ Resources:
             timeout: Duration::from_secs(28),
             memory_mb: 512,
             routes: vec![route],
+            is_scheduled: true,
         };
         assert_eq!(Template::parse(TEMPLATE).unwrap().functions, [expected]);
     }

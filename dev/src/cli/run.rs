@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -16,6 +17,8 @@ use crate::{demo, migrations, telnyx, token, workspace};
 
 /// Where the simulator listens unless something else does.
 pub(super) const TELNYX_PORT: u16 = 9100;
+/// The pause between two runs of `phone-numbers-reconcile`, which are minutes apart in AWS.
+const SCHEDULE: Duration = Duration::from_secs(10);
 /// The database on a server of our own.
 const DATABASE: &str = "phone_numbers";
 
@@ -69,6 +72,8 @@ async fn start(arguments: &Run) -> Result<Running> {
     options.port = arguments.port;
     options.telnyx.port = telnyx_port(arguments.telnyx_port);
     options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || telnyx::Options::default().api_key)?;
+    options.schedule = Some(SCHEDULE);
+    options.webhooks = true;
     options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || token::Issuer::default().secret)?);
     let stack = Stack::start(options).await?;
     stack.check().await?;

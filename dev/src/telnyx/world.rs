@@ -91,6 +91,12 @@ impl World {
         self.initial = initial;
     }
 
+    pub(super) fn send_webhooks_to(&mut self, url: &str) {
+        for settings in [&mut self.initial, &mut self.settings] {
+            settings.webhook_url = Some(url.to_owned());
+        }
+    }
+
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }

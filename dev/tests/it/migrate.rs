@@ -91,6 +91,7 @@ async fn the_binary_is_invoked_with_an_empty_object_and_nothing_else() {
         timeout: Duration::from_mins(1),
         memory_mb: 256,
         routes: Vec::new(),
+        is_scheduled: false,
     };
     let launch = Launch { program, environment, logs: Logs::File("/dev/null".into()) };
     let function = Function::new(definition, launch, 1, Arc::new(RuntimeApi::start().await.unwrap()));

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use crate::world::{ORIGIN, agent};
 
+/// Those that callers have.
 pub(crate) const NAMES: [&str; 5] =
     ["phone-numbers-assign", "phone-numbers-list", "phone-numbers-purchase", "phone-numbers-release", "phone-numbers-search"];
 

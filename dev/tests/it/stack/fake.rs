@@ -61,6 +61,7 @@ impl Fake {
             timeout,
             memory_mb: 128,
             routes: vec![Route { method: "ANY".to_owned(), path: "/fake".to_owned() }],
+            is_scheduled: false,
         };
         let launch = Launch { program, environment, logs: Logs::File(folder.path().join("log")) };
         let runtime_api = Arc::new(RuntimeApi::start().await.unwrap());
