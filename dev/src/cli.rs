@@ -1,6 +1,7 @@
 //! The command line.
 
 mod files;
+mod findings;
 mod run;
 mod summary;
 
@@ -15,8 +16,8 @@ use crate::telnyx::{self, Simulator};
 use crate::touched::Workspace;
 use crate::{migrations, workspace};
 
-/// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the five functions as Lambda would
-/// run them, and a gateway before them.
+/// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
+/// them, and a gateway before them.
 #[derive(Debug, Parser)]
 #[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -42,6 +43,14 @@ enum Command {
         /// Where it listens on 127.0.0.1; 0 is any free port.
         #[arg(long, default_value_t = run::TELNYX_PORT)]
         port: u16,
+    },
+    /// Lists what a comparison with Telnyx has left to a person, or decides one of these findings.
+    Findings {
+        /// Such as <postgres://user:password@host:5432/database>.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+        database_url: Option<String>,
+        #[command(subcommand)]
+        decision: Option<findings::Decision>,
     },
     /// Names the functions whose artifacts a change touches, as committed.
     Touched {
@@ -100,6 +109,9 @@ pub async fn run() -> Result<()> {
         None => run::run(&arguments.run).await,
         Some(Command::Migrate { database_url, platform }) => migrate(&database_url, platform).await,
         Some(Command::Telnyx { port }) => simulate(port).await,
+        Some(Command::Findings { database_url, decision }) => {
+            findings::run(&database_url.context("name the database with --database-url")?, decision).await
+        }
         Some(Command::Touched { base, json }) => touched(base.as_deref(), json),
     }
 }

@@ -246,7 +246,7 @@ fn keep_running(function: Function, pause: Duration) -> AbortHandle {
     running.abort_handle()
 }
 
-/// Invokes a function as EventBridge does when a rule's time has come.
+/// Invokes a function as `EventBridge` does when a rule's time has come.
 async fn run_now(function: &Function) -> Result<(), Failure> {
     let id = Uuid::new_v4().to_string();
     let event = json!({

@@ -28,7 +28,7 @@ pub(crate) fn release_of(row: &Value) -> Value {
 pub(crate) fn balance(world: &World) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        let wrong = imbalance(&world.sql, &world.telnyx_state().await).await.unwrap();
+        let wrong = imbalance(&world.sql, &world.telnyx_state().await).await.unwrap().all();
         assert!(wrong.is_empty(), "{caller}: the books do not balance: {wrong:#?}");
     }
 }
@@ -118,7 +118,7 @@ async fn every_breach_of_the_books_is_told() {
 
 /// Insists that one thing is wrong with the books, and is told in these words.
 async fn tells(world: &World, state: &Value, words: &str) {
-    let wrong = imbalance(&world.sql, state).await.unwrap();
+    let wrong = imbalance(&world.sql, state).await.unwrap().all();
     assert!(wrong.len() == 1 && wrong[0].contains(words), "{words}: {wrong:#?}");
 }
 

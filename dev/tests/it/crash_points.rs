@@ -240,7 +240,7 @@ impl Laboratory {
 
     /// What is lost, bought twice, stuck, or not as the caller was told.
     async fn wrong(&self, work: &Work) -> Vec<String> {
-        let mut wrong = imbalance(&self.sql, &self.product.telnyx().await).await.unwrap();
+        let mut wrong = imbalance(&self.sql, &self.product.telnyx().await).await.unwrap().all();
         wrong.extend(unfinished(&self.sql).await.unwrap());
         let query = "select status::text from agency_phone_numbers where phone_number = $1";
         let status: Option<String> = self.sql.query_opt(query, &[&work.number]).await.unwrap().map(|row| row.get(0));
