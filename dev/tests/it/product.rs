@@ -67,7 +67,11 @@ impl Product {
     }
 
     pub(crate) async fn offers(&self) -> Vec<String> {
-        let query = [("country_code", "US"), ("area_code", "312"), ("limit", "100")];
+        self.offers_in("312").await
+    }
+
+    pub(crate) async fn offers_in(&self, area_code: &str) -> Vec<String> {
+        let query = [("country_code", "US"), ("area_code", area_code), ("limit", "100")];
         let found = self.json(self.request(Method::GET, "phone-numbers-search", "owner").query(&query), 200).await;
         found["phone_numbers"].as_array().unwrap().iter().map(|offer| offer["phone_number"].as_str().unwrap().to_owned()).collect()
     }
