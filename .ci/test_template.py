@@ -107,7 +107,7 @@ class Transformed(unittest.TestCase):
 
     def test_only_those_that_talk_to_telnyx_may_read_its_keys(self):
         telnyx = {function for function in self.functions() if "TelnyxSecretsPolicy" in self.policies(function)}
-        self.assertEqual(telnyx, TELNYX & self.functions().keys())
+        self.assertEqual(telnyx, TELNYX)
 
     def test_only_those_that_have_callers_may_read_what_tokens_are_verified_with(self):
         self.assertEqual({function for function in self.functions() if "JwtSecretPolicy" in self.policies(function)}, WEB)
@@ -138,9 +138,9 @@ class Transformed(unittest.TestCase):
             self.assertNotIn("security", preflight)
             uri = preflight["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Alias"]["Ref"]
             self.assertEqual(uri, f"PhoneNumbers{function}FunctionAliaslive")
-        for path in paths.keys() - {f"/phone-numbers-{function.lower()}" for function in WEB}:
-            self.assertEqual(list(paths[path]), ["post"], path)
-            self.assertNotIn("security", paths[path]["post"], path)
+        self.assertEqual(paths.keys(), {f"/phone-numbers-{function.lower()}" for function in WEB | {"Reconcile"}})
+        self.assertEqual(list(paths["/phone-numbers-reconcile"]), ["post"])
+        self.assertNotIn("security", paths["/phone-numbers-reconcile"]["post"])
 
     def test_cors_is_left_to_the_functions(self):
         self.assertNotIn("CorsConfiguration", self.resources["PhoneNumbersApi"]["Properties"])
@@ -157,6 +157,22 @@ class Transformed(unittest.TestCase):
         self.assertEqual(watched, {(f"PhoneNumbers{f}Function", metric) for f in functions for metric in ("Errors", "Throttles")})
         actions = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
         self.assertTrue(all(alarm["AlarmActions"] == actions for alarm in alarms))
+
+    def test_what_reconcile_finds_out_is_watched_and_its_silence_too(self):
+        alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
+        alarms = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == "PhoneNumbers"}
+        self.assertEqual(alarms.keys(), {"StuckPurchases", "StuckReleases", "InventoryDrift", "OpenFindings"})
+        for alarm in alarms.values():
+            self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": "phone-numbers"}])
+        self.assertEqual(alarms["StuckPurchases"]["TreatMissingData"], "breaching")
+
+    def test_reconcile_is_called_by_the_clock_which_does_not_insist(self):
+        rule, = self.of_type("AWS::Events::Rule").values()
+        target, = rule["Properties"]["Targets"]
+        self.assertEqual(target["Arn"], {"Ref": "PhoneNumbersReconcileFunctionAliaslive"})
+        self.assertNotIn("Input", target)
+        invocation, = self.of_type("AWS::Lambda::EventInvokeConfig").values()
+        self.assertEqual((invocation["Properties"]["Qualifier"], invocation["Properties"]["MaximumRetryAttempts"]), ("live", 0))
 
 
 class Rollout(unittest.TestCase):

@@ -2,8 +2,8 @@
 //!
 //! What an artifact is made of is told by cargo's own dependency graph: the folders of the function's package and of every
 //! package of this workspace that it depends on, the locked versions of everything else, and what applies to all, such as
-//! the root's `Cargo.toml`. Dependencies of tests count for nothing. All of it together has a digest: a
-//! function whose digest is known already need not be built again.
+//! the root's `Cargo.toml`. Dependencies of tests count for nothing. All of it together has a digest: a function whose digest
+//! is known already need not be built again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -35,7 +35,7 @@ pub struct Artifact {
 impl Artifact {
     fn new((name, inputs): (String, String)) -> Self {
         let hash = digest(&SHA256, inputs.as_bytes());
-        // The first half names an artifact well enough, and its address stays short.
+        // Half of it tells any two apart.
         let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
         Self { name, digest: format!("{:032x}", u128::from_be_bytes(half)) }
     }

@@ -118,7 +118,8 @@ impl Purchase {
 }
 
 /// How the rows are compared with Telnyx' inventory.
-/// Variables `RECONCILE_BATCH`, `RECONCILE_MAX_DEACTIVATED_PERCENT`, `RECONCILE_STUCK_AFTER_MS`, `TELNYX_PUBLIC_KEY`.
+/// Variables `RECONCILE_BATCH`, `RECONCILE_MAX_DEACTIVATED_PERCENT`, `RECONCILE_STUCK_AFTER_MS`, `METRICS_SERVICE`,
+/// `TELNYX_PUBLIC_KEY`.
 #[derive(Clone)]
 pub struct Reconcile {
     /// How many purchases, releases and rows without a ledger one run takes up of each.
@@ -127,6 +128,8 @@ pub struct Reconcile {
     pub max_deactivated_percent: u32,
     /// A purchase or release that is unfinished after this long counts as stuck, unless it waits for documents.
     pub stuck_after: Duration,
+    /// What tells the metrics of one deployment from those of another.
+    pub service: String,
     /// The keys with which Telnyx signs webhooks, one for each account, as base64 of 32 bytes.
     pub public_keys: Vec<String>,
 }
@@ -231,6 +234,7 @@ impl Config {
                 batch: parsed(text("RECONCILE_BATCH"), 50),
                 max_deactivated_percent: parsed(text("RECONCILE_MAX_DEACTIVATED_PERCENT"), 5),
                 stuck_after: millis("RECONCILE_STUCK_AFTER_MS", 15 * 60 * 1_000),
+                service: text("METRICS_SERVICE").unwrap_or_else(|| "phone-numbers".to_owned()),
                 public_keys: list("TELNYX_PUBLIC_KEY"),
             },
             allowed_origins: list("ALLOWED_ORIGINS"),

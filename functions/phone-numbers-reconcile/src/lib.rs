@@ -49,7 +49,7 @@ impl Background for Reconcile {
     async fn run(&self, deadline: Instant) -> Result<(), Error> {
         let mut report = Report::default();
         let outcome = self.work(&mut report, deadline).await;
-        report.print(outcome.is_ok());
+        report.print(&self.config.service, outcome.is_ok());
         outcome
     }
 

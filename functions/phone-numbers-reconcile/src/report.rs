@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use shared::store::{OpenFindings, Stuck};
 
 const NAMESPACE: &str = "PhoneNumbers";
-const SERVICE: &str = "phone-numbers";
 
 /// What a run has done, in counts.
 pub(crate) struct Report {
@@ -60,12 +59,12 @@ impl Default for Report {
 
 impl Report {
     /// Writes the line. It goes past the log's own format: `CloudWatch` wants the object to itself.
-    pub(crate) fn print(&self, succeeded: bool) {
+    pub(crate) fn print(&self, service: &str, succeeded: bool) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        println!("{}", self.line(succeeded, u64::try_from(now).unwrap_or(u64::MAX)));
+        println!("{}", self.line(service, succeeded, u64::try_from(now).unwrap_or(u64::MAX)));
     }
 
-    fn line(&self, succeeded: bool, now_ms: u64) -> Value {
+    fn line(&self, service: &str, succeeded: bool, now_ms: u64) -> Value {
         let mut counts = vec![
             ("PurchasesCompleted", self.purchases_completed),
             ("PurchasesFailed", self.purchases_failed),
@@ -96,7 +95,7 @@ impl Report {
                 "Timestamp": now_ms,
                 "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["Service"]], "Metrics": metrics}],
             },
-            "Service": SERVICE,
+            "Service": service,
             "message": if succeeded { "reconciled" } else { "reconciled in part" },
             "function": env!("CARGO_PKG_NAME"),
             "duration_ms": u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -120,10 +119,10 @@ mod tests {
             open_findings: Some(OpenFindings { all: 5, drift: 1 }),
             ..Report::default()
         };
-        let line = report.line(true, 1_767_225_600_000);
+        let line = report.line("ours", true, 1_767_225_600_000);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Namespace"], &directive["Dimensions"]), (&json!("PhoneNumbers"), &json!([["Service"]])));
-        assert_eq!((&line["_aws"]["Timestamp"], &line["Service"]), (&json!(1_767_225_600_000_u64), &json!("phone-numbers")));
+        assert_eq!((&line["_aws"]["Timestamp"], &line["Service"]), (&json!(1_767_225_600_000_u64), &json!("ours")));
         for metric in directive["Metrics"].as_array().into_iter().flatten() {
             let name = metric["Name"].as_str().unwrap_or_default();
             assert!(line[name].is_u64(), "{name}");
@@ -133,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_run_that_was_cut_short_does_not_claim_that_nothing_is_stuck() {
-        let line = Report::default().line(false, 0);
+        let line = Report::default().line("ours", false, 0);
         assert!(line.get("StuckPurchases").is_none() && line.get("InventoryDrift").is_none());
         assert_eq!(line["message"], "reconciled in part");
     }
