@@ -163,7 +163,7 @@ class Transformed(unittest.TestCase):
         alarms = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == "PhoneNumbers"}
         self.assertEqual(alarms.keys(), {"StuckPurchases", "StuckReleases", "InventoryDrift", "OpenFindings"})
         for alarm in alarms.values():
-            self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": "phone-numbers"}])
+            self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": {"Ref": "AWS::StackName"}}])
         self.assertEqual(alarms["StuckPurchases"]["TreatMissingData"], "breaching")
 
     def test_reconcile_is_called_by_the_clock_which_does_not_insist(self):
