@@ -100,7 +100,9 @@ async fn without_a_caller(world: &World, name: &str, event: Value) -> u16 {
         assert_eq!(json!(answer), json!({"applied": []}), "the database is migrated");
         return 200;
     }
-    let reconcile = BackgroundService::<Reconcile>::new(&world.config());
+    let mut config = world.config();
+    config.reconcile.public_keys = vec![world.telnyx.public_key()];
+    let reconcile = BackgroundService::<Reconcile>::new(&config);
     let answer = reconcile.handle(LambdaEvent::new(event, Context::default())).await.unwrap();
     answer["statusCode"].as_u64().map_or(200, |status| u16::try_from(status).unwrap())
 }
