@@ -10,6 +10,7 @@ mod connections;
 mod cors;
 mod events;
 mod functions;
+mod idempotency;
 mod input;
 mod keys;
 mod limits;
