@@ -37,7 +37,8 @@ pub(super) fn search(world: &mut World, account: &str, query: &Query) -> Result<
     };
     world.searched.extend(exact.iter().chain(&near).map(|offer| (account.to_owned(), offer.phone_number.as_str())));
     let counts = json!({ "total_results": exact.len() + near.len(), "best_effort_results": near.len() });
-    let data: Vec<_> = exact.iter().map(|offer| available(offer, false)).chain(near.iter().map(|offer| available(offer, true))).collect();
+    let all = exact.iter().map(|offer| (offer, false)).chain(near.iter().map(|offer| (offer, true)));
+    let data: Vec<_> = all.map(|(offer, best_effort)| available(world, offer, best_effort)).collect();
     Ok(json!({ "data": data, "meta": counts, "metadata": counts }))
 }
 
@@ -127,8 +128,9 @@ fn same(wanted: Option<&str>, actual: &str) -> bool {
     wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(actual))
 }
 
-fn available(offer: &Offer, best_effort: bool) -> Value {
+fn available(world: &World, offer: &Offer, best_effort: bool) -> Value {
     let range = offer.range;
+    let own = || json!({ "upfront_cost": range.upfront_cost, "monthly_cost": range.monthly_cost, "currency": "USD" });
     let features: Vec<_> = offer.features.iter().map(|name| json!({ "name": name })).collect();
     let regions = [
         ("state", range.administrative_area),
@@ -150,6 +152,6 @@ fn available(offer: &Offer, best_effort: bool) -> Value {
         "reservable": offer.reservable,
         "features": features,
         "region_information": region_information,
-        "cost_information": { "upfront_cost": range.upfront_cost, "monthly_cost": range.monthly_cost, "currency": "USD" },
+        "cost_information": world.settings.cost_information.clone().unwrap_or_else(own),
     })
 }

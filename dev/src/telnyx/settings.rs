@@ -54,6 +54,8 @@ pub struct Settings {
     pub reservation_ms: u64,
     /// How many numbers a search without `filter[limit]` shows.
     pub search_limit: usize,
+    /// The `cost_information` of every number on offer, whatever its own is; `{}` says nothing of costs.
+    pub cost_information: Option<Value>,
     /// What is left to spend, by all accounts together; `null` is no limit.
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
@@ -97,6 +99,7 @@ impl Default for Settings {
             job_delay_ms: 500,
             reservation_ms: 30 * 60 * 1000,
             search_limit: 100,
+            cost_information: None,
             balance: None,
             insufficient_funds: false,
             unverified: false,
@@ -121,7 +124,7 @@ impl Settings {
         for (name, value) in changes {
             let setting = merged.get_mut(name).ok_or_else(|| format!("unknown setting '{name}'"))?;
             match (setting.as_object_mut(), value.as_object()) {
-                (Some(accounts), Some(added)) => accounts.extend(added.clone()),
+                (Some(accounts), Some(added)) if name == "accounts" => accounts.extend(added.clone()),
                 _ => *setting = value.clone(),
             }
             // One at a time, so that the message names the setting at fault.

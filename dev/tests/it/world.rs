@@ -37,6 +37,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// The body as it was sent.
+    pub(crate) text: String,
 }
 
 impl Reply {
@@ -190,6 +192,23 @@ impl World {
         self.json("select to_json(p)::text as row from phone_number_purchases p order by p.created_at, p.id").await
     }
 
+    /// The released rows whose numbers were bought again.
+    pub(crate) async fn archive(&self) -> Vec<Value> {
+        self.json("select to_json(a)::text as row from agency_phone_numbers_archive a order by a.archived_at, a.id").await
+    }
+
+    /// Every row of every table, by table.
+    pub(crate) async fn everything(&self) -> Value {
+        let tables = "select table_name::text from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'";
+        let mut everything = json!({});
+        for table in self.sql.query(tables, &[]).await.unwrap() {
+            let table: &str = table.get(0);
+            let rows = self.json(&format!("select to_json(t)::text as row from {table} t order by to_json(t)::text")).await;
+            everything[table] = json!(rows);
+        }
+        everything
+    }
+
     async fn json(&self, sql: &str) -> Vec<Value> {
         let rows = self.sql.query(sql, &[]).await.unwrap();
         rows.iter().map(|row| serde_json::from_str(row.get("row")).unwrap()).collect()
@@ -314,7 +333,8 @@ pub(crate) async fn deliver<F: Function>(function: &Service<F>, request: Request
     let (parts, body) = response.into_parts();
     let bytes: &[u8] = body.as_ref();
     let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
-    Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    Reply { status: parts.status.as_u16(), headers: parts.headers, body, text }
 }
 
 /// An agent of an agency of the demo.

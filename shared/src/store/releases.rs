@@ -271,10 +271,10 @@ impl Store {
         let lease = millis(start.lease);
         let begun =
             self.row(BEGIN, &[&Uuid::new_v4(), &start.row_id, &actor.agency_id, &start.account, &actor.user_id, &token, &lease]).await?;
-        let is_new = begun.is_some();
         match begun {
-            Some(row) => release(&row, token, is_new).map(Some),
-            None => self.claim_release(start.row_id, start.lease).await,
+            Some(row) => release(&row, token, true).map(Some),
+            // Sent twice over a broken connection, what we began ourselves is what we find.
+            None => self.take_release(start.row_id, token, start.lease).await,
         }
     }
 
@@ -283,7 +283,10 @@ impl Store {
     /// # Errors
     /// The database's own.
     pub async fn claim_release(&self, row_id: Uuid, lease: Duration) -> Result<Option<Release>, Error> {
-        let token = Uuid::new_v4();
+        self.take_release(row_id, Uuid::new_v4(), lease).await
+    }
+
+    async fn take_release(&self, row_id: Uuid, token: Uuid, lease: Duration) -> Result<Option<Release>, Error> {
         let row = self.row(CLAIM, &[&row_id, &token, &millis(lease)]).await?;
         row.map(|row| release(&row, token, false)).transpose()
     }

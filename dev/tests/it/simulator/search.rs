@@ -100,3 +100,17 @@ async fn a_limit_that_is_no_number_is_refused_by_name() {
     assert_eq!(body["errors"][0]["source"]["parameter"], "filter[limit]");
     telnyx.finish_checking_answers();
 }
+
+#[tokio::test]
+async fn what_numbers_cost_can_be_set_and_kept_quiet() {
+    let telnyx = Telnyx::start().await;
+    let cost = async || telnyx.get("/available_phone_numbers?filter[limit]=1").await.1["data"][0]["cost_information"].clone();
+    let own = cost().await;
+    for set in [serde_json::json!({"monthly_cost": "9.00", "currency": "EUR"}), serde_json::json!({})] {
+        telnyx.set(serde_json::json!({ "cost_information": set })).await;
+        assert_eq!(cost().await, set);
+    }
+    telnyx.set(serde_json::json!({ "cost_information": null })).await;
+    assert_eq!(cost().await, own);
+    telnyx.finish();
+}
