@@ -16,6 +16,10 @@ pub(super) enum FaultKind {
     DropAfter,
     /// It happened; the body of the answer is cut short, in valid HTTP.
     Malformed,
+    /// It happened; the list in the answer is empty.
+    Empty,
+    /// It happened; the first item of the list in the answer has a number for an id, which nobody could read.
+    Odd,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -52,6 +52,8 @@ pub struct Settings {
     pub reservation_ms: u64,
     /// How many numbers a search without `filter[limit]` shows.
     pub search_limit: usize,
+    /// How much of a list one page shows at the most, whatever `page[size]` asks for.
+    pub largest_page: usize,
     /// What is left to spend, by all accounts together; `null` is no limit.
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
@@ -94,6 +96,7 @@ impl Default for Settings {
             job_delay_ms: 500,
             reservation_ms: 30 * 60 * 1000,
             search_limit: 100,
+            largest_page: 250,
             balance: None,
             insufficient_funds: false,
             unverified: false,
