@@ -20,6 +20,7 @@ mod purchase;
 mod purchase_crashes;
 mod purchase_failures;
 mod purchase_races;
+mod reconcile;
 mod release;
 mod release_failures;
 mod roles;
