@@ -18,7 +18,7 @@ pub(super) enum FaultKind {
     Malformed,
     /// It happened; the list in the answer is empty.
     Empty,
-    /// It happened; the first item of the list in the answer has a number for an id, which nobody could read.
+    /// It happened; the number that the answer tells of, or the first one, reads as none that there could be.
     Odd,
 }
 

@@ -135,8 +135,9 @@ fn spoilt(mut body: Value, kind: Option<FaultKind>) -> String {
             body["meta"]["total_results"] = json!(0);
         }
         Some(FaultKind::Odd) => {
-            if let Some(item) = body["data"].get_mut(0) {
-                item["id"] = json!(0);
+            let data = &mut body["data"];
+            if let Some(number) = if data.is_array() { data.get_mut(0) } else { Some(data) } {
+                number["phone_number"] = json!("anonymous");
             }
         }
         _ => {}
