@@ -21,6 +21,8 @@ mod purchase_crashes;
 mod purchase_failures;
 mod purchase_races;
 mod reconcile;
+mod reconcile_inventory;
+mod reconcile_missing;
 mod release;
 mod release_failures;
 mod roles;

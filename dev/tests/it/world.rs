@@ -201,6 +201,13 @@ impl World {
         self.json("select to_json(p)::text as row from phone_number_purchases p order by p.created_at, p.id").await
     }
 
+    /// The only purchase of a number.
+    pub(crate) async fn purchase_of(&self, number: &Value) -> Value {
+        let mut purchases: Vec<_> = self.ledger().await.into_iter().filter(|purchase| purchase["phone_number"] == *number).collect();
+        assert_eq!(purchases.len(), 1, "{purchases:#?}");
+        purchases.remove(0)
+    }
+
     /// The row as it is now.
     pub(crate) async fn now(&self, row: &Value) -> Value {
         self.rows().await.into_iter().find(|now| now["id"] == row["id"]).unwrap_or_else(|| panic!("{row:#} is gone"))
@@ -215,6 +222,11 @@ impl World {
     /// Everything that was ever left to a person, oldest first.
     pub(crate) async fn findings(&self) -> Vec<Value> {
         self.json("select to_json(f)::text as row from phone_number_findings f order by f.first_seen_at, f.id").await
+    }
+
+    /// What the comparison remembers of each account.
+    pub(crate) async fn walks(&self) -> Vec<Value> {
+        self.json("select to_json(w)::text as row from phone_number_inventory_walks w order by w.telnyx_account").await
     }
 
     /// Changes the database past the functions.
