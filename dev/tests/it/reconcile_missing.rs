@@ -224,6 +224,21 @@ async fn an_inventory_that_cannot_be_read_switches_nobody_off() {
 }
 
 #[tokio::test]
+async fn a_number_in_words_that_nobody_understands_hides_no_other_and_is_not_switched_off() {
+    let world = world().await;
+    let rows = bought(&world, 3).await;
+    world.reconcile().await;
+    for _ in 0..2 {
+        answers(&world, NUMBERS, json!({"kind": "odd"})).await;
+        // Asked for by its id it is as odd.
+        answers(&world, &format!("{NUMBERS}/"), json!({"kind": "odd"})).await;
+        world.reconcile().await;
+        assert_eq!(world.walks().await[0]["missed"].as_array().unwrap().len(), 1);
+    }
+    assert_eq!((active(&world).await, world.findings().await), (rows.len(), Vec::new()));
+}
+
+#[tokio::test]
 async fn a_number_that_is_back_is_switched_on_again() {
     let world = world().await;
     let rows = bought(&world, 2).await;
