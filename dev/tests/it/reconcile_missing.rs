@@ -1,10 +1,11 @@
 //! The rows whose numbers an account at Telnyx does not have: which are switched off, on what evidence, and which come back.
 
+use dev::books::SOMEBODY_ELSE;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::books::{balance, heal, release_of};
-use crate::reconcile_inventory::{bought, come_back, found, nothing_was_touched, vanish};
+use crate::books::{balance, heal, release_of, unsold};
+use crate::reconcile_inventory::{appear, bought, come_back, found, nothing_was_touched, vanish};
 use crate::world::World;
 
 const NUMBERS: &str = "/v2/phone_numbers";
@@ -141,6 +142,21 @@ async fn a_number_of_an_account_that_does_not_know_its_order_is_left_to_a_person
     world.reconcile().await;
     assert_eq!(status(&world, &row).await, "inactive");
     assert_eq!(found(&world).await, [[json!("inventory_drift"), json!(null), json!("gone")]]);
+}
+
+#[tokio::test]
+async fn a_number_whose_order_nobody_remembers_is_left_to_a_person() {
+    let mut world = world().await;
+    let number = json!(unsold(&world).await);
+    appear(&world, &number, SOMEBODY_ELSE).await;
+    // A row from before the ledger.
+    let row = world.insert(json!({"phone_number": number})).await;
+    world.reconcile().await;
+    world.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}})).await;
+    world.set("TELNYX_API_KEY", "KEYANOTHER");
+    reconciled(&world, 3).await;
+    assert_eq!(status(&world, &row).await, "active", "the key is another account's");
+    assert_eq!(world.findings().await[0]["agency_phone_number_ids"], json!([row["id"]]));
 }
 
 #[tokio::test]
