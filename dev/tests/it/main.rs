@@ -21,6 +21,7 @@ mod purchase_crashes;
 mod purchase_failures;
 mod purchase_races;
 mod reconcile;
+mod reconcile_backfill;
 mod reconcile_inventory;
 mod reconcile_missing;
 mod release;
