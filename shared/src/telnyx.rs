@@ -340,11 +340,13 @@ impl Session<'_> {
     /// A number by Telnyx's id of it: `GET /phone_numbers/{id}`; None where the account has none.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`]; a number that cannot be read is no number that is not there.
     pub async fn number(&self, id: &str) -> Result<Option<Owned>, Failure> {
         let path = format!("/phone_numbers/{}", transport::segment(id));
-        let number = self.transport.get::<wire::Envelope<wire::Owned>>(self, &path, &[]).await;
-        Ok(failure::absent(number)?.and_then(|number| number.data.live()))
+        let number = failure::absent(self.transport.get::<wire::Envelope<wire::Owned>>(self, &path, &[]).await)?;
+        let Some(number) = number.map(|number| number.data).filter(|number| !number.is_gone()) else { return Ok(None) };
+        let unreadable = || Failure::Unknown(format!("Telnyx has a number {id} that cannot be read").into());
+        number.live().map(Some).ok_or_else(unreadable)
     }
 
     /// Gives a number back: `DELETE /phone_numbers/{id}`. Doing it twice does no harm.

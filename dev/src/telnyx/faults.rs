@@ -16,6 +16,10 @@ pub(super) enum FaultKind {
     DropAfter,
     /// It happened; the body of the answer is cut short, in valid HTTP.
     Malformed,
+    /// It happened; the list in the answer is empty.
+    Empty,
+    /// It happened; the number that the answer tells of, or the first one, reads as none that there could be.
+    Odd,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

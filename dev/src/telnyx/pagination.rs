@@ -23,6 +23,11 @@ impl Page {
         })
     }
 
+    /// Shows no more than that.
+    pub(super) fn at_most(self, size: usize) -> Self {
+        Self { size: self.size.min(size.max(1)), ..self }
+    }
+
     /// The answer to a list request; a page past the end is empty, not an error.
     pub(super) fn answer<T>(self, items: &[T], show: impl Fn(&T) -> Value) -> Value {
         let shown: Vec<_> = items.iter().skip((self.number - 1) * self.size).take(self.size).map(show).collect();

@@ -14,7 +14,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -122,11 +122,31 @@ async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response
     if let Some(fault) = fault {
         tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
     }
-    let mut text = answer.body.to_string();
+    let text = spoilt(answer.body, kind);
+    Ok(response(answer.status, text, Some((limit, answer.remaining))))
+}
+
+/// The body of an answer, as a fault leaves it.
+fn spoilt(mut body: Value, kind: Option<FaultKind>) -> String {
+    match kind {
+        Some(FaultKind::Empty) => {
+            body["data"] = json!([]);
+            body["meta"]["total_pages"] = json!(0);
+            body["meta"]["total_results"] = json!(0);
+        }
+        Some(FaultKind::Odd) => {
+            let data = &mut body["data"];
+            if let Some(number) = if data.is_array() { data.get_mut(0) } else { Some(data) } {
+                number["phone_number"] = json!("anonymous");
+            }
+        }
+        _ => {}
+    }
+    let mut text = body.to_string();
     if kind == Some(FaultKind::Malformed) {
         text.truncate(text.floor_char_boundary(text.len() / 2));
     }
-    Ok(response(answer.status, text, Some((limit, answer.remaining))))
+    text
 }
 
 /// What Telnyx does about a request; nothing if the connection is cut before.

@@ -21,7 +21,7 @@ async fn world() -> World {
 }
 
 /// Begins a purchase and ends its process once `there` says so: what has not happened by then never does.
-async fn dies(world: &World, number: &str, there: impl AsyncFn() -> bool) {
+pub(crate) async fn dies(world: &World, number: &str, there: impl AsyncFn() -> bool) {
     let function = world.function::<Purchase>();
     let token = world.token("owner");
     let reply = tokio::select! {

@@ -223,7 +223,7 @@ async fn a_process_may_die_at_any_point_of_a_release() {
 }
 
 /// Begins a release and ends its process once `there` says so.
-async fn dies(world: &World, row: &Value, there: impl AsyncFn() -> bool) {
+pub(crate) async fn dies(world: &World, row: &Value, there: impl AsyncFn() -> bool) {
     let (function, token) = (world.function::<Release>(), world.token("owner"));
     let reply = tokio::select! {
         biased;

@@ -9,10 +9,11 @@ use dev::telnyx::{Exchange, Options, Simulator};
 use dev::token::Issuer;
 use dev::wire::Wire;
 use lambda_http::http::{HeaderMap, Method, Request};
-use lambda_http::{Body, RequestExt as _};
+use lambda_http::{Body, Context, RequestExt as _};
+use phone_numbers_reconcile::Reconcile;
 use serde_json::{Value, json};
 use shared::config::Config;
-use shared::lambda::{Function, Service};
+use shared::lambda::{BackgroundService, Function, Service};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -162,6 +163,16 @@ impl World {
         self.call::<phone_numbers_release::Release>(user, Method::POST, "", Some(body)).await
     }
 
+    /// `phone-numbers-reconcile`, as a process that has just started.
+    pub(crate) fn reconciler(&self) -> BackgroundService<Reconcile> {
+        BackgroundService::new(&self.config())
+    }
+
+    /// What the schedule does.
+    pub(crate) async fn reconcile(&self) {
+        self.reconciler().run(&Context::default()).await.unwrap();
+    }
+
     /// Numbers on offer in an area code.
     pub(crate) async fn offers(&self, area_code: &str, count: usize) -> Vec<String> {
         let found =
@@ -192,6 +203,7 @@ impl World {
         self.json("select to_json(p)::text as row from phone_number_purchases p order by p.created_at, p.id").await
     }
 
+<<<<<<< HEAD
     /// The released rows whose numbers were bought again.
     pub(crate) async fn archive(&self) -> Vec<Value> {
         self.json("select to_json(a)::text as row from agency_phone_numbers_archive a order by a.archived_at, a.id").await
@@ -207,6 +219,39 @@ impl World {
             everything[table] = json!(rows);
         }
         everything
+=======
+    /// The only purchase of a number.
+    pub(crate) async fn purchase_of(&self, number: &Value) -> Value {
+        let mut purchases: Vec<_> = self.ledger().await.into_iter().filter(|purchase| purchase["phone_number"] == *number).collect();
+        assert_eq!(purchases.len(), 1, "{purchases:#?}");
+        purchases.remove(0)
+    }
+
+    /// The row as it is now.
+    pub(crate) async fn now(&self, row: &Value) -> Value {
+        self.rows().await.into_iter().find(|now| now["id"] == row["id"]).unwrap_or_else(|| panic!("{row:#} is gone"))
+    }
+
+    /// What happened to a row, in the order it happened.
+    pub(crate) async fn history(&self, row: &Value) -> Vec<Value> {
+        let all = self.json("select to_json(h)::text as row from phone_number_history h order by h.id").await;
+        all.into_iter().filter(|entry| entry["agency_phone_number_id"] == row["id"]).collect()
+    }
+
+    /// Everything that was ever left to a person, oldest first.
+    pub(crate) async fn findings(&self) -> Vec<Value> {
+        self.json("select to_json(f)::text as row from phone_number_findings f order by f.first_seen_at, f.id").await
+    }
+
+    /// What the comparison remembers of each account.
+    pub(crate) async fn walks(&self) -> Vec<Value> {
+        self.json("select to_json(w)::text as row from phone_number_inventory_walks w order by w.telnyx_account").await
+    }
+
+    /// Changes the database past the functions.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.sql.batch_execute(sql).await.unwrap();
+>>>>>>> t2
     }
 
     async fn json(&self, sql: &str) -> Vec<Value> {

@@ -45,7 +45,7 @@ fn limit(reconcile: &Reconcile, missed: &[Missing]) -> usize {
 enum Evidence {
     /// There is no such number, in an account that bought it.
     Gone,
-    /// There is no such number, in an account that knows nothing of its purchase: is the key that of another account?
+    /// There is no such number, and nothing that shows the account to be the one that bought it: is the key another's?
     Doubtful,
     /// It is there all the same, or nothing is to be learnt now.
     None,
@@ -56,7 +56,7 @@ async fn evidence(session: Session<'_>, missing: &Missing) -> Evidence {
         Ok(None) => {}
         Ok(Some(_)) | Err(_) => return Evidence::None,
     }
-    let Some(order_id) = &missing.order_id else { return Evidence::Gone };
+    let Some(order_id) = &missing.order_id else { return Evidence::Doubtful };
     match session.order(order_id).await {
         Ok(Some(_)) => Evidence::Gone,
         Ok(None) => Evidence::Doubtful,

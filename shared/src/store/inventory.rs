@@ -242,22 +242,24 @@ where n.status <> 'released'
 order by random()
 limit $1 /* limit */";
 
-/// Takes a row from before the ledger into it, as what Telnyx says it is. The purchase has the row's id, so that doing it
-/// twice does nothing.
+/// Takes a row from before the ledger into it, as what Telnyx says it is, unless that is no longer what it was then: its
+/// release may have begun, or its purchase come to an end. The purchase has the row's id, so that doing it twice does
+/// nothing.
 const BACKFILL: &str = "\
 -- inventory.backfill
 with leftover as (
   select n.id, n.agency_id, n.phone_number, n.created_at, n.status
   from agency_phone_numbers n
   where n.id = $1 /* row_id */
-    and n.status <> 'released'
+    and n.is_active
+    and (n.status = 'pending' or ($5::text /* phase */ = 'completed' and n.status in ('active', 'inactive')))
   for update
 ), noted as (
   insert into phone_number_purchases as p
     (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
      telnyx_phone_number_id, origin, phase, order_attempts, created_at, completed_at)
   select l.id, l.id, l.agency_id, l.id, l.phone_number, $2 /* telnyx_account */, 'backfilled:' || l.id,
-         $3 /* telnyx_order_id */, $4 /* telnyx_phone_number_id */, 'backfilled', $5::text /* phase */, 1, l.created_at,
+         $3 /* telnyx_order_id */, $4 /* telnyx_phone_number_id */, 'backfilled', $5, 1, l.created_at,
          case when $5 = 'completed' then now() end
   from leftover l
   on conflict (id) do nothing

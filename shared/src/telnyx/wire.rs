@@ -183,12 +183,21 @@ impl Owned {
         }
     }
 
+    /// Whether the account has had the number, or was to have it.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.status().as_str(), "deleted" | "ported-out" | "purchase-failed" | "port-failed")
+    }
+
+    fn status(&self) -> String {
+        self.status.as_deref().unwrap_or_default().replace('_', "-")
+    }
+
     /// The number, unless it is gone, or is none that we could have bought.
     pub(super) fn live(self) -> Option<OwnedFound> {
-        let status = self.status.unwrap_or_default().replace('_', "-");
-        if matches!(status.as_str(), "deleted" | "ported-out" | "purchase-failed" | "port-failed") {
+        if self.is_gone() {
             return None;
         }
+        let status = self.status();
         Some(OwnedFound {
             id: self.id,
             number: self.phone_number.parse().ok()?,

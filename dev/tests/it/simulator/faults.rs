@@ -64,6 +64,23 @@ async fn a_malformed_answer_arrives_whole_in_http_and_cut_in_json() {
 }
 
 #[tokio::test]
+async fn a_list_can_be_empty_and_a_number_odd() {
+    let telnyx = Telnyx::start().await;
+    let (number, id) = telnyx.own().await;
+    for kind in ["empty", "odd", "odd"] {
+        telnyx.fault(json!({ "path_prefix": "/v2/phone_numbers", "kind": kind })).await;
+    }
+    let (status, empty) = telnyx.get("/phone_numbers").await;
+    assert_eq!((status, &empty["data"], &empty["meta"]["total_results"]), (200, &json!([]), &json!(0)));
+    let (status, odd) = telnyx.get("/phone_numbers").await;
+    assert_eq!((status, &odd["data"][0]["id"], &odd["data"][0]["phone_number"]), (200, &json!(id), &json!("anonymous")));
+    let (status, odd) = telnyx.get(&format!("/phone_numbers/{id}")).await;
+    assert_eq!((status, &odd["data"]["phone_number"]), (200, &json!("anonymous")));
+    assert_eq!(telnyx.get("/phone_numbers").await.1["data"][0]["phone_number"], json!(number));
+    telnyx.finish();
+}
+
+#[tokio::test]
 async fn a_delayed_answer_is_late_for_something_that_happened() {
     let telnyx = Telnyx::start().await;
     let number = telnyx.number().await;

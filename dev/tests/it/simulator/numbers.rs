@@ -93,6 +93,21 @@ async fn pages_have_bounds_and_one_past_the_end_is_empty() {
 }
 
 #[tokio::test]
+async fn a_page_can_be_smaller_than_what_is_asked_for() {
+    let telnyx = Telnyx::start().await;
+    for _ in 0..3 {
+        telnyx.own().await;
+    }
+    telnyx.set(json!({ "largest_page": 2 })).await;
+    for path in ["/phone_numbers", "/number_orders"] {
+        let (_, body) = telnyx.get(&format!("{path}?page[size]=250&page[number]=2")).await;
+        assert_eq!(body["data"].as_array().unwrap().len(), 1, "{path}");
+        assert_eq!(body["meta"], json!({ "page_number": 2, "page_size": 2, "total_pages": 2, "total_results": 3 }), "{path}");
+    }
+    telnyx.finish();
+}
+
+#[tokio::test]
 async fn every_filter_of_the_list_narrows_it() {
     let telnyx = Telnyx::start().await;
     let (_, id) = telnyx.own().await;

@@ -1,0 +1,357 @@
+//! The schedule: what nobody works on any more is finished, whatever it was, and a bounded part of it at a time.
+
+use dev::books::unfinished;
+use dev::wire::{Fault, Moment};
+use futures_util::future::join_all;
+use lambda_http::{Context, LambdaEvent};
+use serde_json::{Value, json};
+
+use crate::books::{assigned, balance, decide, heal, order_of, order_of_all, orders_sent, release_of};
+use crate::world::{World, eventually};
+use crate::{purchase_crashes, release_failures};
+
+const ORDERS: &str = "/v2/number_orders";
+const INVENTORY: &str = "/v2/phone_numbers";
+
+/// A world in which a dead process is missed soon.
+async fn world() -> World {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    world
+}
+
+/// Waits until nobody holds a lease any more.
+async fn leases_run_out(world: &World) {
+    let held = "\
+select exists (select from phone_number_purchases where leased_until > now())
+    or exists (select from phone_number_releases where leased_until > now())
+    or exists (select from phone_number_inventory_walks where leased_until > now()) as held";
+    eventually(async || (!world.sql.query_one(held, &[]).await.unwrap().get::<_, bool>("held")).then_some(())).await;
+}
+
+/// Runs the schedule until nothing is unfinished: how often that took.
+async fn finished(world: &World) -> usize {
+    let mut runs = 0;
+    eventually(async || {
+        leases_run_out(world).await;
+        world.reconcile().await;
+        runs += 1;
+        unfinished(&world.sql).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    balance(world).await;
+    runs
+}
+
+/// Buys numbers, and then has the database forget all that came after their orders.
+async fn ordered(world: &World, numbers: &[String]) {
+    for numbers in numbers.chunks(10) {
+        world.purchase("owner", order_of_all(numbers)).await.expect(200);
+    }
+    let forget = "\
+update phone_number_purchases set phase = 'ordered', completed_at = null, telnyx_phone_number_id = null;
+update agency_phone_numbers set status = 'pending', phone_number_id = null, purchased_at = null;";
+    world.execute(forget).await;
+}
+
+/// How many purchases are in a phase.
+async fn in_phase(world: &World, phase: &str) -> usize {
+    world.ledger().await.iter().filter(|purchase| purchase["phase"] == phase).count()
+}
+
+#[tokio::test]
+async fn whatever_a_dead_process_has_left_of_a_purchase_is_finished_with_one_order() {
+    for (statement, moment) in [
+        ("purchases.ordering", Moment::Before),
+        ("purchases.ordering", Moment::After),
+        ("purchases.ordered", Moment::Before),
+        ("purchases.ordered", Moment::After),
+        ("purchases.complete", Moment::Before),
+    ] {
+        let mut world = world().await;
+        let number = world.offer().await;
+        let wire = world.wired().await;
+        wire.strike(statement, moment, Fault::Silence);
+        purchase_crashes::dies(&world, &number, async || wire.struck() == 1).await;
+        finished(&world).await;
+        let (row, purchase) = (&world.rows().await[0], &world.ledger().await[0]);
+        assert_eq!((&row["status"], &purchase["phase"]), (&json!("active"), &json!("completed")), "{statement} {moment:?}");
+        assert_eq!(row["phone_number_id"], purchase["telnyx_phone_number_id"]);
+        assert_eq!(orders_sent(&world), 1, "{statement} {moment:?}");
+        let history = world.history(row).await;
+        assert_eq!((history.len(), &history[0]["event"], &history[0]["actor"]), (1, &json!("bought"), &purchase["caller_id"]));
+    }
+}
+
+#[tokio::test]
+async fn an_order_whose_answer_is_lost_is_looked_for_before_another_is_placed() {
+    for (kind, orders) in [("drop_after", 1), ("drop_before", 2)] {
+        let world = world().await;
+        let number = world.offer().await;
+        world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": kind})).await;
+        world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 30_000})).await;
+        purchase_crashes::dies(&world, &number, async || world.asked("GET", ORDERS) == 1).await;
+        heal(&world).await;
+        assert_eq!(in_phase(&world, "ordering").await, 1);
+        finished(&world).await;
+        assert_eq!(orders_sent(&world), orders, "{kind}");
+        assert_eq!(world.rows().await[0]["status"], "active");
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_that_was_answered_as_pending_is_finished_when_telnyx_is() {
+    let mut world = world().await;
+    let number = world.offer().await;
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    world.set("REQUEST_BUDGET_MS", "2500");
+    let row = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    world.set("REQUEST_BUDGET_MS", "8000");
+    world.reconcile().await;
+    assert_eq!(world.now(&row).await["status"], "pending");
+    decide(&world, "success").await;
+    world.reconcile().await;
+    assert_eq!(world.now(&row).await["status"], "active");
+    assert_eq!(orders_sent(&world), 1);
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn an_order_that_fails_takes_the_row_with_it_and_puts_back_the_one_before() {
+    let world = world().await;
+    let before = assigned(&world).await;
+    world.release("owner", release_of(&before)).await.expect(200);
+    let before = world.now(&before).await;
+    let number = before["phone_number"].as_str().unwrap();
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    purchase_crashes::dies(&world, number, async || in_phase(&world, "ordered").await == 1).await;
+    decide(&world, "failure").await;
+    finished(&world).await;
+    assert_eq!(world.rows().await, [before]);
+    let purchases = world.ledger().await;
+    assert_eq!((&purchases[1]["phase"], &purchases[1]["failure_code"]), (&json!("failed"), &json!("number_unavailable")));
+    assert!(world.billed().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_release_that_stopped_half_way_is_carried_through() {
+    for (statement, moment) in [("releases.begin", Moment::After), ("releases.complete", Moment::Before)] {
+        let mut world = world().await;
+        let row = assigned(&world).await;
+        let wire = world.wired().await;
+        wire.strike(statement, moment, Fault::Silence);
+        release_failures::dies(&world, &row, async || wire.struck() == 1).await;
+        assert_eq!(world.now(&row).await["status"], "inactive");
+        finished(&world).await;
+        assert_eq!(world.now(&row).await["status"], "released", "{statement} {moment:?}");
+        assert!(world.billed().await.is_empty());
+        let history = world.history(&row).await;
+        assert_eq!(history.last().unwrap()["event"], "released");
+        assert_eq!(history.last().unwrap()["actor"], history[0]["actor"], "by whom it was asked for");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_works_on_is_left_alone() {
+    let world = world().await;
+    let number = world.offer().await;
+    ordered(&world, std::slice::from_ref(&number)).await;
+    let hold = "update phone_number_purchases set lease_token = uuid_generate_v4(), leased_until = now() + interval '1 hour'";
+    world.execute(hold).await;
+    let held = world.ledger().await;
+    world.reconcile().await;
+    assert_eq!(world.ledger().await, held);
+    world.execute("update phone_number_purchases set leased_until = now() - interval '1 second'").await;
+    world.reconcile().await;
+    assert_eq!(in_phase(&world, "completed").await, 1);
+
+    let row = &world.rows().await[0];
+    world.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "status", "status": 500, "times": 100})).await;
+    release_failures::dies(&world, row, async || world.asked("DELETE", INVENTORY) > 0).await;
+    heal(&world).await;
+    world.execute("update phone_number_releases set leased_until = now() + interval '1 hour'").await;
+    let deletions = world.asked("DELETE", INVENTORY);
+    world.reconcile().await;
+    assert_eq!((world.asked("DELETE", INVENTORY), &world.now(row).await["status"]), (deletions, &json!("inactive")));
+    world.execute("update phone_number_releases set leased_until = now() - interval '1 second'").await;
+    world.reconcile().await;
+    assert_eq!(world.now(row).await["status"], "released");
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn a_purchase_that_goes_on_meanwhile_is_not_disturbed() {
+    let world = World::new().await;
+    let number = world.offer().await;
+    world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 800})).await;
+    let runs = async {
+        eventually(async || (orders_sent(&world) == 1).then_some(())).await;
+        join_all((0..3).map(|_| world.reconcile())).await;
+    };
+    let (bought, ()) = tokio::join!(world.purchase("owner", order_of(&number)), runs);
+    assert_eq!(bought.expect(200).header("idempotent-replayed"), "");
+    assert_eq!((orders_sent(&world), world.findings().await), (1, Vec::new()));
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn while_buying_is_switched_off_nothing_is_ordered_and_what_is_ordered_is_finished() {
+    let mut world = world().await;
+    let numbers = world.offers("312", 2).await;
+    ordered(&world, &numbers[..1]).await;
+    let wire = world.wired().await;
+    wire.strike("purchases.ordering", Moment::Before, Fault::Silence);
+    purchase_crashes::dies(&world, &numbers[1], async || wire.struck() == 1).await;
+    leases_run_out(&world).await;
+    world.set("PURCHASES_ENABLED", "false");
+    world.reconcile().await;
+    world.reconcile().await;
+    assert_eq!((in_phase(&world, "completed").await, in_phase(&world, "intended").await, orders_sent(&world)), (1, 1, 1));
+    world.set("PURCHASES_ENABLED", "true");
+    finished(&world).await;
+    assert_eq!((in_phase(&world, "completed").await, orders_sent(&world)), (2, 2));
+}
+
+#[tokio::test]
+async fn orders_that_wait_for_documents_do_not_keep_others_waiting() {
+    let mut world = world().await;
+    world.set("RECONCILE_BATCH", "2");
+    let numbers = world.offers("312", 1).await;
+    ordered(&world, &numbers).await;
+    let found = world.search("owner", "country_code=DE&limit=3").await.expect(200);
+    let german: Vec<_> =
+        found.body["phone_numbers"].as_array().unwrap().iter().map(|offer| offer["phone_number"].as_str().unwrap().to_owned()).collect();
+    world.set("REQUEST_BUDGET_MS", "3000");
+    world.purchase("owner", order_of_all(&german)).await.expect(202);
+    world.set("REQUEST_BUDGET_MS", "8000");
+    // They were looked at longer ago.
+    world.execute("update phone_number_purchases set telnyx_account = telnyx_account where country_code = 'US'").await;
+    world.reconcile().await;
+    assert_eq!(in_phase(&world, "completed").await, 0, "two that wait came first");
+    world.reconcile().await;
+    assert_eq!((in_phase(&world, "completed").await, in_phase(&world, "ordered").await), (1, 3));
+    let waiting = world.ledger().await.into_iter().filter(|purchase| purchase["phase"] == "ordered");
+    assert!(waiting.into_iter().all(|purchase| purchase["requirements_met"] == false));
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn a_run_takes_up_as_much_as_its_batch_and_the_next_goes_on() {
+    let mut world = world().await;
+    let numbers = world.offers("312", 5).await;
+    ordered(&world, &numbers).await;
+    world.set("RECONCILE_BATCH", "2");
+    for completed in [2, 4, 5] {
+        world.reconcile().await;
+        assert_eq!(in_phase(&world, "completed").await, completed);
+    }
+    balance(&world).await;
+    for row in &world.rows().await {
+        world.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 30_000})).await;
+        let deletions = world.asked("DELETE", INVENTORY);
+        release_failures::dies(&world, row, async || world.asked("DELETE", INVENTORY) > deletions).await;
+    }
+    leases_run_out(&world).await;
+    for released in [2, 4, 5] {
+        world.reconcile().await;
+        assert_eq!(world.rows().await.iter().filter(|row| row["status"] == "released").count(), released);
+    }
+    assert!(world.billed().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_begins_nothing_that_it_has_no_time_for_and_the_next_goes_on() {
+    let mut world = world().await;
+    let numbers = world.offers("312", 9).await;
+    ordered(&world, &numbers).await;
+    world.set("REQUEST_BUDGET_MS", "2000");
+    // Of those two seconds purchases have three tenths: four at a time are begun within them, and no more.
+    world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 700, "times": 1_000})).await;
+    world.reconcile().await;
+    assert!(in_phase(&world, "completed").await <= 4);
+    heal(&world).await;
+    finished(&world).await;
+    assert_eq!(in_phase(&world, "completed").await, 9);
+}
+
+#[tokio::test]
+async fn runs_at_once_do_what_one_does() {
+    let world = world().await;
+    let numbers = world.offers("312", 4).await;
+    for number in &numbers {
+        world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_after"})).await;
+        world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 30_000})).await;
+        let looked = world.asked("GET", ORDERS);
+        purchase_crashes::dies(&world, number, async || world.asked("GET", ORDERS) > looked).await;
+    }
+    heal(&world).await;
+    eventually(async || {
+        leases_run_out(&world).await;
+        join_all((0..4).map(|_| world.reconcile())).await;
+        unfinished(&world.sql).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!((orders_sent(&world), in_phase(&world, "completed").await), (4, 4));
+    for row in &world.rows().await {
+        assert_eq!(world.history(row).await.len(), 1);
+    }
+    balance(&world).await;
+}
+
+fn event(payload: Value) -> LambdaEvent<Value> {
+    LambdaEvent::new(payload, Context::default())
+}
+
+/// As EventBridge invokes a function on a schedule.
+fn schedule() -> LambdaEvent<Value> {
+    event(json!({
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "123456789012",
+        "time": "2026-01-01T00:00:00Z",
+        "region": "eu-central-1",
+        "resources": ["arn:aws:events:eu-central-1:123456789012:rule/reconcile"],
+        "detail": {},
+    }))
+}
+
+#[tokio::test]
+async fn an_event_of_the_schedule_is_a_run_and_one_of_the_gateway_a_webhook() {
+    let mut world = world().await;
+    let number = world.offer().await;
+    ordered(&world, &[number]).await;
+    let reconciler = world.reconciler();
+    let webhook = json!({
+        "version": "2.0",
+        "routeKey": "ANY /phone-numbers-reconcile",
+        "rawPath": "/phone-numbers-reconcile",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "host": "api.example.com"},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api",
+            "domainName": "api.example.com",
+            "domainPrefix": "api",
+            "http": {
+                "method": "POST", "path": "/phone-numbers-reconcile", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"
+            },
+            "requestId": "a-request",
+            "routeKey": "ANY /phone-numbers-reconcile",
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1_767_225_600_000_u64,
+        },
+        "body": "{}",
+        "isBase64Encoded": false,
+    });
+    let answer = reconciler.handle(event(webhook)).await.unwrap();
+    assert_eq!(answer["statusCode"], 503, "no key to hold its signature against: {answer}");
+    assert_eq!(in_phase(&world, "completed").await, 0, "a webhook that is refused does nothing");
+    assert_eq!(reconciler.handle(schedule()).await.unwrap(), Value::Null);
+    assert_eq!(in_phase(&world, "completed").await, 1);
+
+    world.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none?sslmode=disable");
+    assert!(world.reconciler().handle(schedule()).await.is_err(), "the runtime counts it as an error");
+}
