@@ -1,5 +1,6 @@
 //! The command line.
 
+mod chaos;
 mod files;
 mod findings;
 mod run;
@@ -8,10 +9,11 @@ mod summary;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::chaos::Options as ChaosOptions;
 use crate::telnyx::{self, Simulator};
 use crate::touched::Workspace;
 use crate::{migrations, workspace};
@@ -51,6 +53,22 @@ enum Command {
         database_url: Option<String>,
         #[command(subcommand)]
         decision: Option<findings::Decision>,
+    },
+    /// Has agencies buy and release the same few numbers while everything breaks at random, and counts what is lost, bought
+    /// twice, somebody else's, stuck, or missing in the history: as JSON, on the last line.
+    Chaos {
+        /// How many runs.
+        #[arg(long, default_value_t = 100)]
+        runs: u64,
+        /// What happens in each run depends on this and the run's number alone.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The number of the first run: with `--runs 1`, that one again.
+        #[arg(long, value_name = "RUN", default_value_t = 0)]
+        first: u64,
+        /// Build the functions as they are deployed: optimised.
+        #[arg(long)]
+        release: bool,
     },
     /// Names the functions whose artifacts a change touches, as committed.
     Touched {
@@ -112,6 +130,7 @@ pub async fn run() -> Result<()> {
         Some(Command::Findings { database_url, decision }) => {
             findings::run(&database_url.context("name the database with --database-url")?, decision).await
         }
+        Some(Command::Chaos { runs, seed, first, release }) => chaos(ChaosOptions { seed, first, runs, release }).await,
         Some(Command::Touched { base, json }) => touched(base.as_deref(), json),
     }
 }
@@ -150,6 +169,15 @@ async fn migrate(database_url: &str, platform: bool) -> Result<()> {
         println!("nothing to apply");
     }
     Ok(())
+}
+
+/// A signal ends it early, and everything with it.
+async fn chaos(options: ChaosOptions) -> Result<()> {
+    let mut stop = StopSignals::listen()?;
+    tokio::select! {
+        done = chaos::run(&options) => done,
+        () = stop.wait() => bail!("stopped before its end"),
+    }
 }
 
 fn touched(base: Option<&str>, json: bool) -> Result<()> {

@@ -128,19 +128,27 @@ pub fn agents_of(agency: Uuid) -> Vec<Uuid> {
 /// # Errors
 /// When the platform's tables are missing, or are not what the product expects.
 pub async fn seed(url: &str) -> Result<()> {
+    insert(url, &AGENCIES, &USERS, &AGENTS).await.context("seeding the demo")
+}
+
+/// Puts agencies, and those who belong to them, into the database at `url`; what is there already is left as it is.
+///
+/// # Errors
+/// When the platform's tables are missing, or are not what the product expects.
+pub async fn insert(url: &str, agencies: &[Agency], users: &[User], agents: &[Agent]) -> Result<()> {
     let mut client = connect(url).await?;
     let seeded = async {
         let transaction = client.transaction().await?;
-        for Agency { key, id, name, telnyx_application_id } in &AGENCIES {
+        for Agency { key, id, name, telnyx_application_id } in agencies {
             transaction.execute(INSERT_AGENCY, &[id, name, key, telnyx_application_id]).await?;
         }
-        for User { id, agency, role, email, .. } in &USERS {
+        for User { id, agency, role, email, .. } in users {
             transaction.execute(INSERT_USER, &[id, agency, role, email]).await?;
         }
-        for Agent { id, agency, ultravox_agent_id, name, voice, language_hint } in &AGENTS {
+        for Agent { id, agency, ultravox_agent_id, name, voice, language_hint } in agents {
             transaction.execute(INSERT_AGENT, &[id, agency, ultravox_agent_id, name, voice, language_hint]).await?;
         }
         transaction.commit().await
     };
-    seeded.await.map_err(|error| describe(&error)).context("seeding the demo")
+    seeded.await.map_err(|error| describe(&error))
 }

@@ -57,7 +57,7 @@ struct Inner {
 struct Processes {
     /// The most recently used one last: it is used first, as in Lambda, so that the others can fall idle.
     idle: Vec<Instance>,
-    /// Each of them, idle or busy, listens to it until it is gone, and has to go when it hears something.
+    /// Each of them, idle or busy, listens to it until it is gone, and has to go when it hears something. Nobody else does.
     alive: watch::Sender<()>,
 }
 
@@ -99,18 +99,20 @@ impl Function {
         self.inner.processes().idle.iter().filter_map(Instance::process_id).collect()
     }
 
-    /// Kills every process, busy or not, and waits until all are gone. A request that one of them was busy with has
-    /// [`Failure::Died`]; the next one gets a new process.
-    pub async fn kill(&self) {
+    /// Kills every process, busy or not, waits until all are gone, and tells how many there were. A request that one of them
+    /// was busy with has [`Failure::Died`]; the next one gets a new process.
+    pub async fn kill(&self) -> usize {
         let Processes { idle, alive } = {
             let mut processes = self.inner.processes();
             processes.alive.send_replace(());
             std::mem::take(&mut *processes)
         };
+        let killed = alive.receiver_count();
         for instance in idle {
             instance.end().await;
         }
         alive.closed().await;
+        killed
     }
 
     /// Ends every process, busy or not. Requests are refused from now on.
@@ -147,11 +149,9 @@ impl Inner {
                 None => self.start().await?,
             };
             let mut stopping = self.stopping.subscribe();
-            let mut alive = instance.alive();
             let outcome = tokio::select! {
                 outcome = instance.invoke(&self.definition, request_id, event.clone()) => outcome,
                 _ = stopping.wait_for(|&stopping| stopping) => instance::Outcome::Failed(Failure::Unavailable),
-                _ = alive.changed() => instance::Outcome::Failed(Failure::Died),
             };
             match outcome {
                 instance::Outcome::Answered(answer) => {

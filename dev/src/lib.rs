@@ -8,10 +8,12 @@
 //! - [`wire`]: ways to Postgres and Telnyx that break on purpose
 //! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
 //! - [`books`]: whether database and Telnyx agree
+//! - [`chaos`]: whether they still do when everything breaks at random
 //! - [`touched`]: what a deployment has to build
 //! - [`cli`]: the command line
 
 pub mod books;
+pub mod chaos;
 mod children;
 pub mod cli;
 pub mod containers;

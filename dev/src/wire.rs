@@ -279,8 +279,10 @@ impl From<&str> for Point {
 
 impl Fault {
     /// Does `work`, the end of a process say, and closes the connection when that is done.
-    pub fn call(work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self::Call(Box::pin(work))
+    pub fn call<T>(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self::Call(Box::pin(async move {
+            work.await;
+        }))
     }
 }
 

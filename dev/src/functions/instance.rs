@@ -77,11 +77,6 @@ impl Instance {
         self.child.id()
     }
 
-    /// What tells the process to go.
-    pub(super) fn alive(&self) -> watch::Receiver<()> {
-        self.alive.clone()
-    }
-
     /// Whether the process has been told to go.
     pub(super) fn is_killed(&self) -> bool {
         self.alive.has_changed().unwrap_or(true)
@@ -91,30 +86,12 @@ impl Instance {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Has the process answer `event`.
+    /// Has the process answer `event`, unless it is told to go.
     pub(super) async fn invoke(&mut self, definition: &Definition, request_id: &str, event: Bytes) -> Outcome {
-        let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{}", definition.name);
-        let Pending { fetched, answer } = self.endpoint.invoke(&arn, request_id, event, definition.timeout).await;
+        let Self { child, endpoint, alive } = self;
         tokio::select! {
-            biased;
-            fetched = timeout(INIT_TIMEOUT, fetched) => if fetched.is_err() {
-                return Outcome::Failed(Failure::TimedOut);
-            },
-            _ = self.child.wait() => return Outcome::NeverFetched,
-        }
-        tokio::select! {
-            // A process may answer and end at once: its answer counts.
-            biased;
-            answer = timeout(definition.timeout, answer) => match answer {
-                Ok(Ok(Answer::Response(body))) => Outcome::Answered(Ok(body)),
-                Ok(Ok(Answer::Error(body))) => {
-                    eprintln!("{} failed: {}", definition.name, String::from_utf8_lossy(&body));
-                    Outcome::Answered(Err(Failure::Reported))
-                }
-                Ok(Err(_)) => Outcome::Failed(Failure::Died),
-                Err(_) => Outcome::Failed(Failure::TimedOut),
-            },
-            _ = self.child.wait() => Outcome::Failed(Failure::Died),
+            outcome = serve(child, endpoint, definition, request_id, event) => outcome,
+            _ = alive.changed() => Outcome::Failed(Failure::Died),
         }
     }
 
@@ -122,6 +99,33 @@ impl Instance {
     pub(super) async fn end(mut self) {
         // It fails only when the process is gone already.
         let _ = self.child.kill().await;
+    }
+}
+
+/// Offers `event` to a process, and waits for what becomes of it.
+async fn serve(child: &mut Child, endpoint: &Endpoint, definition: &Definition, request_id: &str, event: Bytes) -> Outcome {
+    let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{}", definition.name);
+    let Pending { fetched, answer } = endpoint.invoke(&arn, request_id, event, definition.timeout).await;
+    tokio::select! {
+        biased;
+        fetched = timeout(INIT_TIMEOUT, fetched) => if fetched.is_err() {
+            return Outcome::Failed(Failure::TimedOut);
+        },
+        _ = child.wait() => return Outcome::NeverFetched,
+    }
+    tokio::select! {
+        // A process may answer and end at once: its answer counts.
+        biased;
+        answer = timeout(definition.timeout, answer) => match answer {
+            Ok(Ok(Answer::Response(body))) => Outcome::Answered(Ok(body)),
+            Ok(Ok(Answer::Error(body))) => {
+                eprintln!("{} failed: {}", definition.name, String::from_utf8_lossy(&body));
+                Outcome::Answered(Err(Failure::Reported))
+            }
+            Ok(Err(_)) => Outcome::Failed(Failure::Died),
+            Err(_) => Outcome::Failed(Failure::TimedOut),
+        },
+        _ = child.wait() => Outcome::Failed(Failure::Died),
     }
 }
 

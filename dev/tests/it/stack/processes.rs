@@ -134,7 +134,7 @@ async fn killing_ends_busy_and_idle_processes_and_the_next_request_gets_another(
     while fake.function.idle_processes().is_empty() {
         tokio::task::yield_now().await;
     }
-    fake.function.kill().await;
+    assert_eq!(fake.function.kill().await, 2);
     assert!(!idle.exists() && !busy.exists(), "they are gone by then");
     let mut statuses = [one.await.unwrap().status(), other.await.unwrap().status()];
     statuses.sort();

@@ -1,0 +1,134 @@
+//! Chaos: agencies want the same few numbers while everything breaks, and in the end nothing may be lost, bought twice,
+//! somebody else's, stuck, or missing in the history.
+//!
+//! - `plan` draws what happens in a run from the seed, `agencies` is who takes part
+//! - `laboratory` puts the whole product through a run: `client` asks, `trouble` breaks and mends, `verdict` judges
+
+mod agencies;
+mod client;
+mod laboratory;
+mod plan;
+mod trouble;
+mod verdict;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::functions::build;
+use crate::template::Template;
+use crate::workspace;
+
+pub use laboratory::{Grounds, Laboratory, Outcome};
+pub use plan::Plan;
+pub use verdict::Breaches;
+
+/// After this many runs everything begins anew: what has been bought and released is read after every run.
+const RUNS_OF_A_LABORATORY: u64 = 25;
+
+/// Which runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// What plans are drawn from.
+    pub seed: u64,
+    /// The number of the first run.
+    pub first: u64,
+    /// How many there are.
+    pub runs: u64,
+    /// Whether the functions are built as they are deployed.
+    pub release: bool,
+}
+
+/// What all runs together came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// How many runs there were.
+    pub runs: u64,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Processes that were killed.
+    pub kills: u64,
+    /// What else went wrong, and what killed them.
+    pub faults: u64,
+    /// Numbers that were bought.
+    pub bought: u64,
+    /// Numbers that were released.
+    pub released: u64,
+    /// See [`Breaches`].
+    pub orphans: u64,
+    /// See [`Breaches`].
+    pub double_buys: u64,
+    /// See [`Breaches`].
+    pub wrong_owner: u64,
+    /// See [`Breaches`].
+    pub stuck: u64,
+    /// See [`Breaches`].
+    pub history_gaps: u64,
+}
+
+impl Totals {
+    /// Whether nothing was found wrong.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.orphans + self.double_buys + self.wrong_owner + self.stuck + self.history_gaps == 0
+    }
+
+    /// Counts a run.
+    pub fn add(&mut self, outcome: &Outcome) {
+        let Outcome { requests, kills, faults, bought, released, breaches } = outcome;
+        self.runs += 1;
+        self.requests += requests;
+        self.kills += kills;
+        self.faults += faults;
+        self.bought += bought;
+        self.released += released;
+        self.orphans += breaches.orphans.len() as u64;
+        self.double_buys += breaches.double_buys.len() as u64;
+        self.wrong_owner += breaches.wrong_owner.len() as u64;
+        self.stuck += breaches.stuck.len() as u64;
+        self.history_gaps += breaches.history_gaps.len() as u64;
+    }
+}
+
+/// Goes through all runs, and tells what is wrong after each on standard error.
+///
+/// # Errors
+/// When a plan could not be carried out, which says nothing about the product.
+pub async fn run(options: &Options) -> Result<Totals> {
+    let template = Template::read(&workspace::root().join("template.yaml"))?;
+    let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
+    let programs = build::build(&names, options.release).await?;
+    let grounds = Arc::new(Grounds::start(template, programs).await?);
+    let mut totals = Totals::default();
+    let mut laboratory = None;
+    for run in options.first..options.first + options.runs {
+        let plan = Plan::draw(options.seed, run);
+        let mut current = match laboratory.take() {
+            Some(laboratory) => laboratory,
+            None => Laboratory::start(&grounds).await?,
+        };
+        let outcome = current.run(&plan).await.with_context(|| format!("run {run} of seed {}: {plan:#?}", options.seed))?;
+        totals.add(&outcome);
+        eprintln!("run {run} of seed {}: {}", options.seed, summary(&outcome));
+        if !outcome.breaches.is_empty() {
+            eprintln!("{plan:#?}\n{:#?}", outcome.breaches);
+        }
+        // What is wrong once is told once.
+        if outcome.breaches.is_empty() && (run + 1) % RUNS_OF_A_LABORATORY != 0 {
+            laboratory = Some(current);
+        } else {
+            current.stop().await?;
+        }
+    }
+    if let Some(laboratory) = laboratory {
+        laboratory.stop().await?;
+    }
+    Ok(totals)
+}
+
+fn summary(outcome: &Outcome) -> String {
+    let Outcome { requests, kills, faults, bought, released, breaches } = outcome;
+    let verdict = if breaches.is_empty() { "all is well" } else { "SOMETHING IS WRONG" };
+    format!("{requests} requests, {kills} kills, {faults} faults, {bought} bought, {released} released: {verdict}")
+}

@@ -1,0 +1,184 @@
+//! What agencies ask, and how long they go on asking.
+
+use anyhow::{Result, bail};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::agencies::{self, Role};
+use super::laboratory::{Laboratory, PATIENCE, PAUSE, Tally};
+use super::plan::{ASSIGN, LIST, PURCHASE, Plan, RELEASE, SEARCH, Step, Wish};
+
+/// A row of a number.
+#[derive(Debug, Clone)]
+pub(super) struct Finding {
+    pub(super) id: Uuid,
+    pub(super) agency_id: Uuid,
+    pub(super) status: String,
+}
+
+/// A request, and what it was answered in the end.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) function: &'static str,
+    pub(super) method: Method,
+    pub(super) agency: usize,
+    role: Role,
+    query: Vec<(&'static str, String)>,
+    pub(super) body: Value,
+    pub(super) key: Option<String>,
+    /// The last answer.
+    pub(super) answer: Option<Answer>,
+    /// It was asked for a final answer again and again, and there was none.
+    pub(super) gave_up: bool,
+}
+
+/// What a function, or the gateway before it, answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    /// Whether the same request need not be made again.
+    pub(super) fn is_final(&self) -> bool {
+        let retryable = |problem: &Value| problem["retryable"] == true;
+        match self.status {
+            207 => {
+                let items = ["phone_numbers", "failed"].iter().filter_map(|name| self.body[*name].as_array()).flatten();
+                !items.clone().any(|item| item["outcome"] == "pending" || retryable(&item["problem"]))
+            }
+            202 | 429 | 500.. => false,
+            _ => !retryable(&self.body),
+        }
+    }
+}
+
+impl Call {
+    fn new(function: &'static str, method: Method, agency: usize, role: Role) -> Self {
+        Self { function, method, agency, role, query: Vec::new(), body: Value::Null, key: None, answer: None, gave_up: false }
+    }
+
+    pub(super) fn search(agency: usize, role: Role, limit: usize) -> Self {
+        let query = [("country_code", "US".to_owned()), ("area_code", "312".to_owned()), ("limit", limit.to_string())];
+        Self { query: query.into(), ..Self::new(SEARCH, Method::GET, agency, role) }
+    }
+
+    fn list(agency: usize, role: Role) -> Self {
+        let query = [("include_released", "true".to_owned()), ("limit", "200".to_owned())];
+        Self { query: query.into(), ..Self::new(LIST, Method::GET, agency, role) }
+    }
+
+    pub(super) fn purchase(agency: usize, role: Role, numbers: &[&str]) -> Self {
+        let items: Vec<_> = numbers.iter().map(|number| json!({ "phone_number": number })).collect();
+        Self { body: json!({ "phone_numbers": items }), ..Self::new(PURCHASE, Method::POST, agency, role) }
+    }
+
+    pub(super) fn release(agency: usize, role: Role, rows: &[Uuid]) -> Self {
+        let body = json!({"phone_number_ids": rows, "confirm": true});
+        Self { body, ..Self::new(RELEASE, Method::POST, agency, role) }
+    }
+
+    fn change(method: Method, agency: usize, role: Role, body: Value) -> Self {
+        Self { body, ..Self::new(ASSIGN, method, agency, role) }
+    }
+
+    /// The final answer, if there is one.
+    pub(super) fn end(&self) -> Option<&Answer> {
+        self.answer.as_ref().filter(|answer| answer.is_final())
+    }
+}
+
+impl Laboratory {
+    /// What somebody asks who wants something.
+    pub(super) async fn call(&self, plan: &Plan, index: usize, step: &Step) -> Result<Call> {
+        let (agency, role) = (step.agency, step.role);
+        let call = match &step.wish {
+            Wish::Search | Wish::Reconcile => Call::search(agency, role, 20),
+            Wish::List => Call::list(agency, role),
+            Wish::Purchase { numbers, agent, limit, validate_only } => {
+                let numbers: Vec<_> = numbers.iter().map(|number| self.numbers[*number].as_str()).collect();
+                let mut call = Call::purchase(agency, role, &numbers);
+                if let Some(agent) = agent {
+                    call.body["phone_numbers"][0]["agent_mapping_id"] = json!(agencies::agent(agency, *agent));
+                }
+                if let Some(limit) = limit {
+                    call.body["max_monthly_cost"] = json!(limit);
+                }
+                if *validate_only {
+                    call.body["validate_only"] = json!(true);
+                }
+                call
+            }
+            Wish::Assign { number, agent } => {
+                let body = json!({"phone_number_id": self.id(*number).await?, "agent_mapping_id": agencies::agent(agency, *agent)});
+                Call::change(Method::POST, agency, role, body)
+            }
+            Wish::Rename { number } => {
+                let name = format!("Run {} #{index}", plan.run);
+                let body = json!({"phone_number_id": self.id(*number).await?, "friendly_name": name});
+                Call::change(Method::PATCH, agency, role, body)
+            }
+            Wish::Unassign { number } => {
+                Call::change(Method::DELETE, agency, role, json!({"phone_number_id": self.id(*number).await?}))
+            }
+            Wish::Release { numbers } => {
+                let mut rows = Vec::new();
+                for number in numbers {
+                    rows.push(self.id(*number).await?);
+                }
+                Call::release(agency, role, &rows)
+            }
+        };
+        Ok(Call { key: step.keyed.then(|| format!("run-{}-{index}", plan.run)), ..call })
+    }
+
+    /// The row of a number, whoever has it; one that nobody has where there is none.
+    async fn id(&self, number: usize) -> Result<Uuid> {
+        Ok(self.row(number).await?.map_or_else(|| Uuid::from_u128(number as u128), |row| row.id))
+    }
+
+    /// Asks once, or until there is a final answer.
+    pub(super) async fn pursue(&self, mut call: Call, persistent: bool) -> Call {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            call.answer = self.ask(&call).await;
+            if call.end().is_some() || !persistent {
+                return call;
+            }
+            if Instant::now() > deadline {
+                call.gave_up = true;
+                return call;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Asks until all has gone well.
+    pub(super) async fn insist(&self, call: &Call) -> Result<Value> {
+        let call = self.pursue(call.clone(), true).await;
+        match call.end() {
+            Some(Answer { status: 200, body }) => Ok(body.clone()),
+            _ => bail!("in peace, {call:?}"),
+        }
+    }
+
+    /// None: there was no answer.
+    async fn ask(&self, call: &Call) -> Option<Answer> {
+        Tally::add(&self.tally.requests, 1);
+        let url = self.stack.routes().remove(call.function)?;
+        let token = self.stack.issuer().token(agencies::user(call.agency, call.role), "somebody@chaos.example");
+        let mut request = self.http.request(call.method.clone(), url).bearer_auth(token).query(&call.query);
+        if !call.body.is_null() {
+            request = request.json(&call.body);
+        }
+        if let Some(key) = &call.key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        Some(Answer { status, body: response.json().await.ok()? })
+    }
+}

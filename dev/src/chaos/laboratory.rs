@@ -1,0 +1,312 @@
+//! The whole product, reached through one wire, and the runs it is put through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures_util::future::join_all;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::agencies::{self, Role};
+use super::client::{Call, Finding};
+use super::plan::{NUMBERS, Plan, RECONCILE, Step, Wish};
+use super::verdict::Breaches;
+use crate::functions::{Function, Logs, Programs};
+use crate::postgres::{Server, connect, describe};
+use crate::stack::{self, Options, Stack};
+use crate::template::Template;
+use crate::wire::Wire;
+use crate::migrations;
+
+/// Once all is well again, this is how long everything may take to come to its end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause before somebody asks again.
+pub(super) const PAUSE: Duration = Duration::from_millis(40);
+/// How many processes of one function run at once.
+const MAX_PROCESSES: usize = 3;
+/// What every database is a copy of.
+const TEMPLATE: &str = "chaos_template";
+
+/// Everything that waits, waits for a tenth or less of the time that it does in production. A call to Telnyx is shorter
+/// than a lease here, too.
+const ENVIRONMENT: [(&str, &str); 8] = [
+    ("PURCHASE_LEASE_MS", "500"),
+    ("PURCHASE_ORDER_MISSING_AFTER_MS", "150"),
+    ("PURCHASE_POLL_MS", "20"),
+    ("TELNYX_TIMEOUT_MS", "400"),
+    ("TELNYX_CONNECT_TIMEOUT_MS", "300"),
+    ("DATABASE_TIMEOUT_MS", "800"),
+    ("REQUEST_BUDGET_MS", "4000"),
+    ("RECONCILE_STUCK_AFTER_MS", "2000"),
+];
+
+/// A Postgres server, on which every laboratory has a database of its own.
+#[derive(Debug)]
+pub struct Grounds {
+    server: Server,
+    programs: Programs,
+    template: Template,
+}
+
+impl Grounds {
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// When it does not start, or a migration fails.
+    pub async fn start(template: Template, programs: Programs) -> Result<Self> {
+        let server = Server::temporary().await?;
+        server.create_database(TEMPLATE, None).await?;
+        let url = server.url(TEMPLATE);
+        migrations::platform(&url).await?;
+        migrations::run(&url).await?;
+        agencies::seed(&url).await?;
+        Ok(Self { server, programs, template })
+    }
+}
+
+/// What has happened so far, in counts.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) requests: AtomicU64,
+    pub(super) kills: AtomicU64,
+    pub(super) faults: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn add(counter: &AtomicU64, more: usize) {
+        counter.fetch_add(more as u64, Ordering::Relaxed);
+    }
+}
+
+/// A stack with a database of its own, nothing of which has been bought yet.
+#[derive(Debug)]
+pub struct Laboratory {
+    pub(super) grounds: Arc<Grounds>,
+    pub(super) stack: Stack,
+    pub(super) wire: Wire,
+    pub(super) http: reqwest::Client,
+    pub(super) tally: Arc<Tally>,
+    /// Those that everybody wants.
+    pub(super) numbers: Vec<String>,
+    database: String,
+    /// What had been bought and released before.
+    moved: Moved,
+}
+
+/// Numbers that came, and numbers that went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) bought: u64,
+    pub(super) released: u64,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub(super) requests: u64,
+    pub(super) kills: u64,
+    pub(super) faults: u64,
+    pub(super) bought: u64,
+    pub(super) released: u64,
+    /// What is wrong after it.
+    pub breaches: Breaches,
+}
+
+impl Laboratory {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When no database or port is to be had, or nothing is on offer.
+    pub async fn start(grounds: &Arc<Grounds>) -> Result<Self> {
+        let database = format!("chaos_{}", Uuid::new_v4().simple());
+        grounds.server.create_database(&database, Some(TEMPLATE)).await?;
+        let wire = Wire::new();
+        let mut options = Options::new(grounds.template.clone(), grounds.programs.clone(), grounds.server.url(&database));
+        options.environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        options.max_processes = MAX_PROCESSES;
+        options.logs = Logs::File(std::env::var("CHAOS_LOG").unwrap_or_else(|_| "/dev/null".into()).into());
+        options.wire = Some(wire.clone());
+        options.webhooks = true;
+        let stack = Stack::start(options).await?;
+        let http = stack::client()?;
+        let (grounds, tally) = (Arc::clone(grounds), Arc::default());
+        let mut laboratory = Self { grounds, stack, wire, http, tally, numbers: Vec::new(), database, moved: Moved::default() };
+        laboratory.calm("success").await?;
+        laboratory.numbers = laboratory.offers().await?;
+        Ok(laboratory)
+    }
+
+    async fn offers(&self) -> Result<Vec<String>> {
+        let found = self.insist(&Call::search(0, Role::Owner, NUMBERS)).await?;
+        let offers = found["phone_numbers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let numbers: Vec<_> = offers.iter().filter_map(|offer| offer["phone_number"].as_str()).map(str::to_owned).collect();
+        if numbers.len() == NUMBERS { Ok(numbers) } else { bail!("too few numbers are on offer: {found}") }
+    }
+
+    /// Ends it, and forgets its database.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn stop(self) -> Result<()> {
+        self.stack.stop().await;
+        self.grounds.server.drop_database(&self.database).await
+    }
+
+    /// The database, past the wire.
+    #[must_use]
+    pub fn database_url(&self) -> &str {
+        self.stack.database_url()
+    }
+
+    /// Makes a plan come true, puts all in order again, and tells what is wrong even so.
+    ///
+    /// # Errors
+    /// When the plan could not be carried out, which says nothing about the product.
+    pub async fn run(&mut self, plan: &Plan) -> Result<Outcome> {
+        self.prepare(plan).await.context("preparing")?;
+        self.moved = self.moved().await?;
+        let before = self.counts();
+        self.wire.restart();
+        let calls = self.storm(plan).await?;
+        let mut breaches = self.replays(&calls).await;
+        breaches.merge(self.settle().await?);
+        breaches.merge(self.promises(&calls).await?);
+        let (now, after) = (self.moved().await?, self.counts());
+        Ok(Outcome {
+            requests: after[0] - before[0],
+            kills: after[1] - before[1],
+            faults: after[2] - before[2],
+            bought: now.bought - self.moved.bought,
+            released: now.released - self.moved.released,
+            breaches,
+        })
+    }
+
+    fn counts(&self) -> [u64; 3] {
+        [&self.tally.requests, &self.tally.kills, &self.tally.faults].map(|counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// Sees to it that every number is whose it is to be.
+    async fn prepare(&self, plan: &Plan) -> Result<()> {
+        let mut calls = [Vec::new(), Vec::new()];
+        for (number, wanted) in plan.holders.iter().enumerate() {
+            let row = self.row(number).await?.filter(|row| row.status != "released");
+            let holder = row.as_ref().map(|row| row.agency_id);
+            if holder == wanted.map(agencies::agency) {
+                continue;
+            }
+            if let (Some(row), Some(holder)) = (row, (0..agencies::COUNT).find(|agency| Some(agencies::agency(*agency)) == holder)) {
+                calls[0].push(Call::release(holder, Role::Owner, &[row.id]));
+            }
+            if let Some(agency) = *wanted {
+                calls[1].push(Call::purchase(agency, Role::Owner, &[self.numbers[number].as_str()]));
+            }
+        }
+        for calls in calls {
+            for done in join_all(calls.iter().map(|call| self.insist(call))).await {
+                done?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What everybody has been answered once the plan has come true.
+    async fn storm(&self, plan: &Plan) -> Result<Vec<Call>> {
+        self.provoke(plan).await?;
+        let began = Instant::now();
+        let answered = tokio::sync::Notify::new();
+        let clients = async {
+            let calls = join_all(plan.steps.iter().enumerate().map(|(index, step)| self.step(plan, index, step))).await;
+            answered.notify_one();
+            calls
+        };
+        let over = async {
+            self.disturb(plan).await?;
+            tokio::select! {
+                () = tokio::time::sleep_until(began + plan.lasts) => {}
+                () = answered.notified() => {}
+            }
+            self.heal(plan).await
+        };
+        let (calls, over) = tokio::join!(clients, over);
+        over?;
+        Ok(calls.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    async fn step(&self, plan: &Plan, index: usize, step: &Step) -> Result<Vec<Call>> {
+        sleep(step.after).await;
+        if step.wish == Wish::Reconcile {
+            // It fails when it has to, and is tried again when all is well.
+            let _ = self.stack.run_scheduled().await;
+            return Ok(Vec::new());
+        }
+        let call = self.call(plan, index, step).await?;
+        Ok(join_all((0..step.copies).map(|_| self.pursue(call.clone(), step.persistent))).await)
+    }
+
+    /// Has everything come to its end, and tells what has not, or not as it should have.
+    async fn settle(&self) -> Result<Breaches> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ran = self.stack.run_scheduled().await;
+            let mut breaches = self.check().await?;
+            if let Err(failure) = ran {
+                breaches.stuck.push(format!("{RECONCILE} fails: {failure:?}"));
+            }
+            if breaches.is_empty() || Instant::now() > deadline {
+                return Ok(breaches);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    pub(super) fn function(&self, name: &str) -> Result<Function> {
+        let found = self.stack.functions().iter().find(|function| function.definition().name == name);
+        found.cloned().with_context(|| format!("there is no {name}"))
+    }
+
+    pub(super) async fn crash_postgres(&self) -> Result<()> {
+        self.grounds.server.crash_and_restart().await
+    }
+
+    /// A connection past the wire.
+    pub(super) async fn sql(&self) -> Result<Client> {
+        connect(self.database_url()).await
+    }
+
+    /// The row of a number, while Postgres may be on its way back.
+    pub(super) async fn row(&self, number: usize) -> Result<Option<Finding>> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.read_row(number).await {
+                Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
+                read => return read,
+            }
+        }
+    }
+
+    async fn read_row(&self, number: usize) -> Result<Option<Finding>> {
+        let query = "select id, agency_id, status::text from agency_phone_numbers where phone_number = $1";
+        let row = self.sql().await?.query_opt(query, &[&self.numbers[number]]).await.map_err(|error| describe(&error))?;
+        Ok(row.map(|row| Finding { id: row.get(0), agency_id: row.get(1), status: row.get(2) }))
+    }
+
+    async fn moved(&self) -> Result<Moved> {
+        let query = "\
+            select count(*) filter (where changes -> 'status' ->> 'to' = 'active' and changes -> 'status' ->> 'from' is null),
+                   count(*) filter (where changes -> 'status' ->> 'to' = 'released')
+            from phone_number_history";
+        let row = self.sql().await?.query_one(query, &[]).await.map_err(|error| describe(&error))?;
+        Ok(Moved { bought: row.get::<_, i64>(0).unsigned_abs(), released: row.get::<_, i64>(1).unsigned_abs() })
+    }
+
+    /// What Telnyx knows.
+    pub(super) async fn telnyx(&self) -> Result<Value> {
+        let state = self.http.get(format!("{}/state", self.stack.telnyx().control_url()));
+        Ok(state.send().await?.error_for_status()?.json().await?)
+    }
+}

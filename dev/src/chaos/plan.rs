@@ -1,0 +1,283 @@
+//! What is going to happen in a run: drawn from the seed and the run's number, and from nothing else.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use super::agencies::{self, Role};
+use crate::wire::{Moment, Point};
+
+/// How many numbers everybody wants.
+pub(super) const NUMBERS: usize = 5;
+
+pub(super) const ASSIGN: &str = "phone-numbers-assign";
+pub(super) const LIST: &str = "phone-numbers-list";
+pub(super) const PURCHASE: &str = "phone-numbers-purchase";
+pub(super) const RECONCILE: &str = "phone-numbers-reconcile";
+pub(super) const RELEASE: &str = "phone-numbers-release";
+pub(super) const SEARCH: &str = "phone-numbers-search";
+
+/// The functions, those first that have the most to lose.
+const VICTIMS: [&str; 6] = [PURCHASE, RELEASE, RECONCILE, ASSIGN, LIST, SEARCH];
+/// Interactions that change something, and who has them.
+const LANDMARKS: [(&str, &str); 27] = [
+    (PURCHASE, "idempotency.claim"),
+    (PURCHASE, "idempotency.answer"),
+    (PURCHASE, "purchases.lock"),
+    (PURCHASE, "purchases.vacate"),
+    (PURCHASE, "purchases.begin"),
+    (PURCHASE, "commit"),
+    (PURCHASE, "GET /v2/available_phone_numbers"),
+    (PURCHASE, "purchases.ordering"),
+    (PURCHASE, "POST /v2/number_orders"),
+    (PURCHASE, "purchases.ordered"),
+    (PURCHASE, "GET /v2/number_orders"),
+    (PURCHASE, "GET /v2/number_orders/{id}"),
+    (PURCHASE, "GET /v2/phone_numbers"),
+    (PURCHASE, "purchases.complete"),
+    (PURCHASE, "purchases.fail"),
+    (PURCHASE, "purchases.missed"),
+    (RECONCILE, "purchases.claim"),
+    (RECONCILE, "inventory.compare"),
+    (RECONCILE, "inventory.adopt"),
+    (RECONCILE, "inventory.finish"),
+    (RECONCILE, "releases.claim"),
+    (RELEASE, "releases.begin"),
+    (RELEASE, "DELETE /v2/phone_numbers/{id}"),
+    (RELEASE, "releases.complete"),
+    (RELEASE, "purchases.cancel"),
+    (RELEASE, "PATCH /v2/sub_number_orders/{id}/cancel"),
+    (ASSIGN, "numbers.change"),
+];
+/// A run has about as many interactions as this.
+const INTERACTIONS: usize = 150;
+/// Requests and troubles begin within this time.
+const LATEST_MS: u64 = 400;
+
+/// One run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// Which of the seed's runs it is.
+    pub run: u64,
+    /// Which agency has each number before anything goes wrong.
+    pub(super) holders: [Option<usize>; NUMBERS],
+    pub(super) steps: Vec<Step>,
+    pub(super) troubles: Vec<Trouble>,
+    /// The simulator's settings while it lasts.
+    pub(super) telnyx: Value,
+    /// How long it lasts, unless everybody has an answer before.
+    pub(super) lasts: Duration,
+    /// What becomes of orders that are still pending then.
+    pub(super) orders_end: &'static str,
+}
+
+/// Something that somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) after: Duration,
+    pub(super) agency: usize,
+    pub(super) role: Role,
+    pub(super) wish: Wish,
+    /// Whether it carries an idempotency key.
+    pub(super) keyed: bool,
+    /// How often it is asked at the same time.
+    pub(super) copies: usize,
+    /// Whether it is asked again until there is a final answer.
+    pub(super) persistent: bool,
+}
+
+/// Numbers go by their index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    Search,
+    List,
+    Purchase { numbers: Vec<usize>, agent: Option<usize>, limit: Option<&'static str>, validate_only: bool },
+    Assign { number: usize, agent: usize },
+    Rename { number: usize },
+    Unassign { number: usize },
+    Release { numbers: Vec<usize> },
+    /// The schedule's time has come.
+    Reconcile,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Trouble {
+    /// With an interaction.
+    Struck { point: Point, moment: Moment, harm: Harm },
+    /// All processes of a function are killed.
+    Killed { after: Duration, function: &'static str },
+    /// All connections are closed.
+    CutOff { after: Duration },
+    /// Postgres crashes, and is started again.
+    Crashed { after: Duration },
+    /// A fault of the simulator's.
+    Telnyx(Value),
+}
+
+/// What an interaction suffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Harm {
+    Cut,
+    Silence,
+    /// All processes of a function are killed.
+    Kill(&'static str),
+}
+
+impl Plan {
+    /// The plan of a seed's run.
+    #[must_use]
+    pub fn draw(seed: u64, run: u64) -> Self {
+        // Runs with neighbouring numbers have nothing in common.
+        let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..) ^ Rng::with_seed(run).u64(..)));
+        Self {
+            seed,
+            run,
+            holders: draw.holders(),
+            steps: (0..draw.0.usize(4..=9)).map(|_| draw.step()).collect(),
+            troubles: (0..draw.0.usize(3..=8)).map(|_| draw.trouble()).collect(),
+            telnyx: draw.telnyx(),
+            lasts: Duration::from_millis(draw.0.u64(300..=900)),
+            orders_end: if draw.one_in(4) { "failure" } else { "success" },
+        }
+    }
+}
+
+struct Draw(Rng);
+
+impl Draw {
+    fn one_in(&mut self, count: u32) -> bool {
+        self.0.u32(..count) == 0
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.0.usize(..choices.len())]
+    }
+
+    fn after(&mut self) -> Duration {
+        Duration::from_millis(self.0.u64(..LATEST_MS))
+    }
+
+    /// Half of the numbers are free, and of the others none takes an agency beyond its quota.
+    fn holders(&mut self) -> [Option<usize>; NUMBERS] {
+        let mut small = 0;
+        std::array::from_fn(|_| {
+            let holder = self.0.usize(..2 * agencies::COUNT);
+            small += usize::from(holder == agencies::SMALL);
+            (holder < agencies::COUNT && (holder != agencies::SMALL || small < agencies::QUOTA)).then_some(holder)
+        })
+    }
+
+    fn step(&mut self) -> Step {
+        let wish = self.wish();
+        let is_release = matches!(wish, Wish::Release { .. });
+        Step {
+            // Half of them come at once.
+            after: if self.one_in(2) { Duration::ZERO } else { self.after() },
+            agency: self.0.usize(..agencies::COUNT),
+            role: if is_release || self.one_in(2) { Role::Owner } else { Role::Admin },
+            keyed: self.one_in(2) && matches!(wish, Wish::Purchase { .. } | Wish::Release { .. }),
+            wish,
+            copies: if self.one_in(4) { self.0.usize(2..=3) } else { 1 },
+            persistent: !self.one_in(3),
+        }
+    }
+
+    fn wish(&mut self) -> Wish {
+        let number = self.0.usize(..NUMBERS);
+        match self.0.u32(..20) {
+            0 => Wish::Search,
+            1 => Wish::List,
+            2..=9 => Wish::Purchase {
+                numbers: self.numbers(3),
+                agent: self.one_in(2).then(|| self.0.usize(..agencies::AGENTS)),
+                limit: if self.one_in(3) { Some(self.of(&["0.50", "1.00", "7.50"])) } else { None },
+                validate_only: self.one_in(10),
+            },
+            10 => Wish::Assign { number, agent: self.0.usize(..agencies::AGENTS) },
+            11 => Wish::Rename { number },
+            12 => Wish::Unassign { number },
+            13..=17 => Wish::Release { numbers: self.numbers(2) },
+            _ => Wish::Reconcile,
+        }
+    }
+
+    /// One number or some, each once.
+    fn numbers(&mut self, most: usize) -> Vec<usize> {
+        let count = if self.one_in(3) { self.0.usize(1..=most) } else { 1 };
+        self.0.choose_multiple(0..NUMBERS, count)
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        match self.0.u32(..20) {
+            0..=10 => self.struck(),
+            11..=12 => Trouble::Killed { after: self.after(), function: self.victim() },
+            13 => Trouble::CutOff { after: self.after() },
+            14 => Trouble::Crashed { after: self.after() },
+            _ => Trouble::Telnyx(self.telnyx_fault()),
+        }
+    }
+
+    fn struck(&mut self) -> Trouble {
+        let (function, point) = if self.one_in(3) {
+            (self.victim(), Point::Index(self.0.usize(..INTERACTIONS)))
+        } else {
+            let (function, name) = self.of(&LANDMARKS);
+            (function, Point::Next(name.to_owned()))
+        };
+        let moment = self.of(&[Moment::Before, Moment::After]);
+        let harm = match self.0.u32(..10) {
+            0..=4 => Harm::Kill(function),
+            5..=7 => Harm::Cut,
+            _ => Harm::Silence,
+        };
+        Trouble::Struck { point, moment, harm }
+    }
+
+    fn victim(&mut self) -> &'static str {
+        let among = if self.one_in(2) { 2 } else { VICTIMS.len() };
+        VICTIMS[self.0.usize(..among)]
+    }
+
+    fn telnyx_fault(&mut self) -> Value {
+        let (method, path) = self.of(&[
+            ("GET", "/v2/available_phone_numbers"),
+            ("POST", "/v2/number_orders"),
+            ("GET", "/v2/number_orders"),
+            ("GET", "/v2/phone_numbers"),
+            ("DELETE", "/v2/phone_numbers"),
+            ("PATCH", "/v2/sub_number_orders"),
+        ]);
+        let mut fault = json!({"method": method, "path_prefix": path, "times": self.0.u32(1..=4)});
+        fault["kind"] = self.of(&["status", "status", "drop_before", "drop_after", "malformed", "delay"]).into();
+        match fault["kind"].as_str() {
+            Some("status") => fault["status"] = self.of(&[429, 500, 502, 503]).into(),
+            Some("delay") => fault["delay_ms"] = self.0.u64(50..=900).into(),
+            _ => {}
+        }
+        fault
+    }
+
+    /// Telnyx may be slow, and late to show what has happened, but never for as long as the product waits for it.
+    fn telnyx(&mut self) -> Value {
+        let mut up_to = |most: u64| if self.one_in(2) { 0 } else { self.0.u64(..most) };
+        let [order, number, number_lag, reference_lag, webhook] = [400, 200, 600, 600, 300].map(&mut up_to);
+        json!({
+            "order_delay_ms": order,
+            "order_delay_reads": self.0.u32(..3),
+            "order_outcome": self.of(&["success", "success", "success", "failure", "never"]),
+            "number_delay_ms": number,
+            "number_lag_ms": number_lag,
+            "reference_lag_ms": reference_lag,
+            "delete_lag_reads": self.0.u32(..3),
+            "insufficient_funds": self.one_in(20),
+            "taken_as_bad_request": self.one_in(8),
+            "webhook_copies": self.0.u32(..3),
+            "webhook_delay_ms": webhook,
+            "webhook_reorder": self.one_in(4),
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! What must hold after every run.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::agencies;
+use super::client::{Answer, Call};
+use super::laboratory::Laboratory;
+use super::plan::{ASSIGN, LIST, PURCHASE, RELEASE};
+use crate::books;
+use crate::postgres::describe;
+
+/// What does not hold, each breach in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Breaches {
+    /// Numbers that are billed and in no live row or the other way round, or not as a caller was told.
+    pub orphans: Vec<String>,
+    /// What was done twice: numbers paid for, requests answered, or more than an agency may have.
+    pub double_buys: Vec<String>,
+    /// Numbers in the row of another agency than the one that bought them, or shown to another.
+    pub wrong_owner: Vec<String>,
+    /// What has not come to its end, or only a person could bring to it.
+    pub stuck: Vec<String>,
+    /// Rows that their history does not account for, and changes that it does not know.
+    pub history_gaps: Vec<String>,
+}
+
+impl Breaches {
+    /// Whether everything holds.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    /// All of it.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        [&self.orphans, &self.double_buys, &self.wrong_owner, &self.stuck, &self.history_gaps].into_iter().flatten()
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.orphans.extend(other.orphans);
+        self.double_buys.extend(other.double_buys);
+        self.wrong_owner.extend(other.wrong_owner);
+        self.stuck.extend(other.stuck);
+        self.history_gaps.extend(other.history_gaps);
+    }
+}
+
+impl Laboratory {
+    /// What does not hold just now.
+    ///
+    /// # Errors
+    /// When Telnyx or the database cannot be read.
+    pub async fn check(&self) -> Result<Breaches> {
+        let (telnyx, sql) = (self.telnyx().await?, self.sql().await?);
+        let books::Imbalance { orphans, double_buys, wrong_owner, history_gaps } = books::imbalance(&sql, &telnyx).await?;
+        let mut breaches = Breaches { orphans, double_buys, wrong_owner, history_gaps, stuck: books::unfinished(&sql).await? };
+        breaches.stuck.extend(texts(&sql, "select to_json(f)::text from phone_number_findings f where f.state = 'open'", "is left to a person").await?);
+        let beyond = "\
+            select a.slug
+            from agencies a
+            join agency_phone_numbers n on n.agency_id = a.id and n.status <> 'released'
+            group by a.id
+            having count(*) > (a.settings ->> 'max_phone_numbers')::bigint";
+        breaches.double_buys.extend(texts(&sql, beyond, "has more numbers than it may have").await?);
+        Ok(breaches)
+    }
+
+    /// Whether whoever asks again with a key that has had its final answer gets it again, and whether all who asked with
+    /// the same key got the same.
+    pub(super) async fn replays(&self, calls: &[Call]) -> Breaches {
+        let mut breaches = Breaches::default();
+        let mut seen = HashSet::new();
+        for call in calls.iter().filter(|call| call.end().is_some()) {
+            let Some(key) = &call.key else { continue };
+            if !seen.insert((call.agency, call.function, key)) {
+                continue;
+            }
+            let again = self.pursue(call.clone(), true).await;
+            let same = |other: &&Call| (other.agency, other.function, &other.key) == (call.agency, call.function, &call.key);
+            let answers: Vec<_> = calls.iter().chain([&again]).filter(same).filter_map(Call::end).collect();
+            if answers.iter().any(|answer| *answer != answers[0]) {
+                breaches.double_buys.push(format!("{} answered {key} of {} differently: {answers:?}", call.function, call.agency));
+            }
+        }
+        breaches
+    }
+
+    /// Whether what callers were told is so.
+    pub(super) async fn promises(&self, calls: &[Call]) -> Result<Breaches> {
+        let sql = self.sql().await?;
+        let given_back: HashSet<_> = calls.iter().filter(|call| call.function == RELEASE).flat_map(|call| ids(&call.body["phone_number_ids"])).collect();
+        let mut breaches = Breaches::default();
+        for call in calls {
+            if call.gave_up {
+                breaches.stuck.push(format!("nobody gets a final answer to {call:?}"));
+            }
+            let Some(Answer { status: 200 | 207, body }) = call.end() else { continue };
+            match call.function {
+                PURCHASE => {
+                    for item in items(body, "phone_numbers").filter(|item| item["outcome"] == "purchased") {
+                        let told = Told::of(&sql, item).await?;
+                        if !told.is_live(call.agency) && !(told.is("released", call.agency) && given_back.contains(&told.id)) {
+                            breaches.orphans.push(format!("bought, {told:?} was told {item}"));
+                        }
+                    }
+                }
+                RELEASE => {
+                    for item in items(body, "released") {
+                        let told = Told::of(&sql, item).await?;
+                        if !told.is("released", call.agency) {
+                            breaches.orphans.push(format!("released, {told:?} was told {item}"));
+                        }
+                    }
+                }
+                LIST => {
+                    let others = items(body, "phone_numbers").filter(|row| row["agency_id"] != json!(agencies::agency(call.agency)));
+                    breaches.wrong_owner.extend(others.map(|row| format!("{} was shown {row}", call.agency)));
+                }
+                ASSIGN => breaches.history_gaps.extend(untold(&sql, call).await?),
+                _ => {}
+            }
+        }
+        Ok(breaches)
+    }
+}
+
+/// A row that a caller was told of, as it is now, wherever it is.
+#[derive(Debug)]
+struct Told {
+    id: Uuid,
+    row: Option<(Uuid, String)>,
+}
+
+impl Told {
+    async fn of(sql: &Client, item: &Value) -> Result<Self> {
+        let query = "\
+            select n.agency_id, n.status::text from agency_phone_numbers n where n.id = $1
+            union all
+            select a.agency_id, a.record ->> 'status' from agency_phone_numbers_archive a where a.id = $1";
+        let id = item["id"].as_str().and_then(|id| id.parse().ok()).unwrap_or_default();
+        let row = sql.query_opt(query, &[&id]).await.map_err(|error| describe(&error))?;
+        Ok(Self { id, row: row.map(|row| (row.get(0), row.get(1))) })
+    }
+
+    fn is(&self, status: &str, agency: usize) -> bool {
+        self.row.as_ref().is_some_and(|(owner, is)| *owner == agencies::agency(agency) && is == status)
+    }
+
+    fn is_live(&self, agency: usize) -> bool {
+        self.is("active", agency) || self.is("inactive", agency)
+    }
+}
+
+/// A change that its caller was told of and the history was not.
+async fn untold(sql: &Client, call: &Call) -> Result<Option<String>> {
+    let query = "\
+        select coalesce(bool_or(h.changes -> $2 ->> 'to' = $3), false) or ($3 is null and count(*) filter (where h.changes ? $2) = 0)
+               or ($3 is null and bool_or(h.changes ? $2 and h.changes -> $2 ->> 'to' is null))
+        from phone_number_history h
+        where h.agency_phone_number_id = $1";
+    let id = call.body["phone_number_id"].as_str().and_then(|id| id.parse::<Uuid>().ok()).unwrap_or_default();
+    let column = if call.body.get("friendly_name").is_some() { "friendly_name" } else { "agent_mapping_id" };
+    let value = call.body[column].as_str();
+    let told: bool = sql.query_one(query, &[&id, &column, &value]).await.map_err(|error| describe(&error))?.get(0);
+    Ok((!told).then(|| format!("the history does not know of {call:?}")))
+}
+
+fn items<'a>(body: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    body[name].as_array().into_iter().flatten()
+}
+
+fn ids(list: &Value) -> Vec<Uuid> {
+    list.as_array().into_iter().flatten().filter_map(|id| id.as_str()?.parse().ok()).collect()
+}
+
+/// What a query finds, one text a row, each with what is wrong about it.
+async fn texts(sql: &Client, query: &str, wrong: &str) -> Result<Vec<String>> {
+    let rows = sql.query(query, &[]).await.map_err(|error| describe(&error))?;
+    rows.iter().map(|row| Ok(format!("{} {wrong}", row.try_get::<_, &str>(0)?))).collect()
+}
