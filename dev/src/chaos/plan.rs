@@ -94,11 +94,25 @@ pub(super) struct Step {
 pub(super) enum Wish {
     Search,
     List,
-    Purchase { numbers: Vec<usize>, agent: Option<usize>, limit: Option<&'static str>, validate_only: bool },
-    Assign { number: usize, agent: usize },
-    Rename { number: usize },
-    Unassign { number: usize },
-    Release { numbers: Vec<usize> },
+    Purchase {
+        numbers: Vec<usize>,
+        agent: Option<usize>,
+        limit: Option<&'static str>,
+        validate_only: bool,
+    },
+    Assign {
+        number: usize,
+        agent: usize,
+    },
+    Rename {
+        number: usize,
+    },
+    Unassign {
+        number: usize,
+    },
+    Release {
+        numbers: Vec<usize>,
+    },
     /// The schedule's time has come.
     Reconcile,
 }

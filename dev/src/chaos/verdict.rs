@@ -59,7 +59,9 @@ impl Laboratory {
         let (telnyx, sql) = (self.telnyx().await?, self.sql().await?);
         let books::Imbalance { orphans, double_buys, wrong_owner, history_gaps } = books::imbalance(&sql, &telnyx).await?;
         let mut breaches = Breaches { orphans, double_buys, wrong_owner, history_gaps, stuck: books::unfinished(&sql).await? };
-        breaches.stuck.extend(texts(&sql, "select to_json(f)::text from phone_number_findings f where f.state = 'open'", "is left to a person").await?);
+        breaches.stuck.extend(
+            texts(&sql, "select to_json(f)::text from phone_number_findings f where f.state = 'open'", "is left to a person").await?,
+        );
         let beyond = "\
             select a.slug
             from agencies a
@@ -93,7 +95,8 @@ impl Laboratory {
     /// Whether what callers were told is so.
     pub(super) async fn promises(&self, calls: &[Call]) -> Result<Breaches> {
         let sql = self.sql().await?;
-        let given_back: HashSet<_> = calls.iter().filter(|call| call.function == RELEASE).flat_map(|call| ids(&call.body["phone_number_ids"])).collect();
+        let given_back: HashSet<_> =
+            calls.iter().filter(|call| call.function == RELEASE).flat_map(|call| ids(&call.body["phone_number_ids"])).collect();
         let mut breaches = Breaches::default();
         for call in calls {
             if call.gave_up {

@@ -54,13 +54,10 @@ pub struct Settings {
     pub reservation_ms: u64,
     /// How many numbers a search without `filter[limit]` shows.
     pub search_limit: usize,
-<<<<<<< HEAD
     /// The `cost_information` of every number on offer, whatever its own is; `{}` says nothing of costs.
     pub cost_information: Option<Value>,
-=======
     /// How much of a list one page shows at the most, whatever `page[size]` asks for.
     pub largest_page: usize,
->>>>>>> t2
     /// What is left to spend, by all accounts together; `null` is no limit.
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
@@ -104,11 +101,8 @@ impl Default for Settings {
             job_delay_ms: 500,
             reservation_ms: 30 * 60 * 1000,
             search_limit: 100,
-<<<<<<< HEAD
             cost_information: None,
-=======
             largest_page: 250,
->>>>>>> t2
             balance: None,
             insufficient_funds: false,
             unverified: false,

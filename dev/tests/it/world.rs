@@ -203,7 +203,6 @@ impl World {
         self.json("select to_json(p)::text as row from phone_number_purchases p order by p.created_at, p.id").await
     }
 
-<<<<<<< HEAD
     /// The released rows whose numbers were bought again.
     pub(crate) async fn archive(&self) -> Vec<Value> {
         self.json("select to_json(a)::text as row from agency_phone_numbers_archive a order by a.archived_at, a.id").await
@@ -219,7 +218,8 @@ impl World {
             everything[table] = json!(rows);
         }
         everything
-=======
+    }
+
     /// The only purchase of a number.
     pub(crate) async fn purchase_of(&self, number: &Value) -> Value {
         let mut purchases: Vec<_> = self.ledger().await.into_iter().filter(|purchase| purchase["phone_number"] == *number).collect();
@@ -251,7 +251,6 @@ impl World {
     /// Changes the database past the functions.
     pub(crate) async fn execute(&self, sql: &str) {
         self.sql.batch_execute(sql).await.unwrap();
->>>>>>> t2
     }
 
     async fn json(&self, sql: &str) -> Vec<Value> {
