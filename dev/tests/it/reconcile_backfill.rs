@@ -299,3 +299,19 @@ async fn an_order_that_is_decided_between_two_looks_is_not_given_up() {
     world.reconcile().await;
     assert_eq!(world.now(&row).await["status"], "active");
 }
+
+#[tokio::test]
+async fn an_active_row_whose_number_nobody_has_is_left_to_a_person_until_it_is_settled() {
+    let world = World::new().await;
+    let number = unsold(&world).await;
+    let row = old(&world, json!({"phone_number": number})).await;
+    for _ in 0..3 {
+        world.reconcile().await;
+        assert_eq!(found(&world).await, [[json!("inventory_drift"), json!(number), json!("open")]], "one, however often it is seen");
+    }
+    assert_eq!((world.now(&row).await, world.ledger().await.len()), (row.clone(), 0));
+    owned(&world, &number).await;
+    world.reconcile().await;
+    taken_in(&world, &row, "completed").await;
+    assert_eq!(found(&world).await, [[json!("inventory_drift"), json!(number), json!("gone")]]);
+}

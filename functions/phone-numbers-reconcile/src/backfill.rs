@@ -31,6 +31,7 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
             }
         }
     }
+    reconcile.sagas.store.close_leftover_findings().await?;
     Ok(())
 }
 
