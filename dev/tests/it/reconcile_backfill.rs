@@ -9,7 +9,7 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 
 use crate::books::{decide, heal, release_of, telnyx, unsold};
-use crate::reconcile_inventory::{appear, found, nothing_was_touched, vanish};
+use crate::reconcile_inventory::{appear, found, nothing_was_touched, reference_of, vanish};
 use crate::secrets::{PLATFORM, vault};
 use crate::world::World;
 
@@ -314,4 +314,18 @@ async fn an_active_row_whose_number_nobody_has_is_left_to_a_person_until_it_is_s
     world.reconcile().await;
     taken_in(&world, &row, "completed").await;
     assert_eq!(found(&world).await, [[json!("inventory_drift"), json!(number), json!("gone")]]);
+}
+
+#[tokio::test]
+async fn a_number_that_was_bought_for_another_agency_is_not_taken_in() {
+    let world = World::new().await;
+    let number = json!(unsold(&world).await);
+    appear(&world, &number, &reference_of(&demo::OTHER)).await;
+    let row = old(&world, json!({"phone_number": number})).await;
+    for _ in 0..2 {
+        world.reconcile().await;
+        assert_eq!((world.now(&row).await, world.ledger().await.len()), (row.clone(), 0));
+        assert_eq!(found(&world).await, [[json!("held_by_another"), number.clone(), json!("open")]]);
+    }
+    assert_eq!(world.findings().await[0]["agency_id"], json!(demo::OTHER.id));
 }

@@ -91,6 +91,7 @@ returning w.telnyx_account";
 const COMPARE: &str = "\
 -- inventory.compare
 select n.id as row_id,
+       n.agency_id as row_agency_id,
        n.status::text as status,
        n.phone_number_id,
        b.telnyx_reference as bought_as,
@@ -353,6 +354,8 @@ pub struct Counterpart {
 pub struct CounterpartRow {
     /// Its id.
     pub id: Uuid,
+    /// Its agency.
+    pub agency_id: Uuid,
     /// Its status.
     pub status: Status,
     /// Telnyx's id of the number, as the row has it.
@@ -675,6 +678,7 @@ fn counterpart(row: &Row) -> Result<Counterpart, Error> {
 fn counterpart_row(row: &Row, id: Uuid) -> Result<CounterpartRow, Error> {
     Ok(CounterpartRow {
         id,
+        agency_id: column(row, "row_agency_id")?,
         status: word(row, "status")?,
         phone_number_id: column(row, "phone_number_id")?,
         bought_as: column(row, "bought_as")?,
