@@ -254,6 +254,26 @@ async fn a_number_without_a_reference_is_not_ours_either() {
 }
 
 #[tokio::test]
+async fn a_reference_that_was_given_to_another_number_does_not_make_that_one_ours() {
+    for forget in ["", ROW] {
+        let world = World::new().await;
+        let row = bought(&world, 1).await.remove(0);
+        let purchase = world.purchase_of(&row["phone_number"]).await;
+        world.execute(forget).await;
+        let number = json!(unsold(&world).await);
+        appear(&world, &number, purchase["telnyx_reference"].as_str().unwrap()).await;
+        for _ in 0..2 {
+            world.reconcile().await;
+            assert_eq!(found(&world).await, [[json!("not_ours"), number.clone(), json!("open")]]);
+        }
+        let rows = world.rows().await;
+        assert_eq!((rows.len(), &rows[0]["phone_number"]), (1, &row["phone_number"]));
+        let purchases = world.ledger().await;
+        assert_eq!((purchases.len(), &purchases[0]["agency_phone_number_id"]), (1, &rows[0]["id"]));
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_knows_its_number_by_another_id_is_corrected() {
     let world = World::new().await;
     let row = bought(&world, 1).await.remove(0);

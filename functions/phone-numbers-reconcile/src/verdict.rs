@@ -79,7 +79,7 @@ fn homeless(owned: &Owned, counterpart: &Counterpart) -> Verdict {
 }
 
 fn is_ours(owned: &Owned, counterpart: &Counterpart) -> bool {
-    counterpart.purchase.is_some() || reference(owned).is_some()
+    counterpart.purchase.is_some() || (reference(owned).is_some() && !counterpart.is_copied)
 }
 
 /// The agency and purchase that a number names: the ledger knows them, or the reference itself does.
@@ -113,7 +113,7 @@ mod tests {
     const ROW: Uuid = Uuid::from_u128(9);
 
     fn counterpart() -> Counterpart {
-        Counterpart { row: None, purchase: None, agency_id: Some(OURS.agency_id), agency_exists: true, released: None }
+        Counterpart { row: None, purchase: None, agency_id: Some(OURS.agency_id), agency_exists: true, is_copied: false, released: None }
     }
 
     fn row(status: Status, id: Option<&str>, bought_as: Option<&str>) -> CounterpartRow {
@@ -139,6 +139,8 @@ mod tests {
         assert_eq!(verdict(&owned(None), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
         let gone = Counterpart { agency_exists: false, ..counterpart() };
         assert_eq!(verdict(&owned(Some(&ours)), &gone), Verdict::Finding(FindingKind::AgencyGone));
+        let copied = Counterpart { is_copied: true, ..counterpart() };
+        assert_eq!(verdict(&owned(Some(&ours)), &copied), Verdict::Finding(FindingKind::NotOurs));
         let ordered = Owned { is_active: false, ..owned(Some(&ours)) };
         assert_eq!(verdict(&ordered, &counterpart()), Verdict::Later);
         let released = with(row(Status::Released, Some("100"), Some(&ours)));

@@ -330,7 +330,8 @@ async fn decide(transaction: &Transaction<'_>, observation: &Observation, agency
         return Ok(Adoption::AgencyNeeded);
     };
     let known = observation.reference.as_deref().and_then(|reference| Some((reference, reference.parse::<Reference>().ok()?.purchase_id)));
-    // A number of somebody else's keeps its reference at Telnyx, which is no purchase of ours.
+    // A number of somebody else's keeps its reference at Telnyx, which is no purchase of ours even where it reads like one.
+    let known = known.filter(|_| observation.kind != FindingKind::NotOurs);
     let purchase_id = known.map_or_else(Uuid::new_v4, |(_, id)| id);
     let reference = known.map_or_else(|| format!("adopted:{purchase_id}"), |(reference, _)| reference.to_owned());
     let adoptee = Adoptee {
