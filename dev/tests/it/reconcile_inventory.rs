@@ -113,6 +113,33 @@ async fn a_number_with_our_reference_and_no_row_gets_the_row_back() {
 }
 
 #[tokio::test]
+async fn what_the_database_objects_to_does_not_keep_the_others_waiting() {
+    let world = World::new().await;
+    let rows = bought(&world, 3).await;
+    world.execute(ROW_AND_LEDGER).await;
+    // Whatever the reason: a row that must not be.
+    let odd = rows[1]["phone_number"].as_str().unwrap();
+    world.execute(&format!("alter table agency_phone_numbers add constraint odd check (phone_number <> '{odd}')")).await;
+    // And one from before the ledger that must not be changed.
+    let refuse = "\
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+create trigger refuse before update on agency_phone_numbers for each row execute function refuse();";
+    world.insert(json!({"status": "pending", "created_at": "2025-12-24T12:00:00Z"})).await;
+    world.execute(refuse).await;
+    for _ in 0..2 {
+        world.reconcile().await;
+        let adopted: Vec<_> =
+            world.rows().await.iter().filter(|row| row["status"] == "active").map(|row| row["phone_number"].clone()).collect();
+        assert!(adopted.len() == 2 && !adopted.contains(&rows[1]["phone_number"]), "{adopted:?}");
+        assert!(world.walks().await[0]["finished_at"].is_string(), "the rest of the account is compared");
+    }
+    world.execute("alter table agency_phone_numbers drop constraint odd; drop trigger refuse on agency_phone_numbers").await;
+    world.reconcile().await;
+    assert_eq!(world.rows().await.iter().filter(|row| row["status"] == "active").count(), 3);
+    balance(&world).await;
+}
+
+#[tokio::test]
 async fn each_number_goes_to_the_agency_that_it_was_bought_for() {
     let world = World::new().await;
     let numbers = world.offers("312", 4).await;

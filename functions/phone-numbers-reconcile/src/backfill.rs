@@ -23,10 +23,11 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
                 continue;
             }
         };
-        match take_in_one(reconcile, report, leftover, &accounts, until).await? {
-            Ok(true) => report.backfilled += 1,
-            Ok(false) => {}
-            Err(failure) => {
+        let outcome = take_in_one(reconcile, report, leftover, &accounts, until).await;
+        match report.pass_over(outcome)? {
+            Some(Ok(true)) => report.backfilled += 1,
+            Some(Ok(false)) | None => {}
+            Some(Err(failure)) => {
                 tracing::warn!(row_id = %leftover.row_id, ?failure, "Telnyx could not be asked about a row from before the ledger");
             }
         }
