@@ -1,6 +1,6 @@
 //! Rows from before the ledger: they are taken into it as what Telnyx says they are.
 
-use dev::books::SOMEBODY_ELSE;
+use dev::books::{SOMEBODY_ELSE, unfinished};
 use dev::demo;
 use dev::vault::{Kept, Vault};
 use dev::wire::{Fault, Moment};
@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::books::{heal, release_of, telnyx, unsold};
-use crate::reconcile_inventory::{appear, found, nothing_was_touched, vanish};
+use crate::books::{decide, heal, release_of, telnyx, unsold};
+use crate::reconcile_inventory::{appear, found, nothing_was_touched, reference_of, vanish};
 use crate::secrets::{PLATFORM, vault};
 use crate::world::World;
 
@@ -20,6 +20,13 @@ async fn owned(world: &World, number: &str) -> Value {
     appear(world, &json!(number), SOMEBODY_ELSE).await;
     let found = telnyx(world, world.telnyx.api_key(), Method::GET, &format!("/phone_numbers/{number}"), None).await;
     found["data"]["id"].clone()
+}
+
+/// A number whose order Telnyx has not decided.
+async fn being_bought(world: &World, number: &str) {
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": SOMEBODY_ELSE});
+    telnyx(world, world.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
 }
 
 /// A row from before the ledger, which is too old to be somebody's work.
@@ -243,4 +250,82 @@ async fn what_changes_while_telnyx_is_asked_stays_changed() {
         assert!(world.ledger().await.is_empty());
         assert!(world.history(&row).await.iter().all(|entry| entry["actor"] == "platform"));
     }
+}
+
+#[tokio::test]
+async fn a_pending_row_whose_order_is_pending_waits_for_it_in_the_ledger() {
+    for (decision, status) in [("success", Some("active")), ("failure", None)] {
+        let world = World::new().await;
+        let number = unsold(&world).await;
+        being_bought(&world, &number).await;
+        // However old it is: some orders wait for documents for days.
+        let row = old(&world, json!({"phone_number": number, "status": "pending"})).await;
+        world.reconcile().await;
+        assert!(taken_in(&world, &row, "ordered").await["telnyx_order_id"].is_string());
+        world.reconcile().await;
+        assert_eq!(world.now(&row).await["status"], "pending");
+        decide(&world, decision).await;
+        world.reconcile().await;
+        let now = world.rows().await.into_iter().next();
+        assert_eq!(now.as_ref().map(|now| now["status"].as_str().unwrap()), status, "{decision}");
+        assert!(unfinished(&world.sql).await.unwrap().is_empty() && world.findings().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_from_before_the_ledger_can_be_given_up() {
+    let world = World::new().await;
+    let number = unsold(&world).await;
+    being_bought(&world, &number).await;
+    let row = old(&world, json!({"phone_number": number, "status": "pending"})).await;
+    let refused = world.release("owner", release_of(&row)).await.expect(207);
+    assert_eq!(refused.body["failed"][0]["problem"]["code"], "purchase_in_progress");
+    world.reconcile().await;
+    world.release("owner", release_of(&row)).await.expect(200);
+    assert_eq!(world.now(&row).await["status"], "released");
+    assert_eq!(world.telnyx_state().await["orders"][0]["status"], "failure");
+}
+
+#[tokio::test]
+async fn an_order_that_is_decided_between_two_looks_is_not_given_up() {
+    let world = World::new().await;
+    let number = unsold(&world).await;
+    let row = old(&world, json!({"phone_number": number, "status": "pending"})).await;
+    // The inventory was asked just before the number came into it; the order is decided by the time it is looked for.
+    owned(&world, &number).await;
+    world.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "empty"})).await;
+    world.reconcile().await;
+    assert_eq!(world.now(&row).await["status"], "pending");
+    world.reconcile().await;
+    assert_eq!(world.now(&row).await["status"], "active");
+}
+
+#[tokio::test]
+async fn an_active_row_whose_number_nobody_has_is_left_to_a_person_until_it_is_settled() {
+    let world = World::new().await;
+    let number = unsold(&world).await;
+    let row = old(&world, json!({"phone_number": number})).await;
+    for _ in 0..3 {
+        world.reconcile().await;
+        assert_eq!(found(&world).await, [[json!("inventory_drift"), json!(number), json!("open")]], "one, however often it is seen");
+    }
+    assert_eq!((world.now(&row).await, world.ledger().await.len()), (row.clone(), 0));
+    owned(&world, &number).await;
+    world.reconcile().await;
+    taken_in(&world, &row, "completed").await;
+    assert_eq!(found(&world).await, [[json!("inventory_drift"), json!(number), json!("gone")]]);
+}
+
+#[tokio::test]
+async fn a_number_that_was_bought_for_another_agency_is_not_taken_in() {
+    let world = World::new().await;
+    let number = json!(unsold(&world).await);
+    appear(&world, &number, &reference_of(&demo::OTHER)).await;
+    let row = old(&world, json!({"phone_number": number})).await;
+    for _ in 0..2 {
+        world.reconcile().await;
+        assert_eq!((world.now(&row).await, world.ledger().await.len()), (row.clone(), 0));
+        assert_eq!(found(&world).await, [[json!("held_by_another"), number.clone(), json!("open")]]);
+    }
+    assert_eq!(world.findings().await[0]["agency_id"], json!(demo::OTHER.id));
 }

@@ -113,6 +113,33 @@ async fn a_number_with_our_reference_and_no_row_gets_the_row_back() {
 }
 
 #[tokio::test]
+async fn what_the_database_objects_to_does_not_keep_the_others_waiting() {
+    let world = World::new().await;
+    let rows = bought(&world, 3).await;
+    world.execute(ROW_AND_LEDGER).await;
+    // Whatever the reason: a row that must not be.
+    let odd = rows[1]["phone_number"].as_str().unwrap();
+    world.execute(&format!("alter table agency_phone_numbers add constraint odd check (phone_number <> '{odd}')")).await;
+    // And one from before the ledger that must not be changed.
+    let refuse = "\
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+create trigger refuse before update on agency_phone_numbers for each row execute function refuse();";
+    world.insert(json!({"status": "pending", "created_at": "2025-12-24T12:00:00Z"})).await;
+    world.execute(refuse).await;
+    for _ in 0..2 {
+        world.reconcile().await;
+        let adopted: Vec<_> =
+            world.rows().await.iter().filter(|row| row["status"] == "active").map(|row| row["phone_number"].clone()).collect();
+        assert!(adopted.len() == 2 && !adopted.contains(&rows[1]["phone_number"]), "{adopted:?}");
+        assert!(world.walks().await[0]["finished_at"].is_string(), "the rest of the account is compared");
+    }
+    world.execute("alter table agency_phone_numbers drop constraint odd; drop trigger refuse on agency_phone_numbers").await;
+    world.reconcile().await;
+    assert_eq!(world.rows().await.iter().filter(|row| row["status"] == "active").count(), 3);
+    balance(&world).await;
+}
+
+#[tokio::test]
 async fn each_number_goes_to_the_agency_that_it_was_bought_for() {
     let world = World::new().await;
     let numbers = world.offers("312", 4).await;
@@ -251,6 +278,26 @@ async fn a_number_without_a_reference_is_not_ours_either() {
     telnyx(&world, world.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
     world.reconcile().await;
     assert_eq!(found(&world).await, [[json!("not_ours"), number, json!("open")]]);
+}
+
+#[tokio::test]
+async fn a_reference_that_was_given_to_another_number_does_not_make_that_one_ours() {
+    for forget in ["", ROW] {
+        let world = World::new().await;
+        let row = bought(&world, 1).await.remove(0);
+        let purchase = world.purchase_of(&row["phone_number"]).await;
+        world.execute(forget).await;
+        let number = json!(unsold(&world).await);
+        appear(&world, &number, purchase["telnyx_reference"].as_str().unwrap()).await;
+        for _ in 0..2 {
+            world.reconcile().await;
+            assert_eq!(found(&world).await, [[json!("not_ours"), number.clone(), json!("open")]]);
+        }
+        let rows = world.rows().await;
+        assert_eq!((rows.len(), &rows[0]["phone_number"]), (1, &row["phone_number"]));
+        let purchases = world.ledger().await;
+        assert_eq!((purchases.len(), &purchases[0]["agency_phone_number_id"]), (1, &rows[0]["id"]));
+    }
 }
 
 #[tokio::test]

@@ -23,15 +23,29 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
                 continue;
             }
         };
-        match take_in_one(reconcile, report, leftover, &accounts, until).await? {
-            Ok(true) => report.backfilled += 1,
-            Ok(false) => {}
-            Err(failure) => {
+        let outcome = take_in_one(reconcile, report, leftover, &accounts, until).await;
+        match report.pass_over(outcome)? {
+            Some(Ok(true)) => report.backfilled += 1,
+            Some(Ok(false)) | None => {}
+            Some(Err(failure)) => {
                 tracing::warn!(row_id = %leftover.row_id, ?failure, "Telnyx could not be asked about a row from before the ledger");
             }
         }
     }
+    reconcile.sagas.store.close_leftover_findings().await?;
     Ok(())
+}
+
+/// Where the number of a row is.
+enum Whereabouts<'a> {
+    /// In this account, under this id.
+    Owned(&'a Account, String),
+    /// In an order of this account that is not decided, by its id.
+    Ordered(&'a Account, String),
+    /// In an account, but as something else.
+    Unclear,
+    /// In none of them.
+    Nowhere,
 }
 
 /// Whether the row was taken in; the inner failure is Telnyx's.
@@ -42,31 +56,58 @@ async fn take_in_one(
     accounts: &[Account],
     until: Instant,
 ) -> Result<Result<bool, Failure>, Error> {
-    let (store, telnyx) = (&reconcile.sagas.store, &reconcile.sagas.telnyx);
+    let store = &reconcile.sagas.store;
+    let taken_in = match whereabouts(reconcile, leftover, accounts, until).await {
+        Ok(Whereabouts::Owned(account, id)) => store.backfill_owned(leftover, &account.name, &id).await?,
+        Ok(Whereabouts::Ordered(account, id)) => store.backfill_ordered(leftover, &account.name, &id).await?,
+        Ok(Whereabouts::Nowhere) if leftover.stuck => give_up(reconcile, report, leftover, accounts).await?,
+        Ok(Whereabouts::Unclear | Whereabouts::Nowhere) => false,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    Ok(Ok(taken_in))
+}
+
+async fn whereabouts<'a>(
+    reconcile: &Reconcile,
+    leftover: &Leftover,
+    accounts: &'a [Account],
+    until: Instant,
+) -> Result<Whereabouts<'a>, Failure> {
+    let session = |account| reconcile.sagas.telnyx.session(account, until);
     for account in accounts {
-        let found = match telnyx.session(account, until).find_number(&leftover.number).await {
-            Ok(found) => found,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        if let Some(owned) = found {
-            // One that is being bought is taken in when that is over.
-            let is_theirs = owned.is_active && !is_anothers(leftover, &owned);
-            return Ok(Ok(is_theirs && store.backfill_owned(leftover, &account.name, &owned.id).await?));
+        match session(account).find_number(&leftover.number).await? {
+            Some(owned) if is_anothers(leftover, &owned) => return Ok(Whereabouts::Unclear),
+            Some(owned) if owned.is_active => return Ok(Whereabouts::Owned(account, owned.id)),
+            // One that is being bought is in the inventory, too, as such.
+            Some(_) | None => {}
+        }
+    }
+    for account in accounts.iter().filter(|_| leftover.status == Status::Pending) {
+        if let Some(order) = session(account).pending_order_for(&leftover.number).await? {
+            return Ok(Whereabouts::Ordered(account, order.id));
         }
     }
     for account in accounts {
-        match telnyx.session(account, until).pending_order_for(&leftover.number).await {
-            Ok(Some(order)) => return Ok(Ok(store.backfill_ordered(leftover, &account.name, &order.id).await?)),
-            Ok(None) => {}
-            Err(failure) => return Ok(Err(failure)),
+        // Its order may have been decided since the first look.
+        if session(account).find_number(&leftover.number).await?.is_some() {
+            return Ok(Whereabouts::Unclear);
         }
     }
-    let Some(account) = accounts.first().filter(|_| leftover.stuck) else { return Ok(Ok(false)) };
-    if leftover.status == Status::Pending {
-        return Ok(Ok(store.backfill_abandoned(leftover, &account.name).await?));
+    Ok(Whereabouts::Nowhere)
+}
+
+/// Nobody can be buying the number any more: a row that waits for it is released, and one that should have it is left to a
+/// person.
+async fn give_up(reconcile: &Reconcile, report: &mut Report, leftover: &Leftover, accounts: &[Account]) -> Result<bool, Error> {
+    let store = &reconcile.sagas.store;
+    match (leftover.status, accounts.first()) {
+        (Status::Pending, Some(account)) => store.backfill_abandoned(leftover, &account.name).await,
+        (Status::Active, Some(account)) => {
+            report.new_findings += store.report(&[nowhere(leftover, account)]).await?;
+            Ok(false)
+        }
+        _ => Ok(false),
     }
-    report.new_findings += store.report(&[nowhere(leftover, account)]).await?;
-    Ok(Ok(false))
 }
 
 /// Whether a number was bought for another agency than the row's.

@@ -24,7 +24,10 @@ pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report,
             break;
         }
         match reconcile.sagas.accounts.find(&name).await {
-            Ok(Some(account)) => compare_account(reconcile, report, &account, deadline).await?,
+            Ok(Some(account)) => {
+                let outcome = compare_account(reconcile, report, &account, deadline).await;
+                report.pass_over(outcome)?;
+            }
             // An agency need not have an account of its own.
             Ok(None) => {}
             Err(error) => {
@@ -105,7 +108,8 @@ async fn compare_page(
             Verdict::Seen(row_id) => walk.seen.push(row_id),
             Verdict::Correct { row_id, reactivate } => {
                 walk.seen.push(row_id);
-                report.corrected += usize::from(reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await?);
+                let corrected = reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await;
+                report.corrected += usize::from(report.pass_over(corrected)?.unwrap_or(false));
             }
             Verdict::Later => {}
             Verdict::Finding(FindingKind::NotOurs) => observations.push(observation(walk, owned, FindingKind::NotOurs, None)),
@@ -153,7 +157,8 @@ async fn adopt(
         reference: known_as,
         order_id: order.as_ref().map(|order| order.id.as_str()),
     };
-    if let Some(row_id) = reconcile.sagas.store.adopt(&adoptee).await? {
+    let adopted = reconcile.sagas.store.adopt(&adoptee).await;
+    if let Some(row_id) = report.pass_over(adopted)?.flatten() {
         tracing::warn!(%row_id, agency_id = %reference.agency_id, "a number of ours had no row, and has one now");
         walk.seen.push(row_id);
         report.adopted += 1;

@@ -22,7 +22,10 @@ pub(crate) async fn look_into(reconcile: &Reconcile, report: &mut Report, sessio
     } else {
         for missing in again {
             match evidence(session, missing).await {
-                Evidence::Gone => report.deactivated += usize::from(reconcile.sagas.store.deactivate(missing).await?),
+                Evidence::Gone => {
+                    let deactivated = reconcile.sagas.store.deactivate(missing).await;
+                    report.deactivated += usize::from(report.pass_over(deactivated)?.unwrap_or(false));
+                }
                 Evidence::Doubtful => doubtful.push(missing),
                 Evidence::None => {}
             }

@@ -4,6 +4,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use shared::error::Error;
 use shared::store::{OpenFindings, Stuck};
 
 const NAMESPACE: &str = "PhoneNumbers";
@@ -26,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) accounts_paused: usize,
     /// Accounts that could not be asked, for want of a key or of an answer.
     pub(crate) accounts_failed: usize,
+    /// What the database would not have.
+    pub(crate) objections: usize,
     pub(crate) expired_keys: usize,
     /// None when the run did not come so far.
     pub(crate) stuck: Option<Stuck>,
@@ -50,6 +53,7 @@ impl Default for Report {
             accounts_compared: 0,
             accounts_paused: 0,
             accounts_failed: 0,
+            objections: 0,
             expired_keys: 0,
             stuck: None,
             open_findings: None,
@@ -58,6 +62,20 @@ impl Default for Report {
 }
 
 impl Report {
+    /// What the database objects to in one row must not keep the others waiting: it is counted and passed over. Only a
+    /// database that cannot be reached ends a run.
+    pub(crate) fn pass_over<T>(&mut self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(error @ Error::Unavailable(_)) => Err(error),
+            Err(error) => {
+                tracing::error!(error = %error, "the database objects, and the run goes on");
+                self.objections += 1;
+                Ok(None)
+            }
+        }
+    }
+
     /// Writes the line. It goes past the log's own format: `CloudWatch` wants the object to itself.
     pub(crate) fn print(&self, service: &str, succeeded: bool) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -80,6 +98,7 @@ impl Report {
             ("AccountsCompared", self.accounts_compared),
             ("AccountsPaused", self.accounts_paused),
             ("AccountsFailed", self.accounts_failed),
+            ("DatabaseObjections", self.objections),
             ("ExpiredKeys", self.expired_keys),
         ];
         let count = |count: i64| usize::try_from(count).unwrap_or_default();

@@ -28,7 +28,7 @@ pub(crate) enum Verdict {
 /// Holds a number against the row and the purchase that go with it.
 pub(crate) fn verdict(owned: &Owned, counterpart: &Counterpart) -> Verdict {
     match counterpart.row.as_ref().filter(|row| row.status != Status::Released) {
-        Some(row) if belongs(owned, row) => at_home(owned, row),
+        Some(row) if belongs(owned, counterpart, row) => at_home(owned, row),
         // Whoever is buying it finds out that it is taken.
         Some(row) if row.status == Status::Pending => Verdict::Later,
         Some(_) if is_ours(owned, counterpart) => Verdict::Finding(FindingKind::HeldByAnother),
@@ -37,11 +37,13 @@ pub(crate) fn verdict(owned: &Owned, counterpart: &Counterpart) -> Verdict {
     }
 }
 
-/// A number belongs to the row that has its id, or whose purchase it names; a row from before the ledger knows neither.
-fn belongs(owned: &Owned, row: &CounterpartRow) -> bool {
-    let by_id = row.phone_number_id.as_deref() == Some(&owned.id);
-    let by_reference = owned.customer_reference.is_some() && row.bought_as == owned.customer_reference;
-    by_id || by_reference || row.bought_as.is_none()
+/// A number belongs to the row that has its id, or whose purchase it names. A row from before the ledger may know neither:
+/// it has the number unless that names another agency.
+fn belongs(owned: &Owned, counterpart: &Counterpart, row: &CounterpartRow) -> bool {
+    if row.bought_as.is_none() {
+        return counterpart.agency_id.is_none_or(|agency_id| agency_id == row.agency_id);
+    }
+    row.phone_number_id.as_deref() == Some(&owned.id) || row.bought_as == owned.customer_reference
 }
 
 fn at_home(owned: &Owned, row: &CounterpartRow) -> Verdict {
@@ -77,7 +79,7 @@ fn homeless(owned: &Owned, counterpart: &Counterpart) -> Verdict {
 }
 
 fn is_ours(owned: &Owned, counterpart: &Counterpart) -> bool {
-    counterpart.purchase.is_some() || reference(owned).is_some()
+    counterpart.purchase.is_some() || (reference(owned).is_some() && !counterpart.is_copied)
 }
 
 /// The agency and purchase that a number names: the ledger knows them, or the reference itself does.
@@ -108,13 +110,16 @@ mod tests {
         }
     }
 
+    const ROW: Uuid = Uuid::from_u128(9);
+
     fn counterpart() -> Counterpart {
-        Counterpart { row: None, purchase: None, agency_id: Some(OURS.agency_id), agency_exists: true, released: None }
+        Counterpart { row: None, purchase: None, agency_id: Some(OURS.agency_id), agency_exists: true, is_copied: false, released: None }
     }
 
     fn row(status: Status, id: Option<&str>, bought_as: Option<&str>) -> CounterpartRow {
         CounterpartRow {
-            id: Uuid::from_u128(9),
+            id: ROW,
+            agency_id: OURS.agency_id,
             status,
             phone_number_id: id.map(str::to_owned),
             bought_as: bought_as.map(str::to_owned),
@@ -134,6 +139,8 @@ mod tests {
         assert_eq!(verdict(&owned(None), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
         let gone = Counterpart { agency_exists: false, ..counterpart() };
         assert_eq!(verdict(&owned(Some(&ours)), &gone), Verdict::Finding(FindingKind::AgencyGone));
+        let copied = Counterpart { is_copied: true, ..counterpart() };
+        assert_eq!(verdict(&owned(Some(&ours)), &copied), Verdict::Finding(FindingKind::NotOurs));
         let ordered = Owned { is_active: false, ..owned(Some(&ours)) };
         assert_eq!(verdict(&ordered, &counterpart()), Verdict::Later);
         let released = with(row(Status::Released, Some("100"), Some(&ours)));
@@ -160,14 +167,22 @@ mod tests {
     #[test]
     fn a_number_is_at_home_in_the_row_with_its_id_or_its_purchase() {
         let ours = OURS.to_string();
-        let id = Uuid::from_u128(9);
-        assert_eq!(verdict(&owned(None), &with(row(Status::Active, Some("100"), Some("else")))), Verdict::Seen(id));
-        assert_eq!(verdict(&owned(None), &with(row(Status::Active, None, None))), Verdict::Seen(id));
-        assert_eq!(verdict(&owned(Some(&ours)), &with(row(Status::Pending, None, Some(&ours)))), Verdict::Seen(id));
+        assert_eq!(verdict(&owned(None), &with(row(Status::Active, Some("100"), Some("else")))), Verdict::Seen(ROW));
+        assert_eq!(verdict(&owned(Some(&ours)), &with(row(Status::Pending, None, Some(&ours)))), Verdict::Seen(ROW));
         let wrong_id = with(row(Status::Active, Some("7"), Some(&ours)));
-        assert_eq!(verdict(&owned(Some(&ours)), &wrong_id), Verdict::Correct { row_id: id, reactivate: false });
+        assert_eq!(verdict(&owned(Some(&ours)), &wrong_id), Verdict::Correct { row_id: ROW, reactivate: false });
         let off = with(CounterpartRow { switched_off: true, ..row(Status::Inactive, Some("100"), Some(&ours)) });
-        assert_eq!(verdict(&owned(Some(&ours)), &off), Verdict::Correct { row_id: id, reactivate: true });
+        assert_eq!(verdict(&owned(Some(&ours)), &off), Verdict::Correct { row_id: ROW, reactivate: true });
+    }
+
+    #[test]
+    fn a_row_from_before_the_ledger_has_its_number_unless_that_names_another_agency() {
+        let nameless = Counterpart { agency_id: None, ..with(row(Status::Active, None, None)) };
+        assert_eq!(verdict(&owned(None), &nameless), Verdict::Seen(ROW));
+        let ours = OURS.to_string();
+        assert_eq!(verdict(&owned(Some(&ours)), &with(row(Status::Active, Some("7"), None))), Verdict::Seen(ROW));
+        let anothers = with(CounterpartRow { agency_id: Uuid::from_u128(3), ..row(Status::Active, None, None) });
+        assert_eq!(verdict(&owned(Some(&ours)), &anothers), Verdict::Finding(FindingKind::HeldByAnother));
     }
 
     #[test]

@@ -31,7 +31,8 @@ set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
     last_seen_at = excluded.last_seen_at
 returning f.first_seen_at = f.last_seen_at as is_new";
 
-/// Ends the findings of an account that a whole walk, begun at that time, has not seen again.
+/// Ends the findings of an account that a whole walk, begun at that time, has not seen again. A walk knows nothing of rows
+/// from before the ledger.
 const CLOSE: &str = "\
 -- findings.close
 update phone_number_findings f
@@ -41,6 +42,31 @@ set state = 'gone',
 where f.telnyx_account = $1 /* telnyx_account */
   and f.last_seen_at < $2 /* before */
   and f.state = 'open'
+  and (f.kind <> 'inventory_drift' or f.phone_number is null)
+returning f.id";
+
+/// Ends what was found of rows from before the ledger that are in it by now, or live no more.
+const CLOSE_LEFTOVERS: &str = "\
+-- findings.close_leftovers
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+where f.state = 'open'
+  and f.kind = 'inventory_drift'
+  and f.phone_number is not null
+  and not exists (
+    select
+    from agency_phone_numbers n
+    where n.id = any(f.agency_phone_number_ids)
+      and n.status = 'active'
+      and n.is_active
+      and not exists (
+        select
+        from phone_number_purchases p
+        where p.agency_phone_number_id = n.id
+      )
+  )
 returning f.id";
 
 const COUNT: &str = "\
@@ -104,7 +130,7 @@ where n.id = any($1::uuid[] /* row_ids */)
   and n.is_active
 returning n.id";
 
-pub(super) const STATEMENTS: &[&str] = &[REPORT, CLOSE, COUNT, OPEN, DECIDE, RESOLVE, AGENCY, ACCEPT_DRIFT];
+pub(super) const STATEMENTS: &[&str] = &[REPORT, CLOSE, CLOSE_LEFTOVERS, COUNT, OPEN, DECIDE, RESOLVE, AGENCY, ACCEPT_DRIFT];
 
 /// A person of ours, in the history.
 const OPERATOR: &str = "operator";
@@ -160,9 +186,9 @@ pub struct Observation {
     pub kind: FindingKind,
     /// The account at Telnyx.
     pub account: String,
-    /// The number, in E.164; None for a drift.
+    /// The number, in E.164; None for a drift of a whole account.
     pub number: Option<String>,
-    /// Telnyx's id of it; None for a drift.
+    /// Telnyx's id of it; None where Telnyx does not have it.
     pub phone_number_id: Option<String>,
     /// Its `customer_reference`.
     pub reference: Option<String>,
@@ -234,6 +260,14 @@ impl Store {
         Ok(self.rows(CLOSE, &[&account, &before]).await?.len())
     }
 
+    /// Ends the findings about rows from before the ledger that are settled by now; how many.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn close_leftover_findings(&self) -> Result<usize, Error> {
+        Ok(self.rows(CLOSE_LEFTOVERS, &[]).await?.len())
+    }
+
     /// How many findings are open.
     ///
     /// # Errors
@@ -296,7 +330,8 @@ async fn decide(transaction: &Transaction<'_>, observation: &Observation, agency
         return Ok(Adoption::AgencyNeeded);
     };
     let known = observation.reference.as_deref().and_then(|reference| Some((reference, reference.parse::<Reference>().ok()?.purchase_id)));
-    // A number of somebody else's keeps its reference at Telnyx, which is no purchase of ours.
+    // A number of somebody else's keeps its reference at Telnyx, which is no purchase of ours even where it reads like one.
+    let known = known.filter(|_| observation.kind != FindingKind::NotOurs);
     let purchase_id = known.map_or_else(Uuid::new_v4, |(_, id)| id);
     let reference = known.map_or_else(|| format!("adopted:{purchase_id}"), |(reference, _)| reference.to_owned());
     let adoptee = Adoptee {

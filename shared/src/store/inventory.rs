@@ -87,10 +87,12 @@ where w.telnyx_account = $1 /* telnyx_account */
   and w.lease_token = $2 /* lease_token */
 returning w.telnyx_account";
 
-/// For each number of a page, in their order: its row, if there is one, and the purchase that its reference names.
+/// For each number of a page, in their order: its row, if there is one, and the purchase that its reference names. That of
+/// another number means nothing: somebody has copied it.
 const COMPARE: &str = "\
 -- inventory.compare
 select n.id as row_id,
+       n.agency_id as row_agency_id,
        n.status::text as status,
        n.phone_number_id,
        b.telnyx_reference as bought_as,
@@ -106,6 +108,12 @@ select n.id as row_id,
        p.phase,
        coalesce(p.agency_id, i.agency_id) as agency_id,
        exists (select from agencies a where a.id = coalesce(p.agency_id, i.agency_id)) as agency_exists,
+       exists (
+         select
+         from phone_number_purchases l
+         where l.telnyx_reference = i.telnyx_reference
+           and l.phone_number <> i.phone_number
+       ) as is_copied,
        (
          select max(r.completed_at)
          from phone_number_releases r
@@ -121,7 +129,7 @@ left join lateral (
   order by l.created_at desc
   limit 1
 ) b on true
-left join phone_number_purchases p on p.telnyx_reference = i.telnyx_reference
+left join phone_number_purchases p on p.telnyx_reference = i.telnyx_reference and p.phone_number = i.phone_number
 order by i.position";
 
 /// The rows that an account should have a number for and that a walk did not meet.
@@ -221,6 +229,7 @@ set agency_id = excluded.agency_id,
     lease_token = null,
     leased_until = null
 where p.phase in ('completed', 'failed', 'cancelled')
+  and p.phone_number = excluded.phone_number
 returning p.agency_phone_number_id";
 
 /// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting.
@@ -344,6 +353,8 @@ pub struct Counterpart {
     pub agency_id: Option<Uuid>,
     /// Whether there is such an agency.
     pub agency_exists: bool,
+    /// Whether the reference is that of another number's purchase.
+    pub is_copied: bool,
     /// Whether the life that this purchase began was given back, and long enough ago for Telnyx to have heard of it.
     pub released: Option<bool>,
 }
@@ -353,6 +364,8 @@ pub struct Counterpart {
 pub struct CounterpartRow {
     /// Its id.
     pub id: Uuid,
+    /// Its agency.
+    pub agency_id: Uuid,
     /// Its status.
     pub status: Status,
     /// Telnyx's id of the number, as the row has it.
@@ -668,6 +681,7 @@ fn counterpart(row: &Row) -> Result<Counterpart, Error> {
         purchase: purchase.map(|id| (id, pursued)),
         agency_id: column(row, "agency_id")?,
         agency_exists: column(row, "agency_exists")?,
+        is_copied: column(row, "is_copied")?,
         released: column(row, "released")?,
     })
 }
@@ -675,6 +689,7 @@ fn counterpart(row: &Row) -> Result<Counterpart, Error> {
 fn counterpart_row(row: &Row, id: Uuid) -> Result<CounterpartRow, Error> {
     Ok(CounterpartRow {
         id,
+        agency_id: column(row, "row_agency_id")?,
         status: word(row, "status")?,
         phone_number_id: column(row, "phone_number_id")?,
         bought_as: column(row, "bought_as")?,
