@@ -121,9 +121,7 @@ impl Laboratory {
                 let body = json!({"phone_number_id": self.id(*number).await?, "friendly_name": name});
                 Call::change(Method::PATCH, agency, role, body)
             }
-            Wish::Unassign { number } => {
-                Call::change(Method::DELETE, agency, role, json!({"phone_number_id": self.id(*number).await?}))
-            }
+            Wish::Unassign { number } => Call::change(Method::DELETE, agency, role, json!({"phone_number_id": self.id(*number).await?})),
             Wish::Release { numbers } => {
                 let mut rows = Vec::new();
                 for number in numbers {

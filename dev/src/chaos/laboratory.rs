@@ -16,11 +16,11 @@ use super::client::{Call, Finding};
 use super::plan::{NUMBERS, Plan, RECONCILE, Step, Wish};
 use super::verdict::Breaches;
 use crate::functions::{Function, Logs, Programs};
+use crate::migrations;
 use crate::postgres::{Server, connect, describe};
 use crate::stack::{self, Options, Stack};
 use crate::template::Template;
 use crate::wire::Wire;
-use crate::migrations;
 
 /// Once all is well again, this is how long everything may take to come to its end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

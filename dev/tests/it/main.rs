@@ -6,6 +6,7 @@ mod architecture;
 mod assign;
 mod binaries;
 mod books;
+mod chaos;
 mod connections;
 mod cors;
 mod crash_points;
