@@ -108,11 +108,11 @@ pub async fn run(options: &Options) -> Result<Totals> {
             Some(laboratory) => laboratory,
             None => Laboratory::start(&grounds).await?,
         };
-        let outcome = current.run(&plan).await.with_context(|| format!("run {run} of seed {}: {plan:#?}", options.seed))?;
+        let outcome = current.run(&plan).await.with_context(|| plan.to_string())?;
         totals.add(&outcome);
         eprintln!("run {run} of seed {}: {}", options.seed, summary(&outcome));
         if !outcome.breaches.is_empty() {
-            eprintln!("{plan:#?}\n{:#?}", outcome.breaches);
+            eprintln!("{plan}{:#?}", outcome.breaches);
         }
         // What is wrong once is told once.
         if outcome.breaches.is_empty() && (run + 1) % RUNS_OF_A_LABORATORY != 0 {

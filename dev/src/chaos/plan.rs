@@ -1,5 +1,6 @@
 //! What is going to happen in a run: drawn from the seed and the run's number, and from nothing else.
 
+use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -141,22 +142,46 @@ pub(super) enum Harm {
     Kill(&'static str),
 }
 
+impl Wish {
+    /// A number that is somebody's, if this is for them to do.
+    fn about(&self) -> Option<usize> {
+        match self {
+            Self::Assign { number, .. } | Self::Rename { number } | Self::Unassign { number } => Some(*number),
+            Self::Release { numbers } => numbers.first().copied(),
+            Self::Search | Self::List | Self::Purchase { .. } | Self::Reconcile => None,
+        }
+    }
+}
+
 impl Plan {
     /// The plan of a seed's run.
     #[must_use]
     pub fn draw(seed: u64, run: u64) -> Self {
         // Runs with neighbouring numbers have nothing in common.
         let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..) ^ Rng::with_seed(run).u64(..)));
+        let holders = draw.holders();
         Self {
             seed,
             run,
-            holders: draw.holders(),
-            steps: (0..draw.0.usize(4..=9)).map(|_| draw.step()).collect(),
-            troubles: (0..draw.0.usize(3..=8)).map(|_| draw.trouble()).collect(),
+            holders,
+            steps: draw.steps(holders),
+            troubles: draw.troubles(),
             telnyx: draw.telnyx(),
             lasts: Duration::from_millis(draw.0.u64(300..=900)),
             orders_end: if draw.one_in(4) { "failure" } else { "success" },
         }
+    }
+}
+
+/// A line for each thing.
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, run, holders, steps, troubles, telnyx, lasts, orders_end } = self;
+        writeln!(formatter, "run {run} of seed {seed} lasts {lasts:?}, then pending orders end in {orders_end}")?;
+        writeln!(formatter, "  before: {holders:?}")?;
+        writeln!(formatter, "  Telnyx: {telnyx}")?;
+        steps.iter().enumerate().try_for_each(|(index, step)| writeln!(formatter, "  #{index} {step:?}"))?;
+        troubles.iter().try_for_each(|trouble| writeln!(formatter, "  {trouble:?}"))
     }
 }
 
@@ -185,15 +210,30 @@ impl Draw {
         })
     }
 
-    fn step(&mut self) -> Step {
-        let wish = self.wish();
+    fn steps(&mut self, mut holders: [Option<usize>; NUMBERS]) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..self.0.usize(4..=9) {
+            let wish = self.wish();
+            // Mostly it is whoever has the number, or is buying it, that does something about it.
+            let holder = wish.about().and_then(|number| holders[number]).filter(|_| !self.one_in(4));
+            let agency = holder.unwrap_or_else(|| self.0.usize(..agencies::COUNT));
+            if let Wish::Purchase { numbers, .. } = &wish {
+                numbers.iter().for_each(|number| holders[*number] = holders[*number].or(Some(agency)));
+            }
+            steps.push(self.step(agency, wish));
+        }
+        steps
+    }
+
+    fn step(&mut self, agency: usize, wish: Wish) -> Step {
         let is_release = matches!(wish, Wish::Release { .. });
         Step {
             // Half of them come at once.
             after: if self.one_in(2) { Duration::ZERO } else { self.after() },
-            agency: self.0.usize(..agencies::COUNT),
+            agency,
             role: if is_release || self.one_in(2) { Role::Owner } else { Role::Admin },
-            keyed: self.one_in(2) && matches!(wish, Wish::Purchase { .. } | Wish::Release { .. }),
+            // Where nothing is done, nothing is kept.
+            keyed: self.one_in(2) && matches!(wish, Wish::Purchase { validate_only: false, .. } | Wish::Release { .. }),
             wish,
             copies: if self.one_in(4) { self.0.usize(2..=3) } else { 1 },
             persistent: !self.one_in(3),
@@ -223,6 +263,17 @@ impl Draw {
     fn numbers(&mut self, most: usize) -> Vec<usize> {
         let count = if self.one_in(3) { self.0.usize(1..=most) } else { 1 };
         self.0.choose_multiple(0..NUMBERS, count)
+    }
+
+    fn troubles(&mut self) -> Vec<Trouble> {
+        let mut troubles: Vec<_> = (0..self.0.usize(3..=8)).map(|_| self.trouble()).collect();
+        // What is down cannot crash.
+        let mut crashes = 0;
+        troubles.retain(|trouble| {
+            crashes += usize::from(matches!(trouble, Trouble::Crashed { .. }));
+            crashes < 2 || !matches!(trouble, Trouble::Crashed { .. })
+        });
+        troubles
     }
 
     fn trouble(&mut self) -> Trouble {

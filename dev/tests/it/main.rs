@@ -7,6 +7,7 @@ mod assign;
 mod binaries;
 mod books;
 mod bought_again;
+mod chaos;
 mod connections;
 mod cors;
 mod crash_points;
