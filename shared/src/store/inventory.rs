@@ -199,21 +199,37 @@ where n.phone_number = $1 /* phone_number */
   and n.status in ('active', 'inactive')
 returning n.id";
 
-/// A number that Telnyx has for an agency and that has no row gets one, and the ledger a purchase that is done.
+/// A number that Telnyx has for an agency and that has no row gets one, and the ledger a purchase that is done. What the
+/// number can do and costs, only the ledger may still know.
 const ADOPT: &str = "\
 -- inventory.adopt
 with adopted as (
   insert into agency_phone_numbers
-    (id, agency_id, phone_number, phone_number_id, number_type, country_code, status, purchased_at)
-  values ($1 /* row_id */, $2 /* agency_id */, $3 /* phone_number */, $4 /* phone_number_id */, $5 /* number_type */,
-          $6 /* country_code */, 'active', now())
+    (id, agency_id, phone_number, phone_number_id, number_type, country_code, voice_enabled, sms_enabled, mms_enabled,
+     monthly_cost, setup_cost, currency, status, purchased_at)
+  select $1 /* row_id */,
+         $2 /* agency_id */,
+         $3 /* phone_number */,
+         $4 /* phone_number_id */,
+         coalesce($5 /* number_type */, k.number_type),
+         coalesce($6 /* country_code */, k.country_code),
+         coalesce('voice' = any(k.features), true),
+         coalesce('sms' = any(k.features), false),
+         coalesce('mms' = any(k.features), false),
+         k.monthly_cost,
+         k.upfront_cost,
+         coalesce(k.currency, 'USD'),
+         'active',
+         now()
+  from (values ($7::uuid /* purchase_id */)) i (purchase_id)
+  left join phone_number_purchases k on k.id = i.purchase_id
   on conflict (phone_number) do nothing
   returning id, agency_id, phone_number, phone_number_id, number_type, country_code
 )
 insert into phone_number_purchases as p
   (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
    telnyx_phone_number_id, number_type, country_code, origin, phase, completed_at)
-select $7 /* purchase_id */, $7, a.agency_id, a.id, a.phone_number, $8 /* telnyx_account */, $9 /* telnyx_reference */,
+select $7, $7, a.agency_id, a.id, a.phone_number, $8 /* telnyx_account */, $9 /* telnyx_reference */,
        $10 /* telnyx_order_id */, a.phone_number_id, a.number_type, a.country_code, 'adopted', 'completed', now()
 from adopted a
 on conflict (id) do update
