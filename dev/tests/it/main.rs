@@ -24,6 +24,7 @@ mod reconcile;
 mod reconcile_backfill;
 mod reconcile_inventory;
 mod reconcile_missing;
+mod reconcile_walks;
 mod release;
 mod release_failures;
 mod roles;
