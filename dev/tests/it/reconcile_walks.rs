@@ -396,3 +396,19 @@ async fn a_whole_event_of_the_schedule_compares_too() {
     assert_eq!(world.reconciler().handle(event).await.unwrap(), Value::Null);
     assert_eq!(world.rows().await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_row_is_not_switched_on_by_a_page_from_before_its_number_was_gone() {
+    let world = World::new().await;
+    let row = bought(&world, 1).await.remove(0);
+    let switch_off = "\
+select set_config('phone_numbers.event', 'reconciled', false);
+update agency_phone_numbers set status = 'inactive';
+select set_config('phone_numbers.event', '', false);";
+    while_a_page_is_on_its_way(&world, async {
+        vanish(&world, &row["phone_number"]).await;
+        world.execute(switch_off).await;
+    })
+    .await;
+    assert_eq!(world.now(&row).await["status"], "inactive");
+}

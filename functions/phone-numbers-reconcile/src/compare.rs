@@ -104,16 +104,17 @@ async fn compare_page(
     let mut observations = Vec::new();
     for (owned, counterpart) in numbers.iter().zip(&counterparts) {
         let verdict = verdict(owned, counterpart);
+        if let Verdict::Seen(row_id) | Verdict::Correct { row_id, .. } = verdict {
+            walk.seen.push(row_id);
+        }
         match verdict {
-            Verdict::Seen(row_id) => walk.seen.push(row_id),
+            Verdict::Seen(_) | Verdict::Later => {}
+            Verdict::Finding(FindingKind::NotOurs) => observations.push(observation(walk, owned, FindingKind::NotOurs, None)),
+            Verdict::Correct { .. } | Verdict::Adopt(_) | Verdict::Finding(_) if !still_so(reconcile, session, owned, verdict).await? => {}
             Verdict::Correct { row_id, reactivate } => {
-                walk.seen.push(row_id);
                 let corrected = reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await;
                 report.corrected += usize::from(report.pass_over(corrected)?.unwrap_or(false));
             }
-            Verdict::Later => {}
-            Verdict::Finding(FindingKind::NotOurs) => observations.push(observation(walk, owned, FindingKind::NotOurs, None)),
-            Verdict::Adopt(_) | Verdict::Finding(_) if !still_so(reconcile, session, owned, verdict).await? => {}
             Verdict::Adopt(reference) => adopt(reconcile, report, session, walk, owned, reference).await?,
             Verdict::Finding(kind) => {
                 let agency_id = counterpart.agency_id.filter(|_| kind != FindingKind::AgencyGone);
