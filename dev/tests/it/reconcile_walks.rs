@@ -412,3 +412,17 @@ select set_config('phone_numbers.event', '', false);";
     .await;
     assert_eq!(world.now(&row).await["status"], "inactive");
 }
+
+#[tokio::test]
+async fn the_release_of_a_row_from_before_the_ledger_leaves_no_finding_either() {
+    let world = World::new().await;
+    let number = json!(unsold(&world).await);
+    appear(&world, &number, SOMEBODY_ELSE).await;
+    let row = world.insert(json!({"phone_number": number})).await;
+    world.reconcile().await;
+    while_a_page_is_on_its_way(&world, async {
+        world.release("owner", release_of(&row)).await.expect(200);
+    })
+    .await;
+    assert_eq!((world.now(&row).await["status"].clone(), world.findings().await), (json!("released"), Vec::new()));
+}

@@ -144,9 +144,9 @@ async fn adopt(
     owned: &Owned,
     reference: Reference,
 ) -> Result<(), Error> {
-    let known_as = owned.customer_reference.as_deref().unwrap_or_default();
+    let known_as = owned.customer_reference.clone().unwrap_or_else(|| reference.to_string());
     // Good to know, and nothing to wait for: the number is there.
-    let order = session.find_order(known_as, &owned.number).await.ok().flatten();
+    let order = session.find_order(&known_as, &owned.number).await.ok().flatten();
     let adoptee = Adoptee {
         agency_id: reference.agency_id,
         number: owned.number.as_str(),
@@ -155,7 +155,7 @@ async fn adopt(
         country_code: owned.country_code.as_deref(),
         purchase_id: reference.purchase_id,
         account: &walk.account,
-        reference: known_as,
+        reference: &known_as,
         order_id: order.as_ref().map(|order| order.id.as_str()),
     };
     let adopted = reconcile.sagas.store.adopt(&adoptee).await;
@@ -168,7 +168,7 @@ async fn adopt(
 }
 
 fn owner(owned: &Owned) -> Owner {
-    Owner { number: owned.number.clone(), reference: owned.customer_reference.clone() }
+    Owner { number: owned.number.clone(), phone_number_id: owned.id.clone(), reference: owned.customer_reference.clone() }
 }
 
 fn observation(walk: &Walk, owned: &Owned, kind: FindingKind, agency_id: Option<uuid::Uuid>) -> Observation {

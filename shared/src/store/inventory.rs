@@ -87,8 +87,8 @@ where w.telnyx_account = $1 /* telnyx_account */
   and w.lease_token = $2 /* lease_token */
 returning w.telnyx_account";
 
-/// For each number of a page, in their order: its row, if there is one, and the purchase that its reference names. That of
-/// another number means nothing: somebody has copied it.
+/// For each number of a page, in their order: its row, if there is one, and the purchase that bought it, by its reference or
+/// its id. A reference of another number's purchase means nothing: somebody has copied it.
 const COMPARE: &str = "\
 -- inventory.compare
 select n.id as row_id,
@@ -120,7 +120,8 @@ select n.id as row_id,
          where r.agency_phone_number_id = p.agency_phone_number_id
            and r.phase = 'completed'
        ) <= now() - $4::bigint /* lag_ms */ * interval '1 millisecond' as released
-from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as i (phone_number, telnyx_reference, agency_id, position)
+from unnest($1::text[], $2::text[], $3::uuid[], $5::text[]) with ordinality as i
+  (phone_number, telnyx_reference, agency_id, phone_number_id, position)
 left join agency_phone_numbers n on n.phone_number = i.phone_number
 left join lateral (
   select l.telnyx_reference
@@ -129,7 +130,14 @@ left join lateral (
   order by l.created_at desc
   limit 1
 ) b on true
-left join phone_number_purchases p on p.telnyx_reference = i.telnyx_reference and p.phone_number = i.phone_number
+left join lateral (
+  select l.id, l.agency_id, l.agency_phone_number_id, l.phase
+  from phone_number_purchases l
+  where l.phone_number = i.phone_number
+    and (l.telnyx_reference = i.telnyx_reference or l.telnyx_phone_number_id = i.phone_number_id)
+  order by (l.telnyx_reference = i.telnyx_reference) is true desc, l.created_at desc
+  limit 1
+) p on true
 order by i.position";
 
 /// The rows that an account should have a number for and that a walk did not meet.
@@ -354,6 +362,8 @@ pub struct Walk {
 pub struct Owner {
     /// The number.
     pub number: E164,
+    /// Telnyx's id of it.
+    pub phone_number_id: String,
     /// Its `customer_reference`.
     pub reference: Option<String>,
 }
@@ -363,7 +373,7 @@ pub struct Owner {
 pub struct Counterpart {
     /// The row of the number, if there is one.
     pub row: Option<CounterpartRow>,
-    /// The purchase that the number's reference names, if the ledger knows it, and whether it is still being pursued.
+    /// The purchase that bought the number, if the ledger knows it, and whether it is still being pursued.
     pub purchase: Option<(Uuid, bool)>,
     /// The agency that the reference or the ledger names.
     pub agency_id: Option<Uuid>,
@@ -521,7 +531,8 @@ impl Store {
         let numbers: Vec<_> = owners.iter().map(|owner| owner.number.as_str()).collect();
         let references: Vec<_> = owners.iter().map(|owner| owner.reference.as_deref()).collect();
         let agencies: Vec<_> = references.iter().map(|reference| reference.and_then(agency_of)).collect();
-        let rows = self.rows(COMPARE, &[&numbers, &references, &agencies, &millis(lag)]).await?;
+        let ids: Vec<_> = owners.iter().map(|owner| owner.phone_number_id.as_str()).collect();
+        let rows = self.rows(COMPARE, &[&numbers, &references, &agencies, &millis(lag), &ids]).await?;
         rows.iter().map(counterpart).collect()
     }
 
