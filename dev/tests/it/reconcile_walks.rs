@@ -9,7 +9,7 @@ use lambda_http::http::Method;
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
-use crate::books::{assigned, balance, order_of, ordered_by_somebody_else, release_of, telnyx, unsold};
+use crate::books::{assigned, balance, heal, order_of, ordered_by_somebody_else, release_of, telnyx, unsold};
 use crate::reconcile_inventory::{appear, bought, reference_of, vanish};
 use crate::secrets::{PLATFORM, vault};
 use crate::world::{World, eventually};
@@ -425,4 +425,24 @@ async fn the_release_of_a_row_from_before_the_ledger_leaves_no_finding_either() 
     })
     .await;
     assert_eq!((world.now(&row).await["status"].clone(), world.findings().await), (json!("released"), Vec::new()));
+}
+
+#[tokio::test]
+async fn an_account_that_hangs_does_not_keep_the_others_waiting_for_ever() {
+    let (mut world, vault) = two_accounts().await;
+    vault.keep_text(&own(), "KEYTHEIROWN");
+    assigned(&world).await;
+    vault.lose(&own());
+    let row = assigned(&world).await;
+    vault.keep_text(&own(), "KEYTHEIROWN");
+    world.execute(&format!("delete from agency_phone_numbers where id = '{}'", row["id"].as_str().unwrap())).await;
+    world.set("TELNYX_TIMEOUT_MS", "3500");
+    world.set("REQUEST_BUDGET_MS", "6000");
+    // Whichever comes first takes all the time there is.
+    for _ in 0..2 {
+        world.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "delay", "delay_ms": 30_000})).await;
+        world.reconcile().await;
+        heal(&world).await;
+    }
+    assert_eq!(world.walks().await.len(), 2, "each had its turn");
 }

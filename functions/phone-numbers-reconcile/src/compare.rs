@@ -17,7 +17,7 @@ use crate::{Reconcile, missing};
 /// With less time than this left, a walk stops for the next run to go on with.
 const LEAST_FOR_A_PAGE: Duration = Duration::from_secs(3);
 
-/// Walks through every account, those first that were compared longest ago.
+/// Walks through every account, those first that were visited longest ago.
 pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report, deadline: Instant) -> Result<(), Error> {
     for name in accounts(reconcile).await? {
         if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
@@ -39,11 +39,12 @@ pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report,
     Ok(())
 }
 
-/// The accounts that the ledger knows, and those that agencies may have bought in that the ledger has forgotten.
+/// The account whose turn it is; then those that agencies may have bought in and that the ledger has forgotten, so that they
+/// have a turn at all; then the others that the ledger knows.
 async fn accounts(reconcile: &Reconcile) -> Result<Vec<String>, Error> {
-    let mut names = reconcile.sagas.store.telnyx_accounts().await?;
+    let mut known = reconcile.sagas.store.telnyx_accounts().await?.into_iter();
     let agencies = reconcile.sagas.store.agencies(reconcile.config.batch).await?;
-    names.extend(reconcile.sagas.accounts.names(&agencies));
+    let mut names: Vec<_> = known.next().into_iter().chain(reconcile.sagas.accounts.names(&agencies)).chain(known).collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     Ok(names)

@@ -19,7 +19,8 @@ const SIGN: &str = "\
 select set_config('phone_numbers.actor', $1 /* actor */, true) as actor,
        set_config('phone_numbers.event', 'reconciled', true) as event";
 
-/// The accounts that numbers were ever bought in, those first whose last walk is longest ago.
+/// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
+/// does not decide it: an account that cannot be read would come first for ever.
 const ACCOUNTS: &str = "\
 -- inventory.accounts
 select a.telnyx_account
@@ -31,7 +32,7 @@ from (
   from phone_number_inventory_walks w
 ) a
 left join phone_number_inventory_walks w on w.telnyx_account = a.telnyx_account
-order by w.finished_at nulls first, a.telnyx_account";
+order by w.visited_at nulls first, a.telnyx_account";
 
 /// Some agencies, others each time.
 const AGENCIES: &str = "\
@@ -48,6 +49,7 @@ insert into phone_number_inventory_walks as w (telnyx_account, started_at, lease
 values ($1 /* telnyx_account */, now(), $2 /* lease_token */, now() + $3::bigint /* lease_ms */ * interval '1 millisecond')
 on conflict (telnyx_account) do update
 set started_at = case when w.next_page = 1 then excluded.started_at else w.started_at end,
+    visited_at = excluded.visited_at,
     lease_token = excluded.lease_token,
     leased_until = excluded.leased_until
 where w.leased_until is null
@@ -465,7 +467,7 @@ pub struct Adoptee<'a> {
 }
 
 impl Store {
-    /// The names of the accounts that numbers were ever bought in, those first that were compared longest ago.
+    /// The names of the accounts that numbers were ever bought in, those first that were last visited longest ago.
     ///
     /// # Errors
     /// The database's own.
