@@ -446,3 +446,23 @@ async fn an_account_that_hangs_does_not_keep_the_others_waiting_for_ever() {
     }
     assert_eq!(world.walks().await.len(), 2, "each had its turn");
 }
+
+#[tokio::test]
+async fn a_number_that_has_moved_to_another_account_is_known_there_from_then_on() {
+    let (world, vault) = two_accounts().await;
+    let row = assigned(&world).await;
+    let reference = world.purchase_of(&row["phone_number"]).await["telnyx_reference"].clone();
+    world.execute("delete from agency_phone_numbers").await;
+    world.telnyx_settings(json!({"hold_ms": 0})).await;
+    vanish(&world, &row["phone_number"]).await;
+    vault.keep_text(&own(), "KEYTHEIROWN");
+    let key = "KEYTHEIROWN";
+    telnyx(&world, key, Method::GET, "/available_phone_numbers?filter[national_destination_code]=312", None).await;
+    let body = json!({"phone_numbers": [{"phone_number": row["phone_number"]}], "customer_reference": reference});
+    telnyx(&world, key, Method::POST, "/number_orders", Some(body)).await;
+    world.reconcile().await;
+    world.reconcile().await;
+    assert_eq!(world.purchase_of(&row["phone_number"]).await["telnyx_account"], json!(own()));
+    world.release("owner", release_of(&world.rows().await[0])).await.expect(200);
+    assert!(world.billed().await.is_empty());
+}

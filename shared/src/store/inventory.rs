@@ -245,6 +245,7 @@ from adopted a
 on conflict (id) do update
 set agency_id = excluded.agency_id,
     agency_phone_number_id = excluded.agency_phone_number_id,
+    telnyx_account = excluded.telnyx_account,
     telnyx_order_id = coalesce(excluded.telnyx_order_id, p.telnyx_order_id),
     telnyx_phone_number_id = excluded.telnyx_phone_number_id,
     origin = 'adopted',
