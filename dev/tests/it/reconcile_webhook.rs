@@ -385,3 +385,34 @@ async fn a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent() {
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     assert_eq!((body, phase(&world, &purchase).await), (json!({"received": true, "finished": true}), "completed".to_owned()));
 }
+
+#[tokio::test]
+async fn other_events_and_orders_of_others_are_taken_and_nothing_is_done() {
+    let signer = Signer::new();
+    let world = world(&signer).await;
+    let purchase = ordered(&world).await;
+    decide(&world, "success").await;
+    let payload = event_of(&purchase)["data"]["payload"].clone();
+    let asked = world.telnyx.exchanges().len();
+    let events = [
+        complete(&json!({"id": "10a3b9f6-3a50-4a39-9b0d-000000000000", "customer_reference": "op-42"})),
+        complete(&json!({"id": "10a3b9f6-3a50-4a39-9b0d-000000000000", "customer_reference": null})),
+        complete(&json!({"id": 7, "customer_reference": ["?"]})),
+        complete(&json!({})),
+        complete(&json!(null)),
+        complete(&json!("?")),
+        json!({"data": {"event_type": "number_order.updated", "payload": payload}}),
+        json!({"data": {"event_type": "call.initiated", "payload": {"id": 7, "direction": "incoming"}}}),
+        json!({"data": {"event_type": "message.received", "payload": [payload]}}),
+        json!({"data": {"payload": payload}}),
+        json!({"data": {}}),
+    ];
+    for event in &events {
+        let reply = deliver(&world, &signer.sign(event)).await.expect(200);
+        assert_eq!(reply.body, json!({"received": true, "finished": false}), "{event}");
+    }
+    assert_eq!((world.telnyx.exchanges().len(), phase(&world, &purchase).await), (asked, "ordered".to_owned()));
+    for body in ["", "{", "[]", "{\"meta\": {}}"] {
+        deliver(&world, &signer.sign_at(now(), body)).await.expect_problem(400, "invalid_request");
+    }
+}
