@@ -75,6 +75,7 @@ begin
     missed uuid[] default '{}' not null,
     started_at timestamptz,
     finished_at timestamptz,
+    visited_at timestamptz default now() not null,
     lease_token uuid,
     leased_until timestamptz,
     constraint phone_number_inventory_walks_pkey
@@ -111,6 +112,9 @@ begin
 
   comment on column phone_number_inventory_walks.seen is
     'The rows whose numbers this walk has met so far.';
+
+  comment on column phone_number_inventory_walks.visited_at is
+    'When somebody last walked here, however far: the one that waits longest is next.';
 
   comment on column phone_number_inventory_walks.missed is
     'The rows whose numbers the last whole walk did not meet.';

@@ -34,6 +34,8 @@ mod reconcile;
 mod reconcile_backfill;
 mod reconcile_inventory;
 mod reconcile_missing;
+mod reconcile_walks;
+mod reconcile_webhook;
 mod release;
 mod release_failures;
 mod roles;

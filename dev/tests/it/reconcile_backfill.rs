@@ -207,6 +207,33 @@ async fn a_row_is_taken_in_with_the_account_that_has_its_number() {
 }
 
 #[tokio::test]
+async fn a_number_that_was_taken_in_is_ours_whatever_its_reference() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_ORDER_MISSING_AFTER_MS", "0");
+    let number = unsold(&world).await;
+    owned(&world, &number).await;
+    let row = old(&world, json!({"phone_number": number})).await;
+    world.reconcile().await;
+    world.execute("delete from agency_phone_numbers").await;
+    world.reconcile().await;
+    let again = world.rows().await.remove(0);
+    assert_eq!(
+        (&again["phone_number"], &again["agency_id"], &again["status"]),
+        (&row["phone_number"], &row["agency_id"], &json!("active"))
+    );
+    assert_eq!(
+        (world.purchase_of(&json!(number)).await["agency_phone_number_id"].clone(), world.findings().await),
+        (again["id"].clone(), vec![])
+    );
+    // Given back, but billed.
+    world.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 404})).await;
+    world.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "empty"})).await;
+    world.release("owner", release_of(&again)).await.expect(200);
+    world.reconcile().await;
+    assert_eq!(found(&world).await, [[json!("released_but_billed"), json!(number), json!("open")]]);
+}
+
+#[tokio::test]
 async fn what_is_taken_in_is_compared_like_any_other() {
     let world = World::new().await;
     let number = unsold(&world).await;

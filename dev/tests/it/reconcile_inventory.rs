@@ -86,6 +86,11 @@ async fn a_number_with_our_reference_and_no_row_gets_the_row_back() {
         for name in ["agency_id", "phone_number", "phone_number_id", "number_type", "country_code", "status", "is_active"] {
             assert_eq!(row[name], before[name], "{name}");
         }
+        if forget == ROW {
+            for name in ["voice_enabled", "sms_enabled", "mms_enabled", "monthly_cost", "setup_cost", "currency"] {
+                assert_eq!(row[name], before[name], "{name}: the ledger knows");
+            }
+        }
         assert!(row["purchased_at"].is_string());
         let adopted = world.purchase_of(&row["phone_number"]).await;
         assert_eq!((&adopted["phase"], &adopted["origin"]), (&json!("completed"), &json!("adopted")));

@@ -17,7 +17,7 @@ use crate::{Reconcile, missing};
 /// With less time than this left, a walk stops for the next run to go on with.
 const LEAST_FOR_A_PAGE: Duration = Duration::from_secs(3);
 
-/// Walks through every account, those first that were compared longest ago.
+/// Walks through every account, those first that were visited longest ago.
 pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report, deadline: Instant) -> Result<(), Error> {
     for name in accounts(reconcile).await? {
         if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
@@ -39,11 +39,12 @@ pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report,
     Ok(())
 }
 
-/// The accounts that the ledger knows, and those that agencies may have bought in that the ledger has forgotten.
+/// The account whose turn it is; then those that agencies may have bought in and that the ledger has forgotten, so that they
+/// have a turn at all; then the others that the ledger knows.
 async fn accounts(reconcile: &Reconcile) -> Result<Vec<String>, Error> {
-    let mut names = reconcile.sagas.store.telnyx_accounts().await?;
+    let mut known = reconcile.sagas.store.telnyx_accounts().await?.into_iter();
     let agencies = reconcile.sagas.store.agencies(reconcile.config.batch).await?;
-    names.extend(reconcile.sagas.accounts.names(&agencies));
+    let mut names: Vec<_> = known.next().into_iter().chain(reconcile.sagas.accounts.names(&agencies)).chain(known).collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     Ok(names)
@@ -104,16 +105,17 @@ async fn compare_page(
     let mut observations = Vec::new();
     for (owned, counterpart) in numbers.iter().zip(&counterparts) {
         let verdict = verdict(owned, counterpart);
+        if let Verdict::Seen(row_id) | Verdict::Correct { row_id, .. } = verdict {
+            walk.seen.push(row_id);
+        }
         match verdict {
-            Verdict::Seen(row_id) => walk.seen.push(row_id),
+            Verdict::Seen(_) | Verdict::Later => {}
+            Verdict::Finding(FindingKind::NotOurs) => observations.push(observation(walk, owned, FindingKind::NotOurs, None)),
+            Verdict::Correct { .. } | Verdict::Adopt(_) | Verdict::Finding(_) if !still_so(reconcile, session, owned, verdict).await? => {}
             Verdict::Correct { row_id, reactivate } => {
-                walk.seen.push(row_id);
                 let corrected = reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await;
                 report.corrected += usize::from(report.pass_over(corrected)?.unwrap_or(false));
             }
-            Verdict::Later => {}
-            Verdict::Finding(FindingKind::NotOurs) => observations.push(observation(walk, owned, FindingKind::NotOurs, None)),
-            Verdict::Adopt(_) | Verdict::Finding(_) if !still_so(reconcile, session, owned, verdict).await? => {}
             Verdict::Adopt(reference) => adopt(reconcile, report, session, walk, owned, reference).await?,
             Verdict::Finding(kind) => {
                 let agency_id = counterpart.agency_id.filter(|_| kind != FindingKind::AgencyGone);
@@ -143,9 +145,9 @@ async fn adopt(
     owned: &Owned,
     reference: Reference,
 ) -> Result<(), Error> {
-    let known_as = owned.customer_reference.as_deref().unwrap_or_default();
+    let known_as = owned.customer_reference.clone().unwrap_or_else(|| reference.to_string());
     // Good to know, and nothing to wait for: the number is there.
-    let order = session.find_order(known_as, &owned.number).await.ok().flatten();
+    let order = session.find_order(&known_as, &owned.number).await.ok().flatten();
     let adoptee = Adoptee {
         agency_id: reference.agency_id,
         number: owned.number.as_str(),
@@ -154,7 +156,7 @@ async fn adopt(
         country_code: owned.country_code.as_deref(),
         purchase_id: reference.purchase_id,
         account: &walk.account,
-        reference: known_as,
+        reference: &known_as,
         order_id: order.as_ref().map(|order| order.id.as_str()),
     };
     let adopted = reconcile.sagas.store.adopt(&adoptee).await;
@@ -167,7 +169,7 @@ async fn adopt(
 }
 
 fn owner(owned: &Owned) -> Owner {
-    Owner { number: owned.number.clone(), reference: owned.customer_reference.clone() }
+    Owner { number: owned.number.clone(), phone_number_id: owned.id.clone(), reference: owned.customer_reference.clone() }
 }
 
 fn observation(walk: &Walk, owned: &Owned, kind: FindingKind, agency_id: Option<uuid::Uuid>) -> Observation {

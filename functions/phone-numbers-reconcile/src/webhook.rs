@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::error::Error;
 use shared::lambda::{Answer, Delivery};
 use shared::saga::Buyer;
@@ -29,18 +29,13 @@ struct Webhook {
     data: Event,
 }
 
+/// An event of any kind: only of some is it known what the payload is.
 #[derive(Deserialize)]
 struct Event {
     #[serde(default)]
-    event_type: String,
+    event_type: Value,
     #[serde(default)]
-    payload: Payload,
-}
-
-#[derive(Default, Deserialize)]
-struct Payload {
-    id: Option<String>,
-    customer_reference: Option<String>,
+    payload: Value,
 }
 
 /// Takes a webhook. One that tells of nothing of ours is taken, too: it need not be delivered again.
@@ -54,10 +49,10 @@ pub(crate) async fn receive(reconcile: &Reconcile, delivery: &Delivery) -> Resul
 }
 
 /// Whether the purchase is finished now. One that is not is the schedule's.
-async fn finish(reconcile: &Reconcile, delivery: &Delivery, payload: &Payload) -> Result<bool, Error> {
-    let (reference, order_id) = (payload.customer_reference.as_deref(), payload.id.as_deref());
-    let store = &reconcile.sagas.store;
-    let Some(id) = store.purchase_of_order(reference.unwrap_or_default(), order_id.unwrap_or_default()).await? else { return Ok(false) };
+async fn finish(reconcile: &Reconcile, delivery: &Delivery, payload: &Value) -> Result<bool, Error> {
+    let text = |name: &str| payload[name].as_str().unwrap_or_default();
+    let purchase = reconcile.sagas.store.purchase_of_order(text("customer_reference"), text("id")).await?;
+    let Some(id) = purchase else { return Ok(false) };
     let buyer = Buyer { sagas: &reconcile.sagas, deadline: delivery.deadline - RESERVE, is_patient: true };
     match buyer.resume(id).await {
         Ok(bought) => Ok(bought.and_then(|bought| bought.purchase).is_some_and(|purchase| purchase.is_over())),

@@ -19,7 +19,8 @@ const SIGN: &str = "\
 select set_config('phone_numbers.actor', $1 /* actor */, true) as actor,
        set_config('phone_numbers.event', 'reconciled', true) as event";
 
-/// The accounts that numbers were ever bought in, those first whose last walk is longest ago.
+/// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
+/// does not decide it: an account that cannot be read would come first for ever.
 const ACCOUNTS: &str = "\
 -- inventory.accounts
 select a.telnyx_account
@@ -31,7 +32,7 @@ from (
   from phone_number_inventory_walks w
 ) a
 left join phone_number_inventory_walks w on w.telnyx_account = a.telnyx_account
-order by w.finished_at nulls first, a.telnyx_account";
+order by w.visited_at nulls first, a.telnyx_account";
 
 /// Some agencies, others each time.
 const AGENCIES: &str = "\
@@ -48,6 +49,7 @@ insert into phone_number_inventory_walks as w (telnyx_account, started_at, lease
 values ($1 /* telnyx_account */, now(), $2 /* lease_token */, now() + $3::bigint /* lease_ms */ * interval '1 millisecond')
 on conflict (telnyx_account) do update
 set started_at = case when w.next_page = 1 then excluded.started_at else w.started_at end,
+    visited_at = excluded.visited_at,
     lease_token = excluded.lease_token,
     leased_until = excluded.leased_until
 where w.leased_until is null
@@ -87,8 +89,8 @@ where w.telnyx_account = $1 /* telnyx_account */
   and w.lease_token = $2 /* lease_token */
 returning w.telnyx_account";
 
-/// For each number of a page, in their order: its row, if there is one, and the purchase that its reference names. That of
-/// another number means nothing: somebody has copied it.
+/// For each number of a page, in their order: its row, if there is one, and the purchase that bought it, by its reference or
+/// its id. A reference of another number's purchase means nothing: somebody has copied it.
 const COMPARE: &str = "\
 -- inventory.compare
 select n.id as row_id,
@@ -120,7 +122,8 @@ select n.id as row_id,
          where r.agency_phone_number_id = p.agency_phone_number_id
            and r.phase = 'completed'
        ) <= now() - $4::bigint /* lag_ms */ * interval '1 millisecond' as released
-from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality as i (phone_number, telnyx_reference, agency_id, position)
+from unnest($1::text[], $2::text[], $3::uuid[], $5::text[]) with ordinality as i
+  (phone_number, telnyx_reference, agency_id, phone_number_id, position)
 left join agency_phone_numbers n on n.phone_number = i.phone_number
 left join lateral (
   select l.telnyx_reference
@@ -129,7 +132,14 @@ left join lateral (
   order by l.created_at desc
   limit 1
 ) b on true
-left join phone_number_purchases p on p.telnyx_reference = i.telnyx_reference and p.phone_number = i.phone_number
+left join lateral (
+  select l.id, l.agency_id, l.agency_phone_number_id, l.phase
+  from phone_number_purchases l
+  where l.phone_number = i.phone_number
+    and (l.telnyx_reference = i.telnyx_reference or l.telnyx_phone_number_id = i.phone_number_id)
+  order by (l.telnyx_reference = i.telnyx_reference) is true desc, l.created_at desc
+  limit 1
+) p on true
 order by i.position";
 
 /// The rows that an account should have a number for and that a walk did not meet.
@@ -199,26 +209,43 @@ where n.phone_number = $1 /* phone_number */
   and n.status in ('active', 'inactive')
 returning n.id";
 
-/// A number that Telnyx has for an agency and that has no row gets one, and the ledger a purchase that is done.
+/// A number that Telnyx has for an agency and that has no row gets one, and the ledger a purchase that is done. What the
+/// number can do and costs, only the ledger may still know.
 const ADOPT: &str = "\
 -- inventory.adopt
 with adopted as (
   insert into agency_phone_numbers
-    (id, agency_id, phone_number, phone_number_id, number_type, country_code, status, purchased_at)
-  values ($1 /* row_id */, $2 /* agency_id */, $3 /* phone_number */, $4 /* phone_number_id */, $5 /* number_type */,
-          $6 /* country_code */, 'active', now())
+    (id, agency_id, phone_number, phone_number_id, number_type, country_code, voice_enabled, sms_enabled, mms_enabled,
+     monthly_cost, setup_cost, currency, status, purchased_at)
+  select $1 /* row_id */,
+         $2 /* agency_id */,
+         $3 /* phone_number */,
+         $4 /* phone_number_id */,
+         coalesce($5 /* number_type */, k.number_type),
+         coalesce($6 /* country_code */, k.country_code),
+         coalesce('voice' = any(k.features), true),
+         coalesce('sms' = any(k.features), false),
+         coalesce('mms' = any(k.features), false),
+         k.monthly_cost,
+         k.upfront_cost,
+         coalesce(k.currency, 'USD'),
+         'active',
+         now()
+  from (values ($7::uuid /* purchase_id */)) i (purchase_id)
+  left join phone_number_purchases k on k.id = i.purchase_id
   on conflict (phone_number) do nothing
   returning id, agency_id, phone_number, phone_number_id, number_type, country_code
 )
 insert into phone_number_purchases as p
   (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
    telnyx_phone_number_id, number_type, country_code, origin, phase, completed_at)
-select $7 /* purchase_id */, $7, a.agency_id, a.id, a.phone_number, $8 /* telnyx_account */, $9 /* telnyx_reference */,
+select $7, $7, a.agency_id, a.id, a.phone_number, $8 /* telnyx_account */, $9 /* telnyx_reference */,
        $10 /* telnyx_order_id */, a.phone_number_id, a.number_type, a.country_code, 'adopted', 'completed', now()
 from adopted a
 on conflict (id) do update
 set agency_id = excluded.agency_id,
     agency_phone_number_id = excluded.agency_phone_number_id,
+    telnyx_account = excluded.telnyx_account,
     telnyx_order_id = coalesce(excluded.telnyx_order_id, p.telnyx_order_id),
     telnyx_phone_number_id = excluded.telnyx_phone_number_id,
     origin = 'adopted',
@@ -338,6 +365,8 @@ pub struct Walk {
 pub struct Owner {
     /// The number.
     pub number: E164,
+    /// Telnyx's id of it.
+    pub phone_number_id: String,
     /// Its `customer_reference`.
     pub reference: Option<String>,
 }
@@ -347,7 +376,7 @@ pub struct Owner {
 pub struct Counterpart {
     /// The row of the number, if there is one.
     pub row: Option<CounterpartRow>,
-    /// The purchase that the number's reference names, if the ledger knows it, and whether it is still being pursued.
+    /// The purchase that bought the number, if the ledger knows it, and whether it is still being pursued.
     pub purchase: Option<(Uuid, bool)>,
     /// The agency that the reference or the ledger names.
     pub agency_id: Option<Uuid>,
@@ -439,7 +468,7 @@ pub struct Adoptee<'a> {
 }
 
 impl Store {
-    /// The names of the accounts that numbers were ever bought in, those first that were compared longest ago.
+    /// The names of the accounts that numbers were ever bought in, those first that were last visited longest ago.
     ///
     /// # Errors
     /// The database's own.
@@ -505,7 +534,8 @@ impl Store {
         let numbers: Vec<_> = owners.iter().map(|owner| owner.number.as_str()).collect();
         let references: Vec<_> = owners.iter().map(|owner| owner.reference.as_deref()).collect();
         let agencies: Vec<_> = references.iter().map(|reference| reference.and_then(agency_of)).collect();
-        let rows = self.rows(COMPARE, &[&numbers, &references, &agencies, &millis(lag)]).await?;
+        let ids: Vec<_> = owners.iter().map(|owner| owner.phone_number_id.as_str()).collect();
+        let rows = self.rows(COMPARE, &[&numbers, &references, &agencies, &millis(lag), &ids]).await?;
         rows.iter().map(counterpart).collect()
     }
 
