@@ -157,8 +157,8 @@ impl Plan {
     /// The plan of a seed's run.
     #[must_use]
     pub fn draw(seed: u64, run: u64) -> Self {
-        // Runs with neighbouring numbers have nothing in common.
-        let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..) ^ Rng::with_seed(run).u64(..)));
+        // So that one seed's runs are not another's, however near the two are.
+        let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(run)));
         let holders = draw.holders();
         Self {
             seed,
