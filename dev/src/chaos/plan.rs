@@ -218,7 +218,9 @@ impl Draw {
             let holder = wish.about().and_then(|number| holders[number]).filter(|_| !self.one_in(4));
             let agency = holder.unwrap_or_else(|| self.0.usize(..agencies::COUNT));
             if let Wish::Purchase { numbers, .. } = &wish {
-                numbers.iter().for_each(|number| holders[*number] = holders[*number].or(Some(agency)));
+                for number in numbers {
+                    holders[*number].get_or_insert(agency);
+                }
             }
             steps.push(self.step(agency, wish));
         }
