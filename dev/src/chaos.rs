@@ -16,7 +16,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::functions::build;
+use crate::functions::{Logs, build};
 use crate::template::Template;
 use crate::workspace;
 
@@ -28,7 +28,7 @@ pub use verdict::Breaches;
 const RUNS_OF_A_LABORATORY: u64 = 25;
 
 /// Which runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// What plans are drawn from.
     pub seed: u64,
@@ -38,6 +38,8 @@ pub struct Options {
     pub runs: u64,
     /// Whether the functions are built as they are deployed.
     pub release: bool,
+    /// Where what functions write goes.
+    pub logs: Logs,
 }
 
 /// What all runs together came to.
@@ -99,12 +101,12 @@ pub async fn run(options: &Options) -> Result<Totals> {
     let template = Template::read(&workspace::root().join("template.yaml"))?;
     let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
     let programs = build::build(&names, options.release).await?;
-    let grounds = Arc::new(Grounds::start(template, programs).await?);
+    let grounds = Arc::new(Grounds::start(template, programs, options.logs.clone()).await?);
     let mut totals = Totals::default();
     let mut laboratory = None;
     for run in options.first..options.first + options.runs {
         let plan = Plan::draw(options.seed, run);
-        let mut current = match laboratory.take() {
+        let current = match laboratory.take() {
             Some(laboratory) => laboratory,
             None => Laboratory::start(&grounds).await?,
         };

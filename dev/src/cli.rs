@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::chaos::Options as ChaosOptions;
+use crate::functions::Logs;
 use crate::telnyx::{self, Simulator};
 use crate::touched::Workspace;
 use crate::{migrations, workspace};
@@ -69,6 +70,9 @@ enum Command {
         /// Build the functions as they are deployed: optimised.
         #[arg(long)]
         release: bool,
+        /// Where the functions' logs go.
+        #[arg(long, value_name = "PATH", default_value = "/dev/null")]
+        log: PathBuf,
     },
     /// Names the functions whose artifacts a change touches, as committed.
     Touched {
@@ -130,7 +134,9 @@ pub async fn run() -> Result<()> {
         Some(Command::Findings { database_url, decision }) => {
             findings::run(&database_url.context("name the database with --database-url")?, decision).await
         }
-        Some(Command::Chaos { runs, seed, first, release }) => chaos(ChaosOptions { seed, first, runs, release }).await,
+        Some(Command::Chaos { runs, seed, first, release, log }) => {
+            chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) }).await
+        }
         Some(Command::Touched { base, json }) => touched(base.as_deref(), json),
     }
 }

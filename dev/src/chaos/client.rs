@@ -12,7 +12,7 @@ use super::plan::{ASSIGN, LIST, PURCHASE, Plan, RELEASE, SEARCH, Step, Wish};
 
 /// A row of a number.
 #[derive(Debug, Clone)]
-pub(super) struct Finding {
+pub(super) struct Row {
     pub(super) id: Uuid,
     pub(super) agency_id: Uuid,
     pub(super) status: String,

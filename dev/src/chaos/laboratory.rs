@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::agencies::{self, Role};
-use super::client::{Call, Finding};
+use super::client::{Call, Row};
 use super::plan::{NUMBERS, Plan, RECONCILE, Step, Wish};
 use super::verdict::Breaches;
 use crate::functions::{Function, Logs, Programs};
@@ -31,8 +32,8 @@ const MAX_PROCESSES: usize = 3;
 /// What every database is a copy of.
 const TEMPLATE: &str = "chaos_template";
 
-/// Everything that waits, waits for a tenth or less of the time that it does in production. A call to Telnyx is shorter
-/// than a lease here, too.
+/// Everything that waits, waits for a fraction of the time that it does in production. A call to Telnyx is shorter than a
+/// lease here, too.
 const ENVIRONMENT: [(&str, &str); 8] = [
     ("PURCHASE_LEASE_MS", "500"),
     ("PURCHASE_ORDER_MISSING_AFTER_MS", "150"),
@@ -50,21 +51,22 @@ pub struct Grounds {
     server: Server,
     programs: Programs,
     template: Template,
+    logs: Logs,
 }
 
 impl Grounds {
-    /// Starts the server.
+    /// Starts the server, for functions that write to `logs`.
     ///
     /// # Errors
     /// When it does not start, or a migration fails.
-    pub async fn start(template: Template, programs: Programs) -> Result<Self> {
+    pub async fn start(template: Template, programs: Programs, logs: Logs) -> Result<Self> {
         let server = Server::temporary().await?;
         server.create_database(TEMPLATE, None).await?;
         let url = server.url(TEMPLATE);
         migrations::platform(&url).await?;
         migrations::run(&url).await?;
         agencies::seed(&url).await?;
-        Ok(Self { server, programs, template })
+        Ok(Self { server, programs, template, logs })
     }
 }
 
@@ -93,15 +95,13 @@ pub struct Laboratory {
     /// Those that everybody wants.
     pub(super) numbers: Vec<String>,
     database: String,
-    /// What had been bought and released before.
-    moved: Moved,
 }
 
 /// Numbers that came, and numbers that went.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moved {
-    pub(super) bought: u64,
-    pub(super) released: u64,
+#[derive(Debug, Clone, Copy)]
+struct Moved {
+    bought: u64,
+    released: u64,
 }
 
 /// What a run came to.
@@ -128,13 +128,13 @@ impl Laboratory {
         let mut options = Options::new(grounds.template.clone(), grounds.programs.clone(), grounds.server.url(&database));
         options.environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         options.max_processes = MAX_PROCESSES;
-        options.logs = Logs::File(std::env::var("CHAOS_LOG").unwrap_or_else(|_| "/dev/null".into()).into());
+        options.logs = grounds.logs.clone();
         options.wire = Some(wire.clone());
         options.webhooks = true;
         let stack = Stack::start(options).await?;
         let http = stack::client()?;
         let (grounds, tally) = (Arc::clone(grounds), Arc::default());
-        let mut laboratory = Self { grounds, stack, wire, http, tally, numbers: Vec::new(), database, moved: Moved::default() };
+        let mut laboratory = Self { grounds, stack, wire, http, tally, numbers: Vec::new(), database };
         laboratory.calm("success").await?;
         laboratory.numbers = laboratory.offers().await?;
         Ok(laboratory)
@@ -166,10 +166,9 @@ impl Laboratory {
     ///
     /// # Errors
     /// When the plan could not be carried out, which says nothing about the product.
-    pub async fn run(&mut self, plan: &Plan) -> Result<Outcome> {
+    pub async fn run(&self, plan: &Plan) -> Result<Outcome> {
         self.prepare(plan).await.context("preparing")?;
-        self.moved = self.moved().await?;
-        let before = self.counts();
+        let (moved, before) = (self.moved().await?, self.counts());
         self.wire.restart();
         let calls = self.storm(plan).await?;
         let mut breaches = self.replays(&calls).await;
@@ -180,8 +179,8 @@ impl Laboratory {
             requests: after[0] - before[0],
             kills: after[1] - before[1],
             faults: after[2] - before[2],
-            bought: now.bought - self.moved.bought,
-            released: now.released - self.moved.released,
+            bought: now.bought - moved.bought,
+            released: now.released - moved.released,
             breaches,
         })
     }
@@ -218,7 +217,7 @@ impl Laboratory {
     async fn storm(&self, plan: &Plan) -> Result<Vec<Call>> {
         self.provoke(plan).await?;
         let began = Instant::now();
-        let answered = tokio::sync::Notify::new();
+        let answered = Notify::new();
         let clients = async {
             let calls = join_all(plan.steps.iter().enumerate().map(|(index, step)| self.step(plan, index, step))).await;
             answered.notify_one();
@@ -227,7 +226,7 @@ impl Laboratory {
         let over = async {
             self.disturb(plan).await?;
             tokio::select! {
-                () = tokio::time::sleep_until(began + plan.lasts) => {}
+                () = sleep_until(began + plan.lasts) => {}
                 () = answered.notified() => {}
             }
             self.heal(plan).await
@@ -279,7 +278,7 @@ impl Laboratory {
     }
 
     /// The row of a number, while Postgres may be on its way back.
-    pub(super) async fn row(&self, number: usize) -> Result<Option<Finding>> {
+    pub(super) async fn row(&self, number: usize) -> Result<Option<Row>> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.read_row(number).await {
@@ -289,10 +288,10 @@ impl Laboratory {
         }
     }
 
-    async fn read_row(&self, number: usize) -> Result<Option<Finding>> {
+    async fn read_row(&self, number: usize) -> Result<Option<Row>> {
         let query = "select id, agency_id, status::text from agency_phone_numbers where phone_number = $1";
         let row = self.sql().await?.query_opt(query, &[&self.numbers[number]]).await.map_err(|error| describe(&error))?;
-        Ok(row.map(|row| Finding { id: row.get(0), agency_id: row.get(1), status: row.get(2) }))
+        Ok(row.map(|row| Row { id: row.get(0), agency_id: row.get(1), status: row.get(2) }))
     }
 
     async fn moved(&self) -> Result<Moved> {

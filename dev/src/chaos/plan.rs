@@ -157,8 +157,8 @@ impl Plan {
     /// The plan of a seed's run.
     #[must_use]
     pub fn draw(seed: u64, run: u64) -> Self {
-        // Runs with neighbouring numbers have nothing in common.
-        let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..) ^ Rng::with_seed(run).u64(..)));
+        // So that one seed's runs are not another's, however near the two are.
+        let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(run)));
         let holders = draw.holders();
         Self {
             seed,
@@ -218,7 +218,9 @@ impl Draw {
             let holder = wish.about().and_then(|number| holders[number]).filter(|_| !self.one_in(4));
             let agency = holder.unwrap_or_else(|| self.0.usize(..agencies::COUNT));
             if let Wish::Purchase { numbers, .. } = &wish {
-                numbers.iter().for_each(|number| holders[*number] = holders[*number].or(Some(agency)));
+                for number in numbers {
+                    holders[*number].get_or_insert(agency);
+                }
             }
             steps.push(self.step(agency, wish));
         }

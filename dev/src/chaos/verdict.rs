@@ -14,6 +14,35 @@ use super::plan::{ASSIGN, LIST, PURCHASE, RELEASE};
 use crate::books;
 use crate::postgres::describe;
 
+const LEFT_TO_A_PERSON: &str = "select to_json(f)::text from phone_number_findings f where f.state = 'open'";
+
+const BEYOND_QUOTA: &str = "\
+select a.slug
+from agencies a
+join agency_phone_numbers n on n.agency_id = a.id and n.status <> 'released'
+group by a.id
+having count(*) > (a.settings ->> 'max_phone_numbers')::bigint";
+
+/// Wherever a row is by now.
+const WHEREVER: &str = "\
+select n.agency_id, n.status::text
+from agency_phone_numbers n
+where n.id = $1 /* row_id */
+union all
+select a.agency_id, a.record ->> 'status'
+from agency_phone_numbers_archive a
+where a.id = $1";
+
+/// Whether a row has ever had a value in a column: from its beginning, or by some entry of its history.
+const EVER: &str = "\
+select coalesce(bool_or(h.changes ? $2 /* column */ and h.changes -> $2 ->> 'to' is not distinct from $3 /* value */), false)
+       or (
+         $3 is null
+         and coalesce(bool_and(h.changes -> 'status' ->> 'from' is not null or not h.changes ? $2), true)
+       )
+from phone_number_history h
+where h.agency_phone_number_id = $1 /* row_id */";
+
 /// What does not hold, each breach in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Breaches {
@@ -66,16 +95,8 @@ impl Laboratory {
     pub async fn check_over(&self, sql: &Client) -> Result<Breaches> {
         let books::Imbalance { orphans, double_buys, wrong_owner, history_gaps } = books::imbalance(sql, &self.telnyx().await?).await?;
         let mut breaches = Breaches { orphans, double_buys, wrong_owner, history_gaps, stuck: books::unfinished(sql).await? };
-        breaches.stuck.extend(
-            texts(sql, "select to_json(f)::text from phone_number_findings f where f.state = 'open'", "is left to a person").await?,
-        );
-        let beyond = "\
-            select a.slug
-            from agencies a
-            join agency_phone_numbers n on n.agency_id = a.id and n.status <> 'released'
-            group by a.id
-            having count(*) > (a.settings ->> 'max_phone_numbers')::bigint";
-        breaches.double_buys.extend(texts(sql, beyond, "has more numbers than it may have").await?);
+        breaches.stuck.extend(texts(sql, LEFT_TO_A_PERSON, "is left to a person").await?);
+        breaches.double_buys.extend(texts(sql, BEYOND_QUOTA, "has more numbers than it may have").await?);
         Ok(breaches)
     }
 
@@ -90,10 +111,14 @@ impl Laboratory {
                 continue;
             }
             let again = self.pursue(call.clone(), true).await;
+            if again.gave_up {
+                breaches.stuck.push(format!("what had its final answer has none any more: {again:?}"));
+            }
             let same = |other: &&Call| (other.agency, other.function, &other.key) == (call.agency, call.function, &call.key);
             let answers: Vec<_> = calls.iter().chain([&again]).filter(same).filter_map(Call::end).collect();
             if answers.iter().any(|answer| *answer != answers[0]) {
-                breaches.double_buys.push(format!("{} answered {key} of {} differently: {answers:?}", call.function, call.agency));
+                let Call { function, agency, .. } = call;
+                breaches.double_buys.push(format!("{function} gave agency {agency} different answers to {key}: {answers:?}"));
             }
         }
         breaches
@@ -102,8 +127,8 @@ impl Laboratory {
     /// Whether what callers were told is so.
     pub(super) async fn promises(&self, calls: &[Call]) -> Result<Breaches> {
         let sql = self.sql().await?;
-        let given_back: HashSet<_> =
-            calls.iter().filter(|call| call.function == RELEASE).flat_map(|call| ids(&call.body["phone_number_ids"])).collect();
+        let releases = calls.iter().filter(|call| call.function == RELEASE);
+        let given_back: HashSet<_> = releases.flat_map(|call| items(&call.body, "phone_number_ids")).filter_map(id).collect();
         let mut breaches = Breaches::default();
         for call in calls {
             if call.gave_up {
@@ -114,22 +139,20 @@ impl Laboratory {
                 PURCHASE => {
                     for item in items(body, "phone_numbers").filter(|item| item["outcome"] == "purchased") {
                         let told = Told::of(&sql, item).await?;
-                        if !told.is_live(call.agency) && !(told.is("released", call.agency) && given_back.contains(&told.id)) {
-                            breaches.orphans.push(format!("bought, {told:?} was told {item}"));
-                        }
+                        let is_so = told.is_live(call.agency) || (told.is_released(call.agency) && given_back.contains(&told.id));
+                        breaches.orphans.extend((!is_so).then(|| format!("{told:?} is not bought, though {item} said so")));
                     }
                 }
                 RELEASE => {
                     for item in items(body, "released") {
                         let told = Told::of(&sql, item).await?;
-                        if !told.is("released", call.agency) {
-                            breaches.orphans.push(format!("released, {told:?} was told {item}"));
-                        }
+                        let is_so = told.is_released(call.agency);
+                        breaches.orphans.extend((!is_so).then(|| format!("{told:?} is not released, though {item} said so")));
                     }
                 }
                 LIST => {
                     let others = items(body, "phone_numbers").filter(|row| row["agency_id"] != json!(agencies::agency(call.agency)));
-                    breaches.wrong_owner.extend(others.map(|row| format!("{} was shown {row}", call.agency)));
+                    breaches.wrong_owner.extend(others.map(|row| format!("agency {} was shown {row}", call.agency)));
                 }
                 ASSIGN => breaches.history_gaps.extend(untold(&sql, call).await?),
                 _ => {}
@@ -148,12 +171,8 @@ struct Told {
 
 impl Told {
     async fn of(sql: &Client, item: &Value) -> Result<Self> {
-        let query = "\
-            select n.agency_id, n.status::text from agency_phone_numbers n where n.id = $1
-            union all
-            select a.agency_id, a.record ->> 'status' from agency_phone_numbers_archive a where a.id = $1";
-        let id = item["id"].as_str().and_then(|id| id.parse().ok()).unwrap_or_default();
-        let row = sql.query_opt(query, &[&id]).await.map_err(|error| describe(&error))?;
+        let id = id(&item["id"]).unwrap_or_default();
+        let row = sql.query_opt(WHEREVER, &[&id]).await.map_err(|error| describe(&error))?;
         Ok(Self { id, row: row.map(|row| (row.get(0), row.get(1))) })
     }
 
@@ -164,23 +183,18 @@ impl Told {
     fn is_live(&self, agency: usize) -> bool {
         self.is("active", agency) || self.is("inactive", agency)
     }
+
+    fn is_released(&self, agency: usize) -> bool {
+        self.is("released", agency)
+    }
 }
 
-/// A change that its caller was told of and the history was not: what the row is said to have, it had from its beginning or
-/// by some entry.
+/// A change that its caller was told of and the history was not.
 async fn untold(sql: &Client, call: &Call) -> Result<Option<String>> {
-    let query = "\
-        select coalesce(bool_or(h.changes ? $2 and h.changes -> $2 ->> 'to' is not distinct from $3), false)
-               or (
-                 $3 is null
-                 and coalesce(bool_and(h.changes -> 'status' ->> 'from' is not null or not h.changes ? $2), true)
-               )
-        from phone_number_history h
-        where h.agency_phone_number_id = $1";
-    let id = call.body["phone_number_id"].as_str().and_then(|id| id.parse::<Uuid>().ok()).unwrap_or_default();
+    let id = id(&call.body["phone_number_id"]).unwrap_or_default();
     let column = if call.body.get("friendly_name").is_some() { "friendly_name" } else { "agent_mapping_id" };
     let value = call.body[column].as_str();
-    let told: bool = sql.query_one(query, &[&id, &column, &value]).await.map_err(|error| describe(&error))?.get(0);
+    let told: bool = sql.query_one(EVER, &[&id, &column, &value]).await.map_err(|error| describe(&error))?.get(0);
     Ok((!told).then(|| format!("the history does not know of {call:?}")))
 }
 
@@ -188,8 +202,8 @@ fn items<'a>(body: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     body[name].as_array().into_iter().flatten()
 }
 
-fn ids(list: &Value) -> Vec<Uuid> {
-    list.as_array().into_iter().flatten().filter_map(|id| id.as_str()?.parse().ok()).collect()
+fn id(value: &Value) -> Option<Uuid> {
+    value.as_str()?.parse().ok()
 }
 
 /// What a query finds, one text a row, each with what is wrong about it.
