@@ -66,9 +66,7 @@ fn complete(payload: &Value) -> Value {
 }
 
 async fn answer(reconciler: &BackgroundService<Reconcile>, request: Request<Body>) -> Reply {
-    let (parts, body) = reconciler.answer(request).await.into_parts();
-    let bytes: &[u8] = body.as_ref();
-    Reply { status: parts.status.as_u16(), headers: parts.headers, body: serde_json::from_slice(bytes).unwrap() }
+    Reply::of(reconciler.answer(request).await)
 }
 
 fn request(hook: &Hook) -> Request<Body> {

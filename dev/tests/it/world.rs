@@ -8,7 +8,7 @@ use dev::postgres::TestDatabase;
 use dev::telnyx::{Exchange, Options, Simulator};
 use dev::token::Issuer;
 use dev::wire::Wire;
-use lambda_http::http::{HeaderMap, Method, Request};
+use lambda_http::http::{HeaderMap, Method, Request, Response};
 use lambda_http::{Body, Context, RequestExt as _};
 use phone_numbers_reconcile::Reconcile;
 use serde_json::{Value, json};
@@ -43,6 +43,15 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// What a service has answered.
+    pub(crate) fn of(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes: &[u8] = body.as_ref();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Self { status: parts.status.as_u16(), headers: parts.headers, body, text }
+    }
+
     pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
@@ -374,11 +383,7 @@ pub(crate) fn with_query(request: Request<Body>) -> Request<Body> {
 /// A request as Lambda's runtime hands it over.
 pub(crate) async fn deliver<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
     let response = function.answer(request).await;
-    let (parts, body) = response.into_parts();
-    let bytes: &[u8] = body.as_ref();
-    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
-    Reply { status: parts.status.as_u16(), headers: parts.headers, body, text }
+    Reply::of(response)
 }
 
 /// An agent of an agency of the demo.
