@@ -38,7 +38,10 @@ const EVER: &str = "\
 select coalesce(bool_or(h.changes ? $2 /* column */ and h.changes -> $2 ->> 'to' is not distinct from $3 /* value */), false)
        or (
          $3 is null
-         and coalesce(bool_and(h.changes -> 'status' ->> 'from' is not null or not h.changes ? $2), true)
+         and not coalesce(
+           bool_or(h.changes ? 'status' and h.changes -> 'status' ->> 'from' is null and h.changes -> $2 ->> 'to' is not null),
+           false
+         )
        )
 from phone_number_history h
 where h.agency_phone_number_id = $1 /* row_id */";
