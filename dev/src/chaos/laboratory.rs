@@ -191,21 +191,17 @@ impl Laboratory {
 
     /// Sees to it that every number is whose it is to be.
     async fn prepare(&self, plan: &Plan) -> Result<()> {
-        let mut calls = [Vec::new(), Vec::new()];
+        let (mut releases, mut purchases) = (Vec::new(), Vec::new());
         for (number, wanted) in plan.holders.iter().enumerate() {
             let row = self.row(number).await?.filter(|row| row.status != "released");
-            let holder = row.as_ref().map(|row| row.agency_id);
-            if holder == wanted.map(agencies::agency) {
+            let holder = row.as_ref().and_then(|row| (0..agencies::COUNT).find(|index| agencies::agency(*index) == row.agency_id));
+            if holder == *wanted {
                 continue;
             }
-            if let (Some(row), Some(holder)) = (row, (0..agencies::COUNT).find(|agency| Some(agencies::agency(*agency)) == holder)) {
-                calls[0].push(Call::release(holder, Role::Owner, &[row.id]));
-            }
-            if let Some(agency) = *wanted {
-                calls[1].push(Call::purchase(agency, Role::Owner, &[self.numbers[number].as_str()]));
-            }
+            releases.extend(holder.zip(row).map(|(agency, row)| Call::release(agency, Role::Owner, &[row.id])));
+            purchases.extend(wanted.map(|agency| Call::purchase(agency, Role::Owner, &[self.numbers[number].as_str()])));
         }
-        for calls in calls {
+        for calls in [releases, purchases] {
             for done in join_all(calls.iter().map(|call| self.insist(call))).await {
                 done?;
             }

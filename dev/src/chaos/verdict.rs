@@ -33,15 +33,20 @@ select a.agency_id, a.record ->> 'status'
 from agency_phone_numbers_archive a
 where a.id = $1";
 
-/// Whether a row has ever had a value in a column: from its beginning, or by some entry of its history.
+/// Whether a row has ever had a value in a column, by its history. That of a number that was never bought does not tell.
 const EVER: &str = "\
-select coalesce(bool_or(h.changes ? $2 /* column */ and h.changes -> $2 ->> 'to' is not distinct from $3 /* value */), false)
-       or (
-         $3 is null
-         and coalesce(bool_and(h.changes -> 'status' ->> 'from' is not null or not h.changes ? $2), true)
-       )
-from phone_number_history h
-where h.agency_phone_number_id = $1 /* row_id */";
+with told as (
+  select h.changes ? 'status' and h.changes -> 'status' ->> 'from' is null as begins,
+         h.changes ? $2 /* column */ as names,
+         h.changes -> $2 ->> 'from' as was,
+         h.changes -> $2 ->> 'to' as became
+  from phone_number_history h
+  where h.agency_phone_number_id = $1 /* row_id */
+)
+select not exists (select from told t where t.begins)
+       or exists (select from told t where t.names and t.became is not distinct from $3 /* value */)
+       or exists (select from told t where t.names and not t.begins and t.was is not distinct from $3)
+       or ($3 is null and exists (select from told t where t.begins and t.became is null))";
 
 /// What does not hold, each breach in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
