@@ -9,6 +9,7 @@ mod books;
 mod connections;
 mod cors;
 mod events;
+mod findings;
 mod functions;
 mod input;
 mod keys;
