@@ -291,3 +291,20 @@ async fn what_a_person_decides_of_one_agency_no_other_is_shown() {
     let seen = world.assign("owner", Method::GET, &query, None).await.expect(200).body.to_string();
     assert!(!seen.contains("finding"), "{seen}");
 }
+
+#[tokio::test]
+async fn a_drift_that_was_dismissed_is_found_again_when_it_grows() {
+    let world = World::new().await;
+    let (rows, finding) = drift(&world).await;
+    assert!(world.store().dismiss_finding(finding.id).await.unwrap());
+    world.reconcile().await;
+    assert!(world.store().open_findings().await.unwrap().is_empty(), "it is what it was");
+    vanish(&world, &rows[2]["phone_number"]).await;
+    for _ in 0..2 {
+        world.reconcile().await;
+    }
+    let again = only(&world).await;
+    assert_eq!((again.id, again.observation.row_ids.len()), (finding.id, 3));
+    assert!(again.first_seen_at > finding.first_seen_at, "it is news");
+    assert!(world.rows().await.iter().all(|row| row["status"] == "active"));
+}
