@@ -59,7 +59,7 @@ begin
       check ((state = 'open') = (resolved_at is null) and (state = 'open') = (resolved_by is null))
   );
 
-  -- What was dismissed stays so, however often it is seen again.
+  -- What was dismissed stays so, however often it is seen again, as long as it is about the same rows.
   create unique index if not exists phone_number_findings_one_of_a_kind
   on phone_number_findings (telnyx_account, kind, coalesce(phone_number, ''))
   where state in ('open', 'dismissed');

@@ -12,6 +12,7 @@ mod connections;
 mod cors;
 mod crash_points;
 mod events;
+mod findings;
 mod functions;
 mod history;
 mod idempotency;

@@ -1,11 +1,13 @@
 //! Every way in which Telnyx, the database or a process can fail a release.
 
+use dev::demo;
 use dev::wire::{Fault, Moment};
 use lambda_http::http::Method;
 use phone_numbers_release::Release;
 use serde_json::{Value, json};
 
-use crate::books::{assigned, balance, heal, release_of, telnyx};
+use crate::books::{assigned, balance, heal, release_of, telnyx, unsold};
+use crate::reconcile_inventory::{appear, reference_of};
 use crate::world::{World, eventually, send};
 
 const INVENTORY: &str = "/v2/phone_numbers";
@@ -220,6 +222,25 @@ async fn a_process_may_die_at_any_point_of_a_release() {
     world.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 30_000})).await;
     dies(&world, &row, async || world.asked("DELETE", INVENTORY) == 1).await;
     released(&world, &row).await;
+}
+
+#[tokio::test]
+async fn the_number_of_another_agency_is_not_deleted_for_a_row_from_before_the_ledger() {
+    let world = World::new().await;
+    let number = json!(unsold(&world).await);
+    appear(&world, &number, &reference_of(&demo::OTHER)).await;
+    for id in [json!(null), json!("7")] {
+        let row = world.insert(json!({"phone_number": number, "phone_number_id": id})).await;
+        world.release("owner", release_of(&row)).await.expect(200);
+        assert_eq!(
+            (world.now(&row).await["status"].clone(), world.billed().await),
+            (json!("released"), vec![number.as_str().unwrap().to_owned()])
+        );
+        world.execute("delete from agency_phone_numbers").await;
+    }
+    world.reconcile().await;
+    assert_eq!(world.rows().await[0]["agency_id"], json!(demo::OTHER.id));
+    balance(&world).await;
 }
 
 /// Begins a release and ends its process once `there` says so.

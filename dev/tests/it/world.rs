@@ -1,5 +1,6 @@
 //! One agency's world for one test: its own database, its own Telnyx, and the handlers themselves.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use phone_numbers_reconcile::Reconcile;
 use serde_json::{Value, json};
 use shared::config::Config;
 use shared::lambda::{BackgroundService, Function, Service};
+use shared::secrets::Secrets;
+use shared::store::Store;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -180,6 +183,12 @@ impl World {
     /// What the schedule does.
     pub(crate) async fn reconcile(&self) {
         self.reconciler().run(&Context::default()).await.unwrap();
+    }
+
+    /// What an operator works with.
+    pub(crate) fn store(&self) -> Store {
+        let config = self.config();
+        Store::new(&config.database, Arc::new(Secrets::new(&config.aws, config.secrets_ttl)))
     }
 
     /// Numbers on offer in an area code.

@@ -14,7 +14,7 @@ use super::Sagas;
 use crate::deadline::sleep_within;
 use crate::error::{Error, Source};
 use crate::lease::renewing;
-use crate::model::{Actor, Status};
+use crate::model::{Actor, Reference, Status};
 use crate::store::{Release, ReleaseStart, ReleaseTarget};
 use crate::telnyx::{Account, Failure, Owned, Refusal, Session};
 
@@ -231,9 +231,13 @@ async fn still_there(session: &Session<'_>, release: &Release, error: Error) -> 
 }
 
 /// A number carries the reference of the purchase that bought it. Of a row from before there was a ledger, nobody knows
-/// what its number carries.
+/// what its number carries, but for one thing: not the name of another agency.
 fn is_ours(release: &Release, owned: &Owned) -> bool {
-    release.reference.is_none() || release.reference == owned.customer_reference
+    let named = || owned.customer_reference.as_deref()?.parse::<Reference>().ok();
+    match &release.reference {
+        Some(_) => release.reference == owned.customer_reference,
+        None => named().is_none_or(|reference| reference.agency_id == release.agency_id),
+    }
 }
 
 fn not_deleted(failure: Failure) -> Attempt {

@@ -13,7 +13,8 @@ use super::{Store, Undone, column, rows_of, word};
 use crate::error::Error;
 use crate::model::Reference;
 
-/// Notes findings, or that they are seen again. One that was dismissed stays so.
+/// Notes findings, or that they are seen again. One that was dismissed stays so, unless it is about other rows by now: whoever
+/// dismissed it knew nothing of those.
 const REPORT: &str = "\
 -- findings.report
 insert into phone_number_findings as f
@@ -26,9 +27,19 @@ on conflict (telnyx_account, kind, coalesce(phone_number, '')) where state in ('
 set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
     telnyx_reference = excluded.telnyx_reference,
     agency_id = excluded.agency_id,
-    agency_phone_number_ids = excluded.agency_phone_number_ids,
+    agency_phone_number_ids = case
+      when f.state = 'open' or not excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then excluded.agency_phone_number_ids
+      else f.agency_phone_number_ids
+    end,
     detail = excluded.detail,
-    last_seen_at = excluded.last_seen_at
+    state = case when excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.state else 'open' end,
+    first_seen_at = case
+      when f.state = 'open' or excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.first_seen_at
+      else excluded.first_seen_at
+    end,
+    last_seen_at = excluded.last_seen_at,
+    resolved_at = case when excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.resolved_at end,
+    resolved_by = case when excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.resolved_by end
 returning f.first_seen_at = f.last_seen_at as is_new";
 
 /// Ends the findings of an account that a whole walk, begun at that time, has not seen again. A walk knows nothing of rows
