@@ -331,3 +331,48 @@ async fn while_one_of_several_is_pending_so_is_the_order() {
     assert_eq!(orders_sent(&world), 2);
     balance(&world).await;
 }
+
+#[tokio::test]
+async fn one_switch_stops_all_buying() {
+    let mut world = World::new().await;
+    let number = world.offer().await;
+    let row = world.purchase("owner", order_of(&world.offers("415", 1).await[0])).await.expect(200).number().clone();
+    let before = world.everything().await;
+    let asked = world.telnyx.exchanges().len();
+    for off in ["false", "FALSE", "0", "no", "off", "1", "yes", "tru"] {
+        world.set("PURCHASES_ENABLED", off);
+        let refused = world.purchase("owner", order_of(&number)).await.expect_problem(503, "purchases_disabled");
+        assert_eq!(refused.body["retryable"], true, "{off}");
+    }
+    assert_eq!((world.everything().await, world.telnyx.exchanges().len()), (before, asked));
+    // Everything else goes on.
+    world.search("owner", "country_code=US").await.expect(200);
+    world.release("owner", crate::books::release_of(&row)).await.expect(200);
+    for on in ["true", " true ", ""] {
+        world.set("PURCHASES_ENABLED", on);
+        world.purchase("owner", order_of(&number)).await.expect(200);
+    }
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn without_a_database_nothing_is_bought() {
+    let mut world = World::new().await;
+    let number = world.offer().await;
+    let wire = world.wired().await;
+    wire.shut();
+    let asked = world.telnyx.exchanges().len();
+    world.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
+    assert_eq!(world.telnyx.exchanges().len(), asked);
+    wire.open();
+    for statement in ["purchases.lock", "purchases.quota", "purchases.vacate", "purchases.begin"] {
+        // Each attempt and its repetition.
+        for _ in 0..2 {
+            wire.strike(statement, dev::wire::Moment::Before, dev::wire::Fault::Cut);
+        }
+        world.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
+        assert_eq!((world.telnyx.exchanges().len(), world.rows().await.len()), (asked, 0), "{statement}");
+    }
+    world.purchase("owner", order_of(&number)).await.expect(200);
+    balance(&world).await;
+}

@@ -192,6 +192,11 @@ impl World {
         self.json("select to_json(p)::text as row from phone_number_purchases p order by p.created_at, p.id").await
     }
 
+    /// The released rows whose numbers were bought again.
+    pub(crate) async fn archive(&self) -> Vec<Value> {
+        self.json("select to_json(a)::text as row from agency_phone_numbers_archive a order by a.archived_at, a.id").await
+    }
+
     /// Every row of every table, by table.
     pub(crate) async fn everything(&self) -> Value {
         let tables = "select table_name::text from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'";
