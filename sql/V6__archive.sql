@@ -63,6 +63,33 @@ begin
   create index if not exists idx_agency_phone_numbers_archive_phone_number
   on agency_phone_numbers_archive (phone_number);
 
+  -- Puts a row back as it was, with whatever columns the table has by then; those that Postgres computes it computes anew.
+  create or replace function agency_phone_numbers_restore(record jsonb)
+  returns uuid
+  language plpgsql
+  as $function$
+  declare
+    columns text;
+  begin
+    select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+    into columns
+    from pg_attribute as a
+    where a.attrelid = 'agency_phone_numbers'::regclass
+      and a.attnum > 0
+      and not a.attisdropped
+      and a.attgenerated = '';
+
+    execute format(
+      'insert into agency_phone_numbers (%1$s) overriding system value
+       select %1$s from jsonb_populate_record(null::agency_phone_numbers, $1)',
+      columns
+    )
+    using record;
+
+    return record ->> 'id';
+  end
+  $function$;
+
   comment on table agency_phone_numbers_archive is
     'Released rows of agency_phone_numbers whose number was bought again.';
 

@@ -309,13 +309,12 @@ with failed as (
   where a.replaced_by = r.id
     and exists (select from agencies g where g.id = a.agency_id)
   returning a.record
-), restored as (
-  insert into agency_phone_numbers
-  select n.*
-  from unarchived u
-  cross join lateral jsonb_populate_record(null::agency_phone_numbers, u.record) n
 )
-select f.id
+select f.id,
+       (
+         select agency_phone_numbers_restore(u.record)
+         from unarchived u
+       ) as restored
 from failed f";
 
 /// The purchase was given up before it was paid for, and its row with it.
