@@ -6,6 +6,7 @@ mod architecture;
 mod assign;
 mod binaries;
 mod books;
+mod bought_again;
 mod connections;
 mod cors;
 mod events;
