@@ -1,11 +1,12 @@
 //! A purchase when all goes well, and what it refuses before any money moves.
 
 use dev::demo;
+use dev::wire::{Fault, Moment};
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::books::{balance, decide, order_of, order_of_all, orders_sent};
+use crate::books::{balance, decide, order_of, order_of_all, orders_sent, release_of};
 use crate::world::{World, agent, eventually};
 
 /// What a purchase asks Telnyx, one after the other.
@@ -347,7 +348,7 @@ async fn one_switch_stops_all_buying() {
     assert_eq!((world.everything().await, world.telnyx.exchanges().len()), (before, asked));
     // Everything else goes on.
     world.search("owner", "country_code=US").await.expect(200);
-    world.release("owner", crate::books::release_of(&row)).await.expect(200);
+    world.release("owner", release_of(&row)).await.expect(200);
     for on in ["true", " true ", ""] {
         world.set("PURCHASES_ENABLED", on);
         world.purchase("owner", order_of(&number)).await.expect(200);
@@ -368,11 +369,37 @@ async fn without_a_database_nothing_is_bought() {
     for statement in ["purchases.lock", "purchases.quota", "purchases.vacate", "purchases.begin"] {
         // Each attempt and its repetition.
         for _ in 0..2 {
-            wire.strike(statement, dev::wire::Moment::Before, dev::wire::Fault::Cut);
+            wire.strike(statement, Moment::Before, Fault::Cut);
         }
         world.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
         assert_eq!((world.telnyx.exchanges().len(), world.rows().await.len()), (asked, 0), "{statement}");
     }
     world.purchase("owner", order_of(&number)).await.expect(200);
     balance(&world).await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_gone_before_it_can_be_shown_is_no_success() {
+    let mut world = World::new().await;
+    let numbers = world.offers("312", 2).await;
+    let wire = world.wired().await;
+    for number in &numbers {
+        world.purchase("owner", order_of(number)).await.expect(200);
+    }
+    let sql = "delete from agency_phone_numbers where phone_number = $1";
+    let both = order_of_all(&numbers);
+    for (number, body, status) in [(&numbers[1], both, 207), (&numbers[0], order_of(&numbers[0]), 409)] {
+        let (url, number) = (world.database.url().to_owned(), number.clone());
+        let goes = async move {
+            dev::postgres::connect(&url).await.unwrap().execute(sql, &[&number]).await.unwrap();
+        };
+        wire.strike("numbers.of_agency", Moment::Before, Fault::call(goes));
+        let reply = world.purchase("owner", body).await.expect(status);
+        if status == 207 {
+            assert_eq!((&reply.body["success"], &reply.body["message"]), (&json!(false), &json!("Phone numbers: 1 purchased, 1 failed.")));
+            assert_eq!(reply.body["phone_numbers"][1]["problem"]["code"], "number_unavailable");
+        } else {
+            reply.expect_problem(409, "number_unavailable");
+        }
+    }
 }

@@ -28,6 +28,9 @@ struct Body {
     message: String,
 }
 
+/// A number that the agency holds or is buying, and its row.
+type Held = (Bought, PhoneNumber);
+
 /// Our own order: Telnyx has one for each number.
 #[derive(Serialize)]
 struct Order {
@@ -80,18 +83,15 @@ pub(crate) async fn bought(
     outcomes: Vec<Result<Bought, Error>>,
     customer_reference: Option<String>,
 ) -> Result<Answer, Error> {
-    let outcomes = unless_all_failed_alike(outcomes)?;
+    let outcomes = unless_all_failed_alike(with_rows(store, actor, outcomes).await?)?;
     let is_final = !outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(Error::retryable));
-    let bought: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
-    let ids: Vec<_> = bought.iter().map(|bought| bought.row_id).collect();
-    let rows = store.numbers_of(actor, &ids).await?;
-    let pending = rows.iter().filter(|row| row.status == Status::Pending).count();
-    let order = order(&bought, pending > 0);
-    let replayed = !bought.is_empty() && bought.iter().all(|bought| bought.replayed);
-    let failed = outcomes.len() - bought.len();
-    let message = message(rows.len() - pending, pending, failed);
-    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-    let items = intents.iter().zip(outcomes).map(|(intent, outcome)| item(intent, outcome, &mut rows)).collect();
+    let held: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+    let pending = held.iter().filter(|(_, row)| row.status == Status::Pending).count();
+    let order = order(&held, pending > 0);
+    let replayed = !held.is_empty() && held.iter().all(|(bought, _)| bought.replayed);
+    let failed = outcomes.len() - held.len();
+    let message = message(held.len() - pending, pending, failed);
+    let items = intents.iter().zip(outcomes).map(|(intent, outcome)| item(intent, outcome)).collect();
     let body = Body { success: failed == 0, order, phone_numbers: items, customer_reference, validate_only: false, message };
     let status = match (failed, pending) {
         (0, 0) => StatusCode::OK,
@@ -126,6 +126,16 @@ fn quoted_price(quote: Quote) -> Option<QuotedPrice> {
     }
 }
 
+/// What was bought, with its row. One that is gone since is nothing to answer with: its agency was deleted, or the number
+/// was released and bought by somebody else.
+async fn with_rows(store: &Store, actor: &Actor, outcomes: Vec<Result<Bought, Error>>) -> Result<Vec<Result<Held, Error>>, Error> {
+    let ids: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|bought| bought.row_id).collect();
+    let rows = if ids.is_empty() { Vec::new() } else { store.numbers_of(actor, &ids).await? };
+    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let mut held = |bought: Bought| rows.remove(&bought.row_id).map(|row| (bought, row)).ok_or(Error::NumberUnavailable);
+    Ok(outcomes.into_iter().map(|outcome| outcome.and_then(&mut held)).collect())
+}
+
 fn unless_all_failed_alike<T>(outcomes: Vec<Result<T, Error>>) -> Result<Vec<Result<T, Error>>, Error> {
     let code = |outcome: &Result<T, Error>| outcome.as_ref().err().map(Error::code);
     let first = outcomes.first().and_then(code);
@@ -135,26 +145,26 @@ fn unless_all_failed_alike<T>(outcomes: Vec<Result<T, Error>>) -> Result<Vec<Res
     Ok(outcomes)
 }
 
-fn order(bought: &[&Bought], pending: bool) -> Option<Order> {
-    let purchases: Vec<_> = bought.iter().filter_map(|bought| bought.purchase.as_ref()).collect();
+fn order(held: &[&Held], pending: bool) -> Option<Order> {
+    let purchases: Vec<_> = held.iter().filter_map(|(bought, _)| bought.purchase.as_ref()).collect();
     let first = purchases.first()?;
     Some(Order {
         id: first.order_id,
         status: if pending { "pending" } else { "success" },
-        phone_numbers_count: bought.len(),
+        phone_numbers_count: held.len(),
         requirements_met: purchases.iter().all(|purchase| purchase.requirements_met == Some(true)),
         created_at: first.created_at,
     })
 }
 
-fn item(intent: &Intent, outcome: Result<Bought, Error>, rows: &mut HashMap<Uuid, PhoneNumber>) -> Item {
-    let held = outcome.and_then(|bought| {
-        // Gone since: its agency was deleted, or another request for it came to its end.
-        let row = rows.remove(&bought.row_id).ok_or(Error::NumberUnavailable)?;
-        let outcome = if row.status == Status::Pending { "pending" } else { "purchased" };
-        Ok(Item::Held { row, order_id: bought.purchase.and_then(|purchase| purchase.telnyx_order_id), outcome })
-    });
-    held.unwrap_or_else(|error| failure(intent, &error))
+fn item(intent: &Intent, outcome: Result<Held, Error>) -> Item {
+    match outcome {
+        Ok((bought, row)) => {
+            let outcome = if row.status == Status::Pending { "pending" } else { "purchased" };
+            Item::Held { row, order_id: bought.purchase.and_then(|purchase| purchase.telnyx_order_id), outcome }
+        }
+        Err(error) => failure(intent, &error),
+    }
 }
 
 fn failure(intent: &Intent, error: &Error) -> Item {
