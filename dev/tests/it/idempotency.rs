@@ -284,6 +284,15 @@ async fn a_number_that_is_still_pending_is_no_final_answer() {
     assert_eq!(done.number()["status"], "active");
     is_replay(&purchase(&world, "owner", KEY, &order_of(&number)).await, &done);
     assert_eq!(orders_sent(&world), 1);
+
+    // Nor is it where another has failed for good.
+    let mixed = order_of_all(&[world.offer().await, NOT_ON_OFFER.to_owned()]);
+    let pending = purchase(&world, "owner", "mixed", &mixed).await.expect(207);
+    decide(&world, "success").await;
+    let done = purchase(&world, "owner", "mixed", &mixed).await.expect(207);
+    let outcome = |answer: &Reply| answer.body["phone_numbers"][0]["outcome"].clone();
+    assert_eq!((outcome(&pending), outcome(&done)), (json!("pending"), json!("purchased")));
+    is_replay(&purchase(&world, "owner", "mixed", &mixed).await, &done);
     balance(&world).await;
 }
 
