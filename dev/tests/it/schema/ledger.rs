@@ -1,9 +1,20 @@
-//! The ledgers of purchases and releases.
+//! The ledgers of purchases and releases, and the other tables of ours.
 
 use dev::migrations;
 use dev::postgres::{Server, connect};
 
 use super::{lines, refusal, two_agencies};
+
+/// Every table of ours.
+const TABLES: [&str; 7] = [
+    "agency_phone_numbers_archive",
+    "phone_number_findings",
+    "phone_number_history",
+    "phone_number_idempotency_keys",
+    "phone_number_inventory_walks",
+    "phone_number_purchases",
+    "phone_number_releases",
+];
 
 /// A purchase and a release of the one number, both just begun.
 const BEGUN: &str = "
@@ -30,16 +41,21 @@ async fn the_ledger_outlives_the_agency() {
 }
 
 #[tokio::test]
-async fn the_ledger_refers_to_nothing() {
+async fn no_table_of_ours_refers_to_another() {
     let (_database, client) = two_agencies().await;
     let keys = lines(
         &client,
-        "select c.conname::text
-         from pg_constraint as c
-         where c.contype = 'f' and c.conrelid in ('phone_number_purchases'::regclass, 'phone_number_releases'::regclass)",
+        "select t.relname::text, c.conname::text
+         from pg_class as t
+         left join pg_constraint as c
+           on c.conrelid = t.oid
+           and c.contype = 'f'
+         where t.relkind = 'r'
+           and (t.relname like 'phone\\_number\\_%' or t.relname = 'agency_phone_numbers_archive')
+         order by 1",
     )
     .await;
-    assert!(keys.is_empty(), "{keys:?}");
+    assert_eq!(keys, TABLES);
 }
 
 #[tokio::test]
@@ -61,6 +77,10 @@ async fn a_phase_is_refused_without_what_it_needs() {
         ("purchases", "upfront_cost = -0.0001", "upfront_cost_not_negative"),
         ("purchases", "order_attempts = -1", "order_attempts_not_negative"),
         ("purchases", "phone_number = '3125550100'", "phone_format"),
+        ("purchases", "origin = 'imported'", "origin_known"),
+        ("purchases", "caller_id = null", "requested_has_caller"),
+        ("purchases", "max_monthly_cost = 1", "limits_have_currency"),
+        ("purchases", "max_upfront_cost = 1", "limits_have_currency"),
         ("releases", "phase = 'gone'", "phase_known"),
         ("releases", "phase = 'completed'", "completed_is_complete"),
         ("releases", "phase = 'refused'", "refused_has_reason"),
@@ -71,6 +91,46 @@ async fn a_phase_is_refused_without_what_it_needs() {
         let error = refusal(&client, &format!("update phone_number_{table} set {changes}")).await;
         assert_eq!(error.constraint(), Some(format!("phone_number_{table}_{constraint}").as_str()), "{changes}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_whole_and_by_nobody() {
+    let (_database, client) = two_agencies().await;
+    let begun = "insert into phone_number_idempotency_keys (agency_id, function, key, request_hash, expires_at)
+                 select a.id, 'f', 'k', sha256(''), now() from agencies as a";
+    client.batch_execute(begun).await.unwrap();
+    for (changes, constraint) in [
+        ("request_hash = 'x'", "request_hash_is_sha256"),
+        ("status = 200", "answer_is_whole"),
+        ("body = '{}'", "answer_is_whole"),
+        ("content_type = 'application/json', body = '{}'", "answer_is_whole"),
+        ("status = 200, content_type = '', body = '', lease_token = uuid_generate_v4(), leased_until = now()", "answered_is_over"),
+        ("lease_token = uuid_generate_v4()", "lease_is_whole"),
+        ("leased_until = now()", "lease_is_whole"),
+    ] {
+        let error = refusal(&client, &format!("update phone_number_idempotency_keys set {changes}")).await;
+        assert_eq!(error.constraint(), Some(format!("phone_number_idempotency_keys_{constraint}").as_str()), "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn the_archive_takes_released_rows_as_they_are_and_one_for_each_successor() {
+    let (_database, client) = two_agencies().await;
+    let insert = "insert into agency_phone_numbers_archive (id, agency_id, phone_number, replaced_by, record)
+                  select n.id, n.agency_id, n.phone_number, n.agency_id, to_jsonb(n) || '{changes}' from agency_phone_numbers as n";
+    for (changes, constraint) in [
+        (r#"{"status": "active"}"#, "is_released"),
+        (r#"{"status": "released", "id": "0a000000-0000-4000-8000-000000000002"}"#, "is_whole"),
+        (r#"{"status": "released", "agency_id": "0b000000-0000-4000-8000-000000000000"}"#, "is_whole"),
+        (r#"{"status": "released", "phone_number": "+13125550101"}"#, "is_whole"),
+    ] {
+        let error = refusal(&client, &insert.replace("{changes}", changes)).await;
+        assert_eq!(error.constraint(), Some(format!("agency_phone_numbers_archive_{constraint}").as_str()), "{changes}");
+    }
+    client.batch_execute(&insert.replace("{changes}", r#"{"status": "released"}"#)).await.unwrap();
+    let another = insert.replace("select n.id", "select uuid_generate_v4()").replace("to_jsonb(n)", "to_jsonb(n) - 'id'");
+    let error = refusal(&client, &another.replace("{changes}", r#"{"status": "released"}"#)).await;
+    assert_eq!(error.constraint(), Some("agency_phone_numbers_archive_replaced_by_unique"));
 }
 
 #[tokio::test]
@@ -125,7 +185,8 @@ async fn the_rest_api_of_the_platform_reads_none_of_it() {
          from pg_class as c
          cross join pg_roles as r
          where r.rolname in ('anon', 'authenticated')
-           and c.relname in ('granted', 'agency_phone_numbers', 'phone_number_purchases', 'phone_number_releases')
+           and c.relkind = 'r'
+           and (c.relname = 'granted' or c.relname like 'agency\\_phone\\_numbers%' or c.relname like 'phone\\_number\\_%')
            and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete')
          order by 1, 2",
     )
@@ -133,4 +194,34 @@ async fn the_rest_api_of_the_platform_reads_none_of_it() {
     assert_eq!(readable, ["anon granted", "authenticated granted"]);
     let error = refusal(&client, "set role authenticated; select v.id from v_agency_phone_numbers_with_agent as v").await;
     assert_eq!(error.code().code(), "42501");
+    // Nor does anybody write by way of what puts rows back.
+    let error = refusal(&client, "set role authenticated; select agency_phone_numbers_restore('{}')").await;
+    assert_eq!(error.code().code(), "42501");
+}
+
+#[tokio::test]
+async fn whoever_may_write_the_table_needs_no_right_to_its_history() {
+    let server = Server::temporary().await.unwrap();
+    server.create_database("platform", None).await.unwrap();
+    let client = connect(&server.url("platform")).await.unwrap();
+    migrations::platform(&server.url("platform")).await.unwrap();
+    migrations::run(&server.url("platform")).await.unwrap();
+    client
+        .batch_execute(
+            "create role web_app;
+             insert into agencies (name, slug) values ('A', 'a');
+             grant select on agencies to web_app;
+             grant select, insert, update, delete on agency_phone_numbers to web_app;
+             set role web_app;
+             insert into agency_phone_numbers (agency_id, phone_number, status)
+             select a.id, '+13125550100', 'active' from agencies as a;
+             update agency_phone_numbers set status = 'inactive';
+             delete from agency_phone_numbers",
+        )
+        .await
+        .unwrap();
+    assert_eq!(refusal(&client, "select h.id from phone_number_history as h").await.code().code(), "42501");
+    client.batch_execute("reset role").await.unwrap();
+    let told = lines(&client, "select h.event, h.actor from phone_number_history as h order by h.id").await;
+    assert_eq!(told, ["bought platform", "changed platform", "deleted platform"]);
 }
