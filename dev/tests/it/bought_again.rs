@@ -252,6 +252,43 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
 }
 
 #[tokio::test]
+async fn a_buyer_that_is_gone_leaves_the_row_where_it_was() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    let old = given_back(&world, "owner").await;
+    let number = number_of(&old).to_owned();
+    world.fault(json!({"method": "GET", "path_prefix": SEARCH, "kind": "delay", "delay_ms": 600})).await;
+    let searches = world.asked("GET", SEARCH);
+    let gone = async {
+        eventually(async || (world.asked("GET", SEARCH) > searches).then_some(())).await;
+        world.sql.execute("delete from agencies where id = $1", &[&demo::OTHER.id]).await.unwrap();
+    };
+    let (failed, ()) = tokio::join!(world.purchase("other_owner", order_of(&number)), gone);
+    failed.expect_problem(404, "not_found");
+    assert_eq!((stored(&world, &number).await, world.archive().await), (old, Vec::new()));
+    assert_eq!(orders_sent(&world), 1, "nothing was ordered for nobody");
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_in_the_middle_of_the_exchange_stops_it() {
+    let mut world = World::new().await;
+    let old = given_back(&world, "other_owner").await;
+    let ledger = world.ledger().await;
+    let url = world.database.url().to_owned();
+    let wire = world.wired().await;
+    let agent = agent(&demo::DEMO, 1);
+    let goes = async move {
+        dev::postgres::connect(&url).await.unwrap().execute("delete from agent_mappings where id = $1", &[&agent]).await.unwrap();
+    };
+    wire.strike("purchases.begin", Moment::Before, Fault::call(goes));
+    let body = json!({"phone_numbers": [{"phone_number": old["phone_number"], "agent_mapping_id": agent}]});
+    world.purchase("owner", body).await.expect_problem(404, "not_found");
+    assert_eq!((stored(&world, number_of(&old)).await, world.archive().await), (old, Vec::new()));
+    assert_eq!((world.ledger().await, orders_sent(&world)), (ledger, 1));
+}
+
+#[tokio::test]
 async fn a_purchase_that_is_given_up_is_a_life_of_its_own() {
     let mut world = World::new().await;
     let old = given_back(&world, "other_owner").await;
