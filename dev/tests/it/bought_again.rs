@@ -252,6 +252,43 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
 }
 
 #[tokio::test]
+async fn a_buyer_that_is_gone_leaves_the_row_where_it_was() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    let old = given_back(&world, "owner").await;
+    let number = number_of(&old).to_owned();
+    world.fault(json!({"method": "GET", "path_prefix": SEARCH, "kind": "delay", "delay_ms": 600})).await;
+    let searches = world.asked("GET", SEARCH);
+    let gone = async {
+        eventually(async || (world.asked("GET", SEARCH) > searches).then_some(())).await;
+        world.sql.execute("delete from agencies where id = $1", &[&demo::OTHER.id]).await.unwrap();
+    };
+    let (failed, ()) = tokio::join!(world.purchase("other_owner", order_of(&number)), gone);
+    failed.expect_problem(404, "not_found");
+    assert_eq!((stored(&world, &number).await, world.archive().await), (old, Vec::new()));
+    assert_eq!(orders_sent(&world), 1, "nothing was ordered for nobody");
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_in_the_middle_of_the_exchange_stops_it() {
+    let mut world = World::new().await;
+    let old = given_back(&world, "other_owner").await;
+    let ledger = world.ledger().await;
+    let url = world.database.url().to_owned();
+    let wire = world.wired().await;
+    let agent = agent(&demo::DEMO, 1);
+    let goes = async move {
+        dev::postgres::connect(&url).await.unwrap().execute("delete from agent_mappings where id = $1", &[&agent]).await.unwrap();
+    };
+    wire.strike("purchases.begin", Moment::Before, Fault::call(goes));
+    let body = json!({"phone_numbers": [{"phone_number": old["phone_number"], "agent_mapping_id": agent}]});
+    world.purchase("owner", body).await.expect_problem(404, "not_found");
+    assert_eq!((stored(&world, number_of(&old)).await, world.archive().await), (old, Vec::new()));
+    assert_eq!((world.ledger().await, orders_sent(&world)), (ledger, 1));
+}
+
+#[tokio::test]
 async fn a_purchase_that_is_given_up_is_a_life_of_its_own() {
     let mut world = World::new().await;
     let old = given_back(&world, "other_owner").await;
@@ -409,25 +446,17 @@ async fn a_life_that_is_over_takes_no_change() {
     let mut answers = Vec::new();
     for buyer in [None, Some("other_owner"), Some("owner")] {
         if let Some(buyer) = buyer {
-            let row = world.purchase(buyer, order_of(number_of(&old))).await.expect(200).number().clone();
-            archived(&world, &old, &stored(&world, number_of(&old)).await).await;
-            let before = world.everything().await;
-            for (method, body) in &writes {
-                let refused = world.assign("owner", method.clone(), "", Some(body.clone())).await;
-                answers.push(refused.expect_problem(409, "phone_number_released").body["detail"].clone());
-            }
-            assert_eq!(world.everything().await, before);
-            world.release(buyer, release_of(&row)).await.expect(200);
-            world.sql.batch_execute("delete from agency_phone_numbers").await.unwrap();
-            let back = "insert into agency_phone_numbers select n.* from agency_phone_numbers_archive a,
-                          jsonb_populate_record(null::agency_phone_numbers, a.record) n";
-            world.sql.batch_execute(back).await.unwrap();
-            world.sql.batch_execute("delete from agency_phone_numbers_archive").await.unwrap();
-        } else {
-            for (method, body) in &writes {
-                let refused = world.assign("owner", method.clone(), "", Some(body.clone())).await;
-                answers.push(refused.expect_problem(409, "phone_number_released").body["detail"].clone());
-            }
+            world.purchase(buyer, order_of(number_of(&old))).await.expect(200);
+        }
+        let before = world.everything().await;
+        for (method, body) in &writes {
+            let refused = world.assign("owner", method.clone(), "", Some(body.clone())).await;
+            answers.push(refused.expect_problem(409, "phone_number_released").body["detail"].clone());
+        }
+        assert_eq!(world.everything().await, before);
+        if let Some(buyer) = buyer {
+            let now = stored(&world, number_of(&old)).await;
+            world.release(buyer, release_of(&now)).await.expect(200);
         }
     }
     assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:#?}");

@@ -90,14 +90,11 @@ async fn the_agencys_own_limit_goes_before_the_general_one_and_one_that_cannot_b
         settings(&world, own.clone()).await;
         let number = numbers.next().unwrap();
         let reply = world.purchase("owner", order_of(number)).await;
-        match limit {
-            Some(limit) => {
-                no_room(reply, limit);
-            }
-            None => {
-                let row = reply.expect(200).number().clone();
-                world.release("owner", release_of(&row)).await.expect(200);
-            }
+        if let Some(limit) = limit {
+            no_room(reply, limit);
+        } else {
+            let row = reply.expect(200).number().clone();
+            world.release("owner", release_of(&row)).await.expect(200);
         }
         assert_eq!(world.rows().await.iter().any(|row| row["phone_number"] == *number), limit.is_none(), "{general} {own}");
     }

@@ -282,8 +282,8 @@ with done as (
 select exists (select from activated) as activated
 from done";
 
-/// The purchase has failed for good and the row is gone; the one that had made room for it is back, as it was, unless its
-/// agency is gone. The row is put back whole, whatever columns it has.
+/// The purchase has failed for good and the row is gone, if it did not go with its agency; the one that had made room for
+/// it is back, as it was, unless its own agency is gone. The row is put back whole, whatever columns it has.
 const FAIL: &str = "\
 -- purchases.fail
 with failed as (
@@ -305,9 +305,11 @@ with failed as (
   returning n.id
 ), unarchived as (
   delete from agency_phone_numbers_archive a
-  using removed r
-  where a.replaced_by = r.id
+  using failed f
+  left join removed r on r.id = f.agency_phone_number_id
+  where a.replaced_by = f.agency_phone_number_id
     and exists (select from agencies g where g.id = a.agency_id)
+    and (r.id is not null or not exists (select from agency_phone_numbers n where n.phone_number = a.phone_number))
   returning a.record
 )
 select f.id,
