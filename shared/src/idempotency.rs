@@ -54,15 +54,15 @@ pub async fn once(
         KeyState::Reused => return Err(Error::IdempotencyKeyReused),
     }
     let outcome = renewing(claim.lease, || store.renew_key(&claim), work).await;
-    let noted = match kept(&outcome, &call.request_id) {
-        Some(answer) => store.keep_answer(&claim, &answer).await.map(|_| ()),
-        None => store.yield_key(&claim).await,
+    let Some(answer) = kept(&outcome, &call.request_id) else {
+        if let Err(error) = store.yield_key(&claim).await {
+            tracing::warn!(error = %error, "an idempotency key is held until its lease ends");
+        }
+        return outcome;
     };
-    // The work is done, and asking again finds that out from the ledger, too.
-    if let Err(error) = noted {
-        tracing::warn!(error = %error, "an answer could not be kept for its idempotency key");
-    }
-    outcome
+    // An answer that is not kept may not be given, since asking again may come to another one. The work is done: asking
+    // again finds it in the ledger. And where somebody else has got the key, it is their answer that counts.
+    if store.keep_answer(&claim, &answer).await? { outcome } else { Err(Error::RequestInProgress(claim.lease)) }
 }
 
 /// The key: a quoted string as the draft has it (RFC 9651), or a bare token as most clients send it.

@@ -55,7 +55,7 @@ where k.agency_id = $1 /* agency_id */
   and k.lease_token = $4 /* lease_token */
 returning k.key";
 
-/// Keeps the answer, for whoever holds the key.
+/// Keeps the answer, for whoever holds the key. Doing so again over another connection is no loss.
 const ANSWER: &str = "\
 -- idempotency.answer
 update phone_number_idempotency_keys k
@@ -67,7 +67,7 @@ set status = $5 /* status */,
 where k.agency_id = $1 /* agency_id */
   and k.function = $2 /* function */
   and k.key = $3 /* key */
-  and k.lease_token = $4 /* lease_token */
+  and (k.lease_token = $4 /* lease_token */ or (k.status = $5 and k.content_type = $6 and k.body = $7))
 returning k.key";
 
 /// Lets the same request be made again.
