@@ -64,14 +64,14 @@ async fn a_life_is_told_from_its_first_day_to_its_last() {
     assert_eq!(events(&told), expected);
 
     let bought = told[0]["changes"].as_object().unwrap();
-    let stored = &world.rows().await[0];
+    let shown = world.list("member", "status=released").await.expect(200).number().clone();
     for (column, value) in [
         ("status", json!("active")),
         ("friendly_name", json!("Desk")),
         ("agent_mapping_id", json!(first)),
-        ("phone_number_id", stored["phone_number_id"].clone()),
-        ("monthly_cost", json!(1.0)),
-        ("purchased_at", stored["purchased_at"].clone()),
+        ("phone_number_id", shown["phone_number_id"].clone()),
+        ("monthly_cost", json!("1.00")),
+        ("purchased_at", shown["purchased_at"].clone()),
         ("is_active", json!(true)),
     ] {
         assert_eq!(bought[column], json!({"from": null, "to": value}), "{column}");
@@ -90,7 +90,7 @@ async fn a_life_is_told_from_its_first_day_to_its_last() {
         }),
         json!({"agent_mapping_id": change(json!(null), json!(first))}),
         json!({"agent_mapping_id": change(json!(first), json!(null)), "is_active": change(json!(true), json!(false))}),
-        json!({"status": change(json!("inactive"), json!("released")), "released_at": change(json!(null), stored["released_at"].clone())}),
+        json!({"status": change(json!("inactive"), json!("released")), "released_at": change(json!(null), shown["released_at"].clone())}),
     ];
     for (entry, changes) in told[1..].iter().zip(&expected) {
         assert_eq!(entry["changes"], *changes, "{}", entry["event"]);
@@ -215,6 +215,26 @@ async fn what_the_platform_does_is_told_too_by_whatever_path_it_comes() {
     assert_eq!((&told[0]["agency_phone_number_id"], &told[0]["agency_id"]), (&row["id"], &json!(demo::DEMO.id)));
     assert_eq!(told[0]["phone_number"], row["phone_number"]);
     assert_eq!(told[0]["changes"]["phone_number_id"], json!({"from": row["phone_number_id"], "to": null}));
+}
+
+#[tokio::test]
+async fn amounts_and_times_are_told_as_the_row_shows_them_whoever_wrote_them() {
+    let world = World::new().await;
+    let row = world.insert(json!({"monthly_cost": 1.5})).await;
+    let update = "\
+set timezone = 'Asia/Tokyo';
+update agency_phone_numbers
+set monthly_cost = 0.0035, setup_cost = 1200, purchased_at = '2026-01-02T03:04:05.678901Z', friendly_name = '2026-01-02T03:04:05+09:00';
+reset timezone";
+    world.sql.batch_execute(update).await.unwrap();
+    let told = history(&world, &row).await;
+    let expected = json!({
+        "monthly_cost": {"from": "1.50", "to": "0.0035"},
+        "setup_cost": {"from": null, "to": "1200.00"},
+        "purchased_at": {"from": null, "to": "2026-01-02T03:04:05.678901Z"},
+        "friendly_name": {"from": null, "to": "2026-01-02T03:04:05+09:00"},
+    });
+    assert_eq!(told[1]["changes"], expected);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
+use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -635,12 +636,26 @@ fn pending_purchase(row: &Row) -> Result<Option<PendingPurchase>, Error> {
 }
 
 fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {
-    Ok(HistoryEntry {
-        at: column(row, "at")?,
-        event: column(row, "event")?,
-        actor: column(row, "actor")?,
-        changes: column(row, "changes")?,
-    })
+    let mut changes: Value = column(row, "changes")?;
+    for (name, change) in changes.as_object_mut().into_iter().flatten() {
+        for value in change.as_object_mut().into_iter().flat_map(|sides| sides.values_mut()) {
+            if let Some(shown) = as_shown(name, value) {
+                *value = shown;
+            }
+        }
+    }
+    Ok(HistoryEntry { at: column(row, "at")?, event: column(row, "event")?, actor: column(row, "actor")?, changes })
+}
+
+/// The history has amounts as numbers, and times in the zone of whoever wrote them: callers see them as in the row.
+fn as_shown(name: &str, value: &Value) -> Option<Value> {
+    match (name, value) {
+        ("monthly_cost" | "setup_cost", Value::Number(amount)) => Some(Money(amount.to_string().parse().ok()?).to_string().into()),
+        ("purchased_at" | "released_at" | "created_at", Value::String(time)) => {
+            serde_json::to_value(time.parse::<DateTime<Utc>>().ok()?).ok()
+        }
+        _ => None,
+    }
 }
 
 fn agent_mapping(row: &Row) -> Result<Option<AgentMapping>, Error> {
