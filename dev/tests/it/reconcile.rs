@@ -1,6 +1,9 @@
 //! The schedule: what nobody works on any more is finished, whatever it was, and a bounded part of it at a time.
 
+use std::time::Duration;
+
 use dev::books::unfinished;
+use dev::demo;
 use dev::wire::{Fault, Moment};
 use futures_util::future::join_all;
 use lambda_http::{Context, LambdaEvent};
@@ -272,6 +275,47 @@ async fn a_run_begins_nothing_that_it_has_no_time_for_and_the_next_goes_on() {
     heal(&world).await;
     finished(&world).await;
     assert_eq!(in_phase(&world, "completed").await, 9);
+}
+
+#[tokio::test]
+async fn a_run_ends_by_its_deadline_though_telnyx_hangs() {
+    let mut world = world().await;
+    let number = world.offer().await;
+    ordered(&world, &[number]).await;
+    world.set("REQUEST_BUDGET_MS", "300");
+    world.set("TELNYX_TIMEOUT_MS", "600000");
+    world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 600_000})).await;
+    let asked = world.asked("GET", ORDERS);
+    // Far more than it may take, and less than a single purchase may in a run that has the time.
+    tokio::time::timeout(Duration::from_secs(5), world.reconcile()).await.unwrap();
+    assert_eq!((world.asked("GET", ORDERS) - asked, in_phase(&world, "ordered").await), (1, 1));
+    world.set("REQUEST_BUDGET_MS", "8000");
+    finished(&world).await;
+}
+
+#[tokio::test]
+async fn what_an_agency_was_buying_that_is_gone_is_brought_to_its_end() {
+    let mut world = world().await;
+    let numbers = world.offers("312", 2).await;
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    purchase_crashes::dies(&world, &numbers[0], async || in_phase(&world, "ordered").await == 1).await;
+    let wire = world.wired().await;
+    wire.strike("purchases.ordering", Moment::Before, Fault::Silence);
+    purchase_crashes::dies(&world, &numbers[1], async || wire.struck() == 1).await;
+    world.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;
+    decide(&world, "success").await;
+    eventually(async || {
+        leases_run_out(&world).await;
+        world.reconcile().await;
+        unfinished(&world.sql).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    let phases: Vec<_> = world.ledger().await.iter().map(|purchase| purchase["phase"].clone()).collect();
+    assert_eq!((phases, orders_sent(&world)), (vec![json!("completed"), json!("failed")], 1), "nothing is ordered for nobody");
+    world.reconcile().await;
+    let findings = world.findings().await;
+    assert_eq!((findings.len(), &findings[0]["kind"], &findings[0]["phone_number"]), (1, &json!("agency_gone"), &json!(numbers[0])));
+    assert_eq!((world.billed().await, world.asked("DELETE", INVENTORY)), (vec![numbers[0].clone()], 0));
 }
 
 #[tokio::test]

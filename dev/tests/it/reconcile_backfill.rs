@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::books::{decide, heal, release_of, telnyx, unsold};
-use crate::reconcile_inventory::{appear, found, nothing_was_touched, reference_of, vanish};
+use crate::books::{heal, release_of, telnyx, unsold};
+use crate::reconcile_inventory::{appear, bought, found, nothing_was_touched, reference_of, vanish};
 use crate::secrets::{PLATFORM, vault};
 use crate::world::World;
 
@@ -27,6 +27,15 @@ async fn being_bought(world: &World, number: &str) {
     world.telnyx_settings(json!({"order_outcome": "never"})).await;
     let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": SOMEBODY_ELSE});
     telnyx(world, world.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
+}
+
+/// Decides the order of a number.
+async fn decide_of(world: &World, number: &str, status: &str) {
+    let state = world.telnyx_state().await;
+    let is_it = |order: &&Value| order["phone_numbers"][0]["phone_number"] == number;
+    let id = state["orders"].as_array().unwrap().iter().find(is_it).unwrap()["id"].as_str().unwrap().to_owned();
+    let url = format!("{}/orders/{id}", world.telnyx.control_url());
+    assert!(reqwest::Client::new().post(url).json(&json!({ "status": status })).send().await.unwrap().status().is_success());
 }
 
 /// A row from before the ledger, which is too old to be somebody's work.
@@ -285,18 +294,36 @@ async fn a_pending_row_whose_order_is_pending_waits_for_it_in_the_ledger() {
         let world = World::new().await;
         let number = unsold(&world).await;
         being_bought(&world, &number).await;
+        // Others are pending, too, and come first.
+        for _ in 0..2 {
+            being_bought(&world, &unsold(&world).await).await;
+        }
+        world.telnyx_settings(json!({"largest_page": 1})).await;
         // However old it is: some orders wait for documents for days.
         let row = old(&world, json!({"phone_number": number, "status": "pending"})).await;
         world.reconcile().await;
         assert!(taken_in(&world, &row, "ordered").await["telnyx_order_id"].is_string());
         world.reconcile().await;
         assert_eq!(world.now(&row).await["status"], "pending");
-        decide(&world, decision).await;
+        decide_of(&world, &number, decision).await;
         world.reconcile().await;
         let now = world.rows().await.into_iter().next();
         assert_eq!(now.as_ref().map(|now| now["status"].as_str().unwrap()), status, "{decision}");
         assert!(unfinished(&world.sql).await.unwrap().is_empty() && world.findings().await.is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_row_whose_ledger_is_lost_is_taken_in_again() {
+    let world = World::new().await;
+    let row = bought(&world, 1).await.remove(0);
+    world.execute("delete from phone_number_purchases").await;
+    world.reconcile().await;
+    taken_in(&world, &row, "completed").await;
+    assert_eq!((world.history(&row).await.len(), world.findings().await), (1, Vec::new()), "nothing had to be put right");
+    world.release("owner", release_of(&row)).await.expect(200);
+    world.reconcile().await;
+    assert_eq!((world.billed().await, world.findings().await), (Vec::<String>::new(), Vec::new()));
 }
 
 #[tokio::test]

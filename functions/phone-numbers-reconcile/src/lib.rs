@@ -24,6 +24,7 @@ use shared::saga::Sagas;
 use shared::secrets::Secrets;
 use tokio::time::Instant;
 
+use backlog::Time;
 use report::Report;
 
 /// How many things of a kind are worked on at a time.
@@ -63,8 +64,8 @@ impl Reconcile {
     async fn work(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
         let now = Instant::now();
         let until = |tenths: u32| now + deadline.saturating_duration_since(now) * tenths / 10;
-        backlog::finish_purchases(self, report, until(3)).await?;
-        backlog::finish_releases(self, report, until(5)).await?;
+        backlog::finish_purchases(self, report, Time { until: until(3), deadline }).await?;
+        backlog::finish_releases(self, report, Time { until: until(5), deadline }).await?;
         backfill::take_in(self, report, until(6)).await?;
         compare::compare_accounts(self, report, deadline).await?;
         report.expired_keys = self.sagas.store.expire_keys(EXPIRED_AT_A_TIME).await?;
