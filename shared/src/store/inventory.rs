@@ -206,6 +206,7 @@ set status = 'released',
     released_at = now(),
     agent_mapping_id = null
 where n.phone_number = $1 /* phone_number */
+  and n.id = any($2::uuid[] /* row_ids */)
   and n.status in ('active', 'inactive')
 returning n.id";
 
@@ -588,7 +589,7 @@ impl Store {
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
         sign(&transaction, RECONCILE).await?;
-        let row_id = adopt(&transaction, adoptee, false).await?;
+        let row_id = adopt(&transaction, adoptee, &[]).await?;
         if row_id.is_some() {
             transaction.commit().await?;
         }
@@ -680,11 +681,11 @@ pub(super) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(
     Ok(())
 }
 
-/// The row that a number gets; None when a live row has it that does not give way.
-pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, instead: bool) -> Result<Option<Uuid>, Undone> {
+/// The row that a number gets, instead of those rows; None when another live row has it.
+pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, instead_of: &[Uuid]) -> Result<Option<Uuid>, Undone> {
     let row_id = Uuid::new_v4();
-    if instead {
-        rows_of(transaction, SURRENDER, &[&adoptee.number]).await?;
+    if !instead_of.is_empty() {
+        rows_of(transaction, SURRENDER, &[&adoptee.number, &instead_of]).await?;
     }
     rows_of(transaction, VACATE, &[&adoptee.number, &row_id]).await?;
     let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id } = adoptee;
