@@ -107,7 +107,12 @@ select n.id as row_id,
          limit 1
        ) as switched_off,
        p.id as purchase_id,
-       p.phase,
+       p.phase in ('intended', 'ordering', 'ordered') or exists (
+         select
+         from phone_number_releases r
+         where r.agency_phone_number_id = p.agency_phone_number_id
+           and r.phase = 'requested'
+       ) as pursued,
        coalesce(p.agency_id, i.agency_id) as agency_id,
        exists (select from agencies a where a.id = coalesce(p.agency_id, i.agency_id)) as agency_exists,
        exists (
@@ -377,7 +382,7 @@ pub struct Owner {
 pub struct Counterpart {
     /// The row of the number, if there is one.
     pub row: Option<CounterpartRow>,
-    /// The purchase that bought the number, if the ledger knows it, and whether it is still being pursued.
+    /// The purchase that bought the number, if the ledger knows it, and whether that or its release is still being pursued.
     pub purchase: Option<(Uuid, bool)>,
     /// The agency that the reference or the ledger names.
     pub agency_id: Option<Uuid>,
@@ -705,11 +710,10 @@ fn agency_of(reference: &str) -> Option<Uuid> {
 fn counterpart(row: &Row) -> Result<Counterpart, Error> {
     let row_id: Option<Uuid> = column(row, "row_id")?;
     let purchase: Option<Uuid> = column(row, "purchase_id")?;
-    let phase: Option<&str> = column(row, "phase")?;
-    let pursued = matches!(phase, Some("intended" | "ordering" | "ordered"));
+    let pursued: Option<bool> = column(row, "pursued")?;
     Ok(Counterpart {
         row: row_id.map(|id| counterpart_row(row, id)).transpose()?,
-        purchase: purchase.map(|id| (id, pursued)),
+        purchase: purchase.map(|id| (id, pursued.unwrap_or(false))),
         agency_id: column(row, "agency_id")?,
         agency_exists: column(row, "agency_exists")?,
         is_copied: column(row, "is_copied")?,
