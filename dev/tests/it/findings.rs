@@ -150,6 +150,22 @@ async fn a_row_whose_number_is_anothers_gives_way() {
 }
 
 #[tokio::test]
+async fn a_row_that_has_come_since_does_not_give_way() {
+    let world = World::new().await;
+    let stale = bought(&world, 1).await.remove(0);
+    vanish(&world, &stale["phone_number"]).await;
+    appear(&world, &stale["phone_number"], &reference_of(&demo::OTHER)).await;
+    world.reconcile().await;
+    let finding = only(&world).await;
+    world.release("owner", release_of(&stale)).await.expect(200);
+    // By another path, the number has come to its agency before the next comparison.
+    world.execute("delete from agency_phone_numbers").await;
+    let right = world.insert(json!({"phone_number": stale["phone_number"], "agency_id": demo::OTHER.id})).await;
+    assert_eq!(adopt(&world, &finding, None).await, Adoption::Held);
+    assert_eq!(world.now(&right).await, right);
+}
+
+#[tokio::test]
 async fn a_number_that_was_given_back_and_is_billed_is_the_agencys_again() {
     let mut world = World::new().await;
     world.set("PURCHASE_ORDER_MISSING_AFTER_MS", "0");

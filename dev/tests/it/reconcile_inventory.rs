@@ -6,9 +6,9 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::books::{assigned, balance, decide, order_of, order_of_all, ordered_by_somebody_else, release_of, telnyx, unsold};
-use crate::purchase_crashes;
-use crate::world::{World, agent};
+use crate::books::{assigned, balance, decide, heal, order_of, order_of_all, ordered_by_somebody_else, release_of, telnyx, unsold};
+use crate::world::{World, agent, eventually};
+use crate::{purchase_crashes, release_failures};
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
@@ -245,6 +245,26 @@ async fn a_number_of_an_agency_that_is_gone_is_left_to_a_person() {
     vanish(&world, &row["phone_number"]).await;
     world.reconcile().await;
     assert_eq!(found(&world).await, [[json!("agency_gone"), row["phone_number"].clone(), json!("gone")]]);
+}
+
+#[tokio::test]
+async fn a_number_on_its_way_back_when_its_agency_goes_is_given_back_and_no_finding() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    let row = bought(&world, 1).await.remove(0);
+    world.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 500, "times": 1_000})).await;
+    release_failures::dies(&world, &row, async || world.asked("DELETE", NUMBERS) > 0).await;
+    world.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;
+    world.reconcile().await;
+    assert_eq!((world.billed().await.len(), world.findings().await), (1, Vec::new()));
+    heal(&world).await;
+    eventually(async || {
+        world.reconcile().await;
+        world.billed().await.is_empty().then_some(())
+    })
+    .await;
+    world.reconcile().await;
+    assert!(world.findings().await.is_empty());
 }
 
 #[tokio::test]

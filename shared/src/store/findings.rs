@@ -356,8 +356,8 @@ async fn decide(transaction: &Transaction<'_>, observation: &Observation, agency
         reference: &reference,
         order_id: None,
     };
-    let instead = observation.kind == FindingKind::HeldByAnother;
-    Ok(adopt(transaction, &adoptee, instead).await?.map_or(Adoption::Held, Adoption::Adopted))
+    let instead_of = if observation.kind == FindingKind::HeldByAnother { observation.row_ids.as_slice() } else { &[] };
+    Ok(adopt(transaction, &adoptee, instead_of).await?.map_or(Adoption::Held, Adoption::Adopted))
 }
 
 fn finding(row: &Row) -> Result<Finding, Error> {

@@ -107,7 +107,12 @@ select n.id as row_id,
          limit 1
        ) as switched_off,
        p.id as purchase_id,
-       p.phase,
+       p.phase in ('intended', 'ordering', 'ordered') or exists (
+         select
+         from phone_number_releases r
+         where r.agency_phone_number_id = p.agency_phone_number_id
+           and r.phase = 'requested'
+       ) as pursued,
        coalesce(p.agency_id, i.agency_id) as agency_id,
        exists (select from agencies a where a.id = coalesce(p.agency_id, i.agency_id)) as agency_exists,
        exists (
@@ -206,6 +211,7 @@ set status = 'released',
     released_at = now(),
     agent_mapping_id = null
 where n.phone_number = $1 /* phone_number */
+  and n.id = any($2::uuid[] /* row_ids */)
   and n.status in ('active', 'inactive')
 returning n.id";
 
@@ -376,7 +382,7 @@ pub struct Owner {
 pub struct Counterpart {
     /// The row of the number, if there is one.
     pub row: Option<CounterpartRow>,
-    /// The purchase that bought the number, if the ledger knows it, and whether it is still being pursued.
+    /// The purchase that bought the number, if the ledger knows it, and whether that or its release is still being pursued.
     pub purchase: Option<(Uuid, bool)>,
     /// The agency that the reference or the ledger names.
     pub agency_id: Option<Uuid>,
@@ -588,7 +594,7 @@ impl Store {
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
         sign(&transaction, RECONCILE).await?;
-        let row_id = adopt(&transaction, adoptee, false).await?;
+        let row_id = adopt(&transaction, adoptee, &[]).await?;
         if row_id.is_some() {
             transaction.commit().await?;
         }
@@ -680,11 +686,11 @@ pub(super) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(
     Ok(())
 }
 
-/// The row that a number gets; None when a live row has it that does not give way.
-pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, instead: bool) -> Result<Option<Uuid>, Undone> {
+/// The row that a number gets, instead of those rows; None when another live row has it.
+pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, instead_of: &[Uuid]) -> Result<Option<Uuid>, Undone> {
     let row_id = Uuid::new_v4();
-    if instead {
-        rows_of(transaction, SURRENDER, &[&adoptee.number]).await?;
+    if !instead_of.is_empty() {
+        rows_of(transaction, SURRENDER, &[&adoptee.number, &instead_of]).await?;
     }
     rows_of(transaction, VACATE, &[&adoptee.number, &row_id]).await?;
     let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id } = adoptee;
@@ -704,11 +710,10 @@ fn agency_of(reference: &str) -> Option<Uuid> {
 fn counterpart(row: &Row) -> Result<Counterpart, Error> {
     let row_id: Option<Uuid> = column(row, "row_id")?;
     let purchase: Option<Uuid> = column(row, "purchase_id")?;
-    let phase: Option<&str> = column(row, "phase")?;
-    let pursued = matches!(phase, Some("intended" | "ordering" | "ordered"));
+    let pursued: Option<bool> = column(row, "pursued")?;
     Ok(Counterpart {
         row: row_id.map(|id| counterpart_row(row, id)).transpose()?,
-        purchase: purchase.map(|id| (id, pursued)),
+        purchase: purchase.map(|id| (id, pursued.unwrap_or(false))),
         agency_id: column(row, "agency_id")?,
         agency_exists: column(row, "agency_exists")?,
         is_copied: column(row, "is_copied")?,
