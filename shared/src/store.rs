@@ -11,6 +11,7 @@ mod callers;
 mod connection;
 mod findings;
 mod idempotency;
+mod intents;
 mod inventory;
 mod limits;
 mod login;
@@ -35,9 +36,10 @@ use connection::Connections;
 pub use connection::connect;
 pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
 pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
+pub use intents::{Begun, Intent, Quota};
 pub use inventory::{Adoptee, Counterpart, CounterpartRow, Leftover, Missing, Owner, Stuck, Walk};
 pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
-pub use purchases::{Begun, Claim, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, Quota};
+pub use purchases::{Claim, Holding, Offer, OrderNoted, OrderState, Phase, Purchase};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
 
 /// The database, as the business' verbs. See the submodules for what it can do.
@@ -52,6 +54,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         callers::STATEMENTS,
         findings::STATEMENTS,
         idempotency::STATEMENTS,
+        intents::STATEMENTS,
         inventory::STATEMENTS,
         numbers::STATEMENTS,
         purchases::STATEMENTS,

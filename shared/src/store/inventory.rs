@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::purchases::VACATE;
+use super::intents::VACATE;
 use super::{Store, Undone, column, millis, rows_of, word};
 use crate::error::Error;
 use crate::model::{E164, Reference, Status};
