@@ -252,6 +252,24 @@ async fn an_order_that_has_succeeded_or_is_unknown_cannot_be_cancelled() {
 }
 
 #[tokio::test]
+async fn an_order_that_never_arrived_can_be_given_up_once_it_has_been_missing_for_long() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_ORDER_MISSING_AFTER_MS", "100");
+    let number = world.offer().await;
+    world.set("REQUEST_BUDGET_MS", "2100");
+    world.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_before"})).await;
+    world.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 500, "times": 1_000})).await;
+    let row = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    crate::books::heal(&world).await;
+    let first = world.release("owner", release_of(&row)).await.expect(207);
+    assert_eq!(first.body["failed"][0]["problem"]["code"], "purchase_in_progress", "one look proves nothing");
+    // However often it is asked, nobody else gets to look in between.
+    eventually(async || (world.release("owner", release_of(&row)).await.status == 200).then_some(())).await;
+    assert_eq!((&world.rows().await[0]["status"], orders_sent(&world)), (&json!("released"), 1));
+    balance(&world).await;
+}
+
+#[tokio::test]
 async fn a_row_from_before_the_ledger_is_found_by_its_very_number() {
     let world = World::new().await;
     let number = world.offer().await;

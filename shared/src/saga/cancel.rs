@@ -26,7 +26,7 @@ impl Releaser<'_> {
         // Whoever works on it now is about to finish it.
         let purchase = store.claim_purchase(&claim).await?.ok_or(Error::PurchaseInProgress)?;
         let renew = || store.renew_purchase(&claim);
-        let outcome = renewing(claim.lease, renew, self.cancel_order(actor, target, &purchase)).await;
+        let outcome = renewing(claim.lease, renew, self.cancel_order(actor, target, &purchase, &claim)).await;
         if outcome.is_ok() && store.cancel_purchase(&claim, actor.user_id).await? {
             return Ok(());
         }
@@ -35,7 +35,7 @@ impl Releaser<'_> {
     }
 
     /// Sees to it that no order of the purchase can succeed any more.
-    async fn cancel_order(&self, actor: &Actor, target: &ReleaseTarget, purchase: &Purchase) -> Result<(), Error> {
+    async fn cancel_order(&self, actor: &Actor, target: &ReleaseTarget, purchase: &Purchase, claim: &Claim) -> Result<(), Error> {
         if purchase.phase == Phase::Intended && purchase.order_attempts == 0 {
             return Ok(());
         }
@@ -45,8 +45,11 @@ impl Releaser<'_> {
             Some(id) => session.order(id).await?,
             None => session.find_order(&purchase.reference, &purchase.number).await?,
         };
-        // An order that cannot be found may yet be there.
-        let order = order.ok_or(Error::PurchaseInProgress)?;
+        let Some(order) = order else {
+            // It may yet be there, until it has not been found for as long as Telnyx may take to show it.
+            let missing = self.sagas.store.note_missing_order(claim, self.sagas.config.lag()).await?;
+            return if missing == Some(true) { Ok(()) } else { Err(Error::PurchaseInProgress) };
+        };
         match order.status {
             OrderStatus::Failure => Ok(()),
             OrderStatus::Success => Err(Error::PurchaseInProgress),
