@@ -213,7 +213,8 @@ select exists (select from activated) as activated
 from done";
 
 /// The purchase has failed for good and the row is gone, if it did not go with its agency; the one that had made room for
-/// it is back, as it was, unless its own agency is gone. The row is put back whole, whatever columns it has.
+/// it is back, as it was, unless its own agency is gone. The row is put back whole, whatever columns it has. `removed` is
+/// joined even where nothing was: it has to be done before the number can have its old row again.
 const FAIL: &str = "\
 -- purchases.fail
 with failed as (
