@@ -167,7 +167,8 @@ pub fn response(error: &Error, request_id: &str) -> Response<Body> {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Error::RateLimited(wait) | Error::RequestInProgress(wait) => {
-            headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
+            let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+            headers.insert(RETRY_AFTER, seconds.max(1).into());
         }
         _ => {}
     }

@@ -224,8 +224,9 @@ async fn confirm(session: &Session<'_>, release: &Release, known: &mut Option<St
 /// A refusal undoes a release only while the number is there: an earlier attempt may have worked unheard.
 async fn still_there(session: &Session<'_>, release: &Release, error: Error) -> Attempt {
     match session.find_number(&release.number).await {
-        Ok(Some(_)) => Attempt::Refused(error),
-        Ok(None) => Attempt::Gone,
+        Ok(Some(owned)) if is_ours(release, &owned) => Attempt::Refused(error),
+        // Ours is gone, even if somebody has bought the number since.
+        Ok(_) => Attempt::Gone,
         Err(_) => Attempt::Again(error),
     }
 }

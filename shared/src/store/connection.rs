@@ -185,8 +185,13 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
         None => true,
         Some(code) => {
             // Read-only is what a primary has become after a failover.
-            let ended =
-                [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW, SqlState::READ_ONLY_SQL_TRANSACTION];
+            let ended = [
+                SqlState::ADMIN_SHUTDOWN,
+                SqlState::CRASH_SHUTDOWN,
+                SqlState::CANNOT_CONNECT_NOW,
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            ];
             code.code().starts_with("08") || ended.contains(code)
         }
     }
