@@ -161,9 +161,9 @@ async fn what_somebody_works_on_is_left_alone() {
     ordered(&world, std::slice::from_ref(&number)).await;
     let hold = "update phone_number_purchases set lease_token = uuid_generate_v4(), leased_until = now() + interval '1 hour'";
     world.execute(hold).await;
-    let held = world.ledger().await;
+    let ledger = world.ledger().await;
     world.reconcile().await;
-    assert_eq!(world.ledger().await, held);
+    assert_eq!(world.ledger().await, ledger);
     world.execute("update phone_number_purchases set leased_until = now() - interval '1 second'").await;
     world.reconcile().await;
     assert_eq!(in_phase(&world, "completed").await, 1);
@@ -346,7 +346,7 @@ fn event(payload: Value) -> LambdaEvent<Value> {
     LambdaEvent::new(payload, Context::default())
 }
 
-/// As EventBridge invokes a function on a schedule.
+/// As `EventBridge` invokes a function on a schedule.
 fn schedule() -> LambdaEvent<Value> {
     event(json!({
         "version": "0",

@@ -159,8 +159,8 @@ async fn adopt(
         reference: &known_as,
         order_id: order.as_ref().map(|order| order.id.as_str()),
     };
-    let adopted = reconcile.sagas.store.adopt(&adoptee).await;
-    if let Some(row_id) = report.pass_over(adopted)?.flatten() {
+    let outcome = reconcile.sagas.store.adopt(&adoptee).await;
+    if let Some(row_id) = report.pass_over(outcome)?.flatten() {
         tracing::warn!(%row_id, agency_id = %reference.agency_id, "a number of ours had no row, and has one now");
         walk.seen.push(row_id);
         report.adopted += 1;
