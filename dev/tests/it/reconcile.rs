@@ -397,5 +397,6 @@ async fn an_event_of_the_schedule_is_a_run_and_one_of_the_gateway_a_webhook() {
     assert_eq!(in_phase(&world, "completed").await, 1);
 
     world.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none?sslmode=disable");
+    world.set("DATABASE_TIMEOUT_MS", "400");
     assert!(world.reconciler().handle(schedule()).await.is_err(), "the runtime counts it as an error");
 }

@@ -195,6 +195,8 @@ async fn numbers_that_move_up_while_a_walk_has_stopped_are_missed_and_not_switch
 
 /// Does something while a page of the inventory is on its way, which shows the account as it was before.
 async fn while_a_page_is_on_its_way(world: &World, work: impl Future<Output = ()>) {
+    // On the heap, since what is done can be much.
+    let work = Box::pin(work);
     let asked = pages(world, 1);
     world.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "delay", "delay_ms": 1_200})).await;
     let work = async {
