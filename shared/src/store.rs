@@ -6,6 +6,7 @@
 //! What is written about a number's row is recorded in its history by a trigger, in the same transaction. Statements tell
 //! it who writes in the setting `phone_numbers.actor`, and `phone_numbers.event` where the change itself does not.
 
+mod adoption;
 mod agents;
 mod callers;
 mod connection;
@@ -13,6 +14,7 @@ mod findings;
 mod idempotency;
 mod intents;
 mod inventory;
+mod leftovers;
 mod limits;
 mod login;
 mod numbers;
@@ -33,11 +35,13 @@ use crate::error::Error;
 use crate::secrets::Secrets;
 use connection::Connections;
 
+pub use adoption::Adoptee;
 pub use connection::connect;
 pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
 pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
 pub use intents::{Begun, Intent, Quota};
-pub use inventory::{Adoptee, Counterpart, CounterpartRow, Leftover, Missing, Owner, Stuck, Walk};
+pub use inventory::{Counterpart, CounterpartRow, Missing, Owner, Stuck, Walk};
+pub use leftovers::Leftover;
 pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
 pub use purchases::{Claim, Holding, Offer, OrderNoted, OrderState, Phase, Purchase};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
@@ -50,12 +54,14 @@ pub struct Store {
 /// Every statement there is, for tests that prepare them all.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     let modules = [
+        adoption::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
         findings::STATEMENTS,
         idempotency::STATEMENTS,
         intents::STATEMENTS,
         inventory::STATEMENTS,
+        leftovers::STATEMENTS,
         numbers::STATEMENTS,
         purchases::STATEMENTS,
         releases::STATEMENTS,

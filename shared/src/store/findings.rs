@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::inventory::{Adoptee, adopt, sign};
+use super::adoption::{Adoptee, adopt};
+use super::inventory::sign;
 use super::{Store, Undone, column, rows_of, word};
 use crate::error::Error;
 use crate::model::Reference;

@@ -8,7 +8,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::intents::VACATE;
 use super::{Store, Undone, column, millis, rows_of, word};
 use crate::error::Error;
 use crate::model::{E164, Reference, Status};
@@ -202,128 +201,6 @@ where n.id = $1 /* row_id */
   and n.is_active
 returning n.id";
 
-/// A row that nobody answers for any more, so that its number can go to whom it belongs.
-const SURRENDER: &str = "\
--- inventory.surrender
-update agency_phone_numbers n
-set status = 'released',
-    is_active = false,
-    released_at = now(),
-    agent_mapping_id = null
-where n.phone_number = $1 /* phone_number */
-  and n.id = any($2::uuid[] /* row_ids */)
-  and n.status in ('active', 'inactive')
-returning n.id";
-
-/// A number that Telnyx has for an agency and that has no row gets one, and the ledger a purchase that is done. What the
-/// number can do and costs, only the ledger may still know.
-const ADOPT: &str = "\
--- inventory.adopt
-with adopted as (
-  insert into agency_phone_numbers
-    (id, agency_id, phone_number, phone_number_id, number_type, country_code, voice_enabled, sms_enabled, mms_enabled,
-     monthly_cost, setup_cost, currency, status, purchased_at)
-  select $1 /* row_id */,
-         $2 /* agency_id */,
-         $3 /* phone_number */,
-         $4 /* phone_number_id */,
-         coalesce($5 /* number_type */, k.number_type),
-         coalesce($6 /* country_code */, k.country_code),
-         coalesce('voice' = any(k.features), true),
-         coalesce('sms' = any(k.features), false),
-         coalesce('mms' = any(k.features), false),
-         k.monthly_cost,
-         k.upfront_cost,
-         coalesce(k.currency, 'USD'),
-         'active',
-         now()
-  from (values ($7::uuid /* purchase_id */)) i (purchase_id)
-  left join phone_number_purchases k on k.id = i.purchase_id
-  on conflict (phone_number) do nothing
-  returning id, agency_id, phone_number, phone_number_id, number_type, country_code
-)
-insert into phone_number_purchases as p
-  (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
-   telnyx_phone_number_id, number_type, country_code, origin, phase, completed_at)
-select $7, $7, a.agency_id, a.id, a.phone_number, $8 /* telnyx_account */, $9 /* telnyx_reference */,
-       $10 /* telnyx_order_id */, a.phone_number_id, a.number_type, a.country_code, 'adopted', 'completed', now()
-from adopted a
-on conflict (id) do update
-set agency_id = excluded.agency_id,
-    agency_phone_number_id = excluded.agency_phone_number_id,
-    telnyx_account = excluded.telnyx_account,
-    telnyx_order_id = coalesce(excluded.telnyx_order_id, p.telnyx_order_id),
-    telnyx_phone_number_id = excluded.telnyx_phone_number_id,
-    origin = 'adopted',
-    phase = 'completed',
-    failure_code = null,
-    failure_detail = null,
-    completed_at = excluded.completed_at,
-    lease_token = null,
-    leased_until = null
-where p.phase in ('completed', 'failed', 'cancelled')
-  and p.phone_number = excluded.phone_number
-returning p.agency_phone_number_id";
-
-/// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting.
-const LEFTOVERS: &str = "\
--- inventory.leftovers
-select n.id,
-       n.agency_id,
-       n.phone_number,
-       n.status::text as status,
-       n.created_at <= now() - $2::bigint /* stuck_ms */ * interval '1 millisecond' as stuck
-from agency_phone_numbers n
-where n.status <> 'released'
-  and n.is_active
-  and not exists (
-    select
-    from phone_number_purchases p
-    where p.agency_phone_number_id = n.id
-  )
-order by random()
-limit $1 /* limit */";
-
-/// Takes a row from before the ledger into it, as what Telnyx says it is, unless that is no longer what it was then: its
-/// release may have begun, or its purchase come to an end. The purchase has the row's id, so that doing it twice does
-/// nothing.
-const BACKFILL: &str = "\
--- inventory.backfill
-with leftover as (
-  select n.id, n.agency_id, n.phone_number, n.created_at, n.status
-  from agency_phone_numbers n
-  where n.id = $1 /* row_id */
-    and n.is_active
-    and (n.status = 'pending' or ($5::text /* phase */ = 'completed' and n.status in ('active', 'inactive')))
-  for update
-), noted as (
-  insert into phone_number_purchases as p
-    (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
-     telnyx_phone_number_id, origin, phase, order_attempts, created_at, completed_at)
-  select l.id, l.id, l.agency_id, l.id, l.phone_number, $2 /* telnyx_account */, 'backfilled:' || l.id,
-         $3 /* telnyx_order_id */, $4 /* telnyx_phone_number_id */, 'backfilled', $5, 1, l.created_at,
-         case when $5 = 'completed' then now() end
-  from leftover l
-  on conflict (id) do nothing
-  returning p.id
-), changed as (
-  update agency_phone_numbers n
-  set phone_number_id = coalesce($4, n.phone_number_id),
-      status = case
-        when $5 = 'cancelled' then 'released'
-        when $5 = 'completed' and n.status = 'pending' then 'active'
-        else n.status
-      end,
-      is_active = $5 <> 'cancelled',
-      purchased_at = case when $5 = 'completed' then coalesce(n.purchased_at, now()) else n.purchased_at end,
-      released_at = case when $5 = 'cancelled' then now() else n.released_at end,
-      agent_mapping_id = case when $5 <> 'cancelled' then n.agent_mapping_id end
-  from noted
-  where n.id = noted.id
-)
-select noted.id
-from noted";
-
 /// What is unfinished for too long, though it does not wait for documents.
 const STUCK: &str = "\
 -- inventory.stuck
@@ -341,10 +218,8 @@ select (
            and r.created_at <= now() - $1 * interval '1 millisecond'
        ) as releases";
 
-pub(super) const STATEMENTS: &[&str] = &[
-    SIGN, ACCOUNTS, AGENCIES, WALK, RENEW, PAUSE, FINISH, COMPARE, MISSING, DEACTIVATE, CORRECT, SURRENDER, ADOPT, LEFTOVERS, BACKFILL,
-    STUCK,
-];
+pub(super) const STATEMENTS: &[&str] =
+    &[SIGN, ACCOUNTS, AGENCIES, WALK, RENEW, PAUSE, FINISH, COMPARE, MISSING, DEACTIVATE, CORRECT, STUCK];
 
 /// Who changes rows after a comparison with Telnyx.
 pub(super) const RECONCILE: &str = "reconcile";
@@ -426,21 +301,6 @@ pub struct Missing {
     pub expected: i64,
 }
 
-/// A row from before the ledger.
-#[derive(Clone, Debug)]
-pub struct Leftover {
-    /// The row.
-    pub row_id: Uuid,
-    /// Its agency.
-    pub agency_id: Uuid,
-    /// The number.
-    pub number: E164,
-    /// The row's status.
-    pub status: Status,
-    /// It is too old for somebody to be buying it still.
-    pub stuck: bool,
-}
-
 /// What is unfinished for too long.
 #[derive(Clone, Copy, Debug)]
 pub struct Stuck {
@@ -448,29 +308,6 @@ pub struct Stuck {
     pub purchases: i64,
     /// Releases.
     pub releases: i64,
-}
-
-/// A number at Telnyx that gets a row.
-#[derive(Clone, Debug)]
-pub struct Adoptee<'a> {
-    /// The agency whose it is.
-    pub agency_id: Uuid,
-    /// The number, in E.164.
-    pub number: &'a str,
-    /// Telnyx's id of it.
-    pub phone_number_id: &'a str,
-    /// Its type, in Telnyx's words.
-    pub number_type: Option<&'a str>,
-    /// ISO 3166-1 alpha-2.
-    pub country_code: Option<&'a str>,
-    /// The purchase that its reference names, or a new one.
-    pub purchase_id: Uuid,
-    /// The account that has it.
-    pub account: &'a str,
-    /// Its `customer_reference`, or one that no other purchase has.
-    pub reference: &'a str,
-    /// Telnyx's id of the order that bought it, where there is one to be found.
-    pub order_id: Option<&'a str>,
 }
 
 impl Store {
@@ -581,80 +418,6 @@ impl Store {
         self.reconciled(CORRECT, &[&row_id, &phone_number_id, &reactivate]).await
     }
 
-    /// Gives a number of ours at Telnyx that has no live row the row that it should have. None: it has one by now, or its
-    /// purchase is still being pursued.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn adopt(&self, adoptee: &Adoptee<'_>) -> Result<Option<Uuid>, Error> {
-        self.transaction(|| self.try_to_adopt(adoptee)).await
-    }
-
-    async fn try_to_adopt(&self, adoptee: &Adoptee<'_>) -> Result<Option<Uuid>, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        sign(&transaction, RECONCILE).await?;
-        let row_id = adopt(&transaction, adoptee, &[]).await?;
-        if row_id.is_some() {
-            transaction.commit().await?;
-        }
-        Ok(row_id)
-    }
-
-    /// Rows from before the ledger, `limit` at the most.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn leftovers(&self, limit: i64, stuck_after: Duration) -> Result<Vec<Leftover>, Error> {
-        let rows = self.rows(LEFTOVERS, &[&limit, &millis(stuck_after)]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Leftover {
-                    row_id: column(row, "id")?,
-                    agency_id: column(row, "agency_id")?,
-                    number: word(row, "phone_number")?,
-                    status: word(row, "status")?,
-                    stuck: column(row, "stuck")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Takes a row into the ledger whose number Telnyx has under this id.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn backfill_owned(&self, leftover: &Leftover, account: &str, phone_number_id: &str) -> Result<bool, Error> {
-        self.backfill(leftover, account, None, Some(phone_number_id), "completed").await
-    }
-
-    /// Takes a row into the ledger whose number is ordered.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn backfill_ordered(&self, leftover: &Leftover, account: &str, order_id: &str) -> Result<bool, Error> {
-        self.backfill(leftover, account, Some(order_id), None, "ordered").await
-    }
-
-    /// Takes a row into the ledger whose purchase came to nothing: it counts as released.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn backfill_abandoned(&self, leftover: &Leftover, account: &str) -> Result<bool, Error> {
-        self.backfill(leftover, account, None, None, "cancelled").await
-    }
-
-    async fn backfill(
-        &self,
-        leftover: &Leftover,
-        account: &str,
-        order_id: Option<&str>,
-        phone_number_id: Option<&str>,
-        phase: &str,
-    ) -> Result<bool, Error> {
-        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &order_id, &phone_number_id, &phase]).await
-    }
-
     /// How much is unfinished for longer than `stuck_after`, documents aside.
     ///
     /// # Errors
@@ -666,7 +429,7 @@ impl Store {
     }
 
     /// A change that follows from a comparison with Telnyx, as the history is to have it: whether it was made.
-    async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
+    pub(super) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
         self.transaction(|| self.try_to_reconcile(sql, parameters)).await
     }
 
@@ -684,23 +447,6 @@ impl Store {
 pub(super) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
     rows_of(transaction, SIGN, &[&actor]).await?;
     Ok(())
-}
-
-/// The row that a number gets, instead of those rows; None when another live row has it.
-pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, instead_of: &[Uuid]) -> Result<Option<Uuid>, Undone> {
-    let row_id = Uuid::new_v4();
-    if !instead_of.is_empty() {
-        rows_of(transaction, SURRENDER, &[&adoptee.number, &instead_of]).await?;
-    }
-    rows_of(transaction, VACATE, &[&adoptee.number, &row_id]).await?;
-    let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id } = adoptee;
-    let rows = rows_of(
-        transaction,
-        ADOPT,
-        &[&row_id, agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id],
-    )
-    .await?;
-    Ok(rows.first().map(|row| column(row, "agency_phone_number_id")).transpose()?)
 }
 
 fn agency_of(reference: &str) -> Option<Uuid> {
