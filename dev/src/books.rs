@@ -153,13 +153,14 @@ impl Books {
         unknown.map(|order| format!("the ledger does not know {order}")).collect()
     }
 
-    /// A number that names an agency is in a row of that agency, and one life of a number follows the other.
+    /// A number that names an agency is in a row of that agency unless a person gave it to another, and one life of a number
+    /// follows the other.
     fn wrong_owner(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for row in self.rows.iter().filter(|row| ["active", "inactive"].contains(&text(row, "status"))) {
             let number = self.numbers.iter().find(|number| number["id"] == row["phone_number_id"]);
             let agency = number.and_then(|number| text(number, "customer_reference").strip_prefix("pn:")?.split(':').next());
-            if agency.is_some_and(|agency| agency != text(row, "agency_id")) {
+            if agency.is_some_and(|agency| agency != text(row, "agency_id")) && !self.was_given_by_a_person(row) {
                 wrong.push(format!("{row} is not the number's owner: {number:?}"));
             }
         }
@@ -186,6 +187,11 @@ impl Books {
             }
         }
         wrong
+    }
+
+    /// Whether an operator adopted the number for the agency that has the row.
+    fn was_given_by_a_person(&self, row: &Value) -> bool {
+        self.history.iter().any(|entry| entry["agency_phone_number_id"] == row["id"] && entry["actor"] == "operator")
     }
 
     fn last_event(&self, row: &Value) -> Option<&str> {
