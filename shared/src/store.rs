@@ -11,13 +11,16 @@ mod agents;
 mod callers;
 mod connection;
 mod findings;
+mod history;
 mod idempotency;
 mod intents;
 mod inventory;
 mod leftovers;
 mod limits;
+mod listing;
 mod login;
 mod numbers;
+mod orders;
 mod purchases;
 mod releases;
 
@@ -42,8 +45,10 @@ pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
 pub use intents::{Begun, Intent, Quota};
 pub use inventory::{Counterpart, CounterpartRow, Missing, Owner, Stuck, Walk};
 pub use leftovers::Leftover;
-pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
-pub use purchases::{Claim, Holding, Offer, OrderNoted, OrderState, Phase, Purchase};
+pub use listing::{Assignment, ListFilter, ListPage, Listing, Position, Summary};
+pub use numbers::Change;
+pub use orders::{Offer, OrderNoted, OrderState};
+pub use purchases::{Claim, Holding, Phase, Purchase};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
 
 /// The database, as the business' verbs. See the submodules for what it can do.
@@ -58,11 +63,14 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         agents::STATEMENTS,
         callers::STATEMENTS,
         findings::STATEMENTS,
+        history::STATEMENTS,
         idempotency::STATEMENTS,
         intents::STATEMENTS,
         inventory::STATEMENTS,
         leftovers::STATEMENTS,
+        listing::STATEMENTS,
         numbers::STATEMENTS,
+        orders::STATEMENTS,
         purchases::STATEMENTS,
         releases::STATEMENTS,
     ];
