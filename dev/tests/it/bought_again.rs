@@ -16,13 +16,13 @@ const ORDERS: &str = "/v2/number_orders";
 const SEARCH: &str = "/v2/available_phone_numbers";
 
 /// A number that an agency had, with a name and an agent, and gave back: the row as it stands in the table.
-async fn given_back(world: &World, user: &str) -> Value {
+pub(crate) async fn given_back(world: &World, user: &str) -> Value {
     let number = world.offer().await;
     given_back_again(world, user, &number).await
 }
 
 /// The same for a number that may have had lives before.
-async fn given_back_again(world: &World, user: &str, number: &str) -> Value {
+pub(crate) async fn given_back_again(world: &World, user: &str, number: &str) -> Value {
     let agency = if user == "other_owner" { &demo::OTHER } else { &demo::DEMO };
     let item = json!({"phone_number": number, "friendly_name": "Front desk", "agent_mapping_id": agent(agency, 0)});
     let row = world.purchase(user, json!({"phone_numbers": [item]})).await.expect(200).number().clone();
@@ -31,18 +31,18 @@ async fn given_back_again(world: &World, user: &str, number: &str) -> Value {
 }
 
 /// The one row of a number, whole.
-async fn stored(world: &World, number: &str) -> Value {
+pub(crate) async fn stored(world: &World, number: &str) -> Value {
     let rows: Vec<_> = world.rows().await.into_iter().filter(|row| row["phone_number"] == number).collect();
     assert_eq!(rows.len(), 1, "{rows:#?}");
     rows[0].clone()
 }
 
-fn number_of(row: &Value) -> &str {
+pub(crate) fn number_of(row: &Value) -> &str {
     row["phone_number"].as_str().unwrap()
 }
 
 /// Insists that a row is in the archive as it was, and that another has its place.
-async fn archived(world: &World, old: &Value, new: &Value) {
+pub(crate) async fn archived(world: &World, old: &Value, new: &Value) {
     let archive = world.archive().await;
     let kept: Vec<_> = archive.iter().filter(|kept| kept["id"] == old["id"]).collect();
     assert_eq!(kept.len(), 1, "{archive:#?}");
@@ -52,11 +52,11 @@ async fn archived(world: &World, old: &Value, new: &Value) {
     assert_ne!(new["id"], old["id"]);
 }
 
-fn ids(reply: &Reply) -> BTreeSet<String> {
+pub(crate) fn ids(reply: &Reply) -> BTreeSet<String> {
     reply.body["phone_numbers"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
-fn set<'a>(rows: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+pub(crate) fn set<'a>(rows: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
     rows.into_iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -335,193 +335,6 @@ async fn a_number_has_as_many_lives_as_are_bought() {
 }
 
 #[tokio::test]
-async fn the_old_agency_goes_on_seeing_its_released_number() {
-    let world = World::new().await;
-    let number = world.offer().await;
-    let item = json!({"phone_number": number, "friendly_name": "Front desk", "agent_mapping_id": agent(&demo::DEMO, 0)});
-    let row = world.purchase("owner", json!({"phone_numbers": [item]})).await.expect(200).number().clone();
-    world.release("owner", release_of(&row)).await.expect(200);
-    let id = row["id"].as_str().unwrap();
-    let everything = async || {
-        let mut seen = Vec::new();
-        for query in
-            ["include_released=true", "status=released", "", "search=front&include_released=true", "unassigned=true&status=released"]
-        {
-            let reply = world.list("member", query).await.expect(200);
-            seen.push(json!([reply.body["phone_numbers"], reply.body["summary"], reply.body["pagination"]]));
-        }
-        for query in [format!("id={id}"), format!("id={id}&include_history=true"), "status=released".to_owned()] {
-            seen.push(world.assign("member", Method::GET, &query, None).await.expect(200).body);
-        }
-        seen.push(world.release("owner", release_of(&row)).await.expect(200).body);
-        seen
-    };
-    let before = everything().await;
-    assert_eq!(before[0][0][0]["id"], row["id"]);
-    assert_eq!(before[0][1]["released"], 1);
-    let note = json!([{"id": row["id"], "phone_number": number, "note": "Already released"}]);
-    assert_eq!(before.last().unwrap()["released"], note);
-
-    // Whatever becomes of the number with the other agency, nothing of it shows here.
-    let theirs = world.purchase("other_owner", order_of(&number)).await.expect(200).number().clone();
-    assert_eq!(everything().await, before);
-    let to_agent = json!({"id": theirs["id"], "agent_mapping_id": agent(&demo::OTHER, 0)});
-    world.assign("other_owner", Method::POST, "", Some(to_agent)).await.expect(200);
-    let settings = json!({"id": theirs["id"], "friendly_name": "Front, too", "status": "inactive"});
-    world.assign("other_owner", Method::PATCH, "", Some(settings)).await.expect(200);
-    assert_eq!(everything().await, before);
-    world.release("other_owner", release_of(&theirs)).await.expect(200);
-    assert_eq!(everything().await, before);
-    given_back_again(&world, "other_owner", &number).await;
-    assert_eq!(everything().await, before);
-    assert_eq!(world.billed().await, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn the_new_agency_sees_nothing_of_the_old_life() {
-    let world = World::new().await;
-    let old = given_back(&world, "owner").await;
-    let new = world.purchase("other_owner", order_of(number_of(&old))).await.expect(200).number().clone();
-    let listed = world.list("other_owner", "include_released=true").await.expect(200);
-    assert_eq!(ids(&listed), set([&new]));
-    assert_eq!((&listed.body["summary"]["total"], &listed.body["summary"]["released"]), (&json!(1), &json!(0)));
-    assert_eq!(world.list("other_owner", "search=front&include_released=true").await.expect(200).body["phone_numbers"], json!([]));
-
-    let nobodys = "id=00000000-0000-4000-8000-000000000000&include_history=true";
-    let stranger = world.assign("other_owner", Method::GET, nobodys, None).await.expect_problem(404, "not_found");
-    for (user, theirs) in [("other_owner", &old), ("owner", &new)] {
-        let query = format!("id={}&include_history=true", theirs["id"].as_str().unwrap());
-        let refused = world.assign(user, Method::GET, &query, None).await.expect_problem(404, "not_found");
-        assert_eq!((&refused.body["detail"], &refused.body["errors"]), (&stranger.body["detail"], &stranger.body["errors"]));
-        let change = json!({"id": theirs["id"], "friendly_name": "x"});
-        world.assign(user, Method::PATCH, "", Some(change)).await.expect_problem(404, "not_found");
-        if user == "other_owner" {
-            let failed = world.release(user, release_of(theirs)).await.expect(207);
-            assert_eq!(
-                (&failed.body["failed"][0]["problem"]["code"], &failed.body["failed"][0]["phone_number"]),
-                (&json!("not_found"), &json!(null))
-            );
-        }
-    }
-    let own = format!("id={}&include_history=true", new["id"].as_str().unwrap());
-    let history = world.assign("other_owner", Method::GET, &own, None).await.expect(200).body["history"].clone();
-    assert_eq!(history.as_array().unwrap().iter().map(|entry| &entry["event"]).collect::<Vec<_>>(), ["bought"]);
-}
-
-#[tokio::test]
-async fn an_agency_that_buys_its_own_number_back_has_two_lives_of_it() {
-    let world = World::new().await;
-    let old = given_back(&world, "owner").await;
-    let new = world.purchase("owner", order_of(number_of(&old))).await.expect(200).number().clone();
-    assert_eq!(ids(&world.list("owner", "").await.expect(200)), set([&new]));
-    assert_eq!(ids(&world.list("owner", "status=released").await.expect(200)), set([&old]));
-    let both = world.list("owner", "include_released=true").await.expect(200);
-    assert_eq!(ids(&both), set([&old, &new]));
-    let summary = json!({
-        "total": 1, "active": 1, "pending": 0, "inactive": 0, "released": 1, "assigned": 0, "unassigned": 1,
-        "monthly_cost": [{"currency": "USD", "amount": "1.00"}],
-    });
-    assert_eq!(both.body["summary"], summary);
-    // A release of both is one of the new one.
-    let body = json!({"phone_number_ids": [old["id"], new["id"]], "confirm": true});
-    let released = world.release("owner", body).await.expect(200);
-    let notes: Vec<_> = released.body["released"].as_array().unwrap().iter().map(|item| item.get("note").is_some()).collect();
-    assert_eq!(notes, [true, false]);
-    balance(&world).await;
-}
-
-#[tokio::test]
-async fn a_life_that_is_over_takes_no_change() {
-    let world = World::new().await;
-    let old = given_back(&world, "owner").await;
-    let id = &old["id"];
-    let writes = [
-        (Method::POST, json!({"id": id, "agent_mapping_id": agent(&demo::DEMO, 1)})),
-        // Nobody's agent: that the number is released comes first.
-        (Method::POST, json!({"id": id, "agent_mapping_id": agent(&demo::OTHER, 1)})),
-        (Method::PATCH, json!({"id": id, "friendly_name": "Still here"})),
-        (Method::PATCH, json!({"id": id, "status": "active"})),
-        (Method::DELETE, json!({"id": id})),
-    ];
-    let mut answers = Vec::new();
-    for buyer in [None, Some("other_owner"), Some("owner")] {
-        if let Some(buyer) = buyer {
-            world.purchase(buyer, order_of(number_of(&old))).await.expect(200);
-        }
-        let before = world.everything().await;
-        for (method, body) in &writes {
-            let refused = world.assign("owner", method.clone(), "", Some(body.clone())).await;
-            answers.push(refused.expect_problem(409, "phone_number_released").body["detail"].clone());
-        }
-        assert_eq!(world.everything().await, before);
-        if let Some(buyer) = buyer {
-            let now = stored(&world, number_of(&old)).await;
-            world.release(buyer, release_of(&now)).await.expect(200);
-        }
-    }
-    assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:#?}");
-}
-
-#[tokio::test]
-async fn pages_go_through_both_lives_alike() {
-    let world = World::new().await;
-    let numbers = world.offers("312", 7).await;
-    let mut lives = Vec::new();
-    for number in &numbers {
-        lives.push(given_back_again(&world, "owner", number).await);
-    }
-    // Every other number lives on, with the agency or elsewhere.
-    for (index, number) in numbers.iter().enumerate().filter(|(index, _)| index % 2 == 0) {
-        let user = if index % 4 == 0 { "owner" } else { "other_owner" };
-        let row = world.purchase(user, order_of(number)).await.expect(200).number().clone();
-        if user == "owner" {
-            lives.push(row);
-        }
-    }
-    for (filter, expected) in [
-        ("include_released=true", lives.iter().collect::<Vec<_>>()),
-        ("status=released", lives[..7].iter().collect()),
-        ("search=front&include_released=true", lives[..7].iter().collect()),
-        ("", lives[7..].iter().collect()),
-    ] {
-        let whole = world.list("member", filter).await.expect(200);
-        assert_eq!(ids(&whole), set(expected.iter().copied()), "{filter}");
-        assert_eq!(whole.body["pagination"]["total"], expected.len(), "{filter}");
-        assert_eq!(whole.body["summary"]["released"], 7, "{filter}");
-        let order: Vec<_> = whole.body["phone_numbers"].as_array().unwrap().iter().map(|row| row["created_at"].to_string()).collect();
-        assert!(order.is_sorted_by(|one, other| one >= other), "the youngest come first: {order:?}");
-        let mut walked = Vec::new();
-        let mut after = String::new();
-        loop {
-            let page = world.list("member", &format!("{filter}&limit=2{after}")).await.expect(200);
-            walked.extend(page.body["phone_numbers"].as_array().unwrap().clone());
-            match page.body["pagination"]["next_cursor"].as_str() {
-                Some(cursor) => after = format!("&cursor={cursor}"),
-                None => break,
-            }
-        }
-        assert_eq!(json!(walked), whole.body["phone_numbers"], "{filter}");
-    }
-}
-
-#[tokio::test]
-async fn a_cursor_stays_true_while_a_life_moves_to_the_archive_and_back() {
-    let world = World::new().await;
-    let numbers = world.offers("312", 5).await;
-    for number in &numbers {
-        given_back_again(&world, "owner", number).await;
-    }
-    let all = world.list("member", "status=released").await.expect(200).body["phone_numbers"].clone();
-    let first = world.list("member", "status=released&limit=2").await.expect(200);
-    let cursor = first.body["pagination"]["next_cursor"].as_str().unwrap().to_owned();
-    for number in &numbers {
-        world.purchase("other_owner", order_of(number)).await.expect(200);
-        let rest = world.list("member", &format!("status=released&cursor={cursor}&limit=10")).await.expect(200);
-        assert_eq!(rest.body["phone_numbers"].as_array().unwrap()[..], all.as_array().unwrap()[2..]);
-    }
-}
-
-#[tokio::test]
 async fn of_eight_that_want_a_released_number_one_agency_gets_it() {
     let world = World::new().await;
     for round in 0..3 {
@@ -584,119 +397,4 @@ async fn several_released_numbers_are_bought_again_in_one_request_from_both_side
     }
     assert_eq!((world.billed().await.len(), world.rows().await.len()), (4, 4));
     balance(&world).await;
-}
-
-/// What a purchase says to Postgres until its intent is committed.
-const TRANSACTION: [&str; 6] = ["start", "purchases.lock", "purchases.quota", "purchases.vacate", "purchases.begin", "commit"];
-
-/// Insists that an exchange of rows has happened whole, or not at all.
-async fn all_or_nothing(world: &World, old: &Value) {
-    let now = stored(world, number_of(old)).await;
-    let ledger = world.ledger().await.into_iter().filter(|purchase| purchase["agency_phone_number_id"] == now["id"]).count();
-    assert_eq!(ledger, 1, "{now}");
-    if now["id"] == old["id"] {
-        assert_eq!(now, *old);
-        assert!(!world.archive().await.iter().any(|kept| kept["phone_number"] == old["phone_number"]));
-    } else {
-        assert_eq!(now["status"], "pending");
-        archived(world, old, &now).await;
-    }
-}
-
-#[tokio::test]
-async fn a_connection_lost_anywhere_in_the_exchange_is_replaced() {
-    let mut world = World::new().await;
-    let wire = world.wired().await;
-    for statement in TRANSACTION {
-        for moment in [Moment::Before, Moment::After] {
-            let number = unsold(&world).await;
-            let old = given_back_again(&world, "other_owner", &number).await;
-            let (sent, begun) = (orders_sent(&world), world.ledger().await.len());
-            wire.restart();
-            wire.strike(statement, moment, Fault::Cut);
-            let reply = world.purchase("owner", order_of(&number)).await.expect(200);
-            assert_eq!((wire.struck(), reply.header("idempotent-replayed")), (1, ""), "{statement} {moment:?}");
-            archived(&world, &old, &stored(&world, &number).await).await;
-            assert_eq!((orders_sent(&world) - sent, world.ledger().await.len() - begun), (1, 1), "{statement} {moment:?}");
-        }
-    }
-    balance(&world).await;
-}
-
-#[tokio::test]
-async fn a_connection_lost_twice_in_the_exchange_leaves_all_or_nothing() {
-    let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
-    let wire = world.wired().await;
-    for statement in TRANSACTION {
-        let number = unsold(&world).await;
-        let old = given_back_again(&world, "other_owner", &number).await;
-        wire.restart();
-        for _ in 0..2 {
-            wire.strike(statement, Moment::After, Fault::Cut);
-        }
-        let failed = world.purchase("owner", order_of(&number)).await;
-        // A commit that came through is found out by the second attempt, which has none to lose.
-        let committed = statement == "commit";
-        assert_eq!((failed.status, wire.struck()), if committed { (200, 1) } else { (503, 2) }, "{statement}: {failed:#?}");
-        wire.heal();
-        if !committed {
-            all_or_nothing(&world, &old).await;
-            world.purchase("owner", order_of(&number)).await.expect(200);
-        }
-        archived(&world, &old, &stored(&world, &number).await).await;
-    }
-    balance(&world).await;
-}
-
-#[tokio::test]
-async fn a_process_that_goes_silent_anywhere_in_the_exchange_holds_nobody_up_for_long() {
-    let silent = async |statement: &str| {
-        let mut world = World::new().await;
-        world.set("PURCHASE_LEASE_MS", "150");
-        let old = given_back(&world, "other_owner").await;
-        let (healthy, token) = (world.function::<Purchase>(), world.token("owner"));
-        // The server gives up on a transaction that does not go on after five eighths of it.
-        world.set("DATABASE_TIMEOUT_MS", "800");
-        let wire = world.wired().await;
-        wire.strike(statement, Moment::After, Fault::Silence);
-        tokio::select! {
-            biased;
-            () = eventually(async || (wire.struck() == 1).then_some(())) => {}
-            reply = world.purchase("owner", order_of(number_of(&old))) => panic!("{statement}: {reply:#?}"),
-        }
-        // Its connection is still there, and so are its locks, until the server has enough.
-        let bought = send(&healthy, &token, Method::POST, "", Some(order_of(number_of(&old)))).await.expect(200);
-        let new = stored(&world, number_of(&old)).await;
-        assert_eq!(bought.number()["id"], new["id"], "{statement}");
-        archived(&world, &old, &new).await;
-        assert_eq!(orders_sent(&world), 2, "{statement}");
-        balance(&world).await;
-    };
-    join_all(TRANSACTION[1..].iter().map(|statement| silent(statement))).await;
-}
-
-#[tokio::test]
-async fn a_process_that_dies_while_it_puts_a_row_back_leaves_all_or_nothing() {
-    for moment in [Moment::Before, Moment::After] {
-        let mut world = World::new().await;
-        world.set("PURCHASE_LEASE_MS", "150");
-        let old = given_back(&world, "other_owner").await;
-        let number = number_of(&old).to_owned();
-        world.telnyx_settings(json!({"insufficient_funds": true})).await;
-        let wire = world.wired().await;
-        wire.strike("purchases.fail", moment, Fault::Silence);
-        tokio::select! {
-            biased;
-            () = eventually(async || (wire.struck() == 1).then_some(())) => {}
-            reply = world.purchase("owner", order_of(&number)) => panic!("{reply:#?}"),
-        }
-        if moment == Moment::Before {
-            all_or_nothing(&world, &old).await;
-        }
-        world.purchase("owner", order_of(&number)).await.expect_problem(402, "insufficient_funds");
-        assert_eq!(stored(&world, &number).await, old, "{moment:?}");
-        assert!(world.archive().await.is_empty());
-        balance(&world).await;
-    }
 }

@@ -37,6 +37,15 @@ async fn strange(world: &World) -> Value {
     number
 }
 
+/// A row whose number Telnyx has taken back and sold to another agency of ours, and what the comparison finds about it.
+async fn bought_by_another_since(world: &World) -> (Value, Finding) {
+    let stale = bought(world, 1).await.remove(0);
+    vanish(world, &stale["phone_number"]).await;
+    appear(world, &stale["phone_number"], &reference_of(&demo::OTHER)).await;
+    world.reconcile().await;
+    (stale, only(world).await)
+}
+
 /// The history of a row as its agency is shown it: events and actors.
 async fn shown(world: &World, user: &str, row: &Value) -> Vec<(String, String)> {
     let query = format!("id={}&include_history=true", row["id"].as_str().unwrap());
@@ -127,11 +136,7 @@ async fn a_number_of_an_agency_that_is_gone_goes_to_another() {
 #[tokio::test]
 async fn a_row_whose_number_is_anothers_gives_way() {
     let world = World::new().await;
-    let stale = bought(&world, 1).await.remove(0);
-    vanish(&world, &stale["phone_number"]).await;
-    appear(&world, &stale["phone_number"], &reference_of(&demo::OTHER)).await;
-    world.reconcile().await;
-    let finding = only(&world).await;
+    let (stale, finding) = bought_by_another_since(&world).await;
     assert_eq!((finding.observation.kind, finding.observation.agency_id), (FindingKind::HeldByAnother, Some(demo::OTHER.id)));
     let row = adopted(&world, &finding, None).await;
     assert_eq!((&row["agency_id"], &row["status"]), (&json!(demo::OTHER.id), &json!("active")));
@@ -152,11 +157,7 @@ async fn a_row_whose_number_is_anothers_gives_way() {
 #[tokio::test]
 async fn a_row_that_has_come_since_does_not_give_way() {
     let world = World::new().await;
-    let stale = bought(&world, 1).await.remove(0);
-    vanish(&world, &stale["phone_number"]).await;
-    appear(&world, &stale["phone_number"], &reference_of(&demo::OTHER)).await;
-    world.reconcile().await;
-    let finding = only(&world).await;
+    let (stale, finding) = bought_by_another_since(&world).await;
     world.release("owner", release_of(&stale)).await.expect(200);
     // By another path, the number has come to its agency before the next comparison.
     world.execute("delete from agency_phone_numbers").await;
