@@ -52,6 +52,7 @@ elif verb == "get-template":
 elif verb == "deploy":
     index = arguments.index("--parameter-overrides") if "--parameter-overrides" in arguments else len(arguments)
     given = arguments[index + 1:]
+    assert option["--role-arn"] == "arn:role"
     call("deploy " + Path(option["--template-file"]).stem)
     shutil.copy(option["--template-file"], template)
     if given and given[0].startswith("file://"):
@@ -135,6 +136,7 @@ class Deploy(unittest.TestCase):
             "FAILS": fails,
             "FUNCTION_URL": self.url,
             "ARTIFACTS_BUCKET": "bucket",
+            "CLOUDFORMATION_ROLE_ARN": "arn:role",
             "ARCHITECTURE": "x86_64",
             "PARAMETERS": parameters,
             "SMOKE_TRIES": "1",

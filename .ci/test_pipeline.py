@@ -1,0 +1,90 @@
+"""What pipeline.yaml allows is what a deployment of template.yaml takes, in the environments that GitHub deploys.
+
+Runs under the Python of the SAM CLI, as test_template.py does.
+"""
+
+import logging
+import re
+import tomllib
+import unittest
+
+import yaml
+from samtranslator.yaml_helper import yaml_parse
+
+from test_template import ROOT, as_list, transformed
+
+# What cannot be restricted, all of it reading.
+WILDCARDS = {
+    "CloudFormationRole": {
+        "cloudwatch:DescribeAlarms",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "lambda:GetAccountSettings",
+        "logs:DescribeLogGroups",
+    },
+    "DeployRole": {"cloudformation:GetTemplateSummary"},
+}
+# The prefix of a service's actions where it is not the word in the names of its resources' types.
+PREFIXES = {"ApiGatewayV2": "apigateway"}
+
+
+class Pipeline(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.template = yaml_parse((ROOT / "pipeline.yaml").read_text())
+
+    def statements(self, role):
+        policy, = self.template["Resources"][role]["Properties"]["Policies"]
+        return policy["PolicyDocument"]["Statement"]
+
+    def test_cloudformation_may_change_every_kind_of_thing_in_the_stack_and_no_other(self):
+        types = {resource["Type"] for resource in transformed(CanaryRollout="true")["Resources"].values()}
+        services = {name.split("::")[1] for name in types}
+        needed = {PREFIXES.get(service, service.lower()) for service in services}
+        # The template's artifacts, its transform, and what the functions' subnets are.
+        needed |= {"s3", "cloudformation", "ec2"}
+        allowed = {action.split(":")[0] for statement in self.statements("CloudFormationRole") for action in as_list(statement["Action"])}
+        self.assertEqual(needed, allowed)
+
+    def test_what_is_allowed_on_everything_only_reads(self):
+        for role, wildcards in WILDCARDS.items():
+            found = [as_list(statement["Action"]) for statement in self.statements(role) if statement["Resource"] == "*"]
+            self.assertEqual(set(sum(found, [])), wildcards)
+
+    def test_roles_are_passed_to_the_services_that_take_them_on_and_to_no_other(self):
+        for role in WILDCARDS:
+            for statement in self.statements(role):
+                if "iam:PassRole" in as_list(statement["Action"]):
+                    self.assertIn("iam:PassedToService", statement["Condition"]["StringEquals"])
+
+    def test_a_job_is_trusted_for_its_environment_alone(self):
+        trust, = self.template["Resources"]["DeployRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        self.assertEqual(trust["Condition"], {"StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": {"Fn::Sub": "repo:${Repository}:environment:${Environment}"},
+        }})
+
+    def test_github_deploys_the_environments_that_there_are(self):
+        environments = self.template["Parameters"]["Environment"]["AllowedValues"]
+        workflow = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
+        job = workflow["jobs"]["deploy"]
+        self.assertEqual(job["strategy"]["matrix"]["environment"], environments)
+        self.assertEqual(job["environment"], "${{ matrix.environment }}")
+        configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        self.assertEqual([name for name, commands in configured.items() if isinstance(commands, dict) and "deploy" in commands], environments)
+        for name in environments:
+            self.assertEqual(configured[name]["deploy"]["parameters"]["stack_name"], f"phone-numbers-{name}")
+
+    def test_what_it_makes_a_deployment_gets_from_a_variable(self):
+        descriptions = [output["Description"] for output in self.template["Outputs"].values()]
+        variables = [found[1] for found in (re.match(r"([A-Z_]+) of the GitHub environment", text) for text in descriptions) if found]
+        self.assertEqual(len(variables), 3)
+        workflow = (ROOT / ".github/workflows/deploy.yml").read_text()
+        for name in variables:
+            self.assertIn("${{ vars.%s }}" % name, workflow)
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    unittest.main()
