@@ -60,6 +60,9 @@ impl Containers {
                 };
                 tokio::spawn(async move {
                     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+                    // Or a second small packet waits 40 ms for the first one's acknowledgement.
+                    caller.set_nodelay(true)?;
+                    server.set_nodelay(true)?;
                     copy_bidirectional(&mut caller, &mut server).await
                 });
             }

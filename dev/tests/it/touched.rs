@@ -47,7 +47,16 @@ impl Repository {
         for (name, dependencies) in [("alpha", ""), ("beta", "[dependencies]\ngamma = \"1\""), ("gamma", ""), ("delta", "")] {
             repository.vendor(name, "1.0.0", dependencies);
         }
-        for file in ["README.md", "template.yaml", "events/list.json", "sql/V1__first.sql", ".ci/package", ".ci/run"] {
+        for file in [
+            "README.md",
+            "template.yaml",
+            "events/list.json",
+            "sql/V1__first.sql",
+            ".ci/artifact.py",
+            ".ci/package",
+            ".ci/toolchain",
+            ".ci/run",
+        ] {
             repository.write(file, "1\n");
         }
         repository.lock();
@@ -149,7 +158,7 @@ fn what_no_function_is_built_from_touches_none() {
 #[test]
 fn what_every_function_is_built_with_touches_all() {
     let repository = Repository::new();
-    for path in ["Cargo.toml", ".cargo/config.toml", ".ci/package"] {
+    for path in ["Cargo.toml", ".cargo/config.toml", ".ci/artifact.py", ".ci/package", ".ci/toolchain"] {
         assert_eq!(repository.touched_by(path), ALL, "{path}");
     }
 }

@@ -1,0 +1,99 @@
+"""What `cargo dev --docker` runs, for those that run functions in containers against it."""
+
+import json
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The rows that the events name.
+ROWS = ["7d0f1b52-6c1e-4b8a-9f0e-2f4a5c9d3e10", "f3a1c0de-58b7-4d2c-8a49-90c6b1e7d254"]
+
+
+def wait_for(what, probe, seconds=300):
+    """The first thing that `probe` returns, with all the time that a busy machine may need."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = probe()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not come")
+
+
+def call(url, token, body=None, method=None):
+    """The status and the JSON of an answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method)
+    request.add_header("content-type", "application/json")
+    request.add_header("origin", "http://localhost:5173")
+    if token:
+        request.add_header("authorization", f"Bearer {token}")
+    try:
+        answer = urllib.request.urlopen(request, timeout=90)
+    except urllib.error.HTTPError as error:
+        answer = error
+    text = answer.read()
+    return answer.status, json.loads(text) if text else None
+
+
+def resource(event):
+    """The resource of the template whose function an event, given as text, is for."""
+    event = json.loads(event)
+    path = event.get("rawPath", "")
+    word = path.removeprefix("/phone-numbers-") if path else ("reconcile" if "detail-type" in event else "migrate")
+    return f"PhoneNumbers{word.capitalize()}Function"
+
+
+class Stack:
+    """Postgres, Telnyx and the functions, from an empty database on, until it is stopped."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="phone-numbers-"))
+        self.folder.chmod(0o755)
+        ready = self.folder / "ready.json"
+        command = ["cargo", "dev", "--docker", "--port", "0", "--fresh", "--data", self.folder, "--ready-file", ready]
+        self.log = (self.folder / "dev.log").open("w")
+        self.dev = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log)
+        wait_for("cargo dev", lambda: ready.exists() or self.dev.poll() is not None, 900)
+        if self.dev.poll() is not None:
+            log = (self.folder / "dev.log").read_text()
+            self.stop()
+            raise AssertionError(log)
+        self.ready = json.loads(ready.read_text())
+        self.tokens = self.ready["tokens"]
+        # Of each function, by its resource: what `--env-vars` of `sam local` takes.
+        self.variables = self.folder / "sam-env.json"
+
+    def stop(self):
+        self.dev.send_signal(signal.SIGINT)
+        self.dev.wait(60)
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def function(self, name):
+        """Where a function answers without a container."""
+        return self.ready["functions"][f"phone-numbers-{name}"]
+
+    def buy(self, count):
+        """Numbers that the owner has from now on: their rows' ids."""
+        owner = self.tokens["owner"]
+        _, found = call(f"{self.function('search')}?country_code=US&area_code=415&limit={count}", owner)
+        numbers = [{"phone_number": offer["phone_number"]} for offer in found["phone_numbers"]]
+        status, bought = call(self.function("purchase"), owner, {"phone_numbers": numbers})
+        if status != 200:
+            raise AssertionError(bought)
+        return [row["id"] for row in bought["phone_numbers"]]
+
+    def event(self, name):
+        """The text of an event, with a token that is valid, about rows that there are and that nobody else knows."""
+        text = (self.folder / "events" / f"{name}.json").read_text()
+        for named, row in zip(ROWS, self.buy(len(ROWS))):
+            text = text.replace(named, row)
+        return text
