@@ -161,8 +161,11 @@ class Transformed(unittest.TestCase):
     def test_what_reconcile_finds_out_is_watched_and_its_silence_too(self):
         alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
         alarms = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == "PhoneNumbers"}
-        self.assertEqual(alarms.keys(), {"StuckPurchases", "StuckReleases", "InventoryDrift", "OpenFindings"})
-        for alarm in alarms.values():
+        watched = {"StuckPurchases", "StuckReleases", "InventoryDrift", "OpenFindings", "AccountsFailed", "DatabaseObjections"}
+        self.assertEqual(alarms.keys(), watched)
+        report = (ROOT / "functions/phone-numbers-reconcile/src/report.rs").read_text()
+        for metric, alarm in alarms.items():
+            self.assertIn(f'("{metric}", ', report)
             self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": {"Ref": "AWS::StackName"}}])
         self.assertEqual(alarms["StuckPurchases"]["TreatMissingData"], "breaching")
 

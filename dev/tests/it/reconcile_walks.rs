@@ -390,6 +390,37 @@ async fn an_account_whose_key_cannot_be_read_keeps_no_other_from_being_compared(
 }
 
 #[tokio::test]
+async fn an_account_whose_key_is_gone_is_left_to_a_person_as_long_as_it_has_numbers() {
+    let (world, vault) = two_accounts().await;
+    vault.keep_text(&own(), "KEYTHEIROWN");
+    let row = assigned(&world).await;
+    world.reconcile().await;
+    assert_eq!(world.findings().await, Vec::<Value>::new());
+
+    vault.lose(&own());
+    for _ in 0..3 {
+        world.reconcile().await;
+    }
+    let found = world.findings().await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0]["kind"], &found[0]["telnyx_account"], &found[0]["agency_phone_number_ids"]),
+        (&json!("inventory_drift"), &json!(own()), &json!([row["id"]]))
+    );
+    let number = row["phone_number"].as_str().unwrap();
+    assert!(found[0]["detail"].as_str().unwrap().contains(number), "{}", found[0]);
+    assert_eq!(world.now(&row).await["status"], "active");
+
+    vault.keep_text(&own(), "KEYTHEIROWN");
+    world.reconcile().await;
+    assert_eq!(world.findings().await[0]["state"], "gone");
+    world.release("owner", release_of(&row)).await.expect(200);
+    vault.lose(&own());
+    world.reconcile().await;
+    assert_eq!(world.findings().await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_whole_event_of_the_schedule_compares_too() {
     let world = World::new().await;
     bought(&world, 1).await;

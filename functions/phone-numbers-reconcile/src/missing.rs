@@ -31,10 +31,33 @@ pub(crate) async fn look_into(reconcile: &Reconcile, report: &mut Report, sessio
             }
         }
     }
-    if !doubtful.is_empty() {
-        report.new_findings += reconcile.sagas.store.report(&[drift(walk, &doubtful)]).await?;
+    if let Some(first) = doubtful.first() {
+        let detail = format!(
+            "{} of the {} numbers that the account should have are not there ({}). Is its key the right one?",
+            doubtful.len(),
+            first.expected,
+            numbers(&doubtful)
+        );
+        report.new_findings += reconcile.sagas.store.report(&[drift(walk, &doubtful, detail)]).await?;
     }
     Ok(missed.iter().map(|missing| missing.row_id).collect())
+}
+
+/// An account that the ledger names and whose key is gone: Telnyx goes on billing for its numbers, and nobody can ask for
+/// them. That does not count as a walk that has missed them.
+pub(crate) async fn without_key(reconcile: &Reconcile, report: &mut Report, account: &str) -> Result<(), Error> {
+    let store = &reconcile.sagas.store;
+    let Some(mut walk) = store.walk(account, reconcile.sagas.config.lease).await? else { return Ok(()) };
+    walk.seen.clear();
+    let missing = store.missing(&walk).await?;
+    let unreachable: Vec<_> = missing.iter().collect();
+    if !unreachable.is_empty() {
+        tracing::error!(account, "the key of an account with numbers is gone");
+        report.accounts_failed += 1;
+        let detail = format!("The account's key is gone: nobody can ask Telnyx for {}, or give them back.", numbers(&unreachable));
+        report.new_findings += store.report(&[drift(&walk, &unreachable, detail)]).await?;
+    }
+    store.finish_walk(&walk, &[]).await.map(|_| ())
 }
 
 /// How many rows one walk may switch off.
@@ -67,9 +90,7 @@ async fn evidence(session: Session<'_>, missing: &Missing) -> Evidence {
     }
 }
 
-fn drift(walk: &Walk, missing: &[&Missing]) -> Observation {
-    let numbers: Vec<_> = missing.iter().take(10).map(|missing| missing.number.as_str()).collect();
-    let expected = missing.first().map_or(0, |missing| missing.expected);
+fn drift(walk: &Walk, rows: &[&Missing], detail: String) -> Observation {
     Observation {
         kind: FindingKind::InventoryDrift,
         account: walk.account.clone(),
@@ -77,12 +98,16 @@ fn drift(walk: &Walk, missing: &[&Missing]) -> Observation {
         phone_number_id: None,
         reference: None,
         agency_id: None,
-        row_ids: missing.iter().map(|missing| missing.row_id).collect(),
-        detail: format!(
-            "{} of the {expected} numbers that the account should have are not there ({}{}). Is its key the right one?",
-            missing.len(),
-            numbers.join(", "),
-            if missing.len() > numbers.len() { ", …" } else { "" }
-        ),
+        row_ids: rows.iter().map(|missing| missing.row_id).collect(),
+        detail,
     }
+}
+
+/// The numbers of some rows, for a person to read.
+fn numbers(rows: &[&Missing]) -> String {
+    let mut numbers: Vec<_> = rows.iter().take(10).map(|missing| missing.number.as_str()).collect();
+    if rows.len() > numbers.len() {
+        numbers.push("…");
+    }
+    numbers.join(", ")
 }
