@@ -65,6 +65,8 @@ pub enum Error {
     PhoneNumberReleased,
     /// The number's purchase is under way and cannot be stopped now.
     PurchaseInProgress,
+    /// The caller wants to change a row as they have read it, and it has changed since.
+    PreconditionFailed,
     /// A request with the same idempotency key is being worked on; wait that long.
     RequestInProgress(Duration),
     /// The idempotency key was used for another request.
@@ -110,6 +112,7 @@ impl Error {
             Self::QuotaExceeded(_) => "quota_exceeded",
             Self::PhoneNumberReleased => "phone_number_released",
             Self::PurchaseInProgress => "purchase_in_progress",
+            Self::PreconditionFailed => "precondition_failed",
             Self::RequestInProgress(_) => "request_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::PurchasesDisabled => "purchases_disabled",
@@ -146,6 +149,7 @@ impl Error {
             | Self::PriceExceeded(_)
             | Self::QuotaExceeded(_)
             | Self::PhoneNumberReleased
+            | Self::PreconditionFailed
             | Self::IdempotencyKeyReused
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
@@ -171,6 +175,7 @@ impl Error {
             | Self::QuotaExceeded(_)
             | Self::PhoneNumberReleased
             | Self::PurchaseInProgress
+            | Self::PreconditionFailed
             | Self::RequestInProgress(_)
             | Self::IdempotencyKeyReused
             | Self::PurchasesDisabled

@@ -67,6 +67,7 @@ pub const fn status(error: &Error) -> StatusCode {
         | Error::PhoneNumberReleased
         | Error::PurchaseInProgress
         | Error::RequestInProgress(_) => StatusCode::CONFLICT,
+        Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Error::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::IdempotencyKeyReused | Error::UpstreamRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -92,6 +93,7 @@ const fn title(error: &Error) -> &'static str {
         Error::QuotaExceeded(_) => "Quota exceeded",
         Error::PhoneNumberReleased => "Phone number released",
         Error::PurchaseInProgress => "Purchase in progress",
+        Error::PreconditionFailed => "Precondition failed",
         Error::RequestInProgress(_) => "Request in progress",
         Error::IdempotencyKeyReused => "Idempotency key reused",
         Error::PurchasesDisabled => "Purchases disabled",
@@ -122,6 +124,7 @@ fn detail(error: &Error) -> String {
         Error::QuotaExceeded(quota) => format!("This agency may have {quota} phone numbers, and has no room for another."),
         Error::PhoneNumberReleased => "This number has been released.".to_owned(),
         Error::PurchaseInProgress => "This number's purchase is still under way and cannot be stopped now.".to_owned(),
+        Error::PreconditionFailed => "This number has changed since it was read: read it again.".to_owned(),
         Error::RequestInProgress(_) => "A request with this idempotency key is being worked on: ask again later.".to_owned(),
         Error::IdempotencyKeyReused => "This idempotency key was used for another request.".to_owned(),
         Error::PurchasesDisabled => "Buying phone numbers is switched off at the moment.".to_owned(),

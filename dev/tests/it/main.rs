@@ -14,6 +14,7 @@ mod chaos;
 mod connections;
 mod cors;
 mod crash_points;
+mod etag;
 mod events;
 mod findings;
 mod functions;

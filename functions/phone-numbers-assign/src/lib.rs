@@ -1,5 +1,7 @@
 //! `phone-numbers-assign`: which agent answers a number, and the number's settings.
 
+mod etag;
+
 use std::sync::Arc;
 
 use lambda_http::http::Method;
@@ -53,10 +55,10 @@ impl Assign {
             input.finish()?;
             if include_history {
                 let (phone_number, history) = self.store.number_with_history(call.user_id, id).await?;
-                return Answer::ok(&One { phone_number, history: Some(history) });
+                return One { phone_number, history: Some(history) }.answer();
             }
             let phone_number = self.store.number(call.user_id, id).await?;
-            return Answer::ok(&One { phone_number, history: None });
+            return One { phone_number, history: None }.answer();
         }
         let status = input.parsed::<Status>("status");
         let assigned = assigned(&mut input);
@@ -109,8 +111,10 @@ impl Assign {
     }
 
     async fn change(&self, call: &Call, id: Uuid, change: &Change, message: &'static str) -> Result<Answer, Error> {
-        let phone_number = self.store.change(call.user_id, id, change).await?;
-        Answer::ok(&Changed { success: true, phone_number, message })
+        let expected = etag::expected(call)?;
+        let phone_number = self.store.change(call.user_id, id, change, expected.as_deref()).await?;
+        let changed = Changed { success: true, phone_number, message };
+        Ok(etag::tagged(Answer::ok(&changed)?, &changed.phone_number))
     }
 }
 
@@ -143,6 +147,12 @@ struct One {
     phone_number: PhoneNumber,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<HistoryEntry>>,
+}
+
+impl One {
+    fn answer(&self) -> Result<Answer, Error> {
+        Ok(etag::tagged(Answer::ok(self)?, &self.phone_number))
+    }
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! The rows of `agency_phone_numbers`, one by one: how they are read, shown and changed.
 
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -151,6 +152,7 @@ const CHANGE: &str = concat!(
   select n.id,
          n.status,
          n.status = 'released' or not n.is_active as released,
+         $13::timestamptz[] /* expected */ is null or n.updated_at = any($13) as expected,
          set_config('phone_numbers.actor', $1::text, true) as actor
   from agency_phone_numbers n
   join caller c on c.agency_id = n.agency_id
@@ -178,6 +180,7 @@ const CHANGE: &str = concat!(
   from target t
   where n.id = t.id
     and not t.released
+    and t.expected
     and ($5::uuid is null or exists (select from agent))
     and ($12::text is null or t.status in ('active', 'inactive'))
   returning ",
@@ -185,6 +188,7 @@ const CHANGE: &str = concat!(
     "
 )
 select coalesce(t.released, true) as released,
+       t.status in ('active', 'inactive') as has_status_to_choose,
        exists (select from agent) as agent_found,
        n.id is not null as changed,
        ",
@@ -254,12 +258,15 @@ impl Store {
         rows.iter().map(phone_number).collect()
     }
 
-    /// Changes one of the caller's numbers and returns it as it is then.
+    /// Changes one of the caller's numbers and returns it as it is then; where times are `expected`, only if it was last
+    /// changed at one of them. A change that had to be asked for twice, because the connection died over it, may have been
+    /// made and meet itself the second time.
     ///
     /// # Errors
     /// `Forbidden`; `NotFound`: no such number or agent; `PhoneNumberReleased`; `PurchaseInProgress`: a number that is
-    /// not bought yet has no status to choose; and the database's own.
-    pub async fn change(&self, user_id: Uuid, id: Uuid, change: &Change) -> Result<PhoneNumber, Error> {
+    /// not bought yet has no status to choose; `PreconditionFailed`: nothing but the time was against it; and the database's
+    /// own.
+    pub async fn change(&self, user_id: Uuid, id: Uuid, change: &Change, expected: Option<&[DateTime<Utc>]>) -> Result<PhoneNumber, Error> {
         let roles = Permission::Manage.roles();
         let (set_agent, agent) = parts(&change.agent);
         let (set_name, name) = parts(&change.friendly_name);
@@ -283,6 +290,7 @@ impl Store {
                         &change.sms_enabled,
                         &change.mms_enabled,
                         &status,
+                        &expected,
                     ],
                 ),
             ])
@@ -298,7 +306,10 @@ impl Store {
         if agent.is_some() && !column::<bool>(row, "agent_found")? {
             return Err(Error::NotFound { what: "agent", field: "agent_mapping_id".to_owned() });
         }
-        Err(Error::PurchaseInProgress)
+        if status.is_some() && !column::<bool>(row, "has_status_to_choose")? {
+            return Err(Error::PurchaseInProgress);
+        }
+        Err(Error::PreconditionFailed)
     }
 }
 
