@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use shared::config::Config;
 use shared::secrets::Secrets;
 use shared::store::{Adoption, Finding, Store};
 use uuid::Uuid;
 
-use crate::postgres::connection::normalise;
+use crate::postgres::connection::settings;
 
 /// What to do about a finding. Telnyx is asked for nothing, whatever it is.
 #[derive(Debug, Subcommand)]
@@ -82,8 +81,7 @@ fn described(finding: &Finding) -> String {
 
 /// The product's own access to the database, by an address alone.
 fn store(database_url: &str) -> Result<Store> {
-    let url = normalise(database_url)?;
-    let config = Config::read(|name| (name == "DATABASE_URL").then(|| url.to_string()));
+    let config = settings(database_url)?;
     Ok(Store::new(&config.database, Arc::new(Secrets::new(&config.aws, config.secrets_ttl))))
 }
 

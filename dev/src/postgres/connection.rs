@@ -1,36 +1,44 @@
-//! Connections to Postgres.
+//! Connections to Postgres, as the functions make them.
 
-use anyhow::{Context, Result, ensure};
-use phone_numbers_migrate::migrations::describe;
+use anyhow::{Context, Result, anyhow, ensure};
 use reqwest::Url;
-use rustls::{ClientConfig, RootCertStore};
-use std::sync::Arc;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use shared::config::Config;
+use shared::secrets::Secrets;
+use shared::store;
+use tokio_postgres::Client;
+
+/// How our connections are called, for those that are about the functions' not to count them.
+const APPLICATION_NAME: &str = "cargo-dev";
 
 /// Connects to the database at `url`; the connection closes when the client is dropped.
-///
-/// Certificates are verified unless the URL says `sslmode=disable`. A URL that says nothing means plain text on this
-/// machine and TLS everywhere else.
 ///
 /// # Errors
 /// When `url` is malformed, or the server cannot be reached or turns us away.
 pub async fn connect(url: &str) -> Result<Client> {
-    let url = normalise(url)?;
-    let config: Config = url.as_str().parse().map_err(|error| describe(&error))?;
-    let address = || format!("connecting to Postgres at {}", address(&url));
-    if config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| describe(&error)).with_context(address)?;
-        tokio::spawn(connection);
-        return Ok(client);
+    let mut url = normalise(url)?;
+    if !url.query_pairs().any(|(name, _)| name == "application_name") {
+        url.query_pairs_mut().append_pair("application_name", APPLICATION_NAME);
     }
-    let (client, connection) = config.connect(tls()?).await.map_err(|error| describe(&error)).with_context(address)?;
-    tokio::spawn(connection);
-    Ok(client)
+    let config = settings(url.as_str())?;
+    let connected = store::connect(&config.database, &Secrets::new(&config.aws, config.secrets_ttl)).await;
+    connected.map_err(|error| anyhow!("connecting to Postgres at {}: {error}", address(&url)))
 }
 
-/// Says `sslmode` in a URL that does not.
+/// A function's settings with which it would use the database at `url`. Certificates are verified unless the URL says
+/// `sslmode=disable`, by the authorities in the file that the environment names as `DATABASE_CA_FILE`, if it does.
+///
+/// # Errors
+/// When `url` is malformed.
+pub fn settings(url: &str) -> Result<Config> {
+    let url = normalise(url)?;
+    Ok(Config::read(|name| match name {
+        "DATABASE_URL" => Some(url.to_string()),
+        "DATABASE_CA_FILE" => std::env::var(name).ok(),
+        _ => None,
+    }))
+}
+
+/// Says `sslmode` in a URL that does not: plain text on this machine, and TLS everywhere else.
 ///
 /// # Errors
 /// When `url` is not a `postgres://` URL with a host.
@@ -49,16 +57,6 @@ pub fn normalise(url: &str) -> Result<Url> {
 
 fn address(url: &Url) -> String {
     format!("{}:{}{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(5432), url.path())
-}
-
-fn tls() -> Result<MakeRustlsConnect> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
 }
 
 #[cfg(test)]

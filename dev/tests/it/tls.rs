@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +154,19 @@ async fn a_server_that_does_not_prove_who_it_is_is_not_logged_in_to() {
     secured.world.set("DATABASE_CA_FILE", "");
     assert!(complaint(&secured.world).await.contains(unknown));
     assert_eq!(secured.connections().await, (0, 0));
+}
+
+#[tokio::test]
+async fn whoever_migrates_by_hand_trusts_whom_the_functions_trust() {
+    let secured = Secured::start().await;
+    for (file, trusted) in [("bundle.pem", true), ("stranger.pem", false)] {
+        let mut migrate = Command::new(env!("CARGO_BIN_EXE_dev"));
+        migrate.args(["migrate", "--database-url", &secured.url("localhost", "verify-full")]);
+        let done = migrate.env("DATABASE_CA_FILE", secured.files.path().join(file)).output().unwrap();
+        let errors = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.success(), trusted, "{errors}");
+        assert_eq!(errors.contains("UnknownIssuer"), !trusted, "{errors}");
+    }
 }
 
 #[tokio::test]
