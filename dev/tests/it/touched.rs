@@ -1,8 +1,8 @@
 //! Which functions a change touches, in a repository of its own with cargo's real answers.
 //!
 //! ```text
-//! one ──→ shared ──→ alpha         alpha, beta, gamma, delta: from a registry
-//! two ──→ beta ──→ gamma           three: builds with helper, is tested with shared, embeds sql/
+//! one ──→ common ──→ alpha         alpha, beta, gamma, delta: from a registry
+//! two ──→ beta ──→ gamma           three: builds with helper, is tested with common, embeds sql/
 //! three                            dev ──→ one, delta
 //! ```
 
@@ -17,14 +17,14 @@ use tempfile::TempDir;
 const ALL: [&str; 3] = ["one", "three", "two"];
 /// Which package needs which, as manifests say it.
 const PACKAGES: [(&str, &str); 6] = [
-    ("functions/one", "[dependencies]\nshared = { path = \"../../shared\" }"),
+    ("functions/one", "[dependencies]\ncommon = { path = \"../../common\" }"),
     ("functions/two", "[dependencies]\nbeta = \"1\""),
     (
         "functions/three",
-        "[build-dependencies]\nhelper = { path = \"../../helper\" }\n[dev-dependencies]\nshared = { path = \"../../shared\" }\n\
+        "[build-dependencies]\nhelper = { path = \"../../helper\" }\n[dev-dependencies]\ncommon = { path = \"../../common\" }\n\
          [package.metadata.artifact]\nembeds = [\"sql\"]",
     ),
-    ("shared", "[dependencies]\nalpha = \"1\""),
+    ("common", "[dependencies]\nalpha = \"1\""),
     ("helper", ""),
     ("dev", "[dependencies]\none = { path = \"../functions/one\" }\ndelta = \"1\""),
 ];
@@ -36,7 +36,7 @@ impl Repository {
     fn new() -> Self {
         let repository = Self(tempfile::tempdir().unwrap());
         repository.git(&["init", "--quiet", "--initial-branch", "main"]);
-        repository.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"functions/*\", \"shared\", \"helper\", \"dev\"]\n");
+        repository.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"functions/*\", \"common\", \"helper\", \"dev\"]\n");
         repository.write(
             ".cargo/config.toml",
             "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n[net]\noffline = true\n",
@@ -139,7 +139,7 @@ fn a_file_touches_the_functions_that_are_built_from_its_package() {
     for (path, touched) in [
         ("functions/two/src/lib.rs", vec!["two"]),
         ("functions/two/src/new.rs", vec!["two"]),
-        ("shared/src/lib.rs", vec!["one"]),
+        ("common/src/lib.rs", vec!["one"]),
         ("helper/Cargo.toml", vec!["three"]),
         ("sql/V2__second.sql", vec!["three"]),
     ] {
@@ -205,7 +205,7 @@ fn several_commits_count_together_and_what_was_taken_back_does_not() {
     let repository = Repository::new();
     let base = repository.git(&["rev-parse", "HEAD"]);
     repository.touched_by("functions/two/src/lib.rs");
-    repository.touched_by("shared/src/lib.rs");
+    repository.touched_by("common/src/lib.rs");
     assert_eq!(repository.touched(&base), ["one", "two"]);
     repository.write("functions/two/src/lib.rs", "");
     repository.commit();
@@ -218,7 +218,7 @@ fn what_the_base_alone_has_does_not_count() {
     repository.git(&["checkout", "--quiet", "-b", "change"]);
     repository.touched_by("functions/two/src/lib.rs");
     repository.git(&["checkout", "--quiet", "main"]);
-    repository.touched_by("shared/src/lib.rs");
+    repository.touched_by("common/src/lib.rs");
     repository.git(&["checkout", "--quiet", "change"]);
     assert_eq!(repository.touched("main"), ["two"]);
 }
@@ -230,11 +230,11 @@ fn the_same_ingredients_have_the_same_digest() {
     assert_eq!(first.iter().map(|artifact| artifact.name.as_str()).collect::<Vec<_>>(), ALL);
     repository.touched_by("README.md");
     assert_eq!(repository.artifacts(), first);
-    repository.touched_by("shared/src/lib.rs");
+    repository.touched_by("common/src/lib.rs");
     let second = repository.artifacts();
     let unchanged: Vec<_> = first.iter().filter(|artifact| second.contains(artifact)).map(|artifact| artifact.name.as_str()).collect();
     assert_eq!(unchanged, ["three", "two"]);
-    repository.write("shared/src/lib.rs", "");
+    repository.write("common/src/lib.rs", "");
     repository.commit();
     assert_eq!(repository.artifacts(), first);
 }
