@@ -1,10 +1,11 @@
 //! Starts child processes that cannot outlive this one.
 
 use std::io;
+use std::process::Stdio;
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -29,6 +30,16 @@ pub(crate) async fn spawn(mut command: Command) -> Result<Child> {
     let spawner = SPAWNER.get_or_init(|| Mutex::new(start_spawner()));
     spawner.lock().unwrap_or_else(PoisonError::into_inner).send(job).context("the spawning thread is gone")?;
     Ok(result.await.context("the spawning thread is gone")??)
+}
+
+/// Runs a command and returns what it printed, trimmed.
+///
+/// # Errors
+/// When it cannot be started, and what it complained of when it failed.
+pub(crate) async fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The kernel's signal comes when the *thread* that spawned the child ends, so one that never does has to spawn them.

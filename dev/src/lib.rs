@@ -2,7 +2,7 @@
 //!
 //! - [`postgres`], [`migrations`], [`demo`]: the database
 //! - [`telnyx`]: a Telnyx to talk to
-//! - [`vault`]: a Secrets Manager
+//! - [`vault`], [`moto`]: Secrets Managers, one of our own and one that is not
 //! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
 //! - [`containers`]: the way here from Docker
 //! - [`wire`]: ways to Postgres and Telnyx that break on purpose
@@ -22,6 +22,7 @@ pub mod functions;
 pub mod gateway;
 pub mod listener;
 pub mod migrations;
+pub mod moto;
 pub mod postgres;
 pub mod runtime_api;
 pub mod stack;

@@ -3,13 +3,13 @@
 use std::env::{self, consts};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use super::directory;
+use crate::children::output;
 use crate::workspace;
 
 /// `drop database … with (force)` came with it.
@@ -156,11 +156,4 @@ fn platform() -> Result<String> {
         other => bail!("there are no packaged binaries for {other}"),
     };
     Ok(format!("{system}-{processor}"))
-}
-
-/// Runs a command and returns what it printed, trimmed.
-async fn output(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -1,10 +1,9 @@
-//! The functions against a Secrets Manager that is not ours: `.ci/run` starts moto's, and says where it is.
-
-use std::env;
+//! The functions against a Secrets Manager that is not ours.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dev::demo;
+use dev::moto::Moto;
 use lambda_http::http::Method;
 use phone_numbers_list::List;
 use phone_numbers_search::Search;
@@ -20,7 +19,7 @@ const REGION: &str = "eu-central-1";
 
 /// The Secrets Manager, with secrets of one test.
 struct Manager {
-    url: String,
+    server: Moto,
     http: reqwest::Client,
     /// What the names of its secrets begin with.
     prefix: String,
@@ -28,11 +27,11 @@ struct Manager {
 
 impl Manager {
     /// From here on, the functions of `world` know nothing but where it is and what their secrets are called.
-    fn of(world: &mut World) -> Self {
-        let url = env::var("SECRETS_MANAGER_ENDPOINT").expect("SECRETS_MANAGER_ENDPOINT names a Secrets Manager");
+    async fn of(world: &mut World) -> Self {
+        let server = Moto::start().await.unwrap();
         let prefix = Uuid::new_v4().to_string();
         for (name, value) in [
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", url.as_str()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url()),
             ("AWS_REGION", REGION),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "an example"),
@@ -47,14 +46,14 @@ impl Manager {
         ] {
             world.set(name, value);
         }
-        Self { url, http: reqwest::Client::new(), prefix }
+        Self { server, http: reqwest::Client::new(), prefix }
     }
 
     async fn ask(&self, action: &str, name: &str, mut body: Value) -> Value {
         let named_by = if action == "CreateSecret" { "Name" } else { "SecretId" };
         body[named_by] = json!(format!("{}/{name}", self.prefix));
         let scope = format!("AKIDEXAMPLE/20250101/{REGION}/secretsmanager/aws4_request");
-        let request = self.http.post(&self.url).header("x-amz-target", format!("secretsmanager.{action}"));
+        let request = self.http.post(self.server.url()).header("x-amz-target", format!("secretsmanager.{action}"));
         let request = request.header("content-type", "application/x-amz-json-1.1");
         let request = request.header("authorization", format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"));
         let answer = request.body(body.to_string()).send().await.unwrap();
@@ -76,7 +75,7 @@ impl Manager {
 /// A world that finds everything in Secrets Manager: its database as a role of its own, whose password is `first`.
 async fn world() -> (World, Manager, Role) {
     let mut world = World::new().await;
-    let manager = Manager::of(&mut world);
+    let manager = Manager::of(&mut world).await;
     let role = Role::create(&world, "first").await;
     manager.create("database", &role.secret(&world, "first")).await;
     manager.create("tokens", &world.issuer.secret).await;
@@ -86,7 +85,6 @@ async fn world() -> (World, Manager, Role) {
 }
 
 #[tokio::test]
-#[ignore = "needs a Secrets Manager"]
 async fn a_function_lives_on_what_secrets_manager_keeps_and_survives_its_rotation() {
     let (world, manager, role) = world().await;
     let (search, token) = (world.function::<Search>(), world.token("owner"));
@@ -104,7 +102,6 @@ async fn a_function_lives_on_what_secrets_manager_keeps_and_survives_its_rotatio
 }
 
 #[tokio::test]
-#[ignore = "needs a Secrets Manager"]
 async fn a_secret_may_be_named_by_its_arn() {
     let (mut world, manager, role) = world().await;
     let arn = manager.create("the same database", &role.secret(&world, "first")).await;
@@ -116,7 +113,6 @@ async fn a_secret_may_be_named_by_its_arn() {
 }
 
 #[tokio::test]
-#[ignore = "needs a Secrets Manager"]
 async fn only_a_secret_that_is_not_there_is_replaced_by_the_platforms() {
     let (world, manager, role) = world().await;
     world.search("owner", SEARCH).await.expect(200);
