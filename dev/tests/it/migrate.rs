@@ -25,13 +25,13 @@ async fn invoke(migrate: &Migrate) -> Result<Vec<String>, Diagnostic> {
     Ok(migrate.handle(LambdaEvent::new(Request {}, Context::default())).await?.applied)
 }
 
-/// The names of the migrations, in their order.
+/// The names of the migrations as they are reported, in their order: file names without the zeros that sort them.
 fn names() -> Vec<String> {
     let files = fs::read_dir(workspace::root().join("sql")).unwrap().map(|file| file.unwrap().path());
-    let names = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
-    let mut names: Vec<_> = names.filter(|name| name.starts_with('V')).collect();
-    names.sort_by_key(|name| name[1..].split('_').next().unwrap().parse::<u32>().unwrap());
-    names
+    let mut names: Vec<_> = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.retain(|name| name.starts_with('V'));
+    names.sort();
+    names.iter().map(|name| format!("V{}", name[1..].trim_start_matches('0'))).collect()
 }
 
 /// A database with the platform's tables and nothing of ours.
