@@ -159,7 +159,7 @@ impl Books {
         let mut wrong = Vec::new();
         for row in self.rows.iter().filter(|row| ["active", "inactive"].contains(&text(row, "status"))) {
             let number = self.numbers.iter().find(|number| number["id"] == row["phone_number_id"]);
-            let agency = number.and_then(|number| text(number, "customer_reference").strip_prefix("pn:")?.split(':').next());
+            let agency = number.and_then(|number| text(number, "customer_reference").strip_prefix("pn:")?.rsplit(':').nth(1));
             if agency.is_some_and(|agency| agency != text(row, "agency_id")) && !self.was_given_by_a_person(row) {
                 wrong.push(format!("{row} is not the number's owner: {number:?}"));
             }

@@ -1,6 +1,8 @@
 //! The command line.
 
+mod accounts;
 mod chaos;
+mod deployment;
 mod files;
 mod findings;
 mod run;
@@ -37,9 +39,29 @@ enum Command {
         /// Such as <postgres://user:password@host:5432/database>.
         #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
         database_url: String,
+        /// The deployment that the database belongs to: what the functions' setting DEPLOYMENT says. A database without a
+        /// name gets this one; one that belongs to another deployment is left alone.
+        #[arg(long, value_name = "NAME", env = "DEPLOYMENT")]
+        deployment: Option<String>,
         /// Also create the platform's tables (agencies, users, `agent_mappings`) where they are missing.
         #[arg(long)]
         platform: bool,
+    },
+    /// Shows which deployment a database belongs to, or gives a copied database a name of its own.
+    Deployment {
+        /// Such as <postgres://user:password@host:5432/database>.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+        database_url: Option<String>,
+        #[command(subcommand)]
+        change: Option<deployment::Change>,
+    },
+    /// Shows the Telnyx accounts that a database names, or renames one.
+    Accounts {
+        /// Such as <postgres://user:password@host:5432/database>.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+        database_url: Option<String>,
+        #[command(subcommand)]
+        change: Option<accounts::Change>,
     },
     /// Runs the Telnyx simulator alone.
     Telnyx {
@@ -129,11 +151,11 @@ pub async fn run() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         None => run::run(&arguments.run).await,
-        Some(Command::Migrate { database_url, platform }) => migrate(&database_url, platform).await,
+        Some(Command::Migrate { database_url, deployment, platform }) => migrate(&database_url, deployment.as_deref(), platform).await,
+        Some(Command::Deployment { database_url, change }) => deployment::run(&named(database_url)?, change).await,
+        Some(Command::Accounts { database_url, change }) => accounts::run(&named(database_url)?, change).await,
         Some(Command::Telnyx { port }) => simulate(port).await,
-        Some(Command::Findings { database_url, decision }) => {
-            findings::run(&database_url.context("name the database with --database-url")?, decision).await
-        }
+        Some(Command::Findings { database_url, decision }) => findings::run(&named(database_url)?, decision).await,
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) }).await
         }
@@ -162,12 +184,16 @@ impl StopSignals {
     }
 }
 
-async fn migrate(database_url: &str, platform: bool) -> Result<()> {
+fn named(database_url: Option<String>) -> Result<String> {
+    database_url.context("name the database with --database-url")
+}
+
+async fn migrate(database_url: &str, deployment: Option<&str>, platform: bool) -> Result<()> {
     if platform {
         migrations::platform(database_url).await?;
         println!("the platform's tables are there");
     }
-    let applied = migrations::run(database_url).await?;
+    let applied = migrations::run(database_url, deployment).await?;
     for name in &applied {
         println!("applied {name}");
     }

@@ -10,12 +10,16 @@ use crate::postgres::connect;
 /// It touches no table that exists.
 const PLATFORM: &str = include_str!("../../sql/platform.sql");
 
-/// Applies the migrations that the database at `url` lacks, and returns their names.
+/// The deployment that databases of `cargo dev` and of tests belong to.
+pub const DEPLOYMENT: &str = "dev";
+
+/// Applies the migrations that the database at `url` lacks, and returns their names. A database without a name gets that of
+/// `deployment`.
 ///
 /// # Errors
-/// When the database cannot be reached; as [`migrations::run`].
-pub async fn run(url: &str) -> Result<Vec<String>> {
-    migrations::run(&mut connect(url).await?).await
+/// When the database cannot be reached or belongs to another deployment; as [`migrations::run`].
+pub async fn run(url: &str, deployment: Option<&str>) -> Result<Vec<String>> {
+    phone_numbers_migrate::migrate(&mut connect(url).await?, deployment).await
 }
 
 /// Creates the tables that the platform owns, those that are missing, in the database at `url`.

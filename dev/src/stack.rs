@@ -16,7 +16,7 @@ use crate::runtime_api::RuntimeApi;
 use crate::telnyx::{self, Simulator};
 use crate::template::{Definition, Template};
 use crate::wire::Wire;
-use crate::{gateway, postgres, token};
+use crate::{gateway, migrations, postgres, token};
 
 /// What a stack is made of.
 #[derive(Debug, Clone)]
@@ -266,6 +266,7 @@ async fn run_now(function: &Function) -> Result<(), Failure> {
 fn environment(database_url: &str, issuer: &token::Issuer, telnyx: &Simulator) -> BTreeMap<String, String> {
     let public_key = telnyx.public_key();
     let variables = [
+        ("DEPLOYMENT", migrations::DEPLOYMENT),
         ("DATABASE_URL", database_url),
         ("JWT_SECRET", &issuer.secret),
         ("JWT_ISSUER", &issuer.issuer),

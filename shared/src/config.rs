@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::model::is_deployment;
+
 /// A dead process keeps others off for no longer than this.
 const LONGEST_LEASE_MS: u64 = 10_000;
 
@@ -89,7 +91,7 @@ pub struct Telnyx {
 
 /// How numbers are bought, and what happens when things go wrong.
 /// Variables `PURCHASES_ENABLED`, `MAX_PHONE_NUMBERS`, `PURCHASE_LEASE_MS`, `PURCHASE_ORDER_MISSING_AFTER_MS`,
-/// `PURCHASE_POLL_MS`, `IDEMPOTENCY_KEYS_TTL_MS`.
+/// `PURCHASE_EXPIRES_AFTER_MS`, `PURCHASE_POLL_MS`, `IDEMPOTENCY_KEYS_TTL_MS`.
 #[derive(Clone, Copy)]
 pub struct Purchase {
     /// Whether anything is bought at all: unless something other than `true` is said.
@@ -101,6 +103,8 @@ pub struct Purchase {
     pub lease: Duration,
     /// An order whose outcome is unknown may be placed again once two look-ups at least this far apart did not find it.
     pub order_missing_after: Duration,
+    /// An intent that has not been ordered by then is not wanted any more.
+    pub expires_after: Duration,
     /// The pause before a pending order is looked at again; it grows from look to look.
     pub poll: Duration,
     /// How long the answer to an idempotency key is kept.
@@ -114,6 +118,12 @@ impl Purchase {
     #[must_use]
     pub const fn lag(&self) -> Duration {
         self.order_missing_after.saturating_mul(12)
+    }
+
+    /// How much later than its order a number may show in the inventory before an operator is told that it is missing.
+    #[must_use]
+    pub const fn number_missing_after(&self) -> Duration {
+        self.order_missing_after.saturating_mul(6)
     }
 }
 
@@ -137,6 +147,9 @@ pub struct Reconcile {
 /// Everything a function is configured by.
 #[derive(Clone)]
 pub struct Config {
+    /// The deployment that this process is part of, such as `phone-numbers-prod`. Variable `DEPLOYMENT`; None when it is unset
+    /// or not a name of 1 to 128 letters, digits and hyphens. Nothing is written at Telnyx unless the database carries it.
+    pub deployment: Option<String>,
     /// Postgres.
     pub database: Database,
     /// The tokens of callers.
@@ -192,6 +205,7 @@ impl Config {
         };
         let secret = |plain: &str, id: &str| text(plain).map(SecretSource::Plain).or_else(|| text(id).map(SecretSource::SecretsManager));
         Self {
+            deployment: text("DEPLOYMENT").filter(|name| is_deployment(name)),
             database: Database {
                 login: secret("DATABASE_URL", "DATABASE_SECRET_ID"),
                 host: text("DATABASE_HOST"),
@@ -227,6 +241,7 @@ impl Config {
                 max_phone_numbers: text("MAX_PHONE_NUMBERS").map(|value| value.parse().unwrap_or(0)),
                 lease: millis("PURCHASE_LEASE_MS", LONGEST_LEASE_MS).min(Duration::from_millis(LONGEST_LEASE_MS)),
                 order_missing_after: millis("PURCHASE_ORDER_MISSING_AFTER_MS", 5_000),
+                expires_after: millis("PURCHASE_EXPIRES_AFTER_MS", 10 * 60 * 1_000),
                 poll: millis("PURCHASE_POLL_MS", 250),
                 keys_ttl: millis("IDEMPOTENCY_KEYS_TTL_MS", 24 * 60 * 60 * 1_000),
             },

@@ -65,6 +65,10 @@ pub enum Error {
     PhoneNumberReleased,
     /// The number's purchase is under way and cannot be stopped now.
     PurchaseInProgress,
+    /// Telnyx does not delete the number: it is locked against deletion, say.
+    NumberLocked,
+    /// The purchase was never ordered in time, and is not wanted any more.
+    PurchaseExpired,
     /// The caller wants to change a row as they have read it, and it has changed since.
     PreconditionFailed,
     /// A request with the same idempotency key is being worked on; wait that long.
@@ -112,6 +116,8 @@ impl Error {
             Self::QuotaExceeded(_) => "quota_exceeded",
             Self::PhoneNumberReleased => "phone_number_released",
             Self::PurchaseInProgress => "purchase_in_progress",
+            Self::NumberLocked => "number_locked",
+            Self::PurchaseExpired => "purchase_expired",
             Self::PreconditionFailed => "precondition_failed",
             Self::RequestInProgress(_) => "request_in_progress",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
@@ -149,6 +155,8 @@ impl Error {
             | Self::PriceExceeded(_)
             | Self::QuotaExceeded(_)
             | Self::PhoneNumberReleased
+            | Self::NumberLocked
+            | Self::PurchaseExpired
             | Self::PreconditionFailed
             | Self::IdempotencyKeyReused
             | Self::PayloadTooLarge
@@ -175,6 +183,8 @@ impl Error {
             | Self::QuotaExceeded(_)
             | Self::PhoneNumberReleased
             | Self::PurchaseInProgress
+            | Self::NumberLocked
+            | Self::PurchaseExpired
             | Self::PreconditionFailed
             | Self::RequestInProgress(_)
             | Self::IdempotencyKeyReused

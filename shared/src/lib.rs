@@ -7,13 +7,13 @@
 //! | [`model`] | the words of the domain: numbers, agents, money, roles | nothing of ours |
 //! | [`error`] | everything that can go wrong, in those words | `model` |
 //! | [`problem`] | an error as an RFC 9457 document: the only module that knows status codes | `error` |
-//! | [`config`] | the environment, read once and nowhere else | nothing of ours |
+//! | [`config`] | the environment, read once and nowhere else | `model` |
 //! | [`secrets`] | AWS Secrets Manager | `config`, `error` |
 //! | [`deadline`] | waiting, but not for longer than a caller does | nothing of ours |
 //! | [`input`] | a query string or a JSON body, read strictly | `error` |
 //! | [`auth`] | a bearer token's user | `config`, `secrets`, `error` |
 //! | [`store`] | Postgres: the pool and every statement | `model`, `error` |
-//! | [`telnyx`] | Telnyx's API: search, order, inventory (feature `telnyx`) | `model`, `error` |
+//! | [`telnyx`] | Telnyx's API: search, order, inventory (feature `telnyx`) | `model`, `config`, `secrets`, `error` |
 //! | [`numbering`] | the world's numbering plans (feature `telnyx`) | `model` |
 //! | [`lease`] | prolonging a lease while work goes on | `error` |
 //! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `store`, `telnyx`, `numbering` |

@@ -66,6 +66,8 @@ pub const fn status(error: &Error) -> StatusCode {
         | Error::PriceExceeded(_)
         | Error::PhoneNumberReleased
         | Error::PurchaseInProgress
+        | Error::NumberLocked
+        | Error::PurchaseExpired
         | Error::RequestInProgress(_) => StatusCode::CONFLICT,
         Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Error::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -93,6 +95,8 @@ const fn title(error: &Error) -> &'static str {
         Error::QuotaExceeded(_) => "Quota exceeded",
         Error::PhoneNumberReleased => "Phone number released",
         Error::PurchaseInProgress => "Purchase in progress",
+        Error::NumberLocked => "Number locked",
+        Error::PurchaseExpired => "Purchase expired",
         Error::PreconditionFailed => "Precondition failed",
         Error::RequestInProgress(_) => "Request in progress",
         Error::IdempotencyKeyReused => "Idempotency key reused",
@@ -124,6 +128,10 @@ fn detail(error: &Error) -> String {
         Error::QuotaExceeded(quota) => format!("This agency may have {quota} phone numbers, and has no room for another."),
         Error::PhoneNumberReleased => "This number has been released.".to_owned(),
         Error::PurchaseInProgress => "This number's purchase is still under way and cannot be stopped now.".to_owned(),
+        Error::NumberLocked => {
+            "Telnyx does not delete this number: its deletion lock has to be removed in Telnyx's portal first.".to_owned()
+        }
+        Error::PurchaseExpired => "This number was not ordered in time and is not being bought any more: buy it again.".to_owned(),
         Error::PreconditionFailed => "This number has changed since it was read: read it again.".to_owned(),
         Error::RequestInProgress(_) => "A request with this idempotency key is being worked on: ask again later.".to_owned(),
         Error::IdempotencyKeyReused => "This idempotency key was used for another request.".to_owned(),

@@ -2,7 +2,11 @@
 //! before and after, so that anybody can go on where somebody stopped: the same request again, a concurrent one, or
 //! `phone-numbers-reconcile`. The only module that knows both the [`crate::store`] and [`crate::telnyx`].
 
+mod attempt;
 mod cancel;
+mod deletion;
+mod offer;
+mod proof;
 mod purchase;
 mod release;
 
@@ -13,6 +17,7 @@ use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::telnyx::{Accounts, Client};
 
+pub use proof::{Absence, Trace};
 pub use purchase::{Bought, Buyer, Quote};
 pub use release::{Released, Releaser};
 
@@ -33,7 +38,7 @@ impl Sagas {
     #[must_use]
     pub fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
         Self {
-            store: Store::new(&config.database, Arc::clone(&secrets)),
+            store: Store::new(config, Arc::clone(&secrets)),
             accounts: Accounts::new(config.telnyx.keys.clone(), secrets),
             telnyx: Client::new(&config.telnyx),
             config: config.purchase,

@@ -6,10 +6,12 @@
 //! What is written about a number's row is recorded in its history by a trigger, in the same transaction. Statements tell
 //! it who writes in the setting `phone_numbers.actor`, and `phone_numbers.event` where the change itself does not.
 
+mod accounts;
 mod adoption;
 mod agents;
 mod callers;
 mod connection;
+mod deployment;
 mod findings;
 mod history;
 mod idempotency;
@@ -19,10 +21,12 @@ mod leftovers;
 mod limits;
 mod listing;
 mod login;
+mod moves;
 mod numbers;
 mod orders;
 mod purchases;
 mod releases;
+mod witnesses;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +37,14 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
-use crate::config;
+use crate::config::Config;
 use crate::error::Error;
 use crate::secrets::Secrets;
 use connection::Connections;
 
 pub use adoption::Adoptee;
 pub use connection::connect;
+pub use deployment::Deployment;
 pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
 pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
 pub use intents::{Begun, Intent, Quota};
@@ -47,21 +52,26 @@ pub use inventory::{Counterpart, CounterpartRow, Missing, Owner, Stuck, Walk};
 pub use leftovers::Leftover;
 pub use listing::{Assignment, ListFilter, ListPage, Listing, Position, Summary};
 pub use numbers::Change;
-pub use orders::{Offer, OrderNoted, OrderState};
-pub use purchases::{Claim, Holding, Phase, Purchase};
-pub use releases::{Release, ReleaseStart, ReleaseTarget};
+pub use orders::{Cancelling, Offer, OrderNoted, OrderState, Sought};
+pub use purchases::{BoughtNumber, Claim, Completed, Holding, Phase, Purchase};
+pub use releases::{Deleting, Release, ReleaseBegun, ReleaseStart, ReleaseTarget};
+pub use witnesses::Witness;
 
 /// The database, as the business' verbs. See the submodules for what it can do.
 pub struct Store {
     connections: Connections,
+    /// The setting `DEPLOYMENT`; None matches no database.
+    deployment: Option<String>,
 }
 
 /// Every statement there is, for tests that prepare them all.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     let modules = [
+        accounts::STATEMENTS,
         adoption::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
+        deployment::STATEMENTS,
         findings::STATEMENTS,
         history::STATEMENTS,
         idempotency::STATEMENTS,
@@ -69,10 +79,12 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         inventory::STATEMENTS,
         leftovers::STATEMENTS,
         listing::STATEMENTS,
+        moves::STATEMENTS,
         numbers::STATEMENTS,
         orders::STATEMENTS,
         purchases::STATEMENTS,
         releases::STATEMENTS,
+        witnesses::STATEMENTS,
     ];
     modules.into_iter().flatten().copied()
 }
@@ -90,10 +102,10 @@ impl<'a> Query<'a> {
 }
 
 impl Store {
-    /// Talks to nobody yet.
+    /// Performs no I/O.
     #[must_use]
-    pub fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
-        Self { connections: Connections::new(config, secrets) }
+    pub fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
+        Self { connections: Connections::new(&config.database, secrets), deployment: config.deployment.clone() }
     }
 
     /// Connects. A database that cannot be reached is tried again by the first request that needs it.
@@ -235,6 +247,12 @@ fn column<'row, T: tokio_postgres::types::FromSql<'row>>(row: &'row Row, name: &
 fn word<T: std::str::FromStr<Err = &'static str>>(row: &Row, name: &str) -> Result<T, Error> {
     let text: &str = column(row, name)?;
     text.parse().map_err(|reason| Error::Internal(format!("column {name} {reason}, and is {text}").into()))
+}
+
+/// A column with a SHA-256, whose length a constraint keeps.
+fn digest(row: &Row, name: &str) -> Result<Option<[u8; 32]>, Error> {
+    let bytes: Option<&[u8]> = column(row, name)?;
+    bytes.map(|bytes| bytes.try_into().map_err(|_| Error::Internal(format!("column {name} is no SHA-256").into()))).transpose()
 }
 
 /// An interval's parameter: milliseconds as Postgres' bigint.

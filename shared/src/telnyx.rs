@@ -17,7 +17,7 @@ use crate::config;
 use crate::model::{E164, Feature, Money, NumberType};
 use transport::Transport;
 
-pub use accounts::{Account, Accounts};
+pub use accounts::{Account, Accounts, KeyDigest};
 pub use failure::{Failure, Refusal};
 
 /// A page of a listing, as large as Telnyx allows.
@@ -123,6 +123,16 @@ pub struct Order {
     pub item_id: Option<String>,
     /// The ids of its parts, where Telnyx tells them.
     pub sub_order_ids: Vec<String>,
+    /// The numbers that it names, in E.164.
+    pub numbers: Vec<String>,
+}
+
+impl Order {
+    /// Whether it names this number.
+    #[must_use]
+    pub fn names(&self, number: &E164) -> bool {
+        self.numbers.iter().any(|named| named == number.as_str())
+    }
 }
 
 /// What has become of an order.
@@ -151,6 +161,8 @@ pub struct Owned {
     pub number_type: Option<String>,
     /// ISO 3166-1 alpha-2.
     pub country_code: Option<String>,
+    /// Telnyx refuses to delete it until somebody unlocks it.
+    pub is_locked: bool,
 }
 
 /// A page of an account's inventory.
@@ -177,6 +189,18 @@ impl Client {
 }
 
 impl Session<'_> {
+    /// The account that is asked.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        self.account
+    }
+
+    /// When every call must be over.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Numbers on offer: `GET /available_phone_numbers`, which has no pages.
     ///
     /// # Errors
@@ -238,20 +262,14 @@ impl Session<'_> {
         failure::absent(order.map(|order| order.data.into()))
     }
 
-    /// The order with a reference of ours for a number. Several can only be when an earlier one was thought missing: the
-    /// one that bought the number counts, then one that may yet.
+    /// Every order with a reference of ours for a number. There are several only if an earlier one was thought missing.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn find_order(&self, reference: &str, number: &E164) -> Result<Option<Order>, Failure> {
+    pub async fn orders_for(&self, reference: &str, number: &E164) -> Result<Vec<Order>, Failure> {
         let query = [("filter[customer_reference]", reference.to_owned()), ("page[size]", LARGEST_PAGE.to_owned())];
         let orders: wire::Page<wire::Order> = self.transport.get(self, "/number_orders", &query).await?;
-        let ours = orders.data.into_iter().filter(|order| order.is_for(reference, number)).map(Order::from);
-        Ok(ours.min_by_key(|order| match order.status {
-            OrderStatus::Success => 0,
-            OrderStatus::Pending => 1,
-            OrderStatus::Failure => 2,
-        }))
+        Ok(orders.data.into_iter().filter(|order| order.is_for(reference, number)).map(Order::from).collect())
     }
 
     /// An order for a number that is not decided yet, whatever its reference.

@@ -64,7 +64,7 @@ impl Grounds {
         server.create_database(TEMPLATE, None).await?;
         let url = server.url(TEMPLATE);
         migrations::platform(&url).await?;
-        migrations::run(&url).await?;
+        migrations::run(&url, Some(migrations::DEPLOYMENT)).await?;
         agencies::seed(&url).await?;
         Ok(Self { server, programs, template, logs })
     }

@@ -80,12 +80,12 @@ fn described(finding: &Finding) -> String {
 }
 
 /// The product's own access to the database, by an address alone.
-fn store(database_url: &str) -> Result<Store> {
+pub(super) fn store(database_url: &str) -> Result<Store> {
     let config = settings(database_url)?;
-    Ok(Store::new(&config.database, Arc::new(Secrets::new(&config.aws, config.secrets_ttl))))
+    Ok(Store::new(&config, Arc::new(Secrets::new(&config.aws, config.secrets_ttl))))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` calls")]
-fn explained(error: shared::error::Error) -> anyhow::Error {
+pub(super) fn explained(error: shared::error::Error) -> anyhow::Error {
     anyhow::Error::msg(error.to_string()).context("the database refused")
 }

@@ -103,7 +103,7 @@ async fn database(arguments: &Run, data: &Path) -> Result<(Option<Server>, Strin
 
 async fn prepare(database_url: &str) -> Result<()> {
     migrations::platform(database_url).await?;
-    migrations::run(database_url).await?;
+    migrations::run(database_url, Some(migrations::DEPLOYMENT)).await?;
     demo::seed(database_url).await
 }
 

@@ -101,7 +101,7 @@ async fn start() -> Result<Shared> {
     at_exit();
     let url = server.url(&template);
     migrations::platform(&url).await?;
-    migrations::run(&url).await?;
+    migrations::run(&url, Some(migrations::DEPLOYMENT)).await?;
     Ok(Shared { server, template })
 }
 

@@ -42,7 +42,7 @@ async fn what_is_bought_is_answered_stored_and_noted_in_the_ledger() {
     assert_eq!(stored["phone_number_id"], row["phone_number_id"]);
 
     assert_eq!((&purchase["phase"], &purchase["order_attempts"]), (&json!("completed"), &json!(1)));
-    assert_eq!(purchase["telnyx_account"], "env:TELNYX_API_KEY");
+    assert_eq!(purchase["telnyx_account"], "platform");
     assert_eq!((&purchase["customer_reference"], &purchase["agency_id"]), (&json!("their own"), &json!(demo::DEMO.id)));
     assert_eq!(purchase["connection_id"], demo::DEMO.telnyx_application_id);
     assert!(purchase["lease_token"].is_null() && purchase["completed_at"].is_string());

@@ -51,7 +51,7 @@ pub(crate) async fn come_back(world: &World, number: &Value) {
 
 /// A reference that a purchase of the agency would have.
 pub(crate) fn reference_of(agency: &demo::Agency) -> String {
-    format!("pn:{}:{}", agency.id, Uuid::new_v4())
+    format!("pn:{}:{}:{}", dev::migrations::DEPLOYMENT, agency.id, Uuid::new_v4())
 }
 
 /// The kinds and states of the findings, and the numbers they are about.

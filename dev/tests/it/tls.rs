@@ -69,7 +69,7 @@ impl Secured {
         }
         let url = server.admin_url();
         migrations::platform(url).await.unwrap();
-        migrations::run(url).await.unwrap();
+        migrations::run(url, Some(migrations::DEPLOYMENT)).await.unwrap();
         demo::seed(url).await.unwrap();
         Self { world, server, files }
     }
@@ -112,7 +112,7 @@ impl Secured {
 async fn complaint(world: &World) -> String {
     world.list("owner", "").await.expect_problem(503, "unavailable");
     let config = world.config();
-    let store = Store::new(&config.database, Arc::new(Secrets::new(&config.aws, Duration::from_secs(1))));
+    let store = Store::new(&config, Arc::new(Secrets::new(&config.aws, Duration::from_secs(1))));
     store.authorize(demo::USERS[0].id, Permission::Read).await.unwrap_err().to_string()
 }
 

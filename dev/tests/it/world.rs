@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dev::demo;
+use dev::migrations;
 use dev::postgres::TestDatabase;
 use dev::telnyx::{Exchange, Options, Simulator};
 use dev::token::Issuer;
@@ -105,6 +106,7 @@ impl World {
         // For this client alone; another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let environment = vec![
+            ("DEPLOYMENT", migrations::DEPLOYMENT.to_owned()),
             ("DATABASE_URL", database.url().to_owned()),
             ("JWT_SECRET", issuer.secret.clone()),
             ("JWT_ISSUER", issuer.issuer.clone()),
@@ -188,7 +190,7 @@ impl World {
     /// What an operator works with.
     pub(crate) fn store(&self) -> Store {
         let config = self.config();
-        Store::new(&config.database, Arc::new(Secrets::new(&config.aws, config.secrets_ttl)))
+        Store::new(&config, Arc::new(Secrets::new(&config.aws, config.secrets_ttl)))
     }
 
     /// Numbers on offer in an area code.

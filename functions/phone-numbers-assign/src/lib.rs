@@ -28,7 +28,7 @@ impl Function for Assign {
     const METHODS: &'static [&'static str] = &["GET", "POST", "PATCH", "DELETE"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
-        Self { store: Store::new(&config.database, secrets) }
+        Self { store: Store::new(config, secrets) }
     }
 
     async fn warm(&self) {

@@ -31,7 +31,7 @@ impl Function for List {
     const METHODS: &'static [&'static str] = &["GET"];
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
-        Self { store: Store::new(&config.database, secrets) }
+        Self { store: Store::new(config, secrets) }
     }
 
     async fn warm(&self) {

@@ -126,5 +126,6 @@ fn nowhere(leftover: &Leftover, account: &Account) -> Observation {
         agency_id: Some(leftover.agency_id),
         row_ids: vec![leftover.row_id],
         detail: "No account of the agency has this number, whose row is from before the ledger.".to_owned(),
+        key_digest: None,
     }
 }

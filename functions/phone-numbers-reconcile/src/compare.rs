@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use shared::error::Error;
 use shared::lease::renewing;
-use shared::model::Reference;
 use shared::store::{Adoptee, FindingKind, Observation, Owner, Walk};
 use shared::telnyx::{Account, Failure, Owned, Session};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::report::Report;
 use crate::verdict::{Verdict, verdict};
@@ -24,7 +24,7 @@ pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report,
         if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
             break;
         }
-        match reconcile.sagas.accounts.find(&name).await {
+        match reconcile.sagas.accounts.find(&reconcile.sagas.accounts.resolve(&name)).await {
             Ok(Some(account)) => {
                 let outcome = compare_account(reconcile, report, &account, deadline).await;
                 report.pass_over(outcome)?;
@@ -49,7 +49,8 @@ pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report,
 async fn in_turn(reconcile: &Reconcile, ledger: &[String]) -> Result<Vec<String>, Error> {
     let mut known = ledger.iter().cloned();
     let agencies = reconcile.sagas.store.agencies(reconcile.config.batch).await?;
-    let mut names: Vec<_> = known.next().into_iter().chain(reconcile.sagas.accounts.names(&agencies)).chain(known).collect();
+    let own = reconcile.sagas.accounts.names(&agencies).into_iter().map(|name| name.to_string());
+    let mut names: Vec<_> = known.next().into_iter().chain(own).chain(known).collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     Ok(names)
@@ -116,12 +117,13 @@ async fn compare_page(
         match verdict {
             Verdict::Seen(_) | Verdict::Later => {}
             Verdict::Finding(FindingKind::NotOurs) => observations.push(observation(walk, owned, FindingKind::NotOurs, None)),
-            Verdict::Correct { .. } | Verdict::Adopt(_) | Verdict::Finding(_) if !still_so(reconcile, session, owned, verdict).await? => {}
+            Verdict::Correct { .. } | Verdict::Adopt { .. } | Verdict::Finding(_)
+                if !still_so(reconcile, session, owned, verdict).await? => {}
             Verdict::Correct { row_id, reactivate } => {
                 let corrected = reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await;
                 report.corrected += usize::from(report.pass_over(corrected)?.unwrap_or(false));
             }
-            Verdict::Adopt(reference) => adopt(reconcile, report, session, walk, owned, reference).await?,
+            Verdict::Adopt { agency_id, purchase_id } => adopt(reconcile, report, session, walk, owned, (agency_id, purchase_id)).await?,
             Verdict::Finding(kind) => {
                 let agency_id = counterpart.agency_id.filter(|_| kind != FindingKind::AgencyGone);
                 let mut observation = observation(walk, owned, kind, agency_id);
@@ -148,25 +150,25 @@ async fn adopt(
     session: Session<'_>,
     walk: &mut Walk,
     owned: &Owned,
-    reference: Reference,
+    (agency_id, purchase_id): (Uuid, Uuid),
 ) -> Result<(), Error> {
-    let known_as = owned.customer_reference.clone().unwrap_or_else(|| reference.to_string());
+    let known_as = owned.customer_reference.clone().unwrap_or_else(|| format!("adopted:{purchase_id}"));
     // Good to know, and nothing to wait for: the number is there.
-    let order = session.find_order(&known_as, &owned.number).await.ok().flatten();
+    let order = session.orders_for(&known_as, &owned.number).await.ok().and_then(|orders| orders.into_iter().next());
     let adoptee = Adoptee {
-        agency_id: reference.agency_id,
+        agency_id,
         number: owned.number.as_str(),
         phone_number_id: &owned.id,
         number_type: owned.number_type.as_deref(),
         country_code: owned.country_code.as_deref(),
-        purchase_id: reference.purchase_id,
+        purchase_id,
         account: &walk.account,
         reference: &known_as,
         order_id: order.as_ref().map(|order| order.id.as_str()),
     };
     let outcome = reconcile.sagas.store.adopt(&adoptee).await;
     if let Some(row_id) = report.pass_over(outcome)?.flatten() {
-        tracing::warn!(%row_id, agency_id = %reference.agency_id, "a number of ours had no row, and has one now");
+        tracing::warn!(%row_id, %agency_id, "a number of ours had no row, and has one now");
         walk.seen.push(row_id);
         report.adopted += 1;
     }
@@ -177,13 +179,13 @@ fn owner(owned: &Owned) -> Owner {
     Owner { number: owned.number.clone(), phone_number_id: owned.id.clone(), reference: owned.customer_reference.clone() }
 }
 
-fn observation(walk: &Walk, owned: &Owned, kind: FindingKind, agency_id: Option<uuid::Uuid>) -> Observation {
+fn observation(walk: &Walk, owned: &Owned, kind: FindingKind, agency_id: Option<Uuid>) -> Observation {
     let detail = match kind {
         FindingKind::NotOurs => "The account has this number, and it carries no reference of ours.",
         FindingKind::AgencyGone => "Telnyx bills this number, and the agency that it was bought for is gone.",
         FindingKind::HeldByAnother => "Telnyx has this number for another purchase than the row's.",
         FindingKind::ReleasedButBilled => "Telnyx bills this number, though it was given back.",
-        FindingKind::InventoryDrift => "The account has no such number.",
+        _ => "The account has no such number.",
     };
     Observation {
         kind,
@@ -194,5 +196,6 @@ fn observation(walk: &Walk, owned: &Owned, kind: FindingKind, agency_id: Option<
         agency_id,
         row_ids: Vec::new(),
         detail: detail.to_owned(),
+        key_digest: None,
     }
 }

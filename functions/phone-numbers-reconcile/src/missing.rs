@@ -100,6 +100,7 @@ fn drift(walk: &Walk, rows: &[&Missing], detail: String) -> Observation {
         agency_id: None,
         row_ids: rows.iter().map(|missing| missing.row_id).collect(),
         detail,
+        key_digest: None,
     }
 }
 

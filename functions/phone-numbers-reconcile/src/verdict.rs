@@ -18,7 +18,12 @@ pub(crate) enum Verdict {
         reactivate: bool,
     },
     /// It is ours and has no live row.
-    Adopt(Reference),
+    Adopt {
+        /// The agency that bought it.
+        agency_id: Uuid,
+        /// The purchase that bought it.
+        purchase_id: Uuid,
+    },
     /// A person must look at it.
     Finding(FindingKind),
     /// It is on its way to become something else.
@@ -72,7 +77,7 @@ fn homeless(owned: &Owned, counterpart: &Counterpart) -> Verdict {
         (Some((_, true)), _) | (_, Some(false)) => Verdict::Later,
         (_, Some(true)) => Verdict::Finding(FindingKind::ReleasedButBilled),
         _ => match whose(owned, counterpart) {
-            Some(reference) if counterpart.agency_exists => Verdict::Adopt(reference),
+            Some((agency_id, purchase_id)) if counterpart.agency_exists => Verdict::Adopt { agency_id, purchase_id },
             _ => Verdict::Finding(FindingKind::AgencyGone),
         },
     }
@@ -83,9 +88,9 @@ fn is_ours(owned: &Owned, counterpart: &Counterpart) -> bool {
 }
 
 /// The agency and purchase that a number names: the ledger knows them, or the reference itself does.
-fn whose(owned: &Owned, counterpart: &Counterpart) -> Option<Reference> {
-    let known = counterpart.purchase.zip(counterpart.agency_id);
-    known.map(|((purchase_id, _), agency_id)| Reference { agency_id, purchase_id }).or_else(|| reference(owned))
+fn whose(owned: &Owned, counterpart: &Counterpart) -> Option<(Uuid, Uuid)> {
+    let known = counterpart.purchase.zip(counterpart.agency_id).map(|((purchase_id, _), agency_id)| (agency_id, purchase_id));
+    known.or_else(|| reference(owned).map(|reference| (reference.agency_id, reference.purchase_id)))
 }
 
 fn reference(owned: &Owned) -> Option<Reference> {
@@ -97,7 +102,8 @@ fn reference(owned: &Owned) -> Option<Reference> {
 mod tests {
     use super::*;
 
-    const OURS: Reference = Reference { agency_id: Uuid::from_u128(1), purchase_id: Uuid::from_u128(2) };
+    const OURS: Reference = Reference { deployment: None, agency_id: Uuid::from_u128(1), purchase_id: Uuid::from_u128(2) };
+    const ADOPT: Verdict = Verdict::Adopt { agency_id: OURS.agency_id, purchase_id: OURS.purchase_id };
 
     fn owned(reference: Option<&str>) -> Owned {
         Owned {
@@ -107,6 +113,7 @@ mod tests {
             customer_reference: reference.map(str::to_owned),
             number_type: None,
             country_code: None,
+            is_locked: false,
         }
     }
 
@@ -134,7 +141,7 @@ mod tests {
     #[test]
     fn a_number_without_a_row_is_adopted_only_with_our_reference_and_an_agency() {
         let ours = OURS.to_string();
-        assert_eq!(verdict(&owned(Some(&ours)), &counterpart()), Verdict::Adopt(OURS));
+        assert_eq!(verdict(&owned(Some(&ours)), &counterpart()), ADOPT);
         assert_eq!(verdict(&owned(Some("op-42")), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
         assert_eq!(verdict(&owned(None), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
         let gone = Counterpart { agency_exists: false, ..counterpart() };
@@ -144,13 +151,13 @@ mod tests {
         let ordered = Owned { is_active: false, ..owned(Some(&ours)) };
         assert_eq!(verdict(&ordered, &counterpart()), Verdict::Later);
         let released = with(row(Status::Released, Some("100"), Some(&ours)));
-        assert_eq!(verdict(&owned(Some(&ours)), &released), Verdict::Adopt(OURS));
+        assert_eq!(verdict(&owned(Some(&ours)), &released), ADOPT);
     }
 
     #[test]
     fn a_reference_from_before_agencies_were_in_it_is_known_by_the_ledger() {
         let known = Counterpart { purchase: Some((OURS.purchase_id, false)), ..counterpart() };
-        assert_eq!(verdict(&owned(Some(&OURS.purchase_id.to_string())), &known), Verdict::Adopt(OURS));
+        assert_eq!(verdict(&owned(Some(&OURS.purchase_id.to_string())), &known), ADOPT);
     }
 
     #[test]
@@ -187,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_number_in_another_purchases_row_is_nobodys_to_change() {
-        let other = Reference { agency_id: Uuid::from_u128(3), purchase_id: Uuid::from_u128(4) }.to_string();
+        let other = Reference { deployment: None, agency_id: Uuid::from_u128(3), purchase_id: Uuid::from_u128(4) }.to_string();
         let ours = OURS.to_string();
         let held = with(row(Status::Active, Some("7"), Some(&other)));
         assert_eq!(verdict(&owned(Some(&ours)), &held), Verdict::Finding(FindingKind::HeldByAnother));

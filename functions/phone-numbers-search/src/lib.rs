@@ -32,7 +32,7 @@ impl Function for Search {
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
         Self {
-            store: Store::new(&config.database, Arc::clone(&secrets)),
+            store: Store::new(config, Arc::clone(&secrets)),
             accounts: Accounts::new(config.telnyx.keys.clone(), secrets),
             telnyx: Client::new(&config.telnyx),
         }

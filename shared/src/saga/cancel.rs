@@ -1,84 +1,163 @@
-//! Giving up a number whose purchase is not confirmed: its order is cancelled while that is possible.
+//! Giving up a purchase that is not confirmed: its orders are cancelled while that is possible.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::Releaser;
+use super::attempt::Attempt;
+use super::proof::{Absence, Trace};
+use crate::deadline::sleep_within;
 use crate::error::Error;
 use crate::lease::renewing;
 use crate::model::Actor;
-use crate::store::{Claim, Phase, Purchase, ReleaseTarget};
-use crate::telnyx::{Failure, Order, OrderStatus, Refusal, Session};
+use crate::store::{Cancelling, Claim, Phase, ReleaseTarget, Sought};
+use crate::telnyx::{Failure, Order, OrderStatus, Refusal};
 
 /// The pause before a cancelled order is looked at again.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How often it is looked at before it counts as not cancelled.
 const LOOKS: u32 = 5;
 
-impl Releaser<'_> {
-    /// Cancels a number's purchase.
-    pub(super) async fn cancel(&self, actor: &Actor, target: &ReleaseTarget) -> Result<(), Error> {
-        // A row from before there was a ledger: nobody knows its order.
-        let purchase_id = target.purchase_id.ok_or(Error::PurchaseInProgress)?;
-        let store = &self.sagas.store;
-        let claim = Claim { purchase_id, token: Uuid::new_v4(), lease: self.sagas.config.lease };
-        // Whoever works on it now is about to finish it.
-        let purchase = store.claim_purchase(&claim).await?.ok_or(Error::PurchaseInProgress)?;
-        let renew = || store.renew_purchase(&claim);
-        let outcome = renewing(claim.lease, renew, self.cancel_order(actor, target, &purchase, &claim)).await;
-        if outcome.is_ok() && store.cancel_purchase(&claim, actor.user_id).await? {
-            return Ok(());
+/// What cancelling the orders of a purchase came to.
+pub(super) enum Cancelled {
+    /// Each of them shows as failed.
+    All,
+    /// The account knows none.
+    None,
+    /// One has bought the number.
+    Succeeded,
+    /// One is still pending.
+    NotYet,
+    /// Telnyx, or the ledger, does not permit it.
+    Refused(Error),
+    /// Another process works on the purchase now.
+    Lost,
+}
+
+impl Attempt<'_> {
+    /// Cancels every order of the purchase that is still pending. An order is cancelled part by part, and counts as cancelled
+    /// when Telnyx shows it as failed.
+    pub(super) async fn cancel_orders(&self) -> Result<Cancelled, Error> {
+        let orders = match self.known_orders().await {
+            Ok(orders) => orders,
+            Err(failure) => return Ok(Cancelled::Refused(failure.into())),
+        };
+        if let Some(outcome) = outcome(&orders) {
+            return Ok(outcome);
         }
-        store.yield_purchase(&claim).await?;
-        outcome.and(Err(Error::PurchaseInProgress))
+        for order in orders.iter().filter(|order| order.status == OrderStatus::Pending) {
+            match self.sagas.store.begin_cancelling(&self.claim).await? {
+                Cancelling::Allowed => {}
+                Cancelling::WrongDeployment => return Ok(Cancelled::Refused(self.sagas.store.wrong_deployment().await)),
+                Cancelling::Lost => return Ok(Cancelled::Lost),
+            }
+            if let Err(error) = self.cancel_parts(order).await {
+                return Ok(Cancelled::Refused(error));
+            }
+        }
+        for _ in 0..LOOKS {
+            if let Ok(Some(outcome)) = self.known_orders().await.as_deref().map(outcome) {
+                return Ok(outcome);
+            }
+            if !sleep_within(self.deadline, PAUSE).await {
+                break;
+            }
+        }
+        Ok(Cancelled::NotYet)
     }
 
-    /// Sees to it that no order of the purchase can succeed any more.
-    async fn cancel_order(&self, actor: &Actor, target: &ReleaseTarget, purchase: &Purchase, claim: &Claim) -> Result<(), Error> {
-        if purchase.phase == Phase::Intended && purchase.order_attempts == 0 {
-            return Ok(());
+    /// Every order of the purchase: those with its reference, and the one whose id the ledger has.
+    async fn known_orders(&self) -> Result<Vec<Order>, Failure> {
+        let mut orders = self.orders().await?;
+        if let Some(id) = &self.purchase.telnyx_order_id {
+            // Asked for by its id, an order is up to date; lists can be late.
+            orders.retain(|order| order.id != *id);
+            orders.extend(self.session().order(id).await?);
         }
-        let account = self.account(actor, target).await?;
-        let session = self.session(&account);
-        let order = match &purchase.telnyx_order_id {
-            Some(id) => session.order(id).await?,
-            None => session.find_order(&purchase.reference, &purchase.number).await?,
-        };
-        let Some(order) = order else {
-            // It may yet be there, until it has not been found for as long as Telnyx may take to show it.
-            let missing = self.sagas.store.note_missing_order(claim, self.sagas.config.lag()).await?;
-            return if missing == Some(true) { Ok(()) } else { Err(Error::PurchaseInProgress) };
-        };
-        match order.status {
-            OrderStatus::Failure => Ok(()),
-            OrderStatus::Success => Err(Error::PurchaseInProgress),
-            OrderStatus::Pending => self.cancel_parts(&session, order).await,
-        }
+        Ok(orders)
     }
 
-    /// An order is cancelled part by part, and counts as cancelled when Telnyx shows it as failed.
-    async fn cancel_parts(&self, session: &Session<'_>, order: Order) -> Result<(), Error> {
-        let parts = if order.sub_order_ids.is_empty() { session.sub_orders(&order.id).await? } else { order.sub_order_ids };
+    async fn cancel_parts(&self, order: &Order) -> Result<(), Error> {
+        let session = self.session();
+        let parts = if order.sub_order_ids.is_empty() { session.sub_orders(&order.id).await? } else { order.sub_order_ids.clone() };
         for part in &parts {
             match session.cancel_sub_order(part).await {
                 Ok(()) => {}
                 Err(Failure::Refused(Refusal::RateLimited(wait))) => return Err(Error::RateLimited(wait)),
                 Err(Failure::Refused(_)) => return Err(Error::PurchaseInProgress),
-                // Whether it worked shows below.
+                // Whether it worked shows when the order is looked at.
                 Err(Failure::Unknown(_) | Failure::NotSent(_)) => break,
             }
         }
-        for _ in 0..LOOKS {
-            match session.order(&order.id).await?.map(|order| order.status) {
-                Some(OrderStatus::Failure) => return Ok(()),
-                Some(OrderStatus::Success) => return Err(Error::PurchaseInProgress),
-                Some(OrderStatus::Pending) | None => {}
-            }
-            if !self.sleep(PAUSE).await {
-                break;
+        Ok(())
+    }
+
+    /// Makes sure that no order of the purchase can buy the number any more, or that the number it bought is gone.
+    async fn give_up(&self) -> Result<(), Error> {
+        let store = &self.sagas.store;
+        match self.cancel_orders().await? {
+            Cancelled::All => return Ok(()),
+            Cancelled::NotYet | Cancelled::Lost => return Err(Error::PurchaseInProgress),
+            Cancelled::Refused(error) => return Err(error),
+            // It may yet be there, until it has not been found for as long as Telnyx may take to show it.
+            Cancelled::None => {}
+            Cancelled::Succeeded => {
+                if self.session().find_number(&self.purchase.number).await?.is_some() {
+                    return Err(Error::PurchaseInProgress);
+                }
+                self.must_be_absent().await?;
+                let missing = store.note_missing_number(&self.claim, self.sagas.config.number_missing_after()).await?;
+                return if missing == Sought::Long { Ok(()) } else { Err(Error::PurchaseInProgress) };
             }
         }
-        Err(Error::PurchaseInProgress)
+        self.must_be_absent().await?;
+        let missing = store.note_missing_order(&self.claim, self.sagas.config.lag()).await?;
+        if missing == Sought::Long { Ok(()) } else { Err(Error::PurchaseInProgress) }
+    }
+
+    async fn must_be_absent(&self) -> Result<(), Error> {
+        match self.absence().await? {
+            Absence::Proven => Ok(()),
+            absence => Err(self.sagas.unproven(self.session(), &Trace::from(&self.purchase), absence).await),
+        }
+    }
+}
+
+/// What the orders of a purchase have come to; None while one is pending and none has succeeded.
+fn outcome(orders: &[Order]) -> Option<Cancelled> {
+    if orders.is_empty() {
+        return Some(Cancelled::None);
+    }
+    if orders.iter().any(|order| order.status == OrderStatus::Success) {
+        return Some(Cancelled::Succeeded);
+    }
+    orders.iter().all(|order| order.status == OrderStatus::Failure).then_some(Cancelled::All)
+}
+
+impl Releaser<'_> {
+    /// Gives up the purchase of a number that is pending.
+    pub(super) async fn cancel(&self, actor: &Actor, target: &ReleaseTarget) -> Result<(), Error> {
+        // A row from before there was a ledger: its order is not known.
+        let purchase_id = target.purchase_id.ok_or(Error::PurchaseInProgress)?;
+        let store = &self.sagas.store;
+        let claim = Claim { purchase_id, token: Uuid::new_v4(), lease: self.sagas.config.lease };
+        // Whoever works on it now is about to finish it.
+        let purchase = store.claim_purchase(&claim).await?.ok_or(Error::PurchaseInProgress)?;
+        let outcome = if purchase.phase == Phase::Intended && purchase.order_attempts == 0 {
+            Ok(())
+        } else {
+            let account = self.sagas.accounts.named(&purchase.account).await;
+            let give_up = async {
+                let attempt = Attempt { sagas: self.sagas, deadline: self.deadline, claim, account: account?, purchase };
+                attempt.give_up().await
+            };
+            renewing(claim.lease, || store.renew_purchase(&claim), give_up).await
+        };
+        if outcome.is_ok() && store.cancel_purchase(&claim, &actor.user_id.to_string()).await? {
+            return Ok(());
+        }
+        store.yield_purchase(&claim).await?;
+        outcome.and(Err(Error::PurchaseInProgress))
     }
 }

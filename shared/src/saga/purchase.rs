@@ -1,36 +1,19 @@
-//! The phases of a purchase: a saga whose every step is one short write to the ledger or one call to Telnyx.
-//!
-//! ```text
-//! intended ──offer read, about to order──▶ ordering ──the order is known──▶ ordered ──number found──▶ completed
-//!    ▲                                        │ ▲                              │
-//!    └──two look-ups did not find an order────┘ └──look up by reference        └──▶ failed (row removed)
-//! ```
-//!
-//! Whoever asks for the number again, after a time-out or a crash, takes up the purchase where it stands. Between
-//! `ordering` and `ordered` nobody knows whether an order exists: it is looked up by its reference, which names the
-//! purchase, and placed anew only once it is certain that there is none. Telnyx itself sells a number once, so that
-//! not even a mistake here could pay for it twice.
+//! Buying a number: begins a purchase, or takes up the one that is under way, and sees it through.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Sagas;
+use super::attempt::{Attempt, Step};
+use super::{Sagas, offer};
 use crate::deadline::sleep_within;
 use crate::error::{Error, Price};
 use crate::lease::renewing;
-use crate::model::{Actor, E164, PriceLimits, Status};
-use crate::numbering;
-use crate::store::{Begun, Claim, Intent, Offer, OrderNoted, OrderState, Phase, Purchase};
-use crate::telnyx::{Account, Available, Failure, Order, OrderStatus, Refusal, Session};
+use crate::model::{Actor, Status};
+use crate::store::{Begun, Claim, Intent, Offer, Phase, Purchase};
+use crate::telnyx::{Account, Session};
 
-/// With less time than this left, an order is not placed: its answer could come too late to be written down.
-const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
-/// Countries that share a calling code are asked this many at a time.
-const COUNTRIES_AT_A_TIME: usize = 4;
 /// How often a number is tried whose holder gives up just then.
 const TRIES: usize = 3;
 /// The pause between two looks grows up to this many times the configured one.
@@ -57,22 +40,6 @@ pub struct Bought {
     pub replayed: bool,
 }
 
-/// What a step leads to.
-enum Step {
-    /// The next step, at once.
-    Next,
-    /// Telnyx needs time.
-    Wait,
-    /// There is no time left for the next step: whoever asks again takes it.
-    Stop,
-    /// Nothing is left to do.
-    Done,
-    /// Telnyx refused, and nothing was bought.
-    Fail(Error),
-    /// Somebody else works on it now.
-    Lost,
-}
-
 impl Buyer<'_> {
     /// Buys a number, or goes on buying it, until it is bought or refused or time is up.
     ///
@@ -85,6 +52,7 @@ impl Buyer<'_> {
             match store.begin_purchase(actor, intent, &claim, config.max_phone_numbers).await? {
                 Begun::New(purchase) => return self.pursue(purchase, claim, false).await,
                 Begun::QuotaExceeded(limit) => return Err(Error::QuotaExceeded(limit)),
+                Begun::WrongDeployment => return Err(store.wrong_deployment().await),
                 Begun::Taken => {}
             }
             let Some(holding) = store.holding(actor.agency_id, &intent.number).await? else { continue };
@@ -130,8 +98,8 @@ impl Buyer<'_> {
             None => {}
         }
         let account = self.sagas.accounts.named(&intent.account).await?;
-        let offer = self.offer(&self.session(&account), &intent.number).await?.ok_or(Error::NumberUnavailable)?;
-        within_limits(&intent.limits, &offer)?;
+        let offer = offer::of(&self.session(&account), &intent.number).await?.ok_or(Error::NumberUnavailable)?;
+        offer::within_limits(&intent.limits, &offer)?;
         Ok(Quote::Offered(offer))
     }
 
@@ -163,233 +131,48 @@ impl Buyer<'_> {
         renewing(claim.lease, renew, self.go_through(purchase, claim, replayed)).await
     }
 
-    async fn go_through(&self, mut purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
-        let account = self.sagas.accounts.named(&purchase.account).await?;
+    async fn go_through(&self, purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
+        if purchase.phase == Phase::Intended && purchase.order_attempts == 0 && purchase.age >= self.sagas.config.expires_after {
+            // Nothing was ever sent, so that Telnyx need not be asked, nor its key be there.
+            return self.fail(purchase, claim, Error::PurchaseExpired, replayed).await;
+        }
+        let account = match self.sagas.accounts.named(&purchase.account).await {
+            Ok(account) => account,
+            Err(error) => {
+                self.sagas.store.yield_purchase(&claim).await?;
+                return Err(error);
+            }
+        };
+        let mut attempt = Attempt { sagas: self.sagas, deadline: self.deadline, claim, account, purchase };
         let mut pause = self.sagas.config.poll;
         loop {
-            let step = match purchase.phase {
-                Phase::Intended => self.place_order(&mut purchase, &claim, &account).await?,
-                Phase::Ordering => self.look_up(&mut purchase, &claim, &account).await?,
-                Phase::Ordered => self.await_order(&mut purchase, &claim, &account).await?,
-                Phase::Completed | Phase::Failed | Phase::Cancelled => Step::Done,
-            };
-            match step {
+            match attempt.step().await? {
                 Step::Next => {}
-                Step::Done => return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
-                Step::Lost => return self.take_over(purchase, claim, replayed).await,
-                Step::Fail(error) => {
-                    tracing::warn!(purchase_id = %purchase.id, error = %error, "purchase failed");
-                    if self.sagas.store.fail_purchase(&claim, error.code(), &error.to_string()).await? {
-                        return Err(error);
-                    }
-                    return self.take_over(purchase, claim, replayed).await;
+                Step::Done => return Ok(Bought { row_id: attempt.purchase.row_id, purchase: Some(attempt.purchase), replayed }),
+                Step::Lost => return self.take_over(attempt.purchase, claim, replayed).await,
+                Step::Fail(error) => return self.fail(attempt.purchase, claim, error, replayed).await,
+                Step::Blocked(error) => {
+                    self.sagas.store.yield_purchase(&claim).await?;
+                    return Err(error);
                 }
-                Step::Wait | Step::Stop => {
-                    if matches!(step, Step::Stop) || !self.is_patient || !self.sleep(pause).await {
-                        self.sagas.store.yield_purchase(&claim).await?;
-                        return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed });
-                    }
+                Step::Wait(at_least) if self.is_patient && self.sleep(pause.max(at_least)).await => {
                     pause = (pause * 5 / 4).min(self.sagas.config.poll * LONGEST_PAUSE);
                 }
-            }
-        }
-    }
-
-    /// `intended` → `ordering` → `ordered`: reads the offer, notes it, and places the order.
-    async fn place_order(&self, purchase: &mut Purchase, claim: &Claim, account: &Account) -> Result<Step, Error> {
-        let session = self.session(account);
-        if purchase.order_attempts > 0 {
-            // Never a second order without a look for the first.
-            match session.find_order(&purchase.reference, &purchase.number).await {
-                Ok(None) => {}
-                Ok(Some(order)) => return self.settle(purchase, claim, account, order).await,
-                Err(failure) => return Ok(wait(purchase, &failure)),
-            }
-        }
-        let offer = match self.offer(&session, &purchase.number).await {
-            Ok(Some(offer)) => offer,
-            Ok(None) => return self.refused(purchase, claim, account, Error::NumberUnavailable).await,
-            Err(failure) if purchase.order_attempts == 0 => return Ok(Step::Fail(failure.into())),
-            Err(failure) => return Ok(wait(purchase, &failure)),
-        };
-        if let Err(error) = within_limits(&purchase.limits, &offer) {
-            return self.refused(purchase, claim, account, error).await;
-        }
-        if !self.sagas.config.enabled || self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
-            return Ok(Step::Stop);
-        }
-        let leased_until = Instant::now() + self.sagas.config.lease;
-        match self.sagas.store.begin_order(claim, &offer).await? {
-            OrderNoted::Noted => {}
-            OrderNoted::Lost => return Ok(Step::Lost),
-            OrderNoted::Unwanted => return Ok(Step::Fail(Error::NotFound { what: "agency", field: "agency_id".to_owned() })),
-        }
-        purchase.phase = Phase::Ordering;
-        purchase.order_attempts += 1;
-        if Instant::now() > leased_until {
-            // The process slept through its lease: others may have taken over, and the order must not leave any more.
-            return Ok(Step::Next);
-        }
-        match session.place_order(&purchase.number, &purchase.reference, purchase.connection_id.as_deref()).await {
-            Ok(order) => self.settle(purchase, claim, account, order).await,
-            Err(Failure::Unknown(source)) => {
-                tracing::warn!(purchase_id = %purchase.id, error = %source, "the outcome of an order is unknown");
-                Ok(Step::Next)
-            }
-            Err(Failure::NotSent(source)) => self.refused(purchase, claim, account, Error::Upstream(source)).await,
-            Err(Failure::Refused(refusal)) => self.refused(purchase, claim, account, order_refused(refusal)).await,
-        }
-    }
-
-    /// Telnyx will not sell. The reason may be that it has sold already, to us: an order or a number with our own
-    /// reference proves it. Without one the number is somebody else's, even in the same account.
-    async fn refused(&self, purchase: &mut Purchase, claim: &Claim, account: &Account, error: Error) -> Result<Step, Error> {
-        // The only order ever sent has just been answered with this.
-        let answered = purchase.order_attempts == 1 && purchase.phase == Phase::Ordering;
-        if purchase.order_attempts == 0 || (answered && !matches!(error, Error::NumberUnavailable)) {
-            return Ok(Step::Fail(error));
-        }
-        let session = self.session(account);
-        match session.find_order(&purchase.reference, &purchase.number).await {
-            Ok(Some(order)) => return self.settle(purchase, claim, account, order).await,
-            Ok(None) => {}
-            Err(failure) => return Ok(wait(purchase, &failure)),
-        }
-        match session.find_number(&purchase.number).await {
-            // Its order is yet to show.
-            Ok(Some(owned)) if owned.customer_reference.as_ref() == Some(&purchase.reference) => Ok(Step::Wait),
-            // Refused for another reason, it was still on offer: no earlier order has bought it.
-            Ok(_) if answered || !matches!(error, Error::NumberUnavailable) => Ok(Step::Fail(error)),
-            Ok(_) => match self.sagas.store.note_missing_order(claim, self.sagas.config.lag()).await? {
-                None => Ok(Step::Lost),
-                Some(false) => Ok(Step::Wait),
-                Some(true) => Ok(Step::Fail(error)),
-            },
-            Err(failure) => Ok(wait(purchase, &failure)),
-        }
-    }
-
-    /// `ordering`: finds out whether there is an order.
-    async fn look_up(&self, purchase: &mut Purchase, claim: &Claim, account: &Account) -> Result<Step, Error> {
-        match self.session(account).find_order(&purchase.reference, &purchase.number).await {
-            Ok(Some(order)) => self.settle(purchase, claim, account, order).await,
-            Err(failure) => Ok(wait(purchase, &failure)),
-            Ok(None) => match self.sagas.store.note_missing_order(claim, self.sagas.config.order_missing_after).await? {
-                Some(false) => Ok(Step::Wait),
-                Some(true) if self.sagas.store.reopen_purchase(claim).await? => {
-                    purchase.phase = Phase::Intended;
-                    Ok(Step::Next)
+                Step::Wait(_) | Step::Stop => {
+                    self.sagas.store.yield_purchase(&claim).await?;
+                    return Ok(Bought { row_id: attempt.purchase.row_id, purchase: Some(attempt.purchase), replayed });
                 }
-                Some(true) | None => Ok(Step::Lost),
-            },
-        }
-    }
-
-    /// `ordered`: asks what has become of the order.
-    async fn await_order(&self, purchase: &mut Purchase, claim: &Claim, account: &Account) -> Result<Step, Error> {
-        let session = self.session(account);
-        let known = purchase.telnyx_order_id.as_deref().unwrap_or_default();
-        let order = match session.order(known).await {
-            Ok(None) => session.find_order(&purchase.reference, &purchase.number).await,
-            found => found,
-        };
-        match order {
-            Ok(Some(order)) => self.settle(purchase, claim, account, order).await,
-            Ok(None) => Ok(Step::Wait),
-            Err(failure) => Ok(wait(purchase, &failure)),
-        }
-    }
-
-    /// Writes down an order and does what its status asks for.
-    async fn settle(&self, purchase: &mut Purchase, claim: &Claim, account: &Account, order: Order) -> Result<Step, Error> {
-        let deadline = self.requirements_deadline(purchase, account, &order).await;
-        let noted = purchase.phase == Phase::Ordered
-            && purchase.telnyx_order_id.as_deref() == Some(&order.id)
-            && purchase.requirements_met == order.requirements_met
-            && purchase.requirements_deadline == deadline;
-        let state = OrderState {
-            order_id: &order.id,
-            requirements_met: order.requirements_met,
-            requirements_deadline: deadline,
-            number_type: order.number_type.as_deref(),
-        };
-        if !noted && !self.sagas.store.note_order(claim, &state).await? {
-            return Ok(Step::Lost);
-        }
-        purchase.phase = Phase::Ordered;
-        purchase.telnyx_order_id = Some(order.id);
-        purchase.requirements_met = order.requirements_met;
-        purchase.requirements_deadline = deadline;
-        match order.status {
-            OrderStatus::Pending => Ok(Step::Wait),
-            OrderStatus::Success => self.complete(purchase, claim, account).await,
-            OrderStatus::Failure => self.order_failed(purchase, claim, account).await,
-        }
-    }
-
-    /// Until when Telnyx waits for documents. It is asked once, when an order that is written down turns out to lack some;
-    /// not knowing it keeps nothing from going on.
-    async fn requirements_deadline(&self, purchase: &Purchase, account: &Account, order: &Order) -> Option<DateTime<Utc>> {
-        let waits = purchase.phase == Phase::Ordered && order.status == OrderStatus::Pending && order.requirements_met == Some(false);
-        match (&order.item_id, purchase.requirements_deadline) {
-            (Some(item_id), None) if waits => self.session(account).requirements_deadline(item_id).await.ok().flatten(),
-            (_, known) => known,
-        }
-    }
-
-    /// `ordered` → `completed`: finds the number's id, which is in the inventory and nowhere else.
-    async fn complete(&self, purchase: &mut Purchase, claim: &Claim, account: &Account) -> Result<Step, Error> {
-        match self.session(account).find_number(&purchase.number).await {
-            // A number can be a little later than its order.
-            Ok(None) => Ok(Step::Wait),
-            Err(failure) => Ok(wait(purchase, &failure)),
-            Ok(Some(owned)) => {
-                let done = self
-                    .sagas
-                    .store
-                    .complete_purchase(claim, &owned.id, owned.number_type.as_deref(), owned.country_code.as_deref())
-                    .await?;
-                if done {
-                    purchase.phase = Phase::Completed;
-                }
-                Ok(if done { Step::Done } else { Step::Lost })
             }
         }
     }
 
-    /// An order has failed: unless another of ours, thought missing once, has not, the number is not to be had.
-    async fn order_failed(&self, purchase: &mut Purchase, claim: &Claim, account: &Account) -> Result<Step, Error> {
-        if purchase.order_attempts < 2 {
-            return Ok(Step::Fail(Error::NumberUnavailable));
+    /// Ends a purchase that bought nothing, unless another process has taken it over.
+    async fn fail(&self, purchase: Purchase, claim: Claim, error: Error, replayed: bool) -> Result<Bought, Error> {
+        tracing::warn!(purchase_id = %purchase.id, error = %error, "purchase failed");
+        if self.sagas.store.fail_purchase(&claim, error.code(), &error.to_string()).await? {
+            return Err(error);
         }
-        match self.session(account).find_order(&purchase.reference, &purchase.number).await {
-            Ok(Some(order)) if order.status != OrderStatus::Failure => Box::pin(self.settle(purchase, claim, account, order)).await,
-            Ok(_) => Ok(Step::Fail(Error::NumberUnavailable)),
-            Err(failure) => Ok(wait(purchase, &failure)),
-        }
-    }
-
-    /// What the very number costs and can do now, asked in each country it may belong to, the likeliest first.
-    async fn offer(&self, session: &Session<'_>, number: &E164) -> Result<Option<Offer>, Failure> {
-        let Some(plan) = numbering::plan(number) else { return Ok(None) };
-        let digits = plan.national_digits.as_str();
-        let mut countries = plan.countries.into_iter();
-        if let Some(likeliest) = countries.next()
-            && let Some(found) = session.offer(number, &likeliest, digits).await?
-        {
-            return Ok(Some(offer(found, likeliest)));
-        }
-        let rest = stream::iter(countries).map(async |country| {
-            let found = session.offer(number, &country, digits).await;
-            found.map(|found| (found, country))
-        });
-        let mut rest = std::pin::pin!(rest.buffer_unordered(COUNTRIES_AT_A_TIME));
-        while let Some(answer) = rest.next().await {
-            if let (Some(found), country) = answer? {
-                return Ok(Some(offer(found, country)));
-            }
-        }
-        Ok(None)
+        self.take_over(purchase, claim, replayed).await
     }
 
     const fn session<'s>(&'s self, account: &'s Account) -> Session<'s> {
@@ -411,33 +194,6 @@ pub enum Quote {
     Offered(Offer),
 }
 
-/// Holds what was just read against what the caller pays.
-fn within_limits(limits: &PriceLimits, offer: &Offer) -> Result<(), Error> {
-    let Offer { monthly_cost, upfront_cost, currency, .. } = offer;
-    if limits.permit(*monthly_cost, *upfront_cost, currency.as_deref()) {
-        return Ok(());
-    }
-    Err(Error::PriceExceeded(Price { monthly: *monthly_cost, upfront: *upfront_cost, currency: currency.clone() }))
-}
-
-/// Nothing was learnt: later, then.
-fn wait(purchase: &Purchase, failure: &Failure) -> Step {
-    tracing::warn!(purchase_id = %purchase.id, ?failure, "Telnyx could not be asked about a purchase");
-    Step::Wait
-}
-
-/// What a refused order means to the caller.
-fn order_refused(refusal: Refusal) -> Error {
-    match refusal {
-        Refusal::NumberUnavailable(_) | Refusal::BadRequest(_) => Error::NumberUnavailable,
-        Refusal::InsufficientFunds => Error::InsufficientFunds,
-        Refusal::RateLimited(wait) => Error::RateLimited(wait),
-        Refusal::NotPermitted(source) => Error::Upstream(source),
-        // There is no such connection, say.
-        Refusal::NotFound(source) | Refusal::Rejected(source) => Error::UpstreamRejected(source),
-    }
-}
-
 /// Why somebody else's attempt at the same purchase failed, as the ledger remembers it.
 fn earlier_failure(code: Option<&str>) -> Error {
     let source = || format!("an earlier attempt failed: {}", code.unwrap_or_default()).into();
@@ -447,15 +203,5 @@ fn earlier_failure(code: Option<&str>) -> Error {
         Some("number_unavailable") => Error::NumberUnavailable,
         Some("price_exceeded") => Error::PriceExceeded(Price { monthly: None, upfront: None, currency: None }),
         _ => Error::Upstream(source()),
-    }
-}
-
-fn offer(found: Available, country_code: String) -> Offer {
-    Offer {
-        country_code,
-        features: found.features,
-        monthly_cost: found.monthly_cost,
-        upfront_cost: found.upfront_cost,
-        currency: found.currency,
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::adoption::{Adoptee, adopt};
 use super::inventory::sign;
-use super::{Store, Undone, column, rows_of, word};
+use super::{Store, Undone, column, digest, rows_of, word};
 use crate::error::Error;
 use crate::model::Reference;
 
@@ -19,11 +19,13 @@ use crate::model::Reference;
 const REPORT: &str = "\
 -- findings.report
 insert into phone_number_findings as f
-  (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, detail)
+  (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, detail,
+   key_sha256)
 select distinct on (o.kind, o.account, o.number)
-       o.kind, o.account, o.number, o.phone_number_id, o.reference, o.agency_id, o.row_ids, o.detail
+       o.kind, o.account, o.number, o.phone_number_id, o.reference, o.agency_id, o.row_ids, o.detail, o.key_sha256
 from jsonb_to_recordset($1::jsonb /* observations */) as o
-  (kind text, account text, number text, phone_number_id text, reference text, agency_id uuid, row_ids uuid[], detail text)
+  (kind text, account text, number text, phone_number_id text, reference text, agency_id uuid, row_ids uuid[], detail text,
+   key_sha256 bytea)
 on conflict (telnyx_account, kind, coalesce(phone_number, '')) where state in ('open', 'dismissed') do update
 set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
     telnyx_reference = excluded.telnyx_reference,
@@ -33,6 +35,7 @@ set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
       else f.agency_phone_number_ids
     end,
     detail = excluded.detail,
+    key_sha256 = excluded.key_sha256,
     state = case when excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.state else 'open' end,
     first_seen_at = case
       when f.state = 'open' or excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.first_seen_at
@@ -91,7 +94,7 @@ where f.state = 'open'";
 const OPEN: &str = "\
 -- findings.open
 select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
-       f.agency_phone_number_ids, f.detail, f.first_seen_at, f.last_seen_at
+       f.agency_phone_number_ids, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
 from phone_number_findings f
 where f.state = 'open'
 order by f.first_seen_at, f.id";
@@ -100,7 +103,7 @@ order by f.first_seen_at, f.id";
 const DECIDE: &str = "\
 -- findings.decide
 select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
-       f.agency_phone_number_ids, f.detail, f.first_seen_at, f.last_seen_at
+       f.agency_phone_number_ids, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
 from phone_number_findings f
 where f.id = $1 /* id */
   and f.state = 'open'
@@ -160,6 +163,18 @@ pub enum FindingKind {
     ReleasedButBilled,
     /// Rows without a number at Telnyx: more than can be believed, or in an account that is not known again.
     InventoryDrift,
+    /// An API key that answers for nothing of what the ledger has in its account.
+    KeyUnproven,
+    /// A number that Telnyx does not delete.
+    ReleaseRefused,
+    /// A purchase whose order the account does not know any more.
+    OrderMissing,
+    /// A purchase whose order has succeeded, and whose number is not in the account.
+    NumberMissing,
+    /// A number that another account has than the one it was bought in.
+    NumberMoved,
+    /// Two names of accounts that have the same numbers.
+    SameAccount,
 }
 
 impl FindingKind {
@@ -172,6 +187,12 @@ impl FindingKind {
             Self::HeldByAnother => "held_by_another",
             Self::ReleasedButBilled => "released_but_billed",
             Self::InventoryDrift => "inventory_drift",
+            Self::KeyUnproven => "key_unproven",
+            Self::ReleaseRefused => "release_refused",
+            Self::OrderMissing => "order_missing",
+            Self::NumberMissing => "number_missing",
+            Self::NumberMoved => "number_moved",
+            Self::SameAccount => "same_account",
         }
     }
 }
@@ -180,7 +201,19 @@ impl FromStr for FindingKind {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let all = [Self::NotOurs, Self::AgencyGone, Self::HeldByAnother, Self::ReleasedButBilled, Self::InventoryDrift];
+        let all = [
+            Self::NotOurs,
+            Self::AgencyGone,
+            Self::HeldByAnother,
+            Self::ReleasedButBilled,
+            Self::InventoryDrift,
+            Self::KeyUnproven,
+            Self::ReleaseRefused,
+            Self::OrderMissing,
+            Self::NumberMissing,
+            Self::NumberMoved,
+            Self::SameAccount,
+        ];
         all.into_iter().find(|kind| kind.as_str() == text).ok_or("must be a kind of finding")
     }
 }
@@ -210,6 +243,16 @@ pub struct Observation {
     pub row_ids: Vec<Uuid>,
     /// The same for people, in a sentence.
     pub detail: String,
+    /// The SHA-256 of the API key that is in doubt.
+    #[serde(rename = "key_sha256", serialize_with = "as_bytea")]
+    pub key_digest: Option<[u8; 32]>,
+}
+
+/// As Postgres reads `bytea` from text.
+#[allow(clippy::ref_option, reason = "what serde calls")]
+fn as_bytea<S: Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
+    let hex = |digest: &[u8; 32]| digest.iter().fold("\\x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+    digest.as_ref().map(hex).serialize(serializer)
 }
 
 /// A finding that nobody has decided yet.
@@ -373,6 +416,7 @@ fn finding(row: &Row) -> Result<Finding, Error> {
             agency_id: column(row, "agency_id")?,
             row_ids: column(row, "agency_phone_number_ids")?,
             detail: column(row, "detail")?,
+            key_digest: digest(row, "key_sha256")?,
         },
         first_seen_at: column(row, "first_seen_at")?,
         last_seen_at: column(row, "last_seen_at")?,

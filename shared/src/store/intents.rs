@@ -4,6 +4,7 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::deployment::{deployed, deployment};
 use super::purchases::{Claim, Purchase, columns, purchase};
 use super::{Store, Undone, column, millis, rows_of};
 use crate::error::Error;
@@ -15,9 +16,12 @@ const LOCK: &str = "\
 select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
 
 /// How many numbers an agency has and may have, and whether somebody has this one.
-const QUOTA: &str = "\
--- purchases.quota
-select a.settings ->> 'max_phone_numbers' as own_limit,
+const QUOTA: &str = concat!(
+    "-- purchases.quota
+select ",
+    deployed!("$3"),
+    " as deployed,
+       a.settings ->> 'max_phone_numbers' as own_limit,
        (
          select count(*)
          from agency_phone_numbers n
@@ -31,7 +35,8 @@ select a.settings ->> 'max_phone_numbers' as own_limit,
            and n.status <> 'released'
        ) as taken
 from agencies a
-where a.id = $1 /* agency_id */";
+where a.id = $1 /* agency_id */"
+);
 
 /// Makes room for a number that was released: its row goes to the archive.
 pub(super) const VACATE: &str = "\
@@ -60,7 +65,7 @@ with taken as (
 )
 insert into phone_number_purchases as p
   (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, connection_id,
-   caller_id, customer_reference, max_monthly_cost, max_upfront_cost, limit_currency, lease_token, leased_until)
+   caller_id, customer_reference, max_monthly_cost, max_upfront_cost, limit_currency, lease_token, leased_until, deployment)
 select $5 /* id */,
        $6 /* order_id */,
        t.agency_id,
@@ -75,7 +80,10 @@ select $5 /* id */,
        $16 /* max_upfront_cost */,
        $17 /* limit_currency */,
        $11 /* lease_token */,
-       now() + $12::bigint /* lease_ms */ * interval '1 millisecond'
+       now() + $12::bigint /* lease_ms */ * interval '1 millisecond',
+       ",
+    deployment!(),
+    "
 from taken t
 returning ",
     columns!()
@@ -116,6 +124,8 @@ pub enum Begun {
     Taken,
     /// The agency has as many numbers as this, and may have no more.
     QuotaExceeded(i64),
+    /// The database belongs to another deployment.
+    WrongDeployment,
 }
 
 /// How many numbers an agency has and may have.
@@ -147,17 +157,20 @@ impl Store {
 
     async fn try_to_begin(&self, actor: &Actor, intent: &Intent, claim: &Claim, default_limit: Option<i64>) -> Result<Begun, Undone> {
         let (number, row_id) = (intent.number.as_str(), Uuid::new_v4());
-        let reference = Reference { agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
+        let reference = Reference { deployment: self.deployment.clone(), agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
         let limits = &intent.limits;
         let (max_monthly_cost, max_upfront_cost) = (limits.monthly.map(|cost| cost.0), limits.upfront.map(|cost| cost.0));
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
         rows_of(&transaction, LOCK, &[&actor.agency_id]).await?;
         // A statement of its own, to see what was written while we waited for the lock.
-        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, &number]).await?;
+        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, &number, &self.deployment]).await?;
         let Some(quota) = quota.first() else { return Ok(Begun::Taken) };
         if column(quota, "taken")? {
             return Ok(Begun::Taken);
+        }
+        if !column::<bool>(quota, "deployed")? {
+            return Ok(Begun::WrongDeployment);
         }
         if let Some(limit) = read_quota(quota, default_limit)?.exceeded_by(1) {
             return Ok(Begun::QuotaExceeded(limit));
@@ -198,7 +211,7 @@ impl Store {
     /// # Errors
     /// The database's own.
     pub async fn quota(&self, agency_id: Uuid, default_limit: Option<i64>) -> Result<Quota, Error> {
-        let row = self.row(QUOTA, &[&agency_id, &""]).await?;
+        let row = self.row(QUOTA, &[&agency_id, &"", &self.deployment]).await?;
         let row = row.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?;
         read_quota(&row, default_limit)
     }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::purchases::Claim;
+use super::deployment::deployed_row;
+use super::purchases::{Claim, Purchase, columns, purchase};
 use super::{Store, column, millis};
 use crate::error::Error;
 use crate::model::Money;
@@ -18,48 +20,77 @@ where (p.telnyx_reference = $1 /* telnyx_reference */ or p.telnyx_order_id = $2 
   and p.phase in ('intended', 'ordering', 'ordered')
 limit 1";
 
-/// From here on the outcome of an order is unknown until Telnyx has told it. Nothing is ordered for a row that is gone.
-const ORDERING: &str = "\
--- purchases.ordering
-with wanted as (
-  select n.id
-  from agency_phone_numbers n
-  join phone_number_purchases p on p.agency_phone_number_id = n.id
-  where p.id = $1 /* id */
-    and n.status = 'pending'
-), ordering as (
-  update phone_number_purchases p
-  set phase = 'ordering',
-      order_attempts = p.order_attempts + 1,
-      order_missed_at = null,
-      country_code = $4 /* country_code */,
-      features = $5 /* features */,
-      monthly_cost = $6 /* monthly_cost */,
-      upfront_cost = $7 /* upfront_cost */,
-      currency = $8 /* currency */,
-      leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
-  where p.id = $1
-    and p.lease_token = $2 /* lease_token */
-    and p.phase = 'intended'
-    and exists (select from wanted)
-  returning p.id
-)
-select exists (select from ordering) as noted,
-       exists (select from wanted) as wanted";
+/// From here on the outcome of an order is unknown until Telnyx has told it. Nothing is ordered for a row that is gone, nor by
+/// another deployment than the one that the database and the purchase belong to.
+const ORDERING: &str = concat!(
+    "-- purchases.ordering
+update phone_number_purchases p
+set phase = 'ordering',
+    order_attempts = p.order_attempts + 1,
+    order_missed_at = null,
+    country_code = $4 /* country_code */,
+    features = $5 /* features */,
+    monthly_cost = $6 /* monthly_cost */,
+    upfront_cost = $7 /* upfront_cost */,
+    currency = $8 /* currency */,
+    key_sha256 = $9 /* key_sha256 */,
+    leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+where p.id = $1 /* id */
+  and p.lease_token = $2 /* lease_token */
+  and p.phase = 'intended'
+  and exists (select from agency_phone_numbers n where n.id = p.agency_phone_number_id and n.status = 'pending')
+  and ",
+    deployed_row!("p", "$10"),
+    "
+returning ",
+    columns!()
+);
 
-const ORDERED: &str = "\
--- purchases.ordered
+/// Why nothing may be ordered.
+const NOT_ORDERING: &str = concat!(
+    "-- purchases.not_ordering
+select exists (select from agency_phone_numbers n where n.id = p.agency_phone_number_id and n.status = 'pending') as wanted,
+       ",
+    deployed_row!("p", "$2"),
+    " as deployed
+from phone_number_purchases p
+where p.id = $1 /* id */"
+);
+
+/// Keeps the lease of a purchase for the time that its order is cancelled at Telnyx.
+const CANCELLING: &str = concat!(
+    "-- purchases.cancelling
+with held as (
+  update phone_number_purchases p
+  set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+  where p.id = $1 /* id */
+    and p.lease_token = $2 /* lease_token */
+    and p.phase in ('ordering', 'ordered')
+  returning p.deployment
+)
+select ",
+    deployed_row!("h", "$4"),
+    " as deployed
+from held h"
+);
+
+const ORDERED: &str = concat!(
+    "-- purchases.ordered
 update phone_number_purchases p
 set phase = 'ordered',
     telnyx_order_id = $4 /* telnyx_order_id */,
     requirements_met = $5 /* requirements_met */,
     requirements_deadline = coalesce($7 /* requirements_deadline */, p.requirements_deadline),
     number_type = coalesce($6 /* number_type */, p.number_type),
+    key_sha256 = case when p.phase = 'ordered' then p.key_sha256 else $8 /* key_sha256 */ end,
+    order_missed_at = null,
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
 where p.id = $1 /* id */
   and p.lease_token = $2 /* lease_token */
   and p.phase in ('intended', 'ordering', 'ordered')
-returning p.id";
+returning ",
+    columns!()
+);
 
 /// Notes that a look-up did not find the order, and tells whether an earlier one, long enough ago, did not either.
 const MISSED: &str = "\
@@ -69,21 +100,34 @@ set order_missed_at = coalesce(p.order_missed_at, now()),
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
 where p.id = $1 /* id */
   and p.lease_token = $2 /* lease_token */
-  and p.phase in ('intended', 'ordering')
+  and p.phase in ('intended', 'ordering', 'ordered')
 returning p.order_missed_at <= now() - $4::bigint /* missing_after_ms */ * interval '1 millisecond' as missing";
 
+/// Notes that the inventory does not show the number of a successful order, and tells likewise.
+const NUMBER_MISSED: &str = "\
+-- purchases.number_missed
+update phone_number_purchases p
+set number_missed_at = coalesce(p.number_missed_at, now()),
+    leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+where p.id = $1 /* id */
+  and p.lease_token = $2 /* lease_token */
+  and p.phase = 'ordered'
+returning p.number_missed_at <= now() - $4::bigint /* missing_after_ms */ * interval '1 millisecond' as missing";
+
 /// An order that was never placed may be placed again.
-const REOPEN: &str = "\
--- purchases.reopen
+const REOPEN: &str = concat!(
+    "-- purchases.reopen
 update phone_number_purchases p
 set phase = 'intended',
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
 where p.id = $1 /* id */
   and p.lease_token = $2 /* lease_token */
   and p.phase = 'ordering'
-returning p.id";
+returning ",
+    columns!()
+);
 
-pub(super) const STATEMENTS: &[&str] = &[OF_ORDER, ORDERING, ORDERED, MISSED, REOPEN];
+pub(super) const STATEMENTS: &[&str] = &[OF_ORDER, ORDERING, NOT_ORDERING, CANCELLING, ORDERED, MISSED, NUMBER_MISSED, REOPEN];
 
 /// What Telnyx offered a number for, just before it was ordered.
 #[derive(Clone, Debug)]
@@ -101,12 +145,37 @@ pub struct Offer {
 }
 
 /// What became of the note that an order is about to be placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum OrderNoted {
-    /// It is noted: the order may be sent.
-    Noted,
-    /// The row that it would be for is gone, with its agency.
+    /// It is noted, and the order may be sent: the purchase as it is now.
+    Noted(Purchase),
+    /// The row that the order would be for was deleted with its agency.
     Unwanted,
+    /// The database or the purchase belongs to another deployment.
+    WrongDeployment,
+    /// The lease is lost.
+    Lost,
+}
+
+/// What the ledger says when an order is about to be cancelled at Telnyx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelling {
+    /// It may be cancelled.
+    Allowed,
+    /// The database or the purchase belongs to another deployment.
+    WrongDeployment,
+    /// The lease is lost.
+    Lost,
+}
+
+/// How long something has been looked for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// Not long enough to conclude anything.
+    NotLong,
+    /// An earlier look, long enough ago, did not find it either.
+    Long,
     /// The lease is lost.
     Lost,
 }
@@ -122,6 +191,8 @@ pub struct OrderState<'a> {
     pub requirements_deadline: Option<DateTime<Utc>>,
     /// The number's type, in Telnyx's words.
     pub number_type: Option<&'a str>,
+    /// The SHA-256 of the API key that showed it.
+    pub key_digest: [u8; 32],
 }
 
 impl Store {
@@ -133,50 +204,85 @@ impl Store {
         self.row(OF_ORDER, &[&reference, &order_id]).await?.as_ref().map(|row| column(row, "id")).transpose()
     }
 
-    /// Notes the offer, and that an order is about to be placed.
+    /// Notes the offer, the API key, and that an order is about to be placed with it.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn begin_order(&self, claim: &Claim, offer: &Offer) -> Result<OrderNoted, Error> {
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn begin_order(&self, claim: &Claim, offer: &Offer, key_digest: [u8; 32]) -> Result<OrderNoted, Error> {
         let monthly_cost = offer.monthly_cost.map(|cost| cost.0);
         let upfront_cost = offer.upfront_cost.map(|cost| cost.0);
-        let lease = millis(claim.lease);
+        let (lease, key) = (millis(claim.lease), key_digest.as_slice());
         let Offer { country_code, features, currency, .. } = offer;
-        let (purchase_id, token) = (&claim.purchase_id, &claim.token);
-        let row = self.row(ORDERING, &[purchase_id, token, &lease, country_code, features, &monthly_cost, &upfront_cost, currency]).await?;
-        let row = row.ok_or_else(|| Error::Internal("purchases.ordering told nothing".into()))?;
-        Ok(match (column(&row, "noted")?, column(&row, "wanted")?) {
-            (true, _) => OrderNoted::Noted,
-            (false, true) => OrderNoted::Lost,
-            (false, false) => OrderNoted::Unwanted,
+        let (purchase_id, token, deployment) = (&claim.purchase_id, &claim.token, &self.deployment);
+        let parameters: [&(dyn ToSql + Sync); 10] =
+            [purchase_id, token, &lease, country_code, features, &monthly_cost, &upfront_cost, currency, &key, deployment];
+        if let Some(row) = self.row(ORDERING, &parameters).await? {
+            return Ok(OrderNoted::Noted(purchase(&row)?));
+        }
+        let Some(row) = self.row(NOT_ORDERING, &[purchase_id, deployment]).await? else { return Ok(OrderNoted::Lost) };
+        Ok(match (column(&row, "wanted")?, column(&row, "deployed")?) {
+            (false, _) => OrderNoted::Unwanted,
+            (true, false) => OrderNoted::WrongDeployment,
+            (true, true) => OrderNoted::Lost,
         })
     }
 
-    /// Notes that the order exists, or what it says by now; false when the lease is lost.
+    /// Keeps the lease for the time that the order is cancelled at Telnyx, which must not outlast it.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn note_order(&self, claim: &Claim, order: &OrderState<'_>) -> Result<bool, Error> {
-        let OrderState { order_id, requirements_met, requirements_deadline, number_type } = order;
-        let (purchase_id, token, lease) = (&claim.purchase_id, &claim.token, millis(claim.lease));
-        self.fenced(ORDERED, &[purchase_id, token, &lease, order_id, requirements_met, number_type, requirements_deadline]).await
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn begin_cancelling(&self, claim: &Claim) -> Result<Cancelling, Error> {
+        let row = self.row(CANCELLING, &[&claim.purchase_id, &claim.token, &millis(claim.lease), &self.deployment]).await?;
+        Ok(match row.map(|row| column(&row, "deployed")).transpose()? {
+            None => Cancelling::Lost,
+            Some(true) => Cancelling::Allowed,
+            Some(false) => Cancelling::WrongDeployment,
+        })
     }
 
-    /// Notes that a look-up did not find the order. True: an earlier one did not either, `missing_after` ago or longer.
-    /// None: the lease is lost.
+    /// Notes that the order exists, or what it says by now: the purchase as it is then. None: the lease is lost.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn note_missing_order(&self, claim: &Claim, missing_after: Duration) -> Result<Option<bool>, Error> {
-        let row = self.row(MISSED, &[&claim.purchase_id, &claim.token, &millis(claim.lease), &millis(missing_after)]).await?;
-        row.map(|row| column(&row, "missing")).transpose()
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn note_order(&self, claim: &Claim, order: &OrderState<'_>) -> Result<Option<Purchase>, Error> {
+        let OrderState { order_id, requirements_met, requirements_deadline, number_type, key_digest } = order;
+        let (purchase_id, token, lease, key) = (&claim.purchase_id, &claim.token, millis(claim.lease), key_digest.as_slice());
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [purchase_id, token, &lease, order_id, requirements_met, number_type, requirements_deadline, &key];
+        self.row(ORDERED, &parameters).await?.as_ref().map(purchase).transpose()
     }
 
-    /// Lets an order that was never placed be placed again; false when the lease is lost.
+    /// Notes that a look-up did not find the order, and tells whether an earlier one, `missing_after` ago or longer, did not
+    /// either.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn reopen_purchase(&self, claim: &Claim) -> Result<bool, Error> {
-        self.fenced(REOPEN, &[&claim.purchase_id, &claim.token, &millis(claim.lease)]).await
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn note_missing_order(&self, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
+        self.note_missing(MISSED, claim, missing_after).await
+    }
+
+    /// Notes that the inventory does not show the number of a successful order; see [`Store::note_missing_order`].
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn note_missing_number(&self, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
+        self.note_missing(NUMBER_MISSED, claim, missing_after).await
+    }
+
+    async fn note_missing(&self, sql: &'static str, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
+        let row = self.row(sql, &[&claim.purchase_id, &claim.token, &millis(claim.lease), &millis(missing_after)]).await?;
+        Ok(match row.map(|row| column(&row, "missing")).transpose()? {
+            None => Sought::Lost,
+            Some(true) => Sought::Long,
+            Some(false) => Sought::NotLong,
+        })
+    }
+
+    /// Lets an order that was never placed be placed again: the purchase as it is then. None: the lease is lost.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn reopen_purchase(&self, claim: &Claim) -> Result<Option<Purchase>, Error> {
+        self.row(REOPEN, &[&claim.purchase_id, &claim.token, &millis(claim.lease)]).await?.as_ref().map(purchase).transpose()
     }
 }

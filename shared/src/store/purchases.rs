@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Store, column, millis, word};
+use super::{Store, column, digest, millis, word};
 use crate::error::Error;
 use crate::model::{E164, Money, PriceLimits, Status};
 
@@ -35,7 +35,12 @@ macro_rules! columns {
        p.phase,
        p.order_attempts,
        p.failure_code,
-       p.created_at"
+       p.key_sha256,
+       p.deployment,
+       p.created_at,
+       extract(epoch from now() - p.created_at)::float8 as age_s,
+       coalesce(p.requirements_deadline < now(), false) as documents_overdue,
+       exists (select from agency_phone_numbers n where n.id = p.agency_phone_number_id) as has_row"
     };
 }
 
@@ -100,7 +105,6 @@ where p.phase in ('intended', 'ordering', 'ordered')
 order by p.updated_at
 limit $1 /* limit */";
 
-/// The unfinished purchase that an order belongs to.
 /// The purchase is done and the row is live, both or neither.
 const COMPLETE: &str = "\
 -- purchases.complete
@@ -108,6 +112,8 @@ with done as (
   update phone_number_purchases p
   set phase = 'completed',
       telnyx_phone_number_id = $3 /* telnyx_phone_number_id */,
+      key_sha256 = $6 /* key_sha256 */,
+      number_missed_at = null,
       number_type = coalesce($4 /* number_type */, p.number_type),
       country_code = coalesce(p.country_code, $5 /* country_code */),
       completed_at = now(),
@@ -154,7 +160,13 @@ with failed as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase in ('intended', 'ordering', 'ordered')
-  returning p.id, p.agency_phone_number_id
+  returning p.id, p.agency_id, p.agency_phone_number_id, p.phone_number
+), expired as (
+  insert into phone_number_history (agency_id, agency_phone_number_id, phone_number, event, actor, changes)
+  select f.agency_id, f.agency_phone_number_id, f.phone_number, 'expired', 'reconcile',
+         jsonb_build_object('purchase', jsonb_build_object('id', f.id, 'from', 'intended', 'to', 'failed'))
+  from failed f
+  where $3 = 'purchase_expired'
 ), removed as (
   delete from agency_phone_numbers n
   using failed f
@@ -189,7 +201,7 @@ with cancelled as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase in ('intended', 'ordering', 'ordered')
-  returning p.id, p.agency_phone_number_id, set_config('phone_numbers.actor', $3::uuid::text /* caller_id */, true) as actor
+  returning p.id, p.agency_phone_number_id, set_config('phone_numbers.actor', $3 /* actor */, true) as actor
 ), released as (
   update agency_phone_numbers n
   set status = 'released',
@@ -271,8 +283,18 @@ pub struct Purchase {
     pub order_attempts: i32,
     /// Why it failed, as an error's code.
     pub failure_code: Option<String>,
+    /// The SHA-256 of the API key that placed the order or first showed the number; None before that.
+    pub key_digest: Option<[u8; 32]>,
+    /// The deployment that wrote it.
+    pub deployment: Option<String>,
     /// When it was begun.
     pub created_at: DateTime<Utc>,
+    /// How long ago that was, on the database's clock.
+    pub age: Duration,
+    /// The time until which Telnyx waits for documents has passed.
+    pub documents_overdue: bool,
+    /// The row that it buys into exists; it is deleted with its agency.
+    pub has_row: bool,
 }
 
 impl Purchase {
@@ -307,6 +329,30 @@ pub struct Claim {
     pub token: Uuid,
     /// How long it lasts after each write.
     pub lease: Duration,
+}
+
+/// The number that a purchase bought, as Telnyx's inventory shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct BoughtNumber<'a> {
+    /// Telnyx's id of the number.
+    pub phone_number_id: &'a str,
+    /// Its type, in Telnyx's words.
+    pub number_type: Option<&'a str>,
+    /// ISO 3166-1 alpha-2.
+    pub country_code: Option<&'a str>,
+    /// The SHA-256 of the API key that showed it.
+    pub key_digest: [u8; 32],
+}
+
+/// What finishing a purchase came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// It is done and its row is live.
+    Activated,
+    /// It is done, and its row was deleted with its agency: Telnyx bills a number that nobody has.
+    WithoutRow,
+    /// The lease is lost.
+    Lost,
 }
 
 impl Store {
@@ -367,24 +413,19 @@ impl Store {
         self.fenced(YIELD, &[&claim.purchase_id, &claim.token]).await.map(|_| ())
     }
 
-    /// Finishes a purchase and makes its row live; false when the lease is lost.
+    /// Finishes a purchase and makes its row live.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn complete_purchase(
-        &self,
-        claim: &Claim,
-        phone_number_id: &str,
-        number_type: Option<&str>,
-        country_code: Option<&str>,
-    ) -> Result<bool, Error> {
-        let row = self.row(COMPLETE, &[&claim.purchase_id, &claim.token, &phone_number_id, &number_type, &country_code]).await?;
-        let Some(row) = row else { return Ok(false) };
-        if !column::<bool>(&row, "activated")? {
-            // Its agency is gone, and its row with it. The ledger knows what Telnyx goes on billing.
-            tracing::error!(purchase_id = %claim.purchase_id, phone_number_id, "a number was bought for a row that is gone");
-        }
-        Ok(true)
+    pub async fn complete_purchase(&self, claim: &Claim, bought: &BoughtNumber<'_>) -> Result<Completed, Error> {
+        let BoughtNumber { phone_number_id, number_type, country_code, key_digest } = bought;
+        let key = key_digest.as_slice();
+        let row = self.row(COMPLETE, &[&claim.purchase_id, &claim.token, phone_number_id, number_type, country_code, &key]).await?;
+        Ok(match row {
+            None => Completed::Lost,
+            Some(row) if column(&row, "activated")? => Completed::Activated,
+            Some(_) => Completed::WithoutRow,
+        })
     }
 
     /// Ends a purchase that Telnyx refused and removes its row; false when the lease is lost.
@@ -395,12 +436,13 @@ impl Store {
         self.fenced(FAIL, &[&claim.purchase_id, &claim.token, &code, &detail]).await
     }
 
-    /// Ends a purchase that was given up before it was paid for, and its row with it; false when the lease is lost.
+    /// Ends a purchase that was given up before it was paid for, and its row with it; false when the lease is lost. `actor` is
+    /// who did it, as the history names them.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn cancel_purchase(&self, claim: &Claim, caller_id: Uuid) -> Result<bool, Error> {
-        self.fenced(CANCEL, &[&claim.purchase_id, &claim.token, &caller_id]).await
+    pub async fn cancel_purchase(&self, claim: &Claim, actor: &str) -> Result<bool, Error> {
+        self.fenced(CANCEL, &[&claim.purchase_id, &claim.token, &actor]).await
     }
 
     /// A write that its lease's holder alone may do: whether it was done.
@@ -430,6 +472,11 @@ pub(super) fn purchase(row: &Row) -> Result<Purchase, Error> {
         phase: word(row, "phase")?,
         order_attempts: column(row, "order_attempts")?,
         failure_code: column(row, "failure_code")?,
+        key_digest: digest(row, "key_sha256")?,
+        deployment: column(row, "deployment")?,
         created_at: column(row, "created_at")?,
+        age: Duration::from_secs_f64(column::<f64>(row, "age_s")?.max(0.0)),
+        documents_overdue: column(row, "documents_overdue")?,
+        has_row: column(row, "has_row")?,
     })
 }

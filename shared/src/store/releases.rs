@@ -3,28 +3,54 @@
 use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Store, column, millis, word};
+use super::deployment::{deployed_number, deployed_row, deployment};
+use super::{Store, column, digest, millis, word};
 use crate::error::Error;
 use crate::model::{Actor, E164, Status};
 
-/// The columns of a release `r`.
+/// A column of the latest purchase into the row of a release `r`.
+macro_rules! of_purchase {
+    ($column:literal) => {
+        concat!(
+            "(
+         select p.",
+            $column,
+            "
+         from phone_number_purchases p
+         where p.agency_phone_number_id = r.agency_phone_number_id
+         order by p.created_at desc
+         limit 1
+       )"
+        )
+    };
+}
+
+/// The columns of a release `r`, with what the ledger knows of the purchase that bought its number.
 macro_rules! columns {
     () => {
-        "r.id,
+        concat!(
+            "r.id,
        r.agency_id,
        r.agency_phone_number_id,
        r.phone_number,
        r.telnyx_account,
        r.telnyx_phone_number_id,
-       (
-         select p.telnyx_reference
-         from phone_number_purchases p
-         where p.agency_phone_number_id = r.agency_phone_number_id
-         order by p.created_at desc
-         limit 1
-       ) as telnyx_reference"
+       ",
+            of_purchase!("id"),
+            " as purchase_id,
+       ",
+            of_purchase!("telnyx_reference"),
+            " as telnyx_reference,
+       ",
+            of_purchase!("telnyx_order_id"),
+            " as telnyx_order_id,
+       coalesce(r.key_sha256, ",
+            of_purchase!("key_sha256"),
+            ") as key_sha256"
+        )
     };
 }
 
@@ -84,11 +110,14 @@ with target as (
   where n.id = $2 /* row_id */
     and n.agency_id = $3 /* agency_id */
     and n.status in ('active', 'inactive')
+    and ",
+    deployed_number!("n", "$8"),
+    "
   for update
 ), begun as (
   insert into phone_number_releases as r
     (id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_phone_number_id, caller_id,
-     previous_status, previous_agent_mapping_id, lease_token, leased_until)
+     previous_status, previous_agent_mapping_id, lease_token, leased_until, deployment)
   select $1 /* id */,
          t.agency_id,
          t.id,
@@ -99,13 +128,14 @@ with target as (
          t.status,
          t.agent_mapping_id,
          $6 /* lease_token */,
-         now() + $7::bigint /* lease_ms */ * interval '1 millisecond'
+         now() + $7::bigint /* lease_ms */ * interval '1 millisecond',
+         ",
+    deployment!(),
+    "
   from target t
   on conflict (agency_phone_number_id) where phase = 'requested' do nothing
-  returning set_config('phone_numbers.actor', r.caller_id::text, true) as actor,
-       ",
-    columns!(),
-    "
+  returning set_config('phone_numbers.actor', r.caller_id::text, true) as actor, r.id, r.agency_id, r.agency_phone_number_id,
+            r.phone_number, r.telnyx_account, r.telnyx_phone_number_id, r.key_sha256
 ), marked as (
   update agency_phone_numbers n
   set agent_mapping_id = null,
@@ -114,14 +144,50 @@ with target as (
   from begun r
   where n.id = r.agency_phone_number_id
 )
-select r.id,
-       r.agency_id,
-       r.agency_phone_number_id,
-       r.phone_number,
-       r.telnyx_account,
-       r.telnyx_phone_number_id,
-       r.telnyx_reference
+select ",
+    columns!(),
+    "
 from begun r"
+);
+
+/// Whether a row's number may be changed at Telnyx by this deployment.
+const MAY_BEGIN: &str = concat!(
+    "-- releases.may_begin
+select ",
+    deployed_number!("n", "$2"),
+    " as deployed
+from agency_phone_numbers n
+where n.id = $1 /* row_id */"
+);
+
+/// Keeps the lease of a release for the time that its number is deleted at Telnyx.
+const DELETING: &str = concat!(
+    "-- releases.deleting
+with held as (
+  update phone_number_releases r
+  set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+  where r.id = $1 /* id */
+    and r.lease_token = $2 /* lease_token */
+    and r.phase = 'requested'
+  returning r.deployment
+)
+select ",
+    deployed_row!("h", "$4"),
+    " as deployed
+from held h"
+);
+
+/// The account has shown the number, under this id.
+const SHOWN: &str = concat!(
+    "-- releases.shown
+update phone_number_releases r
+set telnyx_phone_number_id = $3 /* telnyx_phone_number_id */,
+    key_sha256 = $4 /* key_sha256 */
+where r.id = $1 /* id */
+  and r.lease_token = $2 /* lease_token */
+  and r.phase = 'requested'
+returning ",
+    columns!()
 );
 
 const CLAIM: &str = concat!(
@@ -201,7 +267,7 @@ with refused as (
 select f.id
 from refused f";
 
-pub(super) const STATEMENTS: &[&str] = &[TARGETS, UNATTENDED, BEGIN, CLAIM, RENEW, YIELD, COMPLETE, REFUSE];
+pub(super) const STATEMENTS: &[&str] = &[TARGETS, UNATTENDED, BEGIN, MAY_BEGIN, CLAIM, RENEW, DELETING, SHOWN, YIELD, COMPLETE, REFUSE];
 
 /// A number an agency asks to release.
 #[derive(Clone, Debug)]
@@ -233,12 +299,41 @@ pub struct Release {
     pub account: String,
     /// Telnyx's id of the number, where the row knew it.
     pub telnyx_phone_number_id: Option<String>,
-    /// The reference of the purchase that bought it, if the ledger knows one.
+    /// The purchase that bought it; None for a row from before the ledger.
+    pub purchase_id: Option<Uuid>,
+    /// The reference of its order.
     pub reference: Option<String>,
+    /// Telnyx's id of its order, if the ledger has it.
+    pub order_id: Option<String>,
+    /// The SHA-256 of the API key that placed the order or showed the number, if the ledger has it.
+    pub key_digest: Option<[u8; 32]>,
     /// The holder's token.
     pub token: Uuid,
     /// It was begun just now, so that Telnyx has not heard of it.
     pub is_new: bool,
+}
+
+/// What became of beginning a release.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum ReleaseBegun {
+    /// It is under way, in the hands of the caller.
+    Held(Release),
+    /// Another process works on it, or the row is not there to be released any more.
+    Busy,
+    /// The database or the row belongs to another deployment.
+    WrongDeployment,
+}
+
+/// What the ledger says when a number is about to be deleted at Telnyx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleting {
+    /// It may be deleted.
+    Allowed,
+    /// The database or the release belongs to another deployment.
+    WrongDeployment,
+    /// The lease is lost.
+    Lost,
 }
 
 /// How to begin a release, or to take one up.
@@ -261,21 +356,49 @@ impl Store {
         self.rows(TARGETS, &[&agency_id, &ids]).await?.iter().map(target).collect()
     }
 
-    /// Begins a release, or takes up the one that is under way. None: somebody else works on it, or the row is not there
-    /// to be released any more.
+    /// Begins a release, or takes up the one that is under way.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn begin_release(&self, actor: &Actor, start: &ReleaseStart) -> Result<Option<Release>, Error> {
+    /// `Unavailable` or `Internal` if a statement fails.
+    pub async fn begin_release(&self, actor: &Actor, start: &ReleaseStart) -> Result<ReleaseBegun, Error> {
         let token = Uuid::new_v4();
         let lease = millis(start.lease);
-        let begun =
-            self.row(BEGIN, &[&Uuid::new_v4(), &start.row_id, &actor.agency_id, &start.account, &actor.user_id, &token, &lease]).await?;
-        match begun {
-            Some(row) => release(&row, token, true).map(Some),
-            // Sent twice over a broken connection, what we began ourselves is what we find.
-            None => self.take_release(start.row_id, token, start.lease).await,
+        let (agency_id, caller_id, deployment) = (&actor.agency_id, &actor.user_id, &self.deployment);
+        let id = Uuid::new_v4();
+        let parameters: [&(dyn ToSql + Sync); 8] = [&id, &start.row_id, agency_id, &start.account, caller_id, &token, &lease, deployment];
+        if let Some(row) = self.row(BEGIN, &parameters).await? {
+            return release(&row, token, true).map(ReleaseBegun::Held);
         }
+        // Sent twice over a broken connection, what we began ourselves is what we find.
+        if let Some(release) = self.take_release(start.row_id, token, start.lease).await? {
+            return Ok(ReleaseBegun::Held(release));
+        }
+        let row = self.row(MAY_BEGIN, &[&start.row_id, deployment]).await?;
+        let deployed = row.map(|row| column(&row, "deployed")).transpose()?;
+        Ok(if deployed == Some(false) { ReleaseBegun::WrongDeployment } else { ReleaseBegun::Busy })
+    }
+
+    /// Keeps the lease for the time that the number is deleted at Telnyx, which must not outlast it.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn begin_deleting(&self, release: &Release, lease: Duration) -> Result<Deleting, Error> {
+        let row = self.row(DELETING, &[&release.id, &release.token, &millis(lease), &self.deployment]).await?;
+        Ok(match row.map(|row| column(&row, "deployed")).transpose()? {
+            None => Deleting::Lost,
+            Some(true) => Deleting::Allowed,
+            Some(false) => Deleting::WrongDeployment,
+        })
+    }
+
+    /// Notes under which id, and to which API key, the account has shown the number: the release as it is then. None: the lease
+    /// is lost.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the statement fails.
+    pub async fn note_shown(&self, release: &Release, phone_number_id: &str, key_digest: [u8; 32]) -> Result<Option<Release>, Error> {
+        let row = self.row(SHOWN, &[&release.id, &release.token, &phone_number_id, &key_digest.as_slice()]).await?;
+        row.map(|row| self::release(&row, release.token, release.is_new)).transpose()
     }
 
     /// Takes up the release of a row. None: there is none under way, or somebody else works on it.
@@ -350,7 +473,10 @@ fn release(row: &Row, token: Uuid, is_new: bool) -> Result<Release, Error> {
         number: word(row, "phone_number")?,
         account: column(row, "telnyx_account")?,
         telnyx_phone_number_id: column(row, "telnyx_phone_number_id")?,
+        purchase_id: column(row, "purchase_id")?,
         reference: column(row, "telnyx_reference")?,
+        order_id: column(row, "telnyx_order_id")?,
+        key_digest: digest(row, "key_sha256")?,
         token,
         is_new,
     })

@@ -1,25 +1,30 @@
-//! Which account at Telnyx serves an agency: its own, or the platform's.
+//! The Telnyx accounts that agencies buy in, and where their API keys are.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::config::TelnyxKeys;
 use crate::error::Error;
+use crate::model::AccountName;
 use crate::secrets::{Secret, Secrets};
 
-/// The name of the account whose key is in the environment. No secret can be called so.
+/// The name that the ledger once had for the account whose key is in the environment.
 const FROM_ENVIRONMENT: &str = "env:TELNYX_API_KEY";
 
-/// An account at Telnyx.
+/// The SHA-256 of an API key: what the ledger remembers a key by.
+pub type KeyDigest = [u8; 32];
+
+/// A Telnyx account, with the API key that opens it.
 #[derive(Clone)]
 pub struct Account {
-    /// The name of the secret that holds its key: what the ledger remembers it by.
+    /// What the ledger calls it; see [`AccountName`].
     pub name: String,
     held: Arc<Mutex<Held>>,
-    /// Where its secret is, unless its key is from the environment.
-    secrets: Option<Arc<Secrets>>,
+    /// The name of its secret and where secrets are read; None if the key is from the environment.
+    source: Option<(String, Arc<Secrets>)>,
 }
 
 /// A secret, and the API key in it.
@@ -32,36 +37,45 @@ struct Held {
 impl Account {
     fn from_environment(key: &str) -> Self {
         let key = Secret::new(key);
-        Self { name: FROM_ENVIRONMENT.to_owned(), held: Arc::new(Mutex::new(Held { secret: key.clone(), key })), secrets: None }
+        let held = Held { secret: key.clone(), key };
+        Self { name: AccountName::Platform.to_string(), held: Arc::new(Mutex::new(held)), source: None }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its API key, as far as we know.
+    /// The API key, as last read.
     pub(super) fn key(&self) -> Secret {
         self.held().key.clone()
     }
 
-    /// Its API key if that is another by now than `refused`, which Telnyx does not take.
+    /// The digest of the API key that the last call was made with.
+    #[must_use]
+    pub fn key_digest(&self) -> KeyDigest {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, self.key().expose().as_bytes()).as_ref());
+        bytes
+    }
+
+    /// The API key if it differs by now from `refused`, which Telnyx does not accept.
     ///
     /// # Errors
-    /// `Unavailable`: its secret cannot be read.
+    /// `Unavailable`: the secret cannot be read.
     pub(super) async fn newer_key(&self, refused: &Secret) -> Result<Option<Secret>, Error> {
-        let Some(secrets) = &self.secrets else { return Ok(None) };
+        let Some((secret_id, secrets)) = &self.source else { return Ok(None) };
         let held = self.held().clone();
         if held.key != *refused {
             return Ok(Some(held.key));
         }
-        let Some(secret) = secrets.find_newer(&self.name, &held.secret).await? else { return Ok(None) };
-        let key = api_key(&self.name, &secret)?;
+        let Some(secret) = secrets.find_newer(secret_id, &held.secret).await? else { return Ok(None) };
+        let key = api_key(secret_id, &secret)?;
         *self.held() = Held { secret, key: key.clone() };
         Ok(Some(key).filter(|key| key != refused))
     }
 }
 
-/// The accounts there are.
+/// Which accounts there are.
 pub struct Accounts {
     keys: TelnyxKeys,
     secrets: Arc<Secrets>,
@@ -74,71 +88,92 @@ struct KeyObject {
 }
 
 impl Accounts {
-    /// Talks to nobody yet.
+    /// Performs no I/O.
     #[must_use]
     pub const fn new(keys: TelnyxKeys, secrets: Arc<Secrets>) -> Self {
         Self { keys, secrets }
     }
 
-    /// Reads the platform's key, which most agencies share. What cannot be had is read by the first request that needs it.
+    /// Reads the platform's key, which most agencies share. If that fails, the first request that needs it reads it again.
     pub async fn warm(&self) {
-        let Some(name) = self.keys.platform_secret.as_ref().filter(|_| self.keys.plain.is_none()) else { return };
-        if let Err(error) = self.secrets.find(name).await {
+        if let Err(error) = self.find(&AccountName::Platform).await {
             tracing::warn!(error = %error, "the platform's key cannot be read yet");
         }
     }
 
-    /// The account that serves an agency now. The platform's serves only those without a secret of their own, never one
-    /// whose secret cannot be read: what an agency buys must not land in another's account by accident.
+    /// The account that an agency buys in now. The platform's is used only by agencies without a secret of their own, never by
+    /// one whose secret cannot be read: what an agency buys must not end up in the wrong account.
     ///
     /// # Errors
     /// `TelnyxNotConfigured`; `Unavailable`: a secret cannot be read.
     pub async fn of_agency(&self, agency_id: Uuid) -> Result<Account, Error> {
-        if let Some(key) = &self.keys.plain {
-            return Ok(Account::from_environment(key));
+        if self.keys.plain.is_none()
+            && let Some(own) = self.find(&AccountName::Agency(agency_id)).await?
+        {
+            return Ok(own);
         }
-        let own = self.keys.agency_secret.as_ref().map(|name| name.replace("{agency_id}", &agency_id.to_string()));
-        for name in own.into_iter().chain(self.keys.platform_secret.clone()) {
-            if let Some(secret) = self.secrets.find(&name).await? {
-                return self.account(name, secret);
-            }
-        }
-        Err(Error::TelnyxNotConfigured)
+        self.find(&AccountName::Platform).await?.ok_or(Error::TelnyxNotConfigured)
     }
 
-    /// Every account that may hold what an agency bought before there was a ledger: its own, and the platform's.
+    /// Every account that an agency may buy in, or may have bought in earlier: its own and the platform's, its present one first.
     ///
     /// # Errors
     /// `TelnyxNotConfigured`; `Unavailable`: a secret cannot be read.
     pub async fn all_of_agency(&self, agency_id: Uuid) -> Result<Vec<Account>, Error> {
-        let first = self.of_agency(agency_id).await?;
-        let platform = match &self.keys.platform_secret {
-            Some(name) if self.keys.plain.is_none() && *name != first.name => self.secrets.find(name).await?.map(|secret| (name, secret)),
-            _ => None,
-        };
-        let platform = platform.map(|(name, secret)| self.account(name.clone(), secret)).transpose()?;
-        Ok(std::iter::once(first).chain(platform).collect())
-    }
-
-    /// The names of the accounts that serve these agencies, whether or not each has one of its own.
-    #[must_use]
-    pub fn names(&self, agencies: &[Uuid]) -> Vec<String> {
-        if self.keys.plain.is_some() {
-            return vec![FROM_ENVIRONMENT.to_owned()];
+        let present = self.of_agency(agency_id).await?;
+        let mut accounts = vec![present];
+        for name in [AccountName::Platform, AccountName::Agency(agency_id)] {
+            if name.to_string() != accounts[0].name {
+                accounts.extend(self.find(&name).await?);
+            }
         }
-        let own = |agency_id: &Uuid| self.keys.agency_secret.as_ref().map(|name| name.replace("{agency_id}", &agency_id.to_string()));
-        self.keys.platform_secret.iter().cloned().chain(agencies.iter().filter_map(own)).collect()
+        Ok(accounts)
     }
 
-    /// The account of that name; None where there is no such secret.
+    /// The names of the accounts that these agencies may buy in, whether or not each has one of its own.
+    #[must_use]
+    pub fn names(&self, agencies: &[Uuid]) -> Vec<AccountName> {
+        let own = agencies.iter().filter(|_| self.keys.agency_secret.is_some()).map(|id| AccountName::Agency(*id));
+        std::iter::once(AccountName::Platform).chain(own).collect()
+    }
+
+    /// What the settings call the account that the ledger has under this name, which may be that of a secret.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> AccountName {
+        match AccountName::from(name) {
+            AccountName::Secret(secret_id) if secret_id == FROM_ENVIRONMENT || self.keys.platform_secret.as_ref() == Some(&secret_id) => {
+                AccountName::Platform
+            }
+            AccountName::Secret(secret_id) => self.own_account(&secret_id).unwrap_or(AccountName::Secret(secret_id)),
+            name => name,
+        }
+    }
+
+    /// The agency whose own secret has this name.
+    fn own_account(&self, secret_id: &str) -> Option<AccountName> {
+        let (prefix, suffix) = self.keys.agency_secret.as_ref()?.split_once("{agency_id}")?;
+        let agency_id = secret_id.strip_prefix(prefix)?.strip_suffix(suffix)?;
+        Uuid::try_parse(agency_id).ok().map(AccountName::Agency)
+    }
+
+    /// An account; None where the settings name no key for it or its secret does not exist.
     ///
     /// # Errors
     /// `Unavailable`: its key cannot be read.
-    pub async fn find(&self, name: &str) -> Result<Option<Account>, Error> {
-        if name == FROM_ENVIRONMENT {
-            return Ok(self.keys.plain.as_ref().map(|key| Account::from_environment(key)));
-        }
-        self.secrets.find(name).await?.map(|secret| self.account(name.to_owned(), secret)).transpose()
+    pub async fn find(&self, name: &AccountName) -> Result<Option<Account>, Error> {
+        let secret_id = match name {
+            AccountName::Platform => match &self.keys.plain {
+                Some(key) => return Ok(Some(Account::from_environment(key))),
+                None => self.keys.platform_secret.clone(),
+            },
+            AccountName::Agency(id) => self.keys.agency_secret.as_ref().map(|template| template.replace("{agency_id}", &id.to_string())),
+            AccountName::Secret(secret_id) => Some(secret_id.clone()),
+        };
+        let Some(secret_id) = secret_id else { return Ok(None) };
+        let Some(secret) = self.secrets.find(&secret_id).await? else { return Ok(None) };
+        let key = api_key(&secret_id, &secret)?;
+        let source = Some((secret_id, Arc::clone(&self.secrets)));
+        Ok(Some(Account { name: name.to_string(), held: Arc::new(Mutex::new(Held { secret, key })), source }))
     }
 
     /// The account that the ledger names.
@@ -146,13 +181,8 @@ impl Accounts {
     /// # Errors
     /// `Unavailable`: its key is gone or cannot be read; no other account will do.
     pub async fn named(&self, name: &str) -> Result<Account, Error> {
-        let account = self.find(name).await?;
+        let account = self.find(&self.resolve(name)).await?;
         account.ok_or_else(|| Error::Unavailable(format!("the ledger names the account {name}, whose key is gone").into()))
-    }
-
-    fn account(&self, name: String, secret: Secret) -> Result<Account, Error> {
-        let key = api_key(&name, &secret)?;
-        Ok(Account { name, held: Arc::new(Mutex::new(Held { secret, key })), secrets: Some(Arc::clone(&self.secrets)) })
     }
 }
 
@@ -165,7 +195,7 @@ fn api_key(name: &str, secret: &Secret) -> Result<Secret, Error> {
     } else {
         text.to_owned()
     };
-    // It becomes a header: what cannot be one is no key.
+    // It is sent as a header: what cannot be one is no key.
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::Unavailable(format!("the secret {name} holds no API key").into()));
     }

@@ -15,6 +15,26 @@ pub enum Failure {
     Unknown(Source),
 }
 
+impl Failure {
+    /// What stood behind it, for the log.
+    #[must_use]
+    pub fn into_source(self) -> Source {
+        match self {
+            Self::NotSent(source) | Self::Unknown(source) => source,
+            Self::Refused(refusal) => format!("Telnyx refused: {refusal:?}").into(),
+        }
+    }
+
+    /// How long Telnyx wants to be left alone, if that is what it said.
+    #[must_use]
+    pub const fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(Refusal::RateLimited(wait)) => Some(*wait),
+            _ => None,
+        }
+    }
+}
+
 /// Why Telnyx said no.
 #[derive(Debug)]
 pub enum Refusal {
@@ -30,6 +50,8 @@ pub enum Refusal {
     NotFound(Source),
     /// The key is wrong, or the account may not.
     NotPermitted(Source),
+    /// The number is locked against deletion (10035).
+    Locked(Source),
     /// This request will never do.
     Rejected(Source),
 }
@@ -47,6 +69,7 @@ impl From<Failure> for Error {
                 | Refusal::BadRequest(source)
                 | Refusal::NotFound(source)
                 | Refusal::NotPermitted(source)
+                | Refusal::Locked(source)
                 | Refusal::Rejected(source),
             ) => Self::Upstream(source),
         }
@@ -94,6 +117,8 @@ pub(super) fn refusal(status: u16, codes: &[String], wait: Duration) -> Failure 
         Refusal::NotPermitted(source())
     } else if status == 400 && has(&["10015"]) {
         Refusal::BadRequest(source())
+    } else if has(&["10035"]) {
+        Refusal::Locked(source())
     } else if status == 404 {
         Refusal::NotFound(source())
     } else if status >= 400 {
@@ -121,6 +146,7 @@ mod tests {
         }
         assert!(matches!(classified(401, "10009"), Failure::Refused(Refusal::NotPermitted(_))));
         assert!(matches!(classified(404, "10005"), Failure::Refused(Refusal::NotFound(_))));
+        assert!(matches!(classified(422, "10035"), Failure::Refused(Refusal::Locked(_))));
         assert!(matches!(classified(422, "85004"), Failure::Refused(Refusal::Rejected(_))));
         assert!(matches!(classified(429, "10011"), Failure::Refused(Refusal::RateLimited(_))));
     }

@@ -108,6 +108,7 @@ pub(super) struct Owned {
     customer_reference: Option<String>,
     phone_number_type: Option<String>,
     country_iso_alpha2: Option<String>,
+    deletion_lock_enabled: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -152,6 +153,7 @@ impl From<Order> for OrderFound {
             Some("failure" | "cancelled" | "deleted") => OrderStatus::Failure,
             _ => OrderStatus::Pending,
         };
+        let numbers = order.phone_numbers.iter().flatten().filter_map(|item| item.phone_number.clone()).collect();
         // One number an order, as we place them.
         let item = order.phone_numbers.into_iter().flatten().next();
         let (item_id, number_type) = item.map_or((None, None), |item| (item.id, item.phone_number_type));
@@ -162,6 +164,7 @@ impl From<Order> for OrderFound {
             number_type: number_type.and_then(filled),
             item_id: item_id.and_then(filled),
             sub_order_ids: order.sub_number_orders_ids.unwrap_or_default(),
+            numbers,
         }
     }
 }
@@ -206,6 +209,7 @@ impl Owned {
             customer_reference: self.customer_reference.and_then(filled),
             number_type: self.phone_number_type.and_then(filled),
             country_code: self.country_iso_alpha2.and_then(filled),
+            is_locked: self.deletion_lock_enabled.unwrap_or(false),
         })
     }
 }

@@ -110,7 +110,7 @@ async fn objects_of_the_platform_are_used_as_they_are() {
     )
     .await;
     let before = everything(&client).await;
-    migrations::run(database.url()).await.unwrap();
+    migrations::run(database.url(), None).await.unwrap();
     let after = everything(&client).await;
     let lost: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
     assert!(lost.is_empty(), "{lost:#?}");
@@ -128,7 +128,7 @@ async fn objects_of_the_platform_are_used_as_they_are() {
 async fn a_uuid_function_without_the_extension_will_do() {
     let (database, client) =
         platform_and("create function uuid_generate_v4() returns uuid language sql as 'select gen_random_uuid()'").await;
-    migrations::run(database.url()).await.unwrap();
+    migrations::run(database.url(), None).await.unwrap();
     assert!(!everything(&client).await.iter().any(|line| line.starts_with("extension uuid-ossp")));
 }
 
@@ -152,7 +152,7 @@ async fn an_existing_table_keeps_its_rows_and_gets_what_it_lacks() {
         )
         .await
         .unwrap();
-    migrations::run(database.url()).await.unwrap();
+    migrations::run(database.url(), None).await.unwrap();
     let after = everything(&client).await;
     let lost: Vec<_> = complete.iter().filter(|line| !after.contains(line)).collect();
     assert!(lost.is_empty(), "{lost:#?}");
@@ -164,7 +164,7 @@ async fn an_existing_table_keeps_its_rows_and_gets_what_it_lacks() {
 async fn the_platform_comes_first() {
     let database = TestDatabase::empty().await.unwrap();
     let client = database.connect().await.unwrap();
-    let error = migrations::run(database.url()).await.unwrap_err();
+    let error = migrations::run(database.url(), None).await.unwrap_err();
     let message = format!("{error:#}");
     assert!(message.contains("table agencies does not exist: the platform's tables come before"), "{message}");
     assert!(message.contains("run sql/platform.sql first"), "{message}");
@@ -188,7 +188,7 @@ async fn a_platform_without_what_only_some_functions_need_will_do() {
         )
         .await
         .unwrap();
-    migrations::run(database.url()).await.unwrap();
+    migrations::run(database.url(), None).await.unwrap();
 }
 
 /// What is there, beside the platform's tables, and a part of what is said about it.
@@ -219,7 +219,7 @@ async fn a_contradiction_stops_the_migrations_and_nothing_is_changed() {
     for (setup, expected) in CONTRADICTIONS {
         let (database, client) = platform_and(setup).await;
         let before = everything(&client).await;
-        let message = format!("{:#}", migrations::run(database.url()).await.unwrap_err());
+        let message = format!("{:#}", migrations::run(database.url(), None).await.unwrap_err());
         assert!(message.contains(expected), "{setup}: {message}");
         assert!(message.contains("which has changed nothing"), "{message}");
         assert_eq!(everything(&client).await, before, "{setup}");
@@ -293,7 +293,7 @@ async fn an_existing_table_that_differs_stops_the_migrations_and_nothing_is_chan
         let (database, client) = platform_and(&files()[0]).await;
         client.batch_execute(setup).await.unwrap();
         let before = everything(&client).await;
-        let message = format!("{:#}", migrations::run(database.url()).await.unwrap_err());
+        let message = format!("{:#}", migrations::run(database.url(), None).await.unwrap_err());
         assert!(message.contains(expected), "{setup}: {message}");
         assert!(message.contains("has changed nothing"), "{message}");
         assert_eq!(everything(&client).await, before, "{setup}");
@@ -307,7 +307,7 @@ async fn every_contradiction_is_named_at_once() {
          create table agency_phone_numbers (id integer)",
     )
     .await;
-    let message = format!("{:#}", migrations::run(database.url()).await.unwrap_err());
+    let message = format!("{:#}", migrations::run(database.url(), None).await.unwrap_err());
     for name in ["enum call_direction", "agency_phone_numbers.id", "agency_phone_numbers.updated_at"] {
         assert!(message.contains(name), "{message}");
     }

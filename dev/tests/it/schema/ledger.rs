@@ -6,8 +6,9 @@ use dev::postgres::{Server, connect};
 use super::{lines, refusal, two_agencies};
 
 /// Every table of ours.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "agency_phone_numbers_archive",
+    "phone_number_deployment",
     "phone_number_findings",
     "phone_number_history",
     "phone_number_idempotency_keys",
@@ -178,7 +179,7 @@ async fn the_rest_api_of_the_platform_reads_none_of_it() {
         .await
         .unwrap();
     migrations::platform(&server.url("platform")).await.unwrap();
-    migrations::run(&server.url("platform")).await.unwrap();
+    migrations::run(&server.url("platform"), None).await.unwrap();
     let readable = lines(
         &client,
         "select r.rolname::text, c.relname::text
@@ -205,7 +206,7 @@ async fn whoever_may_write_the_table_needs_no_right_to_its_history() {
     server.create_database("platform", None).await.unwrap();
     let client = connect(&server.url("platform")).await.unwrap();
     migrations::platform(&server.url("platform")).await.unwrap();
-    migrations::run(&server.url("platform")).await.unwrap();
+    migrations::run(&server.url("platform"), None).await.unwrap();
     client
         .batch_execute(
             "create role web_app;

@@ -62,5 +62,5 @@ async fn two_migrators_at_once_do_not_collide() {
 async fn the_product_migrates_twice_and_its_stand_in_too() {
     let database = TestDatabase::migrated().await.unwrap();
     migrations::platform(database.url()).await.unwrap();
-    assert!(migrations::run(database.url()).await.unwrap().is_empty());
+    assert!(migrations::run(database.url(), None).await.unwrap().is_empty());
 }

@@ -1,0 +1,245 @@
+//! The deletion of one number at Telnyx, in the hands of the process that holds its release's lease. Deleting twice does no harm;
+//! what must not happen is that a number counts as deleted which Telnyx still has and bills.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Sagas;
+use super::proof::{Absence, Trace, observation};
+use crate::deadline::sleep_within;
+use crate::error::{Error, Source};
+use crate::model::Reference;
+use crate::store::{Deleting, FindingKind, Release};
+use crate::telnyx::{Account, Failure, Owned, Refusal, Session};
+
+/// The pause before Telnyx is asked once more.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often Telnyx is asked to delete a number before the caller is told to come again.
+const TRIES: u32 = 6;
+
+/// A number that is being deleted.
+pub(super) struct Deletion<'a> {
+    sagas: &'a Sagas,
+    deadline: Instant,
+    account: Account,
+    /// As the ledger has it, after the last write.
+    release: Release,
+    /// An earlier attempt may have deleted the number without our hearing of it.
+    may_be_gone: bool,
+}
+
+/// What became of it.
+pub(super) enum Outcome {
+    /// Telnyx does not have the number any more.
+    Gone,
+    /// Telnyx refused, and still has the number.
+    Refused(Error),
+    /// It may have worked, or may work later.
+    Again(Error),
+    /// It cannot go on until an operator has done something.
+    Blocked(Error),
+    /// Another process works on it now.
+    Lost,
+}
+
+impl<'a> Deletion<'a> {
+    pub(super) const fn new(sagas: &'a Sagas, deadline: Instant, release: Release, account: Account) -> Self {
+        let may_be_gone = !release.is_new;
+        Self { sagas, deadline, account, release, may_be_gone }
+    }
+
+    /// Asks until Telnyx has let go, refused, or time is up.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the database fails.
+    pub(super) async fn run(&mut self) -> Result<Outcome, Error> {
+        let mut tries = 1;
+        loop {
+            match self.attempt().await? {
+                Outcome::Again(Error::RateLimited(wait)) if tries < TRIES && sleep_within(self.deadline, wait.max(PAUSE)).await => {
+                    tries += 1
+                }
+                Outcome::Again(error) if !matches!(error, Error::RateLimited(_)) && tries < TRIES => {
+                    if !sleep_within(self.deadline, PAUSE).await {
+                        return Ok(Outcome::Again(error));
+                    }
+                    tries += 1;
+                }
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Outcome, Error> {
+        let Some(id) = self.release.telnyx_phone_number_id.clone() else { return self.look_for_number().await };
+        if self.release.key_digest.is_none() && self.release.order_id.is_none() {
+            // Nothing else could show later that "there is no such number" comes from the right account.
+            match self.session().number(&id).await {
+                Ok(Some(owned)) => {
+                    if !self.note_shown(&owned).await? {
+                        return Ok(Outcome::Lost);
+                    }
+                }
+                Ok(None) => return self.not_found(&id).await,
+                Err(failure) => return Ok(again(failure)),
+            }
+        }
+        let asked = Instant::now();
+        let lease = self.sagas.config.lease;
+        match self.sagas.store.begin_deleting(&self.release, lease).await? {
+            // A process that slept must not wake and delete what may have been bought again meanwhile.
+            Deleting::Allowed if asked.elapsed() < lease => {}
+            Deleting::Allowed | Deleting::Lost => return Ok(Outcome::Lost),
+            Deleting::WrongDeployment => return Ok(Outcome::Blocked(self.sagas.store.wrong_deployment().await)),
+        }
+        match self.session().delete_number(&id).await {
+            Ok(()) => Ok(Outcome::Gone),
+            Err(Failure::Refused(Refusal::NotFound(_))) => self.not_found(&id).await,
+            Err(Failure::Refused(Refusal::RateLimited(wait))) => Ok(Outcome::Again(Error::RateLimited(wait))),
+            Err(Failure::Refused(refusal)) => self.refused(&id, refusal).await,
+            Err(failure) => {
+                self.may_be_gone |= matches!(failure, Failure::Unknown(_));
+                Ok(again(failure))
+            }
+        }
+    }
+
+    /// The row does not know the number's id: the inventory does, or the number is gone.
+    async fn look_for_number(&mut self) -> Result<Outcome, Error> {
+        match self.session().find_number(&self.release.number).await {
+            Ok(Some(owned)) if self.is_ours(&owned) => {
+                let noted = self.note_shown(&owned).await?;
+                Ok(if noted { Outcome::Again(upstream("the number's id is known now")) } else { Outcome::Lost })
+            }
+            Ok(_) => self.conclude().await,
+            Err(failure) => Ok(again(failure)),
+        }
+    }
+
+    /// There is no number with this id: it is gone, it never had this id, or it is another account that says so.
+    async fn not_found(&mut self, id: &str) -> Result<Outcome, Error> {
+        self.may_be_gone = true;
+        match self.session().find_number(&self.release.number).await {
+            Ok(Some(owned)) if owned.id == id => Ok(Outcome::Again(upstream("the number is not gone yet"))),
+            Ok(Some(owned)) if self.is_ours(&owned) => {
+                let noted = self.note_shown(&owned).await?;
+                Ok(if noted { Outcome::Again(upstream("the number has another id than its row")) } else { Outcome::Lost })
+            }
+            // Ours is not there, even if somebody has bought the number since.
+            Ok(_) => self.conclude().await,
+            Err(failure) => Ok(again(failure)),
+        }
+    }
+
+    /// What it means that the account does not have our number.
+    async fn conclude(&mut self) -> Result<Outcome, Error> {
+        let session = self.sagas.telnyx.session(&self.account, self.deadline);
+        match self.sagas.absence(session, &trace(&self.release)).await? {
+            Absence::Proven => Ok(Outcome::Gone),
+            Absence::NotNow(source) => Ok(Outcome::Again(Error::Upstream(source))),
+            Absence::Moved(found) => {
+                let (account, owned) = *found;
+                self.follow(account, &owned).await
+            }
+            absence => Ok(Outcome::Blocked(self.sagas.unproven(session, &trace(&self.release), absence).await)),
+        }
+    }
+
+    /// The number was moved to another account of the agency's: the ledger follows it there, and so does the deletion.
+    async fn follow(&mut self, account: Account, owned: &Owned) -> Result<Outcome, Error> {
+        if let Some(purchase_id) = self.release.purchase_id {
+            let (from, to, key) = (&self.release.account, &account.name, account.key_digest());
+            // False: a reconciliation has just done so, and the release goes on there all the same.
+            self.sagas.store.move_number(purchase_id, from, to, &owned.id, key).await?;
+        }
+        self.release.account.clone_from(&account.name);
+        self.account = account;
+        let noted = self.note_shown(owned).await?;
+        Ok(if noted { Outcome::Again(upstream("the number is in another account by now")) } else { Outcome::Lost })
+    }
+
+    /// A refusal undoes the release only while Telnyx has the number: an earlier attempt may have worked unheard.
+    async fn refused(&mut self, id: &str, refusal: Refusal) -> Result<Outcome, Error> {
+        let owned = match self.session().number(id).await {
+            Ok(Some(owned)) => Some(owned),
+            Ok(None) => return self.not_found(id).await,
+            Err(_) if self.may_be_gone => return Ok(Outcome::Again(refused(refusal, false))),
+            Err(_) => None,
+        };
+        let error = refused(refusal, owned.is_some_and(|owned| owned.is_locked));
+        let detail = match error {
+            Error::NumberLocked => {
+                "Telnyx does not delete this number, which is locked against deletion. Remove the deletion lock in Telnyx's portal, and \
+                 have the agency release the number again."
+            }
+            Error::UpstreamRejected(_) => {
+                "Telnyx does not delete this number. Find out why in Telnyx's portal, and have the agency release the number again."
+            }
+            error => return Ok(Outcome::Refused(error)),
+        };
+        self.sagas.report(observation(FindingKind::ReleaseRefused, &trace(&self.release), detail)).await;
+        Ok(Outcome::Refused(error))
+    }
+
+    /// Notes the number's id and the key that showed it; false when the lease is lost.
+    async fn note_shown(&mut self, owned: &Owned) -> Result<bool, Error> {
+        let noted = self.sagas.store.note_shown(&self.release, &owned.id, self.account.key_digest()).await?;
+        let held = noted.is_some();
+        self.release = noted.unwrap_or_else(|| self.release.clone());
+        Ok(held)
+    }
+
+    /// Whether a number is the one to be deleted. The same id is the same number, whatever its reference says. Under another id
+    /// it is ours if it names the purchase; of a row from before the ledger nobody knows what its number carries, but for one
+    /// thing: not the name of another agency.
+    fn is_ours(&self, owned: &Owned) -> bool {
+        if self.release.telnyx_phone_number_id.as_ref() == Some(&owned.id) {
+            return true;
+        }
+        if self.release.reference.is_some() {
+            return self.release.reference == owned.customer_reference;
+        }
+        let named = owned.customer_reference.as_deref().and_then(|reference| reference.parse::<Reference>().ok());
+        named.is_none_or(|reference| reference.agency_id == self.release.agency_id)
+    }
+
+    const fn session(&self) -> Session<'_> {
+        self.sagas.telnyx.session(&self.account, self.deadline)
+    }
+}
+
+fn trace(release: &Release) -> Trace<'_> {
+    Trace {
+        number: &release.number,
+        agency_id: release.agency_id,
+        row_id: release.row_id,
+        account: &release.account,
+        purchase_id: release.purchase_id,
+        reference: release.reference.as_deref(),
+        key_digest: release.key_digest,
+        order_id: release.order_id.as_deref(),
+        phone_number_id: release.telnyx_phone_number_id.as_deref(),
+    }
+}
+
+fn again(failure: Failure) -> Outcome {
+    Outcome::Again(failure.wait().map_or_else(|| Error::Upstream(failure.into_source()), Error::RateLimited))
+}
+
+/// What a refused deletion means to the caller.
+fn refused(refusal: Refusal, is_locked: bool) -> Error {
+    match refusal {
+        Refusal::Locked(_) => Error::NumberLocked,
+        Refusal::NotPermitted(source) | Refusal::NotFound(source) => Error::Upstream(source),
+        Refusal::RateLimited(wait) => Error::RateLimited(wait),
+        Refusal::InsufficientFunds => Error::InsufficientFunds,
+        Refusal::NumberUnavailable(_) | Refusal::BadRequest(_) | Refusal::Rejected(_) if is_locked => Error::NumberLocked,
+        Refusal::NumberUnavailable(source) | Refusal::BadRequest(source) | Refusal::Rejected(source) => Error::UpstreamRejected(source),
+    }
+}
+
+fn upstream(message: &str) -> Error {
+    let source: Source = message.into();
+    Error::Upstream(source)
+}

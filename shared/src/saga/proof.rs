@@ -1,0 +1,206 @@
+//! Whether a Telnyx account may be believed when it says that it has no such order or number.
+//!
+//! A secret can come to hold the key of another account, which has none of our orders and numbers. So "there is none" counts
+//! only from a key that the ledger connects with the order or number in question: it is the very key that placed the order or
+//! first showed the number, or it answers for that order, or for another one that was placed with the same key. And it counts
+//! only if no other account that the agency may buy in has the number: numbers can be moved between accounts.
+
+use uuid::Uuid;
+
+use super::Sagas;
+use crate::error::{Error, Source};
+use crate::model::{E164, Reference};
+use crate::store::{FindingKind, Observation, Purchase, Witness};
+use crate::telnyx::{Account, Failure, KeyDigest, Owned, Session};
+
+/// What the ledger knows about a number that an account should have.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace<'a> {
+    /// The number.
+    pub number: &'a E164,
+    /// The agency that bought it.
+    pub agency_id: Uuid,
+    /// The row, while there is one.
+    pub row_id: Uuid,
+    /// The account that the ledger names.
+    pub account: &'a str,
+    /// The purchase that bought it; None for a row from before the ledger.
+    pub purchase_id: Option<Uuid>,
+    /// The reference of its order.
+    pub reference: Option<&'a str>,
+    /// The key that placed the order or first showed the number.
+    pub key_digest: Option<KeyDigest>,
+    /// Telnyx's id of the order.
+    pub order_id: Option<&'a str>,
+    /// Telnyx's id of the number.
+    pub phone_number_id: Option<&'a str>,
+}
+
+impl<'a> From<&'a Purchase> for Trace<'a> {
+    fn from(purchase: &'a Purchase) -> Self {
+        Self {
+            number: &purchase.number,
+            agency_id: purchase.agency_id,
+            row_id: purchase.row_id,
+            account: &purchase.account,
+            purchase_id: Some(purchase.id),
+            reference: Some(&purchase.reference),
+            key_digest: purchase.key_digest,
+            order_id: purchase.telnyx_order_id.as_deref(),
+            phone_number_id: None,
+        }
+    }
+}
+
+/// What can be concluded from an account's saying that it does not have something.
+pub enum Absence {
+    /// There is none.
+    Proven,
+    /// Nothing: the key may be another account's.
+    WrongKey,
+    /// Another account that the agency may buy in has the number, which names the purchase: it was moved.
+    Moved(Box<(Account, Owned)>),
+    /// Another account that the agency may buy in has the number, and it cannot be told for whom.
+    Elsewhere(String),
+    /// Nothing for now: Telnyx, or a secret, could not be read.
+    NotNow(Source),
+}
+
+impl Sagas {
+    /// What to conclude after the account of `session` has said that it does not have what `trace` is about.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the database fails.
+    pub async fn absence(&self, session: Session<'_>, trace: &Trace<'_>) -> Result<Absence, Error> {
+        match self.answers_for(session, trace).await? {
+            Ok(true) => self.elsewhere(session, trace).await,
+            Ok(false) => Ok(Absence::WrongKey),
+            Err(failure) => Ok(Absence::NotNow(failure.into_source())),
+        }
+    }
+
+    /// Whether the key of `session` opens the account that `trace` is about. The inner failure is Telnyx's.
+    async fn answers_for(&self, session: Session<'_>, trace: &Trace<'_>) -> Result<Result<bool, Failure>, Error> {
+        if trace.key_digest == Some(session.account().key_digest()) {
+            return Ok(Ok(true));
+        }
+        if let Some(order_id) = trace.order_id {
+            match session.order(order_id).await {
+                Ok(None) => {}
+                answer => return Ok(answer.map(|order| order.is_some())),
+            }
+        }
+        for witness in self.store.witnesses(trace.account, trace.key_digest, trace.purchase_id).await? {
+            let answer = match &witness {
+                Witness::Order(id) => session.order(id).await.map(|order| order.is_some()),
+                Witness::Number(id) => session.number(id).await.map(|number| number.is_some()),
+            };
+            match answer {
+                Ok(false) => {}
+                answer => return Ok(answer),
+            }
+        }
+        Ok(Ok(false))
+    }
+
+    /// Looks for the number in the other accounts that its agency may buy in.
+    async fn elsewhere(&self, session: Session<'_>, trace: &Trace<'_>) -> Result<Absence, Error> {
+        let accounts = match self.accounts.all_of_agency(trace.agency_id).await {
+            Ok(accounts) => accounts,
+            Err(Error::TelnyxNotConfigured) => Vec::new(),
+            Err(error) => return Ok(Absence::NotNow(error.to_string().into())),
+        };
+        for account in accounts {
+            // Two names with one key are one account.
+            if account.name == session.account().name || account.key_digest() == session.account().key_digest() {
+                continue;
+            }
+            match self.telnyx.session(&account, session.deadline()).find_number(trace.number).await {
+                Ok(None) => {}
+                Ok(Some(owned)) if owned.customer_reference.as_deref().is_some_and(|named| trace.reference == Some(named)) => {
+                    return Ok(Absence::Moved(Box::new((account, owned))));
+                }
+                // What is only being bought there is somebody's who buys it now.
+                Ok(Some(owned)) if !owned.is_active || names_another(&owned, trace.purchase_id) => {}
+                Ok(Some(_)) if self.store.is_bought_there(trace.number, &account.name, trace.purchase_id).await? => {}
+                Ok(Some(_)) => return Ok(Absence::Elsewhere(account.name)),
+                Err(failure) => return Ok(Absence::NotNow(failure.into_source())),
+            }
+        }
+        Ok(Absence::Proven)
+    }
+
+    /// Tells operators that work on a number has to wait for them, and why. That this fails must not hide the reason.
+    pub(super) async fn report(&self, observation: Observation) {
+        let (kind, account, number) = (observation.kind.as_str(), observation.account.clone(), observation.number.clone());
+        tracing::error!(kind, account, number, "{}", observation.detail);
+        if let Err(error) = self.store.report(&[observation]).await {
+            tracing::error!(error = %error, "a finding could not be written");
+        }
+    }
+
+    /// Reports what an absence that is not proven needs an operator for, and returns the error that the caller is answered
+    /// with. What is merely not known now needs no operator.
+    pub(super) async fn unproven(&self, session: Session<'_>, trace: &Trace<'_>, absence: Absence) -> Error {
+        let account = trace.account;
+        match absence {
+            Absence::WrongKey => {
+                let detail = "The account's API key answers for no order and no number that the ledger connects with this one. \
+                              It seems to be another account's: put the right key into the account's secret. Adopt this finding only if \
+                              the key is right, and then its word counts.";
+                let observation = Observation {
+                    key_digest: Some(session.account().key_digest()),
+                    ..observation(FindingKind::KeyUnproven, trace, detail)
+                };
+                self.report(observation).await;
+                Error::Unavailable(format!("the key of the account {account} does not answer for what the ledger has there").into())
+            }
+            Absence::Moved(found) => {
+                let (other, owned) = *found;
+                let detail = format!(
+                    "The account {account}, in which this number was bought, does not have it; the account {} does, and it names the \
+                     purchase. Adopt this finding to have the ledger follow it there.",
+                    other.name
+                );
+                let observation = Observation {
+                    account: other.name.clone(),
+                    phone_number_id: Some(owned.id),
+                    ..observation(FindingKind::NumberMoved, trace, &detail)
+                };
+                self.report(observation).await;
+                Error::Unavailable(format!("the number was moved from the account {account} to {}", other.name).into())
+            }
+            Absence::Elsewhere(other) => {
+                let detail = format!(
+                    "The account {account}, in which this number was bought, does not have it; the account {other} does, and does not \
+                     say for whom. Find out at Telnyx whether it was moved."
+                );
+                self.report(observation(FindingKind::NumberMoved, trace, &detail)).await;
+                Error::Unavailable(format!("the account {other} has a number that was bought in {account}").into())
+            }
+            Absence::NotNow(source) => Error::Upstream(source),
+            Absence::Proven => Error::Internal("a proven absence is no error".into()),
+        }
+    }
+}
+
+/// Whether a number carries the reference of another purchase. A reference that is not ours says nothing.
+pub(super) fn names_another(owned: &Owned, purchase_id: Option<Uuid>) -> bool {
+    let named = owned.customer_reference.as_deref().and_then(|reference| reference.parse::<Reference>().ok());
+    named.is_some_and(|reference| Some(reference.purchase_id) != purchase_id)
+}
+
+/// What is found about a number.
+pub(super) fn observation(kind: FindingKind, trace: &Trace<'_>, detail: &str) -> Observation {
+    Observation {
+        kind,
+        account: trace.account.to_owned(),
+        number: Some(trace.number.to_string()),
+        phone_number_id: trace.phone_number_id.map(str::to_owned),
+        reference: trace.reference.map(str::to_owned),
+        agency_id: Some(trace.agency_id),
+        row_ids: vec![trace.row_id],
+        detail: detail.to_owned(),
+        key_digest: None,
+    }
+}
