@@ -60,6 +60,7 @@ pub(super) struct OwnedNumber {
 }
 
 impl OwnedNumber {
+    /// A number as its order creates it, without a customer reference.
     pub(super) fn ordered(id: String, order: &Order, item: &Item, appears_at: DateTime<Utc>) -> Self {
         Self {
             id,
@@ -76,7 +77,7 @@ impl OwnedNumber {
             messaging_profile_id: order.messaging_profile_id.clone(),
             messaging_product: "A2P".to_owned(),
             billing_group_id: order.billing_group_id.clone(),
-            customer_reference: order.customer_reference.clone(),
+            customer_reference: None,
             external_pin: None,
             tags: Vec::new(),
             hd_voice_enabled: false,

@@ -40,6 +40,9 @@ pub struct Settings {
     pub number_lag_ms: u64,
     /// How long after an order `filter[customer_reference]` does not find it yet.
     pub reference_lag_ms: u64,
+    /// Whether numbers get the `customer_reference` of their order. Read when a number is ordered: with `false` the number has
+    /// none, its order and sub-order have it all the same. Telnyx's runbook claims the copy; no capture shows it.
+    pub references_on_numbers: bool,
     /// How much later than its order a +1 toll-free number that is not `quickship` becomes active.
     pub slow_activation_ms: u64,
     /// Keeps the row of a number whose order failed, as `purchase-failed`.
@@ -94,6 +97,7 @@ impl Default for Settings {
             number_delay_ms: 300,
             number_lag_ms: 0,
             reference_lag_ms: 0,
+            references_on_numbers: true,
             slow_activation_ms: 10_000,
             keep_failed_numbers: false,
             hold_ms: 15 * 24 * 60 * 60 * 1000,
