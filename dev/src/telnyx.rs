@@ -4,6 +4,7 @@
 //! what it answers, `world` what it remembers, `progress` what time does to orders, `control` how tests steer it; the rest is
 //! one subject a file. What nobody outside Telnyx knows is a [`Settings`] field.
 
+mod by_hand;
 mod clock;
 mod control;
 mod errors;

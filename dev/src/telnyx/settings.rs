@@ -1,4 +1,6 @@
 //! What can be turned: most of it stands for something that nobody outside Telnyx knows for certain.
+//!
+//! What else `/_control` offers is listed in `control.rs`.
 
 use std::collections::BTreeMap;
 

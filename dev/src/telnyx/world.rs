@@ -109,6 +109,11 @@ impl World {
         self.settings.accounts.iter().find(|(_, key)| *key == api_key).map(|(name, _)| name.clone())
     }
 
+    /// Whether an account of this name exists.
+    pub(super) fn has_account(&self, name: &str) -> bool {
+        name == DEFAULT_ACCOUNT || self.settings.accounts.contains_key(name)
+    }
+
     pub(super) fn rate_limit(&self) -> u32 {
         self.settings.rate_limit_per_second.unwrap_or(ADVERTISED_RATE_LIMIT)
     }
