@@ -23,6 +23,25 @@ pub enum OrderOutcome {
     Never,
 }
 
+/// The API keys of one account: a string, or a list of strings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Keys {
+    /// The only key.
+    One(String),
+    /// All of them, in no order; with none the account cannot be reached.
+    Many(Vec<String>),
+}
+
+impl Keys {
+    pub(super) fn contain(&self, api_key: &str) -> bool {
+        match self {
+            Self::One(key) => key == api_key,
+            Self::Many(keys) => keys.iter().any(|key| key == api_key),
+        }
+    }
+}
+
 /// The simulator's settings, with their defaults in `Default`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -77,8 +96,10 @@ pub struct Settings {
     pub regulated_countries: Vec<String>,
     /// Answers 429/10011 beyond this many requests of one account in one second; `null` is no limit.
     pub rate_limit_per_second: Option<u32>,
-    /// Further accounts: name → API key. Kept by a reset.
-    pub accounts: BTreeMap<String, String>,
+    /// Accounts: name → API key, or a list of keys that are all valid. A change replaces the keys of the accounts it names
+    /// and leaves the others, so that a key can be added, replaced or revoked; a key in no list is 401/10009. The account
+    /// `default` has the key of the start, and only that, until it is named here. Kept by a reset.
+    pub accounts: BTreeMap<String, Keys>,
     /// Where `number_order.complete` goes.
     pub webhook_url: Option<String>,
     /// How often each event is sent: 0 drops it, 2 is a duplicate.
