@@ -96,7 +96,8 @@ async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<
     let mut segments = path.split('/').skip(1);
     match segments.next() {
         Some("_control") => {
-            let rest: Vec<_> = segments.collect();
+            let rest: Vec<_> = segments.map(decoded).collect();
+            let rest: Vec<_> = rest.iter().map(String::as_str).collect();
             let (status, body) = control::answer(&shared, head.method.as_str(), &rest, &body);
             Ok(response(status, body.to_string(), None))
         }
@@ -166,8 +167,12 @@ fn ordered_answer(world: &World, fault: &Fault) -> Answer {
     Answer { status, body: problem.body(), remaining }
 }
 
+/// A segment of a path without percent-encoding.
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
 fn request(head: &Parts, body: &[u8]) -> Request {
-    let decoded = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
     Request {
         method: head.method.to_string(),
         segments: head.uri.path().split('/').skip(2).map(decoded).collect(),

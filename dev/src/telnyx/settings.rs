@@ -1,4 +1,6 @@
 //! What can be turned: most of it stands for something that nobody outside Telnyx knows for certain.
+//!
+//! What else `/_control` offers is listed in `control.rs`.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,25 @@ pub enum OrderOutcome {
     Never,
 }
 
+/// The API keys of one account: a string, or a list of strings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Keys {
+    /// The only key.
+    One(String),
+    /// All of them, in no order; with none the account cannot be reached.
+    Many(Vec<String>),
+}
+
+impl Keys {
+    pub(super) fn contain(&self, api_key: &str) -> bool {
+        match self {
+            Self::One(key) => key == api_key,
+            Self::Many(keys) => keys.iter().any(|key| key == api_key),
+        }
+    }
+}
+
 /// The simulator's settings, with their defaults in `Default`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -40,6 +61,9 @@ pub struct Settings {
     pub number_lag_ms: u64,
     /// How long after an order `filter[customer_reference]` does not find it yet.
     pub reference_lag_ms: u64,
+    /// Whether numbers get the `customer_reference` of their order. Read when a number is ordered: with `false` the number has
+    /// none, its order and sub-order have it all the same. Telnyx's runbook claims the copy; no capture shows it.
+    pub references_on_numbers: bool,
     /// How much later than its order a +1 toll-free number that is not `quickship` becomes active.
     pub slow_activation_ms: u64,
     /// Keeps the row of a number whose order failed, as `purchase-failed`.
@@ -72,8 +96,10 @@ pub struct Settings {
     pub regulated_countries: Vec<String>,
     /// Answers 429/10011 beyond this many requests of one account in one second; `null` is no limit.
     pub rate_limit_per_second: Option<u32>,
-    /// Further accounts: name → API key. Kept by a reset.
-    pub accounts: BTreeMap<String, String>,
+    /// Accounts: name → API key, or a list of keys that are all valid. A change replaces the keys of the accounts it names
+    /// and leaves the others, so that a key can be added, replaced or revoked; a key in no list is 401/10009. The account
+    /// `default` has the key of the start, and only that, until it is named here. Kept by a reset.
+    pub accounts: BTreeMap<String, Keys>,
     /// Where `number_order.complete` goes.
     pub webhook_url: Option<String>,
     /// How often each event is sent: 0 drops it, 2 is a duplicate.
@@ -94,6 +120,7 @@ impl Default for Settings {
             number_delay_ms: 300,
             number_lag_ms: 0,
             reference_lag_ms: 0,
+            references_on_numbers: true,
             slow_activation_ms: 10_000,
             keep_failed_numbers: false,
             hold_ms: 15 * 24 * 60 * 60 * 1000,

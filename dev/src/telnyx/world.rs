@@ -17,7 +17,7 @@ use super::{
     webhooks::Outbox,
 };
 
-/// The name of the account whose key the simulator was started with.
+/// The name of the account that the simulator starts with.
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
 
 /// Requests a second that the headers speak of where no limit is set.
@@ -41,6 +41,7 @@ pub(super) enum Availability {
 
 #[derive(Debug)]
 pub(super) struct World {
+    /// The key of the default account, unless the setting `accounts` names others.
     pub(super) api_key: String,
     /// What a reset returns to.
     initial: Settings,
@@ -103,10 +104,15 @@ impl World {
 
     /// The account an API key belongs to.
     pub(super) fn account(&self, api_key: &str) -> Option<String> {
-        if api_key == self.api_key {
+        if !self.settings.accounts.contains_key(DEFAULT_ACCOUNT) && api_key == self.api_key {
             return Some(DEFAULT_ACCOUNT.to_owned());
         }
-        self.settings.accounts.iter().find(|(_, key)| *key == api_key).map(|(name, _)| name.clone())
+        self.settings.accounts.iter().find(|(_, keys)| keys.contain(api_key)).map(|(name, _)| name.clone())
+    }
+
+    /// Whether an account of this name exists.
+    pub(super) fn has_account(&self, name: &str) -> bool {
+        name == DEFAULT_ACCOUNT || self.settings.accounts.contains_key(name)
     }
 
     pub(super) fn rate_limit(&self) -> u32 {

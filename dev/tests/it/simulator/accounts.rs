@@ -51,6 +51,47 @@ async fn accounts_share_what_is_on_offer_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_account_can_have_several_keys_and_loses_those_that_are_replaced() {
+    let telnyx = Telnyx::start().await;
+    let start = telnyx.api_key.as_str();
+    let (_, id) = telnyx.own().await;
+    let path = format!("/phone_numbers/{id}");
+    let statuses = async |keys: [&str; 3]| {
+        let mut statuses = Vec::new();
+        for key in keys {
+            statuses.push(telnyx.ask(key, Method::GET, &path, None).await.unwrap().status().as_u16());
+        }
+        statuses
+    };
+    let keys = [start, "KEYone", "KEYtwo"];
+    assert_eq!(statuses(keys).await, [200, 401, 401]);
+    for (accounts, expected) in [
+        (json!({ "another": ["KEYone", "KEYtwo"] }), [200, 404, 404]),
+        (json!({ "another": "KEYtwo" }), [200, 401, 404]),
+        (json!({ "default": [start, "KEYone"] }), [200, 200, 404]),
+        (json!({ "default": "KEYone" }), [401, 200, 404]),
+        (json!({ "default": [] }), [401, 401, 404]),
+        (json!({ "default": ["KEYtwo"], "another": [] }), [401, 401, 200]),
+        // The key of one account becomes another's.
+        (json!({ "another": [start] }), [404, 401, 200]),
+    ] {
+        telnyx.set(json!({ "accounts": accounts })).await;
+        assert_eq!(statuses(keys).await, expected, "{accounts}");
+    }
+    let (status, body) = read(telnyx.ask("KEYone", Method::GET, &path, None).await.unwrap()).await;
+    assert_eq!((status, code(&body)), (401, "10009"));
+
+    telnyx.control(Method::POST, "/reset", json!({})).await;
+    assert_eq!(statuses(keys).await, [404, 401, 404]);
+    assert_eq!(telnyx.state().await["settings"]["accounts"], json!({ "default": ["KEYtwo"], "another": [start] }));
+    for accounts in [json!({ "another": 5 }), json!({ "another": ["KEYone", null] }), json!({ "another": null })] {
+        let (status, _) = telnyx.control(Method::PUT, "/settings", json!({ "accounts": accounts })).await;
+        assert_eq!(status, 400, "{accounts}");
+    }
+    telnyx.finish();
+}
+
+#[tokio::test]
 async fn every_answer_speaks_of_the_rate_limit_and_a_set_one_is_enforced() {
     let telnyx = Telnyx::start().await;
     let ask = || telnyx.ask(&telnyx.api_key, Method::GET, "/phone_numbers", None);
