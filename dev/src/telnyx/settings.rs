@@ -85,6 +85,9 @@ pub struct Settings {
     pub cost_information: Option<Value>,
     /// How much of a list one page shows at the most, whatever `page[size]` asks for.
     pub largest_page: usize,
+    /// The last page that a paged list serves: 400/10015 beyond it; `null` is no limit. Within it a page past the end of the
+    /// list is empty.
+    pub last_page: Option<usize>,
     /// What is left to spend, by all accounts together; `null` is no limit.
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
@@ -137,6 +140,7 @@ impl Default for Settings {
             search_limit: 100,
             cost_information: None,
             largest_page: 250,
+            last_page: None,
             balance: None,
             insufficient_funds: false,
             unverified: false,
