@@ -21,6 +21,7 @@ mod progress;
 mod purchase;
 mod query;
 mod ranges;
+mod rate_limit;
 mod reservations;
 mod routes;
 mod search;

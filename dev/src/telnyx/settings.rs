@@ -2,13 +2,16 @@
 //!
 //! What else `/_control` offers is listed in `control.rs`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU64};
 
+use hyper::header::HeaderValue;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::clock::ClockMode;
+
+const SECOND_MS: NonZeroU64 = NonZeroU64::new(1000).unwrap();
 
 /// What becomes of an order once it is due. Read when the order is due, so a change applies to pending orders too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -82,6 +85,9 @@ pub struct Settings {
     pub cost_information: Option<Value>,
     /// How much of a list one page shows at the most, whatever `page[size]` asks for.
     pub largest_page: usize,
+    /// The last page that a paged list serves: 400/10015 beyond it; `null` is no limit. Within it a page past the end of the
+    /// list is empty.
+    pub last_page: Option<usize>,
     /// What is left to spend, by all accounts together; `null` is no limit.
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
@@ -94,8 +100,12 @@ pub struct Settings {
     pub refused_connection_ids: Vec<String>,
     /// Countries whose orders wait for documents, that is for `POST /_control/orders/{id}`.
     pub regulated_countries: Vec<String>,
-    /// Answers 429/10011 beyond this many requests of one account in one second; `null` is no limit.
+    /// Answers 429/10011 beyond this many requests of one account in one window of `rate_limit_window_ms`; `null` is no limit.
     pub rate_limit_per_second: Option<u32>,
+    /// How long a window lasts, counted from the account's first request in it.
+    pub rate_limit_window_ms: NonZeroU64,
+    /// The `Retry-After` header of every 429, whether the limit's or a fault's; `null` sends none. No capture shows one.
+    pub retry_after: Option<String>,
     /// Accounts: name → API key, or a list of keys that are all valid. A change replaces the keys of the accounts it names
     /// and leaves the others, so that a key can be added, replaced or revoked; a key in no list is 401/10009. The account
     /// `default` has the key of the start, and only that, until it is named here. Kept by a reset.
@@ -130,6 +140,7 @@ impl Default for Settings {
             search_limit: 100,
             cost_information: None,
             largest_page: 250,
+            last_page: None,
             balance: None,
             insufficient_funds: false,
             unverified: false,
@@ -137,6 +148,8 @@ impl Default for Settings {
             refused_connection_ids: Vec::new(),
             regulated_countries: vec!["DE".to_owned()],
             rate_limit_per_second: None,
+            rate_limit_window_ms: SECOND_MS,
+            retry_after: None,
             accounts: BTreeMap::new(),
             webhook_url: None,
             webhook_copies: 1,
@@ -160,6 +173,16 @@ impl Settings {
             // One at a time, so that the message names the setting at fault.
             Self::deserialize(&merged).map_err(|error| format!("setting '{name}': {error}"))?;
         }
-        Self::deserialize(&merged).map_err(|error| error.to_string())
+        let merged = Self::deserialize(&merged).map_err(|error| error.to_string())?;
+        merged.check()?;
+        Ok(merged)
+    }
+
+    /// Names a setting whose value no answer could carry.
+    fn check(&self) -> Result<(), String> {
+        if self.retry_after.as_deref().is_some_and(|text| HeaderValue::from_str(text).is_err()) {
+            return Err("setting 'retry_after': not the value of a header".to_owned());
+        }
+        Ok(())
     }
 }

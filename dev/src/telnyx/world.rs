@@ -13,15 +13,13 @@ use super::{
     journal::Journal,
     numbers::{OwnedNumber, Status},
     orders::Order,
+    rate_limit::Traffic,
     reservations::Reservation,
     webhooks::Outbox,
 };
 
 /// The name of the account that the simulator starts with.
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
-
-/// Requests a second that the headers speak of where no limit is set.
-const ADVERTISED_RATE_LIMIT: u32 = 2000;
 
 /// A number that its last account may still buy back.
 #[derive(Debug)]
@@ -58,8 +56,7 @@ pub(super) struct World {
     pub(super) journal: Journal,
     pub(super) outbox: Outbox,
     last_number_id: u64,
-    /// Account → the second it last asked in, and how often in it.
-    traffic: HashMap<String, (i64, u32)>,
+    pub(super) traffic: Traffic,
 }
 
 impl World {
@@ -79,7 +76,7 @@ impl World {
             journal: Journal::default(),
             outbox: Outbox::default(),
             last_number_id: first_number_id(),
-            traffic: HashMap::new(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -113,25 +110,6 @@ impl World {
     /// Whether an account of this name exists.
     pub(super) fn has_account(&self, name: &str) -> bool {
         name == DEFAULT_ACCOUNT || self.settings.accounts.contains_key(name)
-    }
-
-    pub(super) fn rate_limit(&self) -> u32 {
-        self.settings.rate_limit_per_second.unwrap_or(ADVERTISED_RATE_LIMIT)
-    }
-
-    /// Counts a request; what is left of this second, or `None` for one too many.
-    pub(super) fn admit(&mut self, account: &str) -> Option<u32> {
-        let limit = self.rate_limit();
-        let second = self.now().timestamp();
-        let (counted_in, used) = self.traffic.entry(account.to_owned()).or_default();
-        if *counted_in != second {
-            (*counted_in, *used) = (second, 0);
-        }
-        *used += 1;
-        match limit.checked_sub(*used) {
-            None if self.settings.rate_limit_per_second.is_some() => None,
-            left => Some(left.unwrap_or(0)),
-        }
     }
 
     pub(super) fn availability(&self, account: &str, offer: &Offer) -> Availability {

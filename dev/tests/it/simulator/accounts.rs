@@ -109,6 +109,52 @@ async fn every_answer_speaks_of_the_rate_limit_and_a_set_one_is_enforced() {
 }
 
 #[tokio::test]
+async fn a_limit_can_last_longer_than_a_second() {
+    let telnyx = Telnyx::start().await;
+    telnyx.set(json!({ "rate_limit_per_second": 1, "rate_limit_window_ms": 90_500 })).await;
+    let ask = || telnyx.ask(&telnyx.api_key, Method::GET, "/phone_numbers", None);
+    let first = ask().await.unwrap();
+    assert_eq!((first.status().as_u16(), &first.headers()["x-ratelimit-limit"]), (200, &"1, 1;w=91".parse().unwrap()));
+    for (advance_ms, reset) in [(0, "91"), (60_000, "31"), (30_499, "1")] {
+        telnyx.advance(advance_ms).await;
+        let refused = ask().await.unwrap();
+        assert_eq!((refused.status().as_u16(), &refused.headers()["x-ratelimit-reset"]), (429, &reset.parse().unwrap()));
+    }
+    telnyx.advance(1).await;
+    assert_eq!(ask().await.unwrap().status(), 200);
+    let (status, _) = telnyx.control(Method::PUT, "/settings", json!({ "rate_limit_window_ms": 0 })).await;
+    assert_eq!(status, 400);
+    telnyx.finish();
+}
+
+#[tokio::test]
+async fn every_429_says_when_to_try_again_if_so_set() {
+    let telnyx = Telnyx::start().await;
+    telnyx.set(json!({ "rate_limit_per_second": 1 })).await;
+    let ask = async || {
+        let answer = telnyx.ask(&telnyx.api_key, Method::GET, "/phone_numbers", None).await.unwrap();
+        let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), retry_after)
+    };
+    assert_eq!(ask().await, (200, None));
+    assert_eq!(ask().await, (429, None));
+    for retry_after in ["7", "-1", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+        telnyx.set(json!({ "retry_after": retry_after })).await;
+        assert_eq!(ask().await, (429, Some(retry_after.to_owned())));
+    }
+    telnyx.set(json!({ "rate_limit_per_second": null, "retry_after": "7" })).await;
+    for (status, retry_after) in [(429, Some("7".to_owned())), (503, None)] {
+        telnyx.fault(json!({ "path_prefix": "/v2", "kind": "status", "status": status })).await;
+        assert_eq!(ask().await, (status, retry_after));
+    }
+    assert_eq!(ask().await, (200, None));
+    let (status, body) = telnyx.control(Method::PUT, "/settings", json!({ "retry_after": "7\r\nx-other: 1" })).await;
+    assert_eq!(status, 400);
+    assert!(body["error"].as_str().unwrap().contains("'retry_after'"), "{body}");
+    telnyx.finish();
+}
+
+#[tokio::test]
 async fn a_setting_that_does_not_exist_is_refused_by_name() {
     let telnyx = Telnyx::start().await;
     for (settings, named) in
