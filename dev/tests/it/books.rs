@@ -78,6 +78,29 @@ pub(crate) async fn decide(world: &World, status: &str) {
     assert!(answer.status().is_success());
 }
 
+/// Changes a number at Telnyx by hand, as its portal and its support do.
+pub(crate) async fn by_hand(world: &World, number: &Value, change: Value) {
+    let url = format!("{}/numbers/{}", world.telnyx.control_url(), number.as_str().unwrap().replace('+', "%2B"));
+    let answer = reqwest::Client::new().patch(url).json(&change).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+}
+
+/// Removes something at Telnyx by hand: `numbers/{number}` or `orders/{id}`.
+pub(crate) async fn removed_by_hand(world: &World, what: &str) {
+    let url = format!("{}/{}", world.telnyx.control_url(), what.replace('+', "%2B"));
+    let answer = reqwest::Client::new().delete(url).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+}
+
+/// The one open finding: its kind, account and number.
+pub(crate) async fn only_finding(world: &World) -> (String, String, Value) {
+    let mut open: Vec<_> = world.findings().await.into_iter().filter(|finding| finding["state"] == "open").collect();
+    assert_eq!(open.len(), 1, "{open:#?}");
+    let finding = open.remove(0);
+    let text = |name: &str| finding[name].as_str().unwrap().to_owned();
+    (text("kind"), text("telnyx_account"), finding["phone_number"].clone())
+}
+
 /// Takes back every fault that has not struck yet.
 pub(crate) async fn heal(world: &World) {
     let answer = reqwest::Client::new().delete(format!("{}/faults", world.telnyx.control_url())).send().await.unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::large_futures)]
 
 mod access;
+mod account_names;
 mod architecture;
 mod assign;
 mod binaries;
@@ -14,6 +15,7 @@ mod chaos;
 mod connections;
 mod cors;
 mod crash_points;
+mod deployments;
 mod etag;
 mod events;
 mod findings;
@@ -26,6 +28,7 @@ mod limits;
 mod list;
 mod lives;
 mod migrate;
+mod nothing_forever;
 mod openapi;
 mod pages;
 mod pending;
@@ -59,5 +62,6 @@ mod tls;
 mod touched;
 mod validate_only;
 mod warming;
+mod whose_key;
 mod wire;
 mod world;

@@ -6,6 +6,7 @@
 //!
 //! Each run is bounded and goes on where the last one stopped; two at once do no harm.
 
+mod accounts;
 mod backfill;
 mod backlog;
 mod compare;
@@ -22,6 +23,7 @@ use shared::error::Error;
 use shared::lambda::{Answer, Background, Delivery};
 use shared::saga::Sagas;
 use shared::secrets::Secrets;
+use shared::store::Deployment;
 use tokio::time::Instant;
 
 use backlog::Time;
@@ -62,6 +64,21 @@ impl Background for Reconcile {
 impl Reconcile {
     /// Everything that a run is for. No part may take all of the time: what is left of one waits for the next run.
     async fn work(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
+        let deployment = self.sagas.store.deployment().await?;
+        if deployment == Deployment::Ours {
+            self.change(report, deadline).await?;
+        } else {
+            tracing::error!(?deployment, "the database does not belong to the deployment that DEPLOYMENT names: nothing is changed");
+        }
+        report.deployment = Some(deployment);
+        report.stuck = Some(self.sagas.store.stuck(self.config.stuck_after).await?);
+        report.open_findings = Some(self.sagas.store.open_findings_count().await?);
+        Ok(())
+    }
+
+    /// Whatever a run of the right deployment does.
+    async fn change(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
+        accounts::rename(self).await?;
         let now = Instant::now();
         let until = |tenths: u32| now + deadline.saturating_duration_since(now) * tenths / 10;
         backlog::finish_purchases(self, report, Time { until: until(3), deadline }).await?;
@@ -69,8 +86,6 @@ impl Reconcile {
         backfill::take_in(self, report, until(6)).await?;
         compare::compare_accounts(self, report, deadline).await?;
         report.expired_keys = self.sagas.store.expire_keys(EXPIRED_AT_A_TIME).await?;
-        report.stuck = Some(self.sagas.store.stuck(self.config.stuck_after).await?);
-        report.open_findings = Some(self.sagas.store.open_findings_count().await?);
         Ok(())
     }
 

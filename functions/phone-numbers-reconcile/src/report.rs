@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use shared::error::Error;
-use shared::store::{OpenFindings, Stuck};
+use shared::store::{Deployment, OpenFindings, Stuck};
 
 const NAMESPACE: &str = "PhoneNumbers";
 
@@ -30,7 +30,8 @@ pub(crate) struct Report {
     /// What the database would not have.
     pub(crate) objections: usize,
     pub(crate) expired_keys: usize,
-    /// None when the run did not come so far.
+    /// Whose the database is; None when the run did not come so far, likewise below.
+    pub(crate) deployment: Option<Deployment>,
     pub(crate) stuck: Option<Stuck>,
     pub(crate) open_findings: Option<OpenFindings>,
 }
@@ -55,6 +56,7 @@ impl Default for Report {
             accounts_failed: 0,
             objections: 0,
             expired_keys: 0,
+            deployment: None,
             stuck: None,
             open_findings: None,
         }
@@ -102,6 +104,9 @@ impl Report {
             ("ExpiredKeys", self.expired_keys),
         ];
         let count = |count: i64| usize::try_from(count).unwrap_or_default();
+        if let Some(deployment) = &self.deployment {
+            counts.push(("WrongDeployment", usize::from(*deployment != Deployment::Ours)));
+        }
         if let Some(stuck) = self.stuck {
             counts.extend([("StuckPurchases", count(stuck.purchases)), ("StuckReleases", count(stuck.releases))]);
         }

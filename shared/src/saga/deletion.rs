@@ -56,18 +56,15 @@ impl<'a> Deletion<'a> {
     pub(super) async fn run(&mut self) -> Result<Outcome, Error> {
         let mut tries = 1;
         loop {
-            match self.attempt().await? {
-                Outcome::Again(Error::RateLimited(wait)) if tries < TRIES && sleep_within(self.deadline, wait.max(PAUSE)).await => {
-                    tries += 1
-                }
-                Outcome::Again(error) if !matches!(error, Error::RateLimited(_)) && tries < TRIES => {
-                    if !sleep_within(self.deadline, PAUSE).await {
-                        return Ok(Outcome::Again(error));
-                    }
-                    tries += 1;
-                }
+            let error = match self.attempt().await? {
+                Outcome::Again(error) => error,
                 outcome => return Ok(outcome),
+            };
+            let pause = if let Error::RateLimited(wait) = &error { PAUSE.max(*wait) } else { PAUSE };
+            if tries == TRIES || !sleep_within(self.deadline, pause).await {
+                return Ok(Outcome::Again(error));
             }
+            tries += 1;
         }
     }
 

@@ -16,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_dev");
 /// The functions may have to be built first.
 const READY_TIMEOUT: Duration = Duration::from_mins(5);
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).env_remove("DATABASE_URL").output().unwrap()
 }
 
