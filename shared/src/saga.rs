@@ -5,6 +5,7 @@
 mod attempt;
 mod cancel;
 mod deletion;
+mod fresh_look;
 mod offer;
 mod proof;
 mod purchase;

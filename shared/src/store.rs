@@ -20,6 +20,7 @@ mod inventory;
 mod leftovers;
 mod limits;
 mod listing;
+mod lives;
 mod login;
 mod moves;
 mod numbers;
@@ -79,6 +80,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         inventory::STATEMENTS,
         leftovers::STATEMENTS,
         listing::STATEMENTS,
+        lives::STATEMENTS,
         moves::STATEMENTS,
         numbers::STATEMENTS,
         orders::STATEMENTS,

@@ -299,3 +299,63 @@ async fn the_archive_gives_back_what_it_took_though_the_table_has_grown_since() 
     assert_eq!((&back["id"], &back["status"], &back["label"]), (&old["id"], &json!("released"), &json!("none")));
     assert!(world.archive().await.is_empty());
 }
+
+/// A number that a comparison has switched off, since Telnyx does not have it any more: its row.
+async fn switched_off(world: &World) -> Value {
+    let row = assigned(world).await;
+    removed_by_hand(world, &format!("numbers/{}", row["phone_number"].as_str().unwrap())).await;
+    for _ in 0..2 {
+        world.reconcile().await;
+    }
+    assert_eq!(world.now(&row).await["status"], "inactive");
+    row
+}
+
+#[tokio::test]
+async fn a_number_that_was_switched_off_and_is_gone_is_bought_anew() {
+    let world = World::new().await;
+    let old = switched_off(&world).await;
+    let bought = world.purchase("owner", order_of(old["phone_number"].as_str().unwrap())).await.expect(200);
+    assert_ne!(bought.number()["id"], old["id"]);
+    assert_eq!((bought.header("idempotent-replayed"), orders_sent(&world)), ("", 2));
+    let query = format!("id={}&include_history=true", old["id"].as_str().unwrap());
+    let shown = world.assign("owner", lambda_http::http::Method::GET, &query, None).await.expect(200);
+    assert_eq!(shown.body["phone_number"]["status"], "released");
+    let reasons: Vec<_> = shown.body["history"].as_array().unwrap().iter().filter(|entry| entry["actor"] == "reconcile").collect();
+    assert!(reasons.iter().any(|entry| entry["changes"]["number_at_telnyx"]["to"].is_null() && !entry["changes"]["number_at_telnyx"].is_null()));
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn a_number_that_was_switched_off_and_is_not_on_offer_is_refused_in_truth() {
+    let world = World::new().await;
+    let old = switched_off(&world).await;
+    // Another customer of Telnyx has it by now.
+    world.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}, "hold_ms": 0})).await;
+    removed_hold(&world, &old["phone_number"]).await;
+    world.purchase("owner", order_of(old["phone_number"].as_str().unwrap())).await.expect_problem(409, "number_unavailable");
+    assert_eq!(world.now(&old).await["status"], "released");
+}
+
+/// A number comes into another account: searched for and ordered there.
+async fn removed_hold(world: &World, number: &Value) {
+    let number = number.as_str().unwrap();
+    world.telnyx_settings(json!({"clock": "manual"})).await;
+    let advance = reqwest::Client::new().post(format!("{}/clock", world.telnyx.control_url())).json(&json!({"advance_ms": 2_000_000_000_u64}));
+    assert!(advance.send().await.unwrap().status().is_success());
+    world.telnyx_settings(json!({"clock": "auto"})).await;
+    let search = format!("/available_phone_numbers?filter[country_code]=US&filter[phone_number][starts_with]={}", &number[2..]);
+    crate::books::telnyx(world, "KEYANOTHER", lambda_http::http::Method::GET, &search, None).await;
+    let order = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": dev::books::SOMEBODY_ELSE});
+    crate::books::telnyx(world, "KEYANOTHER", lambda_http::http::Method::POST, "/number_orders", Some(order)).await;
+}
+
+#[tokio::test]
+async fn a_number_that_was_switched_off_and_is_back_is_the_agencys_without_an_order() {
+    let world = World::new().await;
+    let old = switched_off(&world).await;
+    crate::reconcile_inventory::come_back(&world, &old["phone_number"]).await;
+    let again = world.purchase("owner", order_of(old["phone_number"].as_str().unwrap())).await.expect(200);
+    assert_eq!((&again.number()["id"], &again.number()["status"]), (&old["id"], &json!("active")));
+    balance(&world).await;
+}

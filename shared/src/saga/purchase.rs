@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Step};
+use super::fresh_look::Looked;
 use super::{Sagas, offer};
 use crate::deadline::sleep_within;
 use crate::error::{Error, Price};
@@ -63,6 +64,11 @@ impl Buyer<'_> {
             // Somebody else's, or on its way back to Telnyx.
             if !holding.ours || !holding.is_active {
                 return Err(Error::NumberUnavailable);
+            }
+            if let (true, Some(purchase)) = (holding.switched_off, &holding.purchase)
+                && matches!(self.sagas.look_afresh(&holding, purchase, self.deadline).await?, Looked::Gone)
+            {
+                continue;
             }
             return match (holding.status, holding.purchase) {
                 (Status::Pending, Some(purchase)) => {

@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::lives::switched_off;
 use super::{Store, column, digest, millis, word};
 use crate::error::Error;
 use crate::model::{E164, Money, PriceLimits, Status};
@@ -53,6 +54,10 @@ select n.id as row_id,
        n.agency_id = $2 /* agency_id */ as ours,
        n.status::text as status,
        n.is_active,
+       n.phone_number_id,
+       ",
+    switched_off!(),
+    " as switched_off,
        ",
     columns!(),
     "
@@ -316,6 +321,10 @@ pub struct Holding {
     pub status: Status,
     /// False once its release has begun.
     pub is_active: bool,
+    /// Telnyx's id of the number, as the row has it.
+    pub phone_number_id: Option<String>,
+    /// It is inactive because a comparison with Telnyx did not find its number.
+    pub switched_off: bool,
     /// The latest attempt to buy it into that row, if we made any.
     pub purchase: Option<Purchase>,
 }
@@ -376,6 +385,8 @@ impl Store {
             ours: column(&row, "ours")?,
             status: word(&row, "status")?,
             is_active: column(&row, "is_active")?,
+            phone_number_id: column(&row, "phone_number_id")?,
+            switched_off: column::<Option<bool>>(&row, "switched_off")?.unwrap_or(false),
             purchase: bought.map(|_| purchase(&row)).transpose()?,
         }))
     }

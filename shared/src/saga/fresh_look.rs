@@ -1,0 +1,57 @@
+//! A row that a comparison with Telnyx has switched off, since its account had no such number, and that its agency buys again.
+
+use tokio::time::Instant;
+
+use super::Sagas;
+use super::proof::{Absence, Trace};
+use crate::error::Error;
+use crate::store::{Holding, Purchase};
+use crate::telnyx::Session;
+
+/// What a fresh look came to.
+pub(super) enum Looked {
+    /// The number is there, and its row is live again.
+    There,
+    /// There is no such number: the row is released, and the number may be bought anew.
+    Gone,
+}
+
+impl Sagas {
+    /// Looks once more for the number of a row that is switched off.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Upstream`: it cannot be told now.
+    pub(super) async fn look_afresh(&self, holding: &Holding, purchase: &Purchase, deadline: Instant) -> Result<Looked, Error> {
+        let account = self.accounts.named(&purchase.account).await?;
+        let session = self.telnyx.session(&account, deadline);
+        if let Some(id) = self.shown_id(session, holding, purchase).await? {
+            self.store.correct(holding.row_id, &id, true).await?;
+            return Ok(Looked::There);
+        }
+        let trace = Trace { phone_number_id: holding.phone_number_id.as_deref(), ..Trace::from(purchase) };
+        match self.absence(session, &trace).await? {
+            Absence::Proven => {
+                self.store.end_life(holding.row_id).await?;
+                Ok(Looked::Gone)
+            }
+            Absence::Moved(found) => {
+                let (other, owned) = *found;
+                self.store.move_number(purchase.id, &purchase.account, &other.name, &owned.id, other.key_digest()).await?;
+                self.store.correct(holding.row_id, &owned.id, true).await?;
+                Ok(Looked::There)
+            }
+            absence => Err(self.unproven(session, &trace, absence).await),
+        }
+    }
+
+    /// The id under which the account has the number of a row, if it has it.
+    async fn shown_id(&self, session: Session<'_>, holding: &Holding, purchase: &Purchase) -> Result<Option<String>, Error> {
+        if let Some(id) = &holding.phone_number_id
+            && let Some(owned) = session.number(id).await?
+        {
+            return Ok(Some(owned.id));
+        }
+        let owned = session.find_number(&purchase.number).await?;
+        Ok(owned.filter(|owned| owned.customer_reference.as_ref() == Some(&purchase.reference)).map(|owned| owned.id))
+    }
+}
