@@ -179,7 +179,7 @@ impl Buyer<'_> {
                 Step::Lost => return self.take_over(purchase, claim, replayed).await,
                 Step::Fail(error) => {
                     tracing::warn!(purchase_id = %purchase.id, error = %error, "purchase failed");
-                    if self.sagas.store.fail_purchase(&claim, error.code(), &error.to_string()).await? {
+                    if self.sagas.store.fail_purchase(&claim, &error).await? {
                         return Err(error);
                     }
                     return self.take_over(purchase, claim, replayed).await;
