@@ -3,6 +3,7 @@
 //! `phone-numbers-reconcile`. The only module that knows both the [`crate::store`] and [`crate::telnyx`].
 
 mod cancel;
+mod outcome;
 mod purchase;
 mod release;
 
@@ -13,6 +14,7 @@ use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::telnyx::{Accounts, Client};
 
+pub use outcome::{ending, may_be_retried};
 pub use purchase::{Bought, Buyer, Quote};
 pub use release::{Released, Releaser};
 
