@@ -107,7 +107,7 @@ pub struct Purchase {
     pub expires_after: Duration,
     /// The pause before a pending order is looked at again; it grows from look to look.
     pub poll: Duration,
-    /// How long the answer to an idempotency key is kept.
+    /// How long an idempotency key lives after its first request, and after the end of the last purchase that it lists.
     pub keys_ttl: Duration,
 }
 

@@ -196,6 +196,32 @@ impl Error {
     }
 }
 
+/// How long a caller waits before it repeats a purchase that Telnyx's rate limit ended: how long Telnyx asked for is not kept.
+const RATE_LIMITED_EARLIER: Duration = Duration::from_secs(1);
+
+impl Error {
+    /// The error that a purchase failed with, from its code and its price in the ledger: the inverse of [`Error::code`] for
+    /// errors that a purchase can fail with. None for any other code, also one of a newer version.
+    #[must_use]
+    pub fn of_failed_purchase(code: &str, price: Price) -> Option<Self> {
+        let source = || format!("an earlier attempt failed: {code}").into();
+        Some(match code {
+            "insufficient_funds" => Self::InsufficientFunds,
+            "not_found" => Self::NotFound { what: "agency", field: "agency_id".to_owned() },
+            "number_unavailable" => Self::NumberUnavailable,
+            "price_exceeded" => Self::PriceExceeded(price),
+            "purchase_expired" => Self::PurchaseExpired,
+            "purchases_disabled" => Self::PurchasesDisabled,
+            "upstream_rejected" => Self::UpstreamRejected(source()),
+            "rate_limited" => Self::RateLimited(RATE_LIMITED_EARLIER),
+            "upstream_error" => Self::Upstream(source()),
+            "unavailable" => Self::Unavailable(source()),
+            "internal" => Self::Internal(source()),
+            _ => return None,
+        })
+    }
+}
+
 /// An error and everything behind it on one line, for the log.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -220,5 +246,102 @@ impl fmt::Display for Error {
             Some(source) => write!(formatter, "{}: {}", self.code(), chain(source.as_ref())),
             None => formatter.write_str(self.code()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_price() -> Price {
+        Price { monthly: None, upfront: None, currency: None }
+    }
+
+    /// The kind of error after this one, and None after the last. Without a wildcard: a new kind does not compile before it
+    /// has its place here.
+    fn next(error: &Error) -> Option<Error> {
+        let source = || "a source".into();
+        Some(match error {
+            Error::InvalidRequest(_) => Error::ConfirmationRequired,
+            Error::ConfirmationRequired => Error::TelnyxNotConfigured,
+            Error::TelnyxNotConfigured => Error::Unauthorized(""),
+            Error::Unauthorized(_) => Error::Forbidden(""),
+            Error::Forbidden(_) => Error::InsufficientFunds,
+            Error::InsufficientFunds => Error::NotFound { what: "agency", field: String::new() },
+            Error::NotFound { .. } => Error::MethodNotAllowed(&[]),
+            Error::MethodNotAllowed(_) => Error::NumberUnavailable,
+            Error::NumberUnavailable => Error::PriceExceeded(no_price()),
+            Error::PriceExceeded(_) => Error::QuotaExceeded(0),
+            Error::QuotaExceeded(_) => Error::PhoneNumberReleased,
+            Error::PhoneNumberReleased => Error::PurchaseInProgress,
+            Error::PurchaseInProgress => Error::NumberLocked,
+            Error::NumberLocked => Error::PurchaseExpired,
+            Error::PurchaseExpired => Error::PreconditionFailed,
+            Error::PreconditionFailed => Error::RequestInProgress(Duration::ZERO),
+            Error::RequestInProgress(_) => Error::IdempotencyKeyReused,
+            Error::IdempotencyKeyReused => Error::PurchasesDisabled,
+            Error::PurchasesDisabled => Error::PayloadTooLarge,
+            Error::PayloadTooLarge => Error::UnsupportedMediaType,
+            Error::UnsupportedMediaType => Error::UpstreamRejected(source()),
+            Error::UpstreamRejected(_) => Error::RateLimited(Duration::ZERO),
+            Error::RateLimited(_) => Error::Upstream(source()),
+            Error::Upstream(_) => Error::Unavailable(source()),
+            Error::Unavailable(_) => Error::Internal(source()),
+            Error::Internal(_) => return None,
+        })
+    }
+
+    /// Whether a purchase can fail with it: once it is begun, and because of Telnyx or of ourselves, not of the request.
+    fn can_end_a_purchase(error: &Error) -> bool {
+        match error {
+            Error::InsufficientFunds
+            | Error::NotFound { .. }
+            | Error::NumberUnavailable
+            | Error::PriceExceeded(_)
+            | Error::PurchaseExpired
+            | Error::PurchasesDisabled
+            | Error::UpstreamRejected(_)
+            | Error::RateLimited(_)
+            | Error::Upstream(_)
+            | Error::Unavailable(_)
+            | Error::Internal(_) => true,
+            Error::InvalidRequest(_)
+            | Error::ConfirmationRequired
+            | Error::TelnyxNotConfigured
+            | Error::Unauthorized(_)
+            | Error::Forbidden(_)
+            | Error::MethodNotAllowed(_)
+            | Error::QuotaExceeded(_)
+            | Error::PhoneNumberReleased
+            | Error::PurchaseInProgress
+            | Error::NumberLocked
+            | Error::PreconditionFailed
+            | Error::RequestInProgress(_)
+            | Error::IdempotencyKeyReused
+            | Error::PayloadTooLarge
+            | Error::UnsupportedMediaType => false,
+        }
+    }
+
+    #[test]
+    fn every_error_that_can_end_a_purchase_is_read_back_from_its_code() {
+        let kinds: Vec<_> = std::iter::successors(Some(Error::InvalidRequest(Vec::new())), next).collect();
+        for error in &kinds {
+            let again = Error::of_failed_purchase(error.code(), no_price());
+            let expected = can_end_a_purchase(error).then(|| (error.code(), error.retryable()));
+            assert_eq!(again.map(|again| (again.code(), again.retryable())), expected, "{error}");
+        }
+        let codes: std::collections::BTreeSet<_> = kinds.iter().map(Error::code).collect();
+        assert_eq!(codes.len(), kinds.len(), "each code stands for one kind");
+        for unknown in ["", "not_a_code", "Rate_limited"] {
+            assert!(Error::of_failed_purchase(unknown, no_price()).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_price_that_was_too_high_is_told_again() {
+        let price = Price { monthly: Some(Money(2.into())), upfront: None, currency: Some("USD".to_owned()) };
+        let again = Error::of_failed_purchase("price_exceeded", price.clone());
+        assert!(matches!(again, Some(Error::PriceExceeded(told)) if told == price));
     }
 }

@@ -1,9 +1,13 @@
-//! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): the same key and body get the first final
-//! answer again, finished or failed, for a day. What may come out otherwise next time (202, 429, 5xx) is not kept: the same
-//! key does the work again.
+//! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): one key, one answer, and one set of purchases.
 //!
-//! A key belongs to an agency and a function. While its request is worked on it is leased, like a purchase; whoever dies
-//! over it keeps the key for no longer than a lease.
+//! The first final answer to a key, a success or a failure, is kept and returned to every repetition of the request. An answer
+//! that may be another one next time (202, 429, 5xx) is not kept: the same key does the work again. For a purchase that work
+//! starts from what the key lists: each purchase that its requests have begun or joined, by the position of its number. So a
+//! repetition resumes an unfinished purchase and reports one that has ended, and never buys the same number a second time.
+//!
+//! A key belongs to an agency and a function. It is leased while its request is worked on, so that a process that dies holds
+//! it for no longer than a lease. It expires a day after its first request, or after the end of the last purchase that it
+//! lists, whichever is later.
 
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -26,19 +30,22 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const HEADER: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
 
-/// Does `work` once for each key: a call without the header simply does it.
+/// Does `work` once for each key, with the key that is held meanwhile; None if the call has no such header.
 ///
 /// # Errors
 /// `InvalidRequest`: the header is no key; `IdempotencyKeyReused`; `RequestInProgress`; and those of `work`.
-pub async fn once(
+pub async fn once<W>(
     store: &Store,
     config: &config::Purchase,
     actor: &Actor,
     function: &'static str,
     call: &Call,
-    work: impl Future<Output = Result<Answer, Error>>,
-) -> Result<Answer, Error> {
-    let Some(key) = call.header(HEADER) else { return work.await };
+    work: impl FnOnce(Option<KeyClaim>) -> W,
+) -> Result<Answer, Error>
+where
+    W: Future<Output = Result<Answer, Error>>,
+{
+    let Some(key) = call.header(HEADER) else { return work(None).await };
     let claim = KeyClaim {
         agency_id: actor.agency_id,
         function,
@@ -53,15 +60,15 @@ pub async fn once(
         KeyState::Busy(left) => return Err(Error::RequestInProgress(left)),
         KeyState::Reused => return Err(Error::IdempotencyKeyReused),
     }
-    let outcome = renewing(claim.lease, || store.renew_key(&claim), work).await;
+    let outcome = renewing(claim.lease, || store.renew_key(&claim), work(Some(claim.clone()))).await;
     let Some(answer) = kept(&outcome, &call.request_id) else {
         if let Err(error) = store.yield_key(&claim).await {
             tracing::warn!(error = %error, "an idempotency key is held until its lease ends");
         }
         return outcome;
     };
-    // An answer that is not kept may not be given, since asking again may come to another one. The work is done: asking
-    // again finds it in the ledger. And where somebody else has got the key, it is their answer that counts.
+    // A final answer that is not kept may not be given, since a repetition could get another one. What was done is in the
+    // ledger, where a repetition finds it. If another request holds the key now, its answer counts.
     if store.keep_answer(&claim, &answer).await? { outcome } else { Err(Error::RequestInProgress(claim.lease)) }
 }
 

@@ -8,6 +8,7 @@ mod deletion;
 mod fresh_look;
 mod offer;
 mod proof;
+mod outcome;
 mod purchase;
 mod release;
 
@@ -19,6 +20,7 @@ use crate::store::Store;
 use crate::telnyx::{Accounts, Client};
 
 pub use proof::{Absence, Trace};
+pub use outcome::{ending, may_be_retried};
 pub use purchase::{Bought, Buyer, Quote};
 pub use release::{Released, Releaser};
 

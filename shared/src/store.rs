@@ -47,7 +47,7 @@ pub use adoption::Adoptee;
 pub use connection::connect;
 pub use deployment::Deployment;
 pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
-pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
+pub use idempotency::{KeptAnswer, KeyClaim, KeyEntry, KeyPosition, KeyState, Listed};
 pub use intents::{Begun, Intent, Quota};
 pub use inventory::{Counterpart, CounterpartRow, Missing, Owner, Stuck, Walk};
 pub use leftovers::Leftover;

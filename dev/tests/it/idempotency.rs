@@ -16,13 +16,13 @@ use crate::world::{Reply, World, agent, eventually, raw};
 const ORDERS: &str = "/v2/number_orders";
 const SEARCH: &str = "/v2/available_phone_numbers";
 const INVENTORY: &str = "/v2/phone_numbers";
-const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
+pub(crate) const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
 /// A number that nobody offers.
-const NOT_ON_OFFER: &str = "+13125550123";
+pub(crate) const NOT_ON_OFFER: &str = "+13125550123";
 
 /// A request under a key, as its bytes are.
-async fn written<F: Function>(function: &Service<F>, token: &str, key: &str, body: &str) -> Reply {
+pub(crate) async fn written<F: Function>(function: &Service<F>, token: &str, key: &str, body: &str) -> Reply {
     let request = Request::builder()
         .method(Method::POST)
         .uri("https://api.example.com/")
@@ -32,7 +32,7 @@ async fn written<F: Function>(function: &Service<F>, token: &str, key: &str, bod
     raw(function, request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
-async fn purchase(world: &World, user: &str, key: &str, body: &Value) -> Reply {
+pub(crate) async fn purchase(world: &World, user: &str, key: &str, body: &Value) -> Reply {
     written(&world.function::<Purchase>(), &world.token(user), key, &body.to_string()).await
 }
 
@@ -42,15 +42,38 @@ async fn release(world: &World, user: &str, key: &str, body: &Value) -> Reply {
 
 /// Insists that an answer is the first one again.
 #[track_caller]
-fn is_replay(again: &Reply, first: &Reply) {
+pub(crate) fn is_replay(again: &Reply, first: &Reply) {
     assert_eq!(again.header("idempotent-replayed"), "true", "{again:#?}");
     assert_eq!((again.status, &again.text), (first.status, &first.text));
     assert_eq!(again.header("content-type"), first.header("content-type"));
 }
 
 /// What is kept of keys.
-async fn keys(world: &World) -> Vec<Value> {
+pub(crate) async fn keys(world: &World) -> Vec<Value> {
     world.everything().await["phone_number_idempotency_keys"].as_array().unwrap().clone()
+}
+
+/// What keys list.
+pub(crate) async fn listed(world: &World) -> Vec<Value> {
+    world.everything().await["phone_number_idempotency_purchases"].as_array().unwrap().clone()
+}
+
+/// Moves all that keys and purchases note into the past: so much later it is then.
+pub(crate) async fn later(world: &World, interval: &str) {
+    let sql = "
+set session_replication_role = replica;
+update phone_number_idempotency_keys k
+set created_at = k.created_at - interval '$1',
+    expires_at = k.expires_at - interval '$1',
+    leased_until = k.leased_until - interval '$1';
+update phone_number_idempotency_purchases i
+set listed_at = i.listed_at - interval '$1';
+update phone_number_purchases p
+set created_at = p.created_at - interval '$1',
+    updated_at = p.updated_at - interval '$1',
+    completed_at = p.completed_at - interval '$1';
+set session_replication_role = origin;";
+    world.execute(&sql.replace("$1", interval)).await;
 }
 
 #[tokio::test]
@@ -466,14 +489,13 @@ async fn a_key_is_kept_for_a_day_and_then_forgotten() {
     assert_eq!(world.sql.query_one(sql, &[]).await.unwrap().get::<_, &str>(0), "1 day");
     is_replay(&purchase(&world, "owner", KEY, &order_of(&numbers[0])).await, &refused);
 
-    let expire = "update phone_number_idempotency_keys set expires_at = now() - interval '1 millisecond'";
-    world.sql.batch_execute(expire).await.unwrap();
+    later(&world, "1 day").await;
     let bought = purchase(&world, "owner", KEY, &order_of(&numbers[0])).await.expect(200);
     assert_eq!(bought.header("idempotent-replayed"), "");
     is_replay(&purchase(&world, "owner", KEY, &order_of(&numbers[0])).await, &bought);
     assert_eq!(world.sql.query_one(sql, &[]).await.unwrap().get::<_, &str>(0), "1 day", "its time began anew");
 
-    world.sql.batch_execute(expire).await.unwrap();
+    later(&world, "1 day").await;
     purchase(&world, "owner", KEY, &order_of(&numbers[1])).await.expect(200);
     balance(&world).await;
 }

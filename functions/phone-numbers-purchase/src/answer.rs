@@ -11,9 +11,11 @@ use shared::idempotency::REPLAYED;
 use shared::lambda::Answer;
 use shared::model::{Actor, E164, Money, PhoneNumber, Status};
 use shared::problem::Problem;
-use shared::saga::{Bought, Quote};
+use shared::saga::{Bought, Quote, ending};
 use shared::store::{Intent, Offer, Store};
 use uuid::Uuid;
+
+use crate::request::Request;
 
 #[derive(Serialize)]
 struct Body {
@@ -76,13 +78,7 @@ struct QuotedPrice {
 
 /// 200 when every number is bought, 202 while one is pending, 207 when they are not all alike; a failure that all share
 /// is the answer itself.
-pub(crate) async fn bought(
-    store: &Store,
-    actor: &Actor,
-    intents: &[Intent],
-    outcomes: Vec<Result<Bought, Error>>,
-    customer_reference: Option<String>,
-) -> Result<Answer, Error> {
+pub(crate) async fn bought(store: &Store, actor: &Actor, request: &Request, outcomes: Vec<Result<Bought, Error>>) -> Result<Answer, Error> {
     let outcomes = unless_all_failed_alike(with_rows(store, actor, outcomes).await?)?;
     let is_final = !outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(Error::retryable));
     let held: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
@@ -91,7 +87,8 @@ pub(crate) async fn bought(
     let replayed = !held.is_empty() && held.iter().all(|(bought, _)| bought.replayed);
     let failed = outcomes.len() - held.len();
     let message = message(held.len() - pending, pending, failed);
-    let items = intents.iter().zip(outcomes).map(|(intent, outcome)| item(intent, outcome)).collect();
+    let items = request.items.iter().zip(outcomes).map(|(wanted, outcome)| item(&wanted.number, outcome)).collect();
+    let customer_reference = request.customer_reference.clone();
     let body = Body { success: failed == 0, order, phone_numbers: items, customer_reference, validate_only: false, message };
     let status = match (failed, pending) {
         (0, 0) => StatusCode::OK,
@@ -110,7 +107,7 @@ pub(crate) fn quoted(intents: &[Intent], quotes: Vec<Result<Quote, Error>>, cust
     let message = format!("{} of {} phone numbers could be bought; none was.", quotes.len() - failed, quotes.len());
     let items = intents.iter().zip(quotes).map(|(intent, quote)| match quote {
         Ok(quote) => Item::Valid { phone_number: intent.number.clone(), outcome: "valid", price: quoted_price(quote) },
-        Err(error) => failure(intent, &error),
+        Err(error) => failure(&intent.number, &error),
     });
     let items = items.collect();
     let body = Body { success: failed == 0, order: None, phone_numbers: items, customer_reference, validate_only: true, message };
@@ -126,14 +123,36 @@ fn quoted_price(quote: Quote) -> Option<QuotedPrice> {
     }
 }
 
-/// What was bought, with its row. One that is gone since is nothing to answer with: its agency was deleted, or the number
-/// was released and bought by somebody else.
+/// What was bought, with its row as it is now.
 async fn with_rows(store: &Store, actor: &Actor, outcomes: Vec<Result<Bought, Error>>) -> Result<Vec<Result<Held, Error>>, Error> {
     let ids: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|bought| bought.row_id).collect();
     let rows = if ids.is_empty() { Vec::new() } else { store.numbers_of(actor, &ids).await? };
     let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-    let mut held = |bought: Bought| rows.remove(&bought.row_id).map(|row| (bought, row)).ok_or(Error::NumberUnavailable);
-    Ok(outcomes.into_iter().map(|outcome| outcome.and_then(&mut held)).collect())
+    let mut held = Vec::new();
+    for outcome in outcomes {
+        held.push(match outcome {
+            Ok(bought) => {
+                let row = rows.remove(&bought.row_id);
+                with_row(store, bought, row).await?
+            }
+            Err(error) => Err(error),
+        });
+    }
+    Ok(held)
+}
+
+/// An unfinished purchase whose row is released or gone has ended since it was last read: it is read again, and counts as
+/// what it ended as. Without a row there is nothing to answer with: the agency was deleted, or an operator gave the number
+/// to another one.
+async fn with_row(store: &Store, mut bought: Bought, row: Option<PhoneNumber>) -> Result<Result<Held, Error>, Error> {
+    let has_ended = row.as_ref().is_none_or(|row| row.status == Status::Released);
+    if let Some(unfinished) = bought.purchase.as_ref().filter(|purchase| has_ended && !purchase.is_over()) {
+        bought.purchase = store.purchase(unfinished.id).await?;
+        if let Some(Err(error)) = bought.purchase.as_ref().and_then(ending) {
+            return Ok(Err(error));
+        }
+    }
+    Ok(row.map(|row| (bought, row)).ok_or(Error::NumberUnavailable))
 }
 
 fn unless_all_failed_alike<T>(outcomes: Vec<Result<T, Error>>) -> Result<Vec<Result<T, Error>>, Error> {
@@ -157,18 +176,18 @@ fn order(held: &[&Held], pending: bool) -> Option<Order> {
     })
 }
 
-fn item(intent: &Intent, outcome: Result<Held, Error>) -> Item {
+fn item(number: &E164, outcome: Result<Held, Error>) -> Item {
     match outcome {
         Ok((bought, row)) => {
             let outcome = if row.status == Status::Pending { "pending" } else { "purchased" };
             Item::Held { row, order_id: bought.purchase.and_then(|purchase| purchase.telnyx_order_id), outcome }
         }
-        Err(error) => failure(intent, &error),
+        Err(error) => failure(number, &error),
     }
 }
 
-fn failure(intent: &Intent, error: &Error) -> Item {
-    Item::Failed { phone_number: intent.number.clone(), outcome: "failed", problem: Problem::from(error) }
+fn failure(number: &E164, error: &Error) -> Item {
+    Item::Failed { phone_number: number.clone(), outcome: "failed", problem: Problem::from(error) }
 }
 
 fn message(purchased: usize, pending: usize, failed: usize) -> String {

@@ -6,6 +6,7 @@
 mod answer;
 mod request;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -14,9 +15,9 @@ use shared::error::Error;
 use shared::idempotency;
 use shared::lambda::{Answer, Call, Function};
 use shared::model::{Actor, Permission};
-use shared::saga::{Bought, Buyer, Quote, Sagas};
+use shared::saga::{Bought, Buyer, Quote, Sagas, may_be_retried};
 use shared::secrets::Secrets;
-use shared::store::Intent;
+use shared::store::{Intent, KeyClaim, KeyPosition, Listed};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -44,60 +45,122 @@ impl Function for Purchase {
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
-        if !self.sagas.config.enabled {
+        let Sagas { store, config, .. } = &self.sagas;
+        if request.validate_only && !config.enabled {
             return Err(Error::PurchasesDisabled);
         }
-        let store = &self.sagas.store;
         let actor = store.authorize(call.user_id, Permission::Manage).await?;
         if request.validate_only {
-            let intents = self.intents(&actor, &request).await?;
+            let intents = self.intents(&actor, &request).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
             let quotes = self.quote(&actor, &intents, call.deadline).await?;
             return answer::quoted(&intents, quotes, request.customer_reference);
         }
-        let work = async {
-            let intents = self.intents(&actor, &request).await?;
-            let outcomes = self.buy(&actor, &intents, call.deadline).await;
-            answer::bought(store, &actor, &intents, outcomes, request.customer_reference.clone()).await
+        let (actor, request, deadline) = (&actor, &request, call.deadline);
+        let work = |key: Option<KeyClaim>| {
+            Box::pin(async move {
+                let outcomes = self.buy(actor, request, key.as_ref(), deadline).await?;
+                answer::bought(store, actor, request, outcomes).await
+            })
         };
-        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, Box::pin(work)).await
+        idempotency::once(store, config, actor, Self::NAME, &call, work).await
     }
 }
 
+/// What to do about one number of a request.
+enum Task {
+    /// The request's idempotency key lists its purchase: resume it, or report how it ended.
+    Repeat(Listed),
+    /// Buy it.
+    Buy(Intent),
+    /// Refuse it.
+    Refuse(Error),
+}
+
 impl Purchase {
-    /// What is to be bought, once everything that can be known without Telnyx is known to be right.
-    async fn intents(&self, actor: &Actor, request: &Request) -> Result<Vec<Intent>, Error> {
+    /// What each number of a request would be bought with, or why it cannot be, as far as that is known without Telnyx.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if that cannot be found out.
+    async fn intents(&self, actor: &Actor, request: &Request) -> Result<Vec<Result<Intent, Error>>, Error> {
         let Sagas { store, accounts, .. } = &self.sagas;
         let wanted: Vec<_> = request.items.iter().filter_map(|item| item.agent_mapping_id).collect();
-        let (agents, connection_id, account) = tokio::try_join!(
-            store.agents_of(actor.agency_id, &wanted),
-            store.telnyx_application(actor.agency_id),
-            accounts.of_agency(actor.agency_id)
-        )?;
-        let unknown = |item: &Item| item.agent_mapping_id.is_some_and(|id| !agents.contains(&id));
-        if let Some(index) = request.items.iter().position(unknown) {
-            return Err(Error::NotFound { what: "agent", field: format!("phone_numbers[{index}].agent_mapping_id") });
-        }
+        let account = async {
+            match accounts.of_agency(actor.agency_id).await {
+                Err(Error::TelnyxNotConfigured) => Ok(None),
+                found => found.map(Some),
+            }
+        };
+        let (agents, connection_id, account) =
+            tokio::try_join!(store.agents_of(actor.agency_id, &wanted), store.telnyx_application(actor.agency_id), account)?;
         let order_id = Uuid::new_v4();
-        let intent = |(index, item): (usize, &Item)| Intent {
-            // An order goes by the name of its first purchase.
-            id: if index == 0 { order_id } else { Uuid::new_v4() },
-            order_id,
-            number: item.number.clone(),
-            friendly_name: item.friendly_name.clone(),
-            agent_mapping_id: item.agent_mapping_id,
-            account: account.name.clone(),
-            connection_id: connection_id.clone(),
-            customer_reference: request.customer_reference.clone(),
-            limits: request.limits.clone(),
+        let intent = |(index, item): (usize, &Item)| {
+            let account = account.as_ref().ok_or(Error::TelnyxNotConfigured)?;
+            if item.agent_mapping_id.is_some_and(|id| !agents.contains(&id)) {
+                return Err(Error::NotFound { what: "agent", field: format!("phone_numbers[{index}].agent_mapping_id") });
+            }
+            Ok(Intent {
+                // An order goes by the name of its first purchase.
+                id: if index == 0 { order_id } else { Uuid::new_v4() },
+                order_id,
+                number: item.number.clone(),
+                friendly_name: item.friendly_name.clone(),
+                agent_mapping_id: item.agent_mapping_id,
+                account: account.name.clone(),
+                connection_id: connection_id.clone(),
+                customer_reference: request.customer_reference.clone(),
+                limits: request.limits.clone(),
+            })
         };
         Ok(request.items.iter().enumerate().map(intent).collect())
     }
 
-    /// Buys each number on its own: one that fails takes no other down.
-    async fn buy(&self, actor: &Actor, intents: &[Intent], deadline: Instant) -> Vec<Result<Bought, Error>> {
+    /// What to do about each number of a request, with its position. `listed` is what the request's key lists.
+    ///
+    /// # Errors
+    /// A number must be refused and there is no purchase to repeat: then all of the request is refused. `Unavailable` or
+    /// `Internal` if a query fails.
+    async fn tasks(&self, actor: &Actor, request: &Request, mut listed: HashMap<i16, Listed>) -> Result<Vec<(i16, Task)>, Error> {
+        let to_repeat = |(position, _): (i16, &Item)| (position, listed.remove(&position).filter(|listed| !may_be_retried(listed)));
+        let positions: Vec<_> = (0..).zip(&request.items).map(to_repeat).collect();
+        let is_new = positions.iter().all(|(_, listed)| listed.is_none());
+        if positions.iter().all(|(_, listed)| listed.is_some()) {
+            // Needs neither agents nor an account, which may be gone by now.
+            return Ok(positions.into_iter().filter_map(|(position, listed)| Some((position, Task::Repeat(listed?)))).collect());
+        }
+        let intents = self.intents(actor, request).await?;
+        let task = |((position, listed), intent)| match (listed, intent) {
+            (Some(listed), _) => Ok((position, Task::Repeat(listed))),
+            (None, Ok(intent)) => Ok((position, Task::Buy(intent))),
+            (None, Err(error)) if is_new => Err(error),
+            (None, Err(error)) => Ok((position, Task::Refuse(error))),
+        };
+        positions.into_iter().zip(intents).map(task).collect()
+    }
+
+    /// Buys each number, or repeats its purchase. They are independent: one that fails does not stop the others.
+    async fn buy(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        key: Option<&KeyClaim>,
+        deadline: Instant,
+    ) -> Result<Vec<Result<Bought, Error>>, Error> {
+        let listed = match key {
+            Some(key) => self.sagas.store.listed_purchases(key).await?,
+            None => HashMap::new(),
+        };
         let buyer = Buyer { sagas: &self.sagas, deadline, is_patient: true };
-        let work: Vec<_> = intents.iter().map(|intent| buyer.buy(actor, intent)).collect();
-        stream::iter(work).buffered(AT_A_TIME).collect().await
+        let tasks = self.tasks(actor, request, listed).await?;
+        let buyer = &buyer;
+        let work = tasks.into_iter().map(|(position, task)| async move {
+            match task {
+                Task::Repeat(listed) => buyer.repeat(listed).await,
+                Task::Buy(intent) => buyer.buy(actor, &intent, key.map(|key| KeyPosition { key, position })).await,
+                Task::Refuse(error) => Err(error),
+            }
+        });
+        let work: Vec<_> = work.collect();
+        Ok(stream::iter(work).buffered(AT_A_TIME).collect().await)
     }
 
     /// Checks each number as if it were bought, the first ones taking the room that the agency still has.

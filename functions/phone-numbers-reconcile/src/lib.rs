@@ -85,7 +85,7 @@ impl Reconcile {
         backlog::finish_releases(self, report, Time { until: until(5), deadline }).await?;
         backfill::take_in(self, report, until(6)).await?;
         compare::compare_accounts(self, report, deadline).await?;
-        report.expired_keys = self.sagas.store.expire_keys(EXPIRED_AT_A_TIME).await?;
+        report.expired_keys = self.sagas.store.expire_keys(EXPIRED_AT_A_TIME, self.sagas.config.keys_ttl).await?;
         Ok(())
     }
 

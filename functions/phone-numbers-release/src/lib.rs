@@ -55,7 +55,7 @@ impl Function for Release {
             let work: Vec<_> = request.ids.iter().map(|id| outcome(&releaser, &actor, *id, targets.remove(id))).collect();
             answer(stream::iter(work).buffered(AT_A_TIME).collect().await)
         };
-        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, Box::pin(work)).await
+        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, |_| Box::pin(work)).await
     }
 }
 

@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, Step};
 use super::fresh_look::Looked;
+use super::outcome::ending;
 use super::{Sagas, offer};
 use crate::deadline::sleep_within;
-use crate::error::{Error, Price};
+use crate::error::Error;
 use crate::lease::renewing;
 use crate::model::{Actor, Status};
-use crate::store::{Begun, Claim, Intent, Offer, Phase, Purchase};
+use crate::store::{Begun, Claim, Intent, KeyEntry, KeyPosition, Offer, Phase, Purchase};
 use crate::telnyx::{Account, Session};
 
 /// How often a number is tried whose holder gives up just then.
@@ -42,26 +43,34 @@ pub struct Bought {
 }
 
 impl Buyer<'_> {
-    /// Buys a number, or goes on buying it, until it is bought or refused or time is up.
+    /// Buys a number, or resumes its purchase, until it is bought or refused or time is up. For a request with an idempotency
+    /// key, the key lists the purchase at `place` before it is pursued or answered.
     ///
     /// # Errors
-    /// Nothing was bought, and the reason.
-    pub async fn buy(&self, actor: &Actor, intent: &Intent) -> Result<Bought, Error> {
+    /// Nothing was bought, and the reason: among them `PurchasesDisabled` if a purchase would have to be begun, and
+    /// `RequestInProgress` if another request holds the key now.
+    pub async fn buy(&self, actor: &Actor, intent: &Intent, place: Option<KeyPosition<'_>>) -> Result<Bought, Error> {
         let (store, config) = (&self.sagas.store, &self.sagas.config);
         let claim = self.claim(intent.id);
         for _ in 0..TRIES {
-            match store.begin_purchase(actor, intent, &claim, config.max_phone_numbers).await? {
-                Begun::New(purchase) => return self.pursue(purchase, claim, false).await,
-                Begun::QuotaExceeded(limit) => return Err(Error::QuotaExceeded(limit)),
-                Begun::WrongDeployment => return Err(store.wrong_deployment().await),
-                Begun::Taken => {}
+            if config.enabled {
+                match store.begin_purchase(actor, intent, &claim, config.max_phone_numbers, place).await? {
+                    Begun::New(purchase) => return self.pursue(purchase, claim, false).await,
+                    Begun::QuotaExceeded(limit) => return Err(Error::QuotaExceeded(limit)),
+                    Begun::KeyLost => return Err(Error::RequestInProgress(config.lease)),
+                    Begun::WrongDeployment => return Err(store.wrong_deployment().await),
+                    Begun::Taken => {}
+                }
             }
-            let Some(holding) = store.holding(actor.agency_id, &intent.number).await? else { continue };
-            if holding.status == Status::Released {
-                // Released in between: there is room for it.
-                continue;
-            }
-            // Somebody else's, or on its way back to Telnyx.
+            let holding = store.holding(actor.agency_id, &intent.number).await?;
+            let Some(holding) = holding.filter(|holding| holding.status != Status::Released) else {
+                if config.enabled {
+                    // Released or given up since it was found taken: there is room for it.
+                    continue;
+                }
+                return Err(Error::PurchasesDisabled);
+            };
+            // Held by another agency, or being released.
             if !holding.ours || !holding.is_active {
                 return Err(Error::NumberUnavailable);
             }
@@ -69,6 +78,12 @@ impl Buyer<'_> {
                 && matches!(self.sagas.look_afresh(&holding, purchase, self.deadline).await?, Looked::Gone)
             {
                 continue;
+            }
+            let entry = holding.purchase.as_ref().map_or(KeyEntry::Row(holding.row_id), |purchase| KeyEntry::Purchase(purchase.id));
+            if let Some(place) = place
+                && !store.list_purchase(place, entry).await?
+            {
+                return Err(Error::RequestInProgress(config.lease));
             }
             return match (holding.status, holding.purchase) {
                 (Status::Pending, Some(purchase)) => {
@@ -114,19 +129,16 @@ impl Buyer<'_> {
     }
 
     /// Takes up a purchase as soon as nobody works on it, or learns how it ended.
-    async fn take_over(&self, mut purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
+    pub(super) async fn take_over(&self, mut purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
         loop {
             if let Some(claimed) = self.sagas.store.claim_purchase(&claim).await? {
                 return Box::pin(self.pursue(claimed, claim, replayed)).await;
             }
             purchase = self.sagas.store.purchase(purchase.id).await?.unwrap_or(purchase);
-            match purchase.phase {
-                Phase::Intended | Phase::Ordering | Phase::Ordered if self.sleep(self.sagas.config.poll).await => {}
-                Phase::Failed => return Err(earlier_failure(purchase.failure_code.as_deref())),
-                Phase::Cancelled => return Err(Error::NumberUnavailable),
-                Phase::Intended | Phase::Ordering | Phase::Ordered | Phase::Completed => {
-                    return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed });
-                }
+            match ending(&purchase) {
+                None if self.sleep(self.sagas.config.poll).await => {}
+                Some(Err(error)) => return Err(error),
+                None | Some(Ok(())) => return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
             }
         }
     }
@@ -175,7 +187,7 @@ impl Buyer<'_> {
     /// Ends a purchase that bought nothing, unless another process has taken it over.
     async fn fail(&self, purchase: Purchase, claim: Claim, error: Error, replayed: bool) -> Result<Bought, Error> {
         tracing::warn!(purchase_id = %purchase.id, error = %error, "purchase failed");
-        if self.sagas.store.fail_purchase(&claim, error.code(), &error.to_string()).await? {
+        if self.sagas.store.fail_purchase(&claim, &error).await? {
             return Err(error);
         }
         self.take_over(purchase, claim, replayed).await
@@ -198,16 +210,4 @@ pub enum Quote {
     Held,
     /// This is what Telnyx offers it for.
     Offered(Offer),
-}
-
-/// Why somebody else's attempt at the same purchase failed, as the ledger remembers it.
-fn earlier_failure(code: Option<&str>) -> Error {
-    let source = || format!("an earlier attempt failed: {}", code.unwrap_or_default()).into();
-    match code {
-        Some("insufficient_funds") => Error::InsufficientFunds,
-        Some("upstream_rejected") => Error::UpstreamRejected(source()),
-        Some("number_unavailable") => Error::NumberUnavailable,
-        Some("price_exceeded") => Error::PriceExceeded(Price { monthly: None, upfront: None, currency: None }),
-        _ => Error::Upstream(source()),
-    }
 }

@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::deployment::{deployed, deployment};
+use super::idempotency::{KeyEntry, KeyPosition, list_within};
 use super::purchases::{Claim, Purchase, columns, purchase};
 use super::{Store, Undone, column, millis, rows_of};
 use crate::error::Error;
@@ -126,6 +127,8 @@ pub enum Begun {
     QuotaExceeded(i64),
     /// The database belongs to another deployment.
     WrongDeployment,
+    /// The hold on the idempotency key is lost: nothing is begun.
+    KeyLost,
 }
 
 /// How many numbers an agency has and may have.
@@ -147,15 +150,30 @@ impl Quota {
 
 impl Store {
     /// Takes the number for the caller's agency and notes the intent, unless somebody has the number or the agency has no
-    /// room for it. `default_limit` is how many numbers an agency may have whose settings do not say.
+    /// room for it. `default_limit` is how many numbers an agency may have whose settings do not say. For a request with an
+    /// idempotency key, the key lists the purchase at `place` in the same transaction.
     ///
     /// # Errors
-    /// `NotFound`: the agent is not the agency's; and the database's own.
-    pub async fn begin_purchase(&self, actor: &Actor, intent: &Intent, claim: &Claim, default_limit: Option<i64>) -> Result<Begun, Error> {
-        self.transaction(|| self.try_to_begin(actor, intent, claim, default_limit)).await
+    /// `NotFound`: the agent is not the agency's; `Unavailable` or `Internal` if a query fails.
+    pub async fn begin_purchase(
+        &self,
+        actor: &Actor,
+        intent: &Intent,
+        claim: &Claim,
+        default_limit: Option<i64>,
+        place: Option<KeyPosition<'_>>,
+    ) -> Result<Begun, Error> {
+        self.transaction(|| self.try_to_begin(actor, intent, claim, default_limit, place)).await
     }
 
-    async fn try_to_begin(&self, actor: &Actor, intent: &Intent, claim: &Claim, default_limit: Option<i64>) -> Result<Begun, Undone> {
+    async fn try_to_begin(
+        &self,
+        actor: &Actor,
+        intent: &Intent,
+        claim: &Claim,
+        default_limit: Option<i64>,
+        place: Option<KeyPosition<'_>>,
+    ) -> Result<Begun, Undone> {
         let (number, row_id) = (intent.number.as_str(), Uuid::new_v4());
         let reference = Reference { deployment: self.deployment.clone(), agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
         let limits = &intent.limits;
@@ -202,6 +220,11 @@ impl Store {
         .await?;
         // Dropped without a commit, a transaction is undone.
         let Some(begun) = begun.first() else { return Ok(Begun::Taken) };
+        if let Some(place) = place
+            && !list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await?
+        {
+            return Ok(Begun::KeyLost);
+        }
         transaction.commit().await?;
         Ok(Begun::New(purchase(begun)?))
     }

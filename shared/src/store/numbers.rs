@@ -130,17 +130,30 @@ from caller c
 where n.id = $3 /* id */"
 );
 
+/// Rows by their ids, in the table or in the archive. Each part has its own condition, so that it uses its own index.
 const OF_AGENCY: &str = concat!(
     "-- numbers.of_agency\n",
     "select ",
     shown_columns!(),
     "
-from agency_phone_numbers n
-",
-    shown_joins!(),
+from (
+  select ",
+    stored_columns!(),
     "
-where n.agency_id = $1 /* agency_id */
-  and n.id = any($2::uuid[] /* ids */)"
+  from agency_phone_numbers n
+  where n.agency_id = $1 /* agency_id */
+    and n.id = any($2::uuid[] /* ids */)
+  union all
+  select ",
+    stored_columns!(),
+    "
+  from agency_phone_numbers_archive a
+  cross join lateral jsonb_populate_record(null::agency_phone_numbers, a.record) n
+  where a.agency_id = $1
+    and a.id = any($2)
+) n
+",
+    shown_joins!()
 );
 
 /// Changes a row if everything holds, and tells in the same answer what did not. That a release has begun is read from
@@ -249,10 +262,10 @@ impl Store {
         rows.first().map_or_else(|| Err(no_such_number("id")), phone_number)
     }
 
-    /// Those of `ids` that are the agency's, for a caller already permitted, in no particular order.
+    /// Those of `ids` that are the agency's, archived rows included, for a caller already permitted, in no particular order.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if the query fails.
     pub async fn numbers_of(&self, actor: &Actor, ids: &[Uuid]) -> Result<Vec<PhoneNumber>, Error> {
         let rows = self.rows(OF_AGENCY, &[&actor.agency_id, &ids]).await?;
         rows.iter().map(phone_number).collect()

@@ -13,8 +13,11 @@ use uuid::Uuid;
 
 use super::lives::switched_off;
 use super::{Store, column, digest, millis, word};
-use crate::error::Error;
+use crate::error::{Error, Price};
 use crate::model::{E164, Money, PriceLimits, Status};
+
+/// Width of the column `currency`, in characters.
+const LONGEST_CURRENCY: usize = 3;
 
 /// The columns of a purchase `p`.
 macro_rules! columns {
@@ -33,6 +36,9 @@ macro_rules! columns {
        p.max_monthly_cost,
        p.max_upfront_cost,
        p.limit_currency,
+       p.monthly_cost,
+       p.upfront_cost,
+       p.currency,
        p.phase,
        p.order_attempts,
        p.failure_code,
@@ -160,6 +166,9 @@ with failed as (
   set phase = 'failed',
       failure_code = $3 /* failure_code */,
       failure_detail = $4 /* failure_detail */,
+      monthly_cost = case when $5 /* is_priced */ then $6 /* monthly_cost */ else p.monthly_cost end,
+      upfront_cost = case when $5 then $7 /* upfront_cost */ else p.upfront_cost end,
+      currency = case when $5 then $8 /* currency */ else p.currency end,
       lease_token = null,
       leased_until = null
   where p.id = $1 /* id */
@@ -276,6 +285,8 @@ pub struct Purchase {
     pub connection_id: Option<String>,
     /// The most that the caller pays.
     pub limits: PriceLimits,
+    /// What the number cost when it was last ordered, or when it was refused as too dear.
+    pub price: Price,
     /// Telnyx's id of the order, once there is one.
     pub telnyx_order_id: Option<String>,
     /// Whether Telnyx has every document it wants, once it has told.
@@ -439,12 +450,20 @@ impl Store {
         })
     }
 
-    /// Ends a purchase that Telnyx refused and removes its row; false when the lease is lost.
+    /// Ends a purchase with the error that it failed with and removes its row; false when the lease is lost. The price in
+    /// `PriceExceeded` is noted, so that the error can be told again.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn fail_purchase(&self, claim: &Claim, code: &str, detail: &str) -> Result<bool, Error> {
-        self.fenced(FAIL, &[&claim.purchase_id, &claim.token, &code, &detail]).await
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn fail_purchase(&self, claim: &Claim, error: &Error) -> Result<bool, Error> {
+        let price = if let Error::PriceExceeded(price) = error { Some(price) } else { None };
+        let amount = |amount: Option<Money>| amount.and_then(storable);
+        let monthly_cost = amount(price.and_then(|price| price.monthly));
+        let upfront_cost = amount(price.and_then(|price| price.upfront));
+        let currency = price.and_then(|price| price.currency.as_deref()).filter(|currency| currency.chars().count() <= LONGEST_CURRENCY);
+        let (code, detail, is_priced) = (error.code(), error.to_string(), price.is_some());
+        let Claim { purchase_id, token, .. } = claim;
+        self.fenced(FAIL, &[purchase_id, token, &code, &detail, &is_priced, &monthly_cost, &upfront_cost, &currency]).await
     }
 
     /// Ends a purchase that was given up before it was paid for, and its row with it; false when the lease is lost. `actor` is
@@ -462,6 +481,12 @@ impl Store {
     }
 }
 
+/// An amount as `numeric(10,4)` holds it. None: it is too large, and only unknown prices can be stored without a mistake.
+fn storable(amount: Money) -> Option<Decimal> {
+    let amount = amount.0.round_dp(4);
+    (amount < Decimal::from(1_000_000)).then_some(amount)
+}
+
 pub(super) fn purchase(row: &Row) -> Result<Purchase, Error> {
     Ok(Purchase {
         id: column(row, "id")?,
@@ -476,6 +501,11 @@ pub(super) fn purchase(row: &Row) -> Result<Purchase, Error> {
             monthly: column::<Option<Decimal>>(row, "max_monthly_cost")?.map(Money),
             upfront: column::<Option<Decimal>>(row, "max_upfront_cost")?.map(Money),
             currency: column::<Option<String>>(row, "limit_currency")?.unwrap_or_default(),
+        },
+        price: Price {
+            monthly: column::<Option<Decimal>>(row, "monthly_cost")?.map(Money),
+            upfront: column::<Option<Decimal>>(row, "upfront_cost")?.map(Money),
+            currency: column(row, "currency")?,
         },
         telnyx_order_id: column(row, "telnyx_order_id")?,
         requirements_met: column(row, "requirements_met")?,

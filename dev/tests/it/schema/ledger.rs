@@ -6,12 +6,13 @@ use dev::postgres::{Server, connect};
 use super::{lines, refusal, two_agencies};
 
 /// Every table of ours.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "agency_phone_numbers_archive",
     "phone_number_deployment",
     "phone_number_findings",
     "phone_number_history",
     "phone_number_idempotency_keys",
+    "phone_number_idempotency_purchases",
     "phone_number_inventory_walks",
     "phone_number_purchases",
     "phone_number_releases",
@@ -112,6 +113,27 @@ async fn an_answer_is_kept_whole_and_by_nobody() {
         let error = refusal(&client, &format!("update phone_number_idempotency_keys set {changes}")).await;
         assert_eq!(error.constraint(), Some(format!("phone_number_idempotency_keys_{constraint}").as_str()), "{changes}");
     }
+}
+
+#[tokio::test]
+async fn a_key_lists_at_each_position_either_a_purchase_or_a_row() {
+    let (_database, client) = two_agencies().await;
+    let listed = "insert into phone_number_idempotency_purchases (agency_id, function, key, position, purchase_id)
+                  select a.id, 'f', 'k', 0, a.id from agencies as a";
+    client.batch_execute(listed).await.unwrap();
+    for (changes, constraint) in [
+        ("position = -1", "position_not_negative"),
+        ("purchase_id = null", "purchase_or_row"),
+        ("agency_phone_number_id = agency_id", "purchase_or_row"),
+    ] {
+        let error = refusal(&client, &format!("update phone_number_idempotency_purchases set {changes}")).await;
+        assert_eq!(error.constraint(), Some(format!("phone_number_idempotency_purchases_{constraint}").as_str()), "{changes}");
+    }
+    assert_eq!(refusal(&client, listed).await.constraint(), Some("phone_number_idempotency_purchases_pkey"));
+    client
+        .batch_execute("update phone_number_idempotency_purchases set purchase_id = null, agency_phone_number_id = agency_id")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
