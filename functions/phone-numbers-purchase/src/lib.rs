@@ -67,6 +67,7 @@ impl Function for Purchase {
 }
 
 /// What to do about one number of a request.
+#[allow(clippy::large_enum_variant, reason = "ten at most")]
 enum Task {
     /// The request's idempotency key lists its purchase: resume it, or report how it ended.
     Repeat(Listed),
