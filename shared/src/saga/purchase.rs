@@ -14,7 +14,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -29,8 +28,6 @@ use crate::telnyx::{Account, Available, Failure, Order, OrderStatus, Refusal, Se
 
 /// With less time than this left, an order is not placed: its answer could come too late to be written down.
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
-/// Countries that share a calling code are asked this many at a time.
-const COUNTRIES_AT_A_TIME: usize = 4;
 /// How often a number is tried whose holder gives up just then.
 const TRIES: usize = 3;
 /// The pause between two looks grows up to this many times the configured one.
@@ -369,27 +366,23 @@ impl Buyer<'_> {
         }
     }
 
-    /// What the very number costs and can do now, asked in each country it may belong to, the likeliest first.
+    /// What the number costs and can do now, asked in one country after another, the likeliest first. A country in which Telnyx
+    /// refuses the search is passed over; only if all of them refuse it, that is the failure.
     async fn offer(&self, session: &Session<'_>, number: &E164) -> Result<Option<Offer>, Failure> {
         let Some(plan) = numbering::plan(number) else { return Ok(None) };
-        let digits = plan.national_digits.as_str();
-        let mut countries = plan.countries.into_iter();
-        if let Some(likeliest) = countries.next()
-            && let Some(found) = session.offer(number, &likeliest, digits).await?
-        {
-            return Ok(Some(offer(found, likeliest)));
-        }
-        let rest = stream::iter(countries).map(async |country| {
-            let found = session.offer(number, &country, digits).await;
-            found.map(|found| (found, country))
-        });
-        let mut rest = std::pin::pin!(rest.buffer_unordered(COUNTRIES_AT_A_TIME));
-        while let Some(answer) = rest.next().await {
-            if let (Some(found), country) = answer? {
-                return Ok(Some(offer(found, country)));
+        let (mut asked, mut refused) = (false, None);
+        for country in plan.countries {
+            match session.offer(number, &country, &plan.national_digits).await {
+                Ok(Some(found)) => return Ok(Some(offer(found, country))),
+                Ok(None) => asked = true,
+                Err(failure @ Failure::Refused(Refusal::BadRequest(_))) => refused = Some(failure),
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(None)
+        match refused {
+            Some(failure) if !asked => Err(failure),
+            _ => Ok(None),
+        }
     }
 
     const fn session<'s>(&'s self, account: &'s Account) -> Session<'s> {
