@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Sagas;
+use crate::config;
 use crate::deadline::sleep_within;
 use crate::error::{Error, Price};
 use crate::lease::renewing;
@@ -128,7 +129,7 @@ impl Buyer<'_> {
         }
         let account = self.sagas.accounts.named(&intent.account).await?;
         let offer = self.offer(&self.session(&account), &intent.number).await?.ok_or(Error::NumberUnavailable)?;
-        within_limits(&intent.limits, &offer)?;
+        within_limits(&self.sagas.config, &intent.limits, &offer)?;
         Ok(Quote::Offered(offer))
     }
 
@@ -209,7 +210,7 @@ impl Buyer<'_> {
             Err(failure) if purchase.order_attempts == 0 => return Ok(Step::Fail(failure.into())),
             Err(failure) => return Ok(wait(purchase, &failure)),
         };
-        if let Err(error) = within_limits(&purchase.limits, &offer) {
+        if let Err(error) = within_limits(&self.sagas.config, &purchase.limits, &offer) {
             return self.refused(purchase, claim, account, error).await;
         }
         if !self.sagas.config.enabled || self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
@@ -404,10 +405,15 @@ pub enum Quote {
     Offered(Offer),
 }
 
-/// Holds what was just read against what the caller pays.
-fn within_limits(limits: &PriceLimits, offer: &Offer) -> Result<(), Error> {
+/// Checks a price that was just read against the highest plausible price and the caller's limits.
+///
+/// # Errors
+/// `PriceExceeded`; `Unavailable` if the setting for the highest plausible price cannot be read.
+fn within_limits(config: &config::Purchase, limits: &PriceLimits, offer: &Offer) -> Result<(), Error> {
+    let highest = config.max_plausible_price.ok_or_else(|| Error::Unavailable("MAX_PLAUSIBLE_PRICE is not an amount".into()))?;
     let Offer { monthly_cost, upfront_cost, currency, .. } = offer;
-    if limits.permit(*monthly_cost, *upfront_cost, currency.as_deref()) {
+    let plausible = [monthly_cost, upfront_cost].into_iter().flatten().all(|price| price.0 <= highest);
+    if plausible && limits.permit(*monthly_cost, *upfront_cost, currency.as_deref()) {
         return Ok(());
     }
     Err(Error::PriceExceeded(Price { monthly: *monthly_cost, upfront: *upfront_cost, currency: currency.clone() }))
