@@ -128,17 +128,17 @@ pub(super) fn order(order: &Object<'_>) -> Option<Order> {
 }
 
 /// Compares an order with the one that has a reference of ours for a number. The filter that found it is Telnyx's, the
-/// decision is ours. A purchase has its reference to itself, so that the numbers need not be readable.
+/// decision is ours. Each purchase has a reference of its own, so that the numbers need not be readable; without a readable
+/// reference only the numbers can tell that it is another order.
 pub(super) fn order_of(item: Json<'_>, reference: &str, number: &E164) -> Compared<Order> {
     let Some(object) = item.object() else { return Compared::Unclear };
-    match object.member("customer_reference", |json| json.text(usize::MAX)) {
-        Member::Known(known) if known == reference => {}
-        Member::Known(_) | Member::Unset => return Compared::Other,
-        Member::Unreadable => return Compared::Unclear,
+    let known = object.get("customer_reference", |json| json.text(usize::MAX));
+    if known.as_ref().is_some_and(|known| known != reference) || names(&object, number) == Some(false) {
+        return Compared::Other;
     }
-    match names(&object, number) {
-        Some(false) => Compared::Other,
-        Some(true) | None => order(&object).map_or(Compared::Unclear, Compared::Match),
+    match (known, order(&object)) {
+        (Some(_), Some(order)) => Compared::Match(order),
+        _ => Compared::Unclear,
     }
 }
 
@@ -240,4 +240,124 @@ fn number_type(json: Json<'_>) -> Option<String> {
 pub(super) fn codes(answer: &Object<'_>) -> Vec<String> {
     let code = |json: Json<'_>| json.id().filter(|code| is_plain(code, LONGEST_CODE));
     items(answer.list("errors", MOST_CODES, |error| error.object()?.get("code", code)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::json::Unread;
+    use super::*;
+
+    const REFERENCE: &str = "pn:1:2";
+    const NUMBER: &str = "+13125550123";
+
+    /// Reads a document, whose only item is of interest, through a listing.
+    fn compared<T>(item: &Value, compare: impl Fn(Json<'_>) -> Compared<T>) -> &'static str {
+        let (text, unread) = (json!({ "data": [item] }).to_string(), Unread::default());
+        let answer = Object::parse(&text, &unread).unwrap();
+        match page(&answer, 1, |item| Some(compare(item))).unwrap().items.remove(0) {
+            Compared::Match(_) => "match",
+            Compared::Other => "other",
+            Compared::Unclear => "unclear",
+        }
+    }
+
+    /// The item with one member changed.
+    fn with(item: &Value, name: &str, value: Value) -> Value {
+        let mut item = item.clone();
+        item[name] = value;
+        item
+    }
+
+    #[test]
+    fn an_order_is_another_one_only_if_it_says_so() {
+        let number: E164 = NUMBER.parse().unwrap();
+        let ours = json!({"id": "o1", "status": "success", "customer_reference": REFERENCE, "phone_numbers": [{"phone_number": NUMBER}]});
+        let another = json!([{"phone_number": "+13125550124"}]);
+        let cases = [
+            (ours.clone(), "match"),
+            (with(&ours, "customer_reference", json!("pn:1:3")), "other"),
+            (with(&ours, "customer_reference", json!("x".repeat(9_999))), "other"),
+            (with(&ours, "phone_numbers", another.clone()), "other"),
+            (with(&ours, "phone_numbers", json!([])), "other"),
+            (with(&with(&ours, "customer_reference", json!(null)), "phone_numbers", another), "other"),
+            (with(&ours, "customer_reference", json!(null)), "unclear"),
+            (with(&ours, "customer_reference", json!({})), "unclear"),
+            (with(&ours, "phone_numbers", json!(null)), "match"),
+            (with(&ours, "phone_numbers", json!([null])), "match"),
+            (with(&ours, "phone_numbers", json!([null, {"phone_number": NUMBER}])), "match"),
+            (with(&ours, "id", json!("..")), "unclear"),
+            (json!(null), "unclear"),
+            (json!([]), "unclear"),
+        ];
+        for (item, verdict) in cases {
+            assert_eq!(compared(&item, |json| order_of(json, REFERENCE, &number)), verdict, "{item}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_not_in_the_inventory_only_if_every_item_is_another() {
+        let number: E164 = NUMBER.parse().unwrap();
+        let ours = json!({"id": "1", "phone_number": NUMBER, "status": "active"});
+        let cases = [
+            (ours.clone(), "match"),
+            (with(&ours, "status", json!({})), "match"),
+            (with(&ours, "id", json!(12)), "match"),
+            (with(&ours, "phone_number", json!("+13125550124")), "other"),
+            (with(&ours, "status", json!("port_failed")), "other"),
+            (with(&with(&ours, "status", json!("deleted")), "phone_number", json!(null)), "other"),
+            (with(&ours, "phone_number", json!("anonymous")), "unclear"),
+            (with(&ours, "phone_number", json!(null)), "unclear"),
+            (with(&ours, "id", json!("")), "unclear"),
+            (json!("+13125550123"), "unclear"),
+        ];
+        for (item, verdict) in cases {
+            assert_eq!(compared(&item, |json| item_called(json, &number)), verdict, "{item}");
+        }
+    }
+
+    #[test]
+    fn a_listing_ends_where_its_count_of_pages_or_an_empty_page_says_so() {
+        let full = json!([1]);
+        let cases = [
+            (json!({"data": full, "meta": {"total_pages": 2}}), 1, Some(false)),
+            (json!({"data": full, "meta": {"total_pages": "2"}}), 2, Some(true)),
+            (json!({"data": full, "meta": {"total_pages": 1e300}}), 7, Some(false)),
+            (json!({"data": full, "meta": {"total_pages": -1}}), 7, Some(false)),
+            (json!({"data": full, "meta": {"total_pages": 0}}), 1, Some(false)),
+            (json!({"data": full}), 1, Some(false)),
+            (json!({"data": [], "meta": {"total_pages": 9}}), 2, Some(true)),
+            (json!({"data": []}), 1, Some(true)),
+            (json!({"data": [], "meta": {"total_results": 3}}), 1, None),
+            (json!({"data": [], "meta": {"total_results": 3}}), 2, Some(true)),
+            (json!({"data": {}}), 1, None),
+            (json!({"data": null}), 1, None),
+            (json!({"meta": {"total_pages": 1}}), 1, None),
+        ];
+        for (document, number, is_last) in cases {
+            let (text, unread) = (document.to_string(), Unread::default());
+            let page = page(&Object::parse(&text, &unread).unwrap(), number, Json::count);
+            assert_eq!(page.map(|page| page.is_last), is_last, "{document}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_look_like_a_code_is_none() {
+        let cases = [
+            (json!({"errors": [{"code": "85001"}, {"code": 10009}]}), vec!["85001", "10009"]),
+            (
+                json!({"errors": [null, "x", {}, {"code": {}}, {"code": "<b>"}, {"code": "a\u{0}"}, {"code": "x".repeat(11)}, {"code": "7"}]}),
+                vec!["7"],
+            ),
+            (json!({"errors": {"code": "85001"}}), vec![]),
+            (json!({"errors": "85001"}), vec![]),
+            (json!({"errors": vec![json!({"code": "1"}); 100]}), vec!["1"; 20]),
+        ];
+        for (document, expected) in cases {
+            let (text, unread) = (document.to_string(), Unread::default());
+            assert_eq!(codes(&Object::parse(&text, &unread).unwrap()), expected, "{document}");
+        }
+    }
 }
