@@ -79,8 +79,10 @@ pub struct Search {
 /// Numbers on offer.
 #[derive(Clone, Debug)]
 pub struct Offers {
-    /// The numbers.
+    /// The numbers, at most as many as were asked for.
     pub numbers: Vec<Available>,
+    /// How many offers were skipped because they could not be read.
+    pub unreadable: usize,
     /// How many there are, as Telnyx counts: not negative.
     pub total_results: Option<i64>,
     /// How many of them are near matches: not negative.
@@ -225,14 +227,17 @@ impl Session<'_> {
         answer.parse(|answer| documents::offers(answer, limit))
     }
 
-    /// The offer of one very number, if it is on offer in that country.
+    /// The offer of a certain number in a country; None only if every offer there is known to be another.
     ///
     /// # Errors
-    /// As [`Session::search`].
+    /// As [`Session::search`]; [`Failure::Unknown`] if an offer that may be the number cannot be read.
     pub async fn offer(&self, number: &E164, country_code: &str, national_digits: &str) -> Result<Option<Available>, Failure> {
         let search = Search { country_code: country_code.to_owned(), starts_with: Some(national_digits.to_owned()), ..Search::default() };
-        let offers = self.search(&search).await?;
-        Ok(offers.numbers.into_iter().find(|offer| &offer.number == number))
+        let Offers { numbers, unreadable, .. } = self.search(&search).await?;
+        match numbers.into_iter().find(|offer| &offer.number == number) {
+            None if unreadable > 0 => Err(Failure::Unknown(format!("{unreadable} offers in {country_code} cannot be read").into())),
+            found => Ok(found),
+        }
     }
 
     /// Orders one number: `POST /number_orders`. It is sent once and never again by itself, since Telnyx knows no

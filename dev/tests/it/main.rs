@@ -28,6 +28,7 @@ mod limits;
 mod list;
 mod lives;
 mod migrate;
+mod odd_ids;
 mod openapi;
 mod pages;
 mod pending;

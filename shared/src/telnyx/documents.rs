@@ -58,10 +58,11 @@ pub(super) fn page<'a, T>(answer: &Object<'a>, number: u32, read: impl Fn(Json<'
 
 /// The offers of a search, at most `limit`. How many there are is in `meta`, in `metadata`, or in both.
 pub(super) fn offers(answer: &Object<'_>, limit: usize) -> Option<Offers> {
-    let List { items, .. } = answer.list("data", limit, |item| offer(&item.object()?)).known()?;
+    let List { items: numbers, unreadable } = answer.list("data", limit, |item| offer(&item.object()?)).known()?;
     let meta = ["meta", "metadata"].map(|name| answer.get(name, Json::object));
     let count = |name| meta.iter().flatten().find_map(|meta| meta.get(name, Json::count)).map(i64::from);
-    Some(Offers { numbers: items, total_results: count("total_results"), best_effort_results: count("best_effort_results") })
+    let (total_results, best_effort_results) = (count("total_results"), count("best_effort_results"));
+    Some(Offers { numbers, unreadable, total_results, best_effort_results })
 }
 
 fn offer(offer: &Object<'_>) -> Option<Available> {
