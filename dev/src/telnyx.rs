@@ -41,7 +41,7 @@ use uuid::Uuid;
 
 pub use self::{
     clock::ClockMode,
-    settings::{Keys, OrderOutcome, Settings},
+    settings::{Keys, OrderOutcome, RefusedSearch, Settings},
 };
 use self::{server::Shared, world::World};
 

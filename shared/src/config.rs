@@ -4,10 +4,15 @@
 
 use std::time::Duration;
 
+use rust_decimal::Decimal;
+
 use crate::model::is_deployment;
 
 /// A dead process keeps others off for no longer than this.
 const LONGEST_LEASE_MS: u64 = 10_000;
+
+/// Far above what any number costs at Telnyx.
+const MAX_PLAUSIBLE_PRICE: Decimal = Decimal::ONE_THOUSAND;
 
 /// Something secret: given in the environment, for local use, or the name of a secret in AWS Secrets Manager.
 #[derive(Clone)]
@@ -90,14 +95,17 @@ pub struct Telnyx {
 }
 
 /// How numbers are bought, and what happens when things go wrong.
-/// Variables `PURCHASES_ENABLED`, `MAX_PHONE_NUMBERS`, `PURCHASE_LEASE_MS`, `PURCHASE_ORDER_MISSING_AFTER_MS`,
-/// `PURCHASE_EXPIRES_AFTER_MS`, `PURCHASE_POLL_MS`, `IDEMPOTENCY_KEYS_TTL_MS`.
+/// Variables `PURCHASES_ENABLED`, `MAX_PHONE_NUMBERS`, `MAX_PLAUSIBLE_PRICE`, `PURCHASE_LEASE_MS`,
+/// `PURCHASE_ORDER_MISSING_AFTER_MS`, `PURCHASE_EXPIRES_AFTER_MS`, `PURCHASE_POLL_MS`, `IDEMPOTENCY_KEYS_TTL_MS`.
 #[derive(Clone, Copy)]
 pub struct Purchase {
     /// Whether anything is bought at all: unless something other than `true` is said.
     pub enabled: bool,
     /// How many numbers an agency may have whose own settings do not say; None is no limit.
     pub max_phone_numbers: Option<i64>,
+    /// The highest amount, monthly or once and in any currency, that a number is bought for whatever the caller permits; 1000
+    /// when unset. None if the setting is not an amount of 0 to 999999.9999: then nothing is bought.
+    pub max_plausible_price: Option<Decimal>,
     /// How long a process that works on a purchase, a release or a request keeps others off it, ten seconds at the
     /// most; it is renewed while work goes on.
     pub lease: Duration,
@@ -239,6 +247,7 @@ impl Config {
                 enabled: text("PURCHASES_ENABLED").is_none_or(|value| value.eq_ignore_ascii_case("true")),
                 // A limit that cannot be read permits nothing.
                 max_phone_numbers: text("MAX_PHONE_NUMBERS").map(|value| value.parse().unwrap_or(0)),
+                max_plausible_price: text("MAX_PLAUSIBLE_PRICE").map_or(Some(MAX_PLAUSIBLE_PRICE), |value| storable_price(&value)),
                 lease: millis("PURCHASE_LEASE_MS", LONGEST_LEASE_MS).min(Duration::from_millis(LONGEST_LEASE_MS)),
                 order_missing_after: millis("PURCHASE_ORDER_MISSING_AFTER_MS", 5_000),
                 expires_after: millis("PURCHASE_EXPIRES_AFTER_MS", 10 * 60 * 1_000),
@@ -264,6 +273,12 @@ impl Config {
             },
         }
     }
+}
+
+/// A price that the columns for prices, `numeric(10, 4)`, can hold.
+fn storable_price(text: &str) -> Option<Decimal> {
+    let largest = Decimal::new(9_999_999_999, 4);
+    Decimal::from_str_exact(text).ok().filter(|price| (Decimal::ZERO..=largest).contains(price))
 }
 
 /// A setting that cannot be read is one that was not made.

@@ -1,4 +1,4 @@
-//! The world's numbering plans, as far as Telnyx asks about numbers in their terms: a country and national digits.
+//! The world's numbering plans, as far as searches at Telnyx need them: a country and national digits.
 //!
 //! The plans are those of libphonenumber, as the `rlibphonenumber` crate keeps them. Of the crates that do, it is the one
 //! that does not compile every country's patterns before the first number is read.
@@ -7,11 +7,17 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region, g
 
 use crate::model::E164;
 
+/// A number is searched for in at most this many countries.
+const MOST_COUNTRIES: usize = 4;
+/// The calling code of 25 countries. Telnyx offers its numbers in the country of the area code, or in one of these two.
+const NORTH_AMERICA: i32 = 1;
+const NORTH_AMERICAN_MARKETS: [&str; 2] = ["US", "CA"];
+
 /// A number as its numbering plan sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The countries it may belong to, the likeliest first, ISO 3166-1 alpha-2. A calling code that countries share, such as
-    /// +1, has all of them: a toll-free number belongs to each.
+    /// One to four countries that it may be offered in, ISO 3166-1 alpha-2: the country that the plan names, then the others
+    /// that share the calling code, or for +1 the United States and Canada.
     pub countries: Vec<String>,
     /// Its digits without the calling code.
     pub national_digits: String,
@@ -21,15 +27,21 @@ pub struct Plan {
 #[must_use]
 pub fn plan(number: &E164) -> Option<Plan> {
     let parsed = parse(number)?;
-    let likeliest = PHONE_NUMBER_UTIL.get_region_for_number(&parsed);
-    let all = PHONE_NUMBER_UTIL.get_regions_for_country_calling_code(parsed.country_code).into_iter().flatten();
-    let mut countries: Vec<String> = Vec::new();
     // Calling codes of no country, such as +800, are filed under the world.
-    for country in likeliest.into_iter().chain(all).filter(|region| *region != Region::World).map(|region| region.to_string()) {
+    let country = |region: Region| (region != Region::World).then(|| region.to_string());
+    let named = PHONE_NUMBER_UTIL.get_region_for_number(&parsed).and_then(country);
+    let others: Vec<String> = if parsed.country_code == NORTH_AMERICA {
+        NORTH_AMERICAN_MARKETS.map(str::to_owned).into()
+    } else {
+        PHONE_NUMBER_UTIL.get_regions_for_country_calling_code(parsed.country_code).into_iter().flatten().filter_map(country).collect()
+    };
+    let mut countries: Vec<String> = Vec::new();
+    for country in named.into_iter().chain(others) {
         if !countries.contains(&country) {
             countries.push(country);
         }
     }
+    countries.truncate(MOST_COUNTRIES);
     (!countries.is_empty()).then(|| Plan { countries, national_digits: get_national_significant_number_owned(&parsed) })
 }
 
@@ -83,10 +95,28 @@ mod tests {
     }
 
     #[test]
-    fn every_country_of_a_shared_calling_code_is_there_once() {
-        let countries = planned("+18005550123").countries;
-        for country in ["US", "CA", "PR", "JM", "DO"] {
-            assert_eq!(countries.iter().filter(|known| *known == country).count(), 1, "{country}");
+    fn a_number_may_be_offered_in_its_own_country_and_then_in_those_that_share_its_calling_code() {
+        let plans: [(&str, &[&str]); 8] = [
+            ("+13125550123", &["US", "CA"]),
+            ("+14165550123", &["CA", "US"]),
+            ("+17875550123", &["PR", "US", "CA"]),
+            ("+18005550123", &["US", "CA"]),
+            ("+442071838750", &["GB", "GG", "IM", "JE"]),
+            ("+447400123456", &["GB", "GG", "IM", "JE"]),
+            ("+441534123456", &["JE", "GB", "GG", "IM"]),
+            ("+33123456789", &["FR"]),
+        ];
+        for (number, countries) in plans {
+            assert_eq!(planned(number).countries, countries, "{number}");
+        }
+    }
+
+    #[test]
+    fn no_number_may_be_offered_in_more_than_four_countries() {
+        // The calling codes that several countries share.
+        for code in [1, 7, 39, 44, 47, 61, 212, 262, 290, 358, 590, 599] {
+            let plan = planned(&format!("+{code}612345678"));
+            assert!((2..=4).contains(&plan.countries.len()), "{plan:?}");
         }
     }
 

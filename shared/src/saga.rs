@@ -7,8 +7,8 @@ mod cancel;
 mod deletion;
 mod fresh_look;
 mod offer;
-mod proof;
 mod outcome;
+mod proof;
 mod purchase;
 mod release;
 
@@ -19,8 +19,8 @@ use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::telnyx::{Accounts, Client};
 
-pub use proof::{Absence, Trace};
 pub use outcome::{ending, may_be_retried};
+pub use proof::{Absence, Trace};
 pub use purchase::{Bought, Buyer, Quote};
 pub use release::{Released, Releaser};
 

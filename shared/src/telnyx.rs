@@ -1,12 +1,16 @@
 //! Telnyx's API v2, as far as numbers are searched, ordered, found and given back.
 //!
 //! <https://developers.telnyx.com/api/numbers>. What a call may have done when it did not succeed is told by
-//! [`Failure`]; nothing here retries anything that could buy.
+//! [`Failure`]; nothing here retries anything that could buy. Answers are read leniently, one item at a time: a member that
+//! cannot be read is unknown, and absence is reported only if everything that could contradict it was read.
 
 mod accounts;
+mod documents;
 mod failure;
+mod ids;
+mod json;
+mod rate_limits;
 mod transport;
-mod wire;
 
 use chrono::{DateTime, Utc};
 use lambda_http::http::Method;
@@ -15,15 +19,22 @@ use tokio::time::Instant;
 
 use crate::config;
 use crate::model::{E164, Feature, Money, NumberType};
-use transport::Transport;
+use documents::{Compared, Item};
+use ids::Path;
+use json::{Json, Object};
+use transport::{Call, Transport};
 
 pub use accounts::{Account, Accounts, KeyDigest};
 pub use failure::{Failure, Refusal};
+pub use ids::usable_id;
 
 /// A page of a listing, as large as Telnyx allows.
 const LARGEST_PAGE: &str = "250";
+/// How many pages of a listing are looked through before its end counts as unknown: 10,000 items.
+const MOST_PAGES: u32 = 40;
 
-/// The client; one serves a whole function.
+/// The client; one serves a whole function. It remembers which accounts Telnyx limits: until such a limit is over, each call
+/// for the account is [`Refusal::RateLimited`] with the time that is left, without being sent.
 pub struct Client {
     transport: Transport,
 }
@@ -68,11 +79,13 @@ pub struct Search {
 /// Numbers on offer.
 #[derive(Clone, Debug)]
 pub struct Offers {
-    /// The numbers.
+    /// The numbers, at most as many as were asked for.
     pub numbers: Vec<Available>,
-    /// How many there are, as Telnyx counts.
+    /// How many offers were skipped because they could not be read.
+    pub unreadable: usize,
+    /// How many there are, as Telnyx counts: not negative.
     pub total_results: Option<i64>,
-    /// How many of them are near matches.
+    /// How many of them are near matches: not negative.
     pub best_effort_results: Option<i64>,
 }
 
@@ -81,11 +94,11 @@ pub struct Offers {
 pub struct Available {
     /// The number.
     pub number: E164,
-    /// What it can carry, in Telnyx's words.
+    /// What it can carry, in Telnyx's words, at most 50.
     pub features: Vec<String>,
-    /// Where it is from: pairs of kind and name.
+    /// Where it is from, at most 50 pairs of kind and name.
     pub regions: Vec<Region>,
-    /// Paid every month.
+    /// Paid every month. An amount that cannot be read is unknown; one that is too large for the type is the largest it holds.
     pub monthly_cost: Option<Money>,
     /// Paid once.
     pub upfront_cost: Option<Money>,
@@ -100,12 +113,21 @@ pub struct Available {
 }
 
 /// Where a number is from.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Region {
-    /// `country_code`, `state`, `rate_center` or `location`.
+    /// `country_code`, `state`, `rate_center` or `location`, in Telnyx's words.
     pub region_type: Option<String>,
     /// Its name.
     pub region_name: Option<String>,
+}
+
+impl Region {
+    /// The country in ISO 3166-1 alpha-2, if this is one.
+    #[must_use]
+    pub fn country_code(&self) -> Option<&str> {
+        let name = self.region_name.as_deref().filter(|_| self.region_type.as_deref() == Some("country_code"))?;
+        (name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(name)
+    }
 }
 
 /// An order for one number.
@@ -121,18 +143,27 @@ pub struct Order {
     pub number_type: Option<String>,
     /// The id of the number within the order: not that of the number in the inventory.
     pub item_id: Option<String>,
-    /// The ids of its parts, where Telnyx tells them.
+    /// The ids of its parts; empty unless Telnyx lists all of them.
     pub sub_order_ids: Vec<String>,
-    /// The numbers that it names, in E.164.
-    pub numbers: Vec<String>,
+    /// The numbers that it names; None if they cannot all be read.
+    pub numbers: Option<Vec<E164>>,
 }
 
 impl Order {
-    /// Whether it names this number.
+    /// Whether it is known to name other numbers and not this one.
     #[must_use]
-    pub fn names(&self, number: &E164) -> bool {
-        self.numbers.iter().any(|named| named == number.as_str())
+    pub fn names_another(&self, number: &E164) -> bool {
+        self.numbers.as_ref().is_some_and(|numbers| !numbers.contains(number))
     }
+}
+
+/// The orders of one purchase.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Those that could be read.
+    pub known: Vec<Order>,
+    /// Whether there are no others.
+    pub are_all: bool,
 }
 
 /// What has become of an order.
@@ -155,7 +186,7 @@ pub struct Owned {
     pub number: E164,
     /// Whether it works, and so is paid for; not while it is being ordered.
     pub is_active: bool,
-    /// The reference of the order that bought it.
+    /// The reference of the order that bought it. `None` is no proof of anything: it may not be set, or not be readable.
     pub customer_reference: Option<String>,
     /// The number's type, in Telnyx's words.
     pub number_type: Option<String>,
@@ -168,14 +199,14 @@ pub struct Owned {
 /// A page of an account's inventory.
 #[derive(Clone, Debug)]
 pub struct InventoryPage {
-    /// The numbers, but for those that are gone. One that cannot be read is passed over.
+    /// The numbers, without those that are gone or cannot be read.
     pub numbers: Vec<Owned>,
     /// Whether it is the last page.
     pub is_last: bool,
 }
 
 impl Client {
-    /// Talks to nobody yet.
+    /// Performs no I/O.
     #[must_use]
     pub fn new(config: &config::Telnyx) -> Self {
         Self { transport: Transport::new(config) }
@@ -201,10 +232,10 @@ impl Session<'_> {
         self.deadline
     }
 
-    /// Numbers on offer: `GET /available_phone_numbers`, which has no pages.
+    /// Numbers on offer: `GET /available_phone_numbers`, which has no pages. An offer that cannot be read is skipped.
     ///
     /// # Errors
-    /// See [`Failure`]; nothing is bought by searching.
+    /// See [`Failure`]; [`Refusal::BadRequest`] if Telnyx refuses what is asked for. Nothing is bought by searching.
     pub async fn search(&self, search: &Search) -> Result<Offers, Failure> {
         let number_type = search.number_type.map(|kind| kind.as_str().to_owned());
         let features = search.features.iter().map(|feature| feature.as_str()).collect::<Vec<_>>().join(",");
@@ -224,18 +255,22 @@ impl Session<'_> {
             ("filter[best_effort]", search.best_effort.map(|wanted| wanted.to_string())),
         ];
         let query: Vec<_> = filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
-        let answer: wire::Offers = self.transport.get(self, "/available_phone_numbers", &query).await?;
-        Ok(answer.into())
+        let limit = search.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let answer = self.transport.read(self, &Call::search(Path::to("/available_phone_numbers"), &query)).await?;
+        answer.parse(|answer| documents::offers(answer, limit))
     }
 
-    /// The offer of one very number, if it is on offer in that country.
+    /// The offer of a certain number in a country; None only if every offer there is known to be another.
     ///
     /// # Errors
-    /// See [`Failure`]; nothing is bought by searching.
+    /// As [`Session::search`]; [`Failure::Unknown`] if an offer that may be the number cannot be read.
     pub async fn offer(&self, number: &E164, country_code: &str, national_digits: &str) -> Result<Option<Available>, Failure> {
         let search = Search { country_code: country_code.to_owned(), starts_with: Some(national_digits.to_owned()), ..Search::default() };
-        let offers = self.search(&search).await?;
-        Ok(offers.numbers.into_iter().find(|offer| &offer.number == number))
+        let Offers { numbers, unreadable, .. } = self.search(&search).await?;
+        match numbers.into_iter().find(|offer| &offer.number == number) {
+            None if unreadable > 0 => Err(Failure::Unknown(format!("{unreadable} offers in {country_code} cannot be read").into())),
+            found => Ok(found),
+        }
     }
 
     /// Orders one number: `POST /number_orders`. It is sent once and never again by itself, since Telnyx knows no
@@ -248,101 +283,87 @@ impl Session<'_> {
         if let Some(connection_id) = connection_id {
             body["connection_id"] = connection_id.into();
         }
-        let order: wire::Envelope<wire::Order> = self.transport.send_once(self, Method::POST, "/number_orders", Some(&body)).await?;
-        Ok(order.data.into())
+        let answer = self.transport.send_once(self, &Call::order(Path::to("/number_orders"), &body)).await?;
+        answer.parse(documents::one_order)
     }
 
     /// An order by its id; None where there is none.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`]; [`Failure::NotSent`] if `id` is no usable id.
     pub async fn order(&self, id: &str) -> Result<Option<Order>, Failure> {
-        let path = format!("/number_orders/{}", transport::segment(id));
-        let order = self.transport.get::<wire::Envelope<wire::Order>>(self, &path, &[]).await;
-        failure::absent(order.map(|order| order.data.into()))
+        let answer = self.transport.read(self, &Call::get(with_id("/number_orders/{id}", id)?, &[])).await?;
+        failure::absent(answer.parse(documents::one_order))
     }
 
-    /// Every order with a reference of ours for a number. There are several only if an earlier one was thought missing.
+    /// The orders with a reference of ours for a number; none only if Telnyx is known to list none. There are several only if an
+    /// earlier one was thought missing.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn orders_for(&self, reference: &str, number: &E164) -> Result<Vec<Order>, Failure> {
-        let query = [("filter[customer_reference]", reference.to_owned()), ("page[size]", LARGEST_PAGE.to_owned())];
-        let orders: wire::Page<wire::Order> = self.transport.get(self, "/number_orders", &query).await?;
-        Ok(orders.data.into_iter().filter(|order| order.is_for(reference, number)).map(Order::from).collect())
+    pub async fn orders_for(&self, reference: &str, number: &E164) -> Result<Orders, Failure> {
+        let filter = ("filter[customer_reference]", reference.to_owned());
+        let compare = |item: Json<'_>| documents::order_of(item, reference, number);
+        let Found { matches: known, unclear } = self.look_through("/number_orders", filter, Extent::Everything, compare).await?;
+        Ok(Orders { known, are_all: unclear == 0 })
     }
 
-    /// An order for a number that is not decided yet, whatever its reference.
+    /// An order for a number that is not decided yet, whatever its reference; None only if Telnyx is known to list none.
     ///
     /// # Errors
     /// See [`Failure`].
     pub async fn pending_order_for(&self, number: &E164) -> Result<Option<Order>, Failure> {
-        for page in 1_u32.. {
-            let query =
-                [("filter[status]", "pending".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
-            let orders: wire::Page<wire::Order> = self.transport.get(self, "/number_orders", &query).await?;
-            let is_last = orders.is_last(page);
-            if let Some(order) = orders.data.into_iter().find(|order| order.names(number)) {
-                return Ok(Some(order.into()));
-            }
-            if is_last {
-                break;
-            }
-        }
-        Ok(None)
+        let filter = ("filter[status]", "pending".to_owned());
+        let compare = |item: Json<'_>| documents::order_naming(item, number);
+        let found = self.look_through("/number_orders", filter, Extent::FirstMatch, compare).await?;
+        Ok(found.matches.into_iter().next())
     }
 
     /// Until when Telnyx waits for the documents of a number in an order, by [`Order::item_id`]:
     /// `GET /number_order_phone_numbers/{id}`.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`]; [`Failure::NotSent`] if `item_id` is no usable id.
     pub async fn requirements_deadline(&self, item_id: &str) -> Result<Option<DateTime<Utc>>, Failure> {
-        let path = format!("/number_order_phone_numbers/{}", transport::segment(item_id));
-        let item: wire::Envelope<wire::OrderedNumber> = self.transport.get(self, &path, &[]).await?;
-        Ok(item.data.deadline)
+        let path = with_id("/number_order_phone_numbers/{id}", item_id)?;
+        let answer = self.transport.read(self, &Call::get(path, &[])).await?;
+        answer.parse(|answer| Some(documents::deadline(answer)))
     }
 
-    /// The ids of an order's parts: `GET /sub_number_orders`.
+    /// The ids of an order's parts: `GET /sub_number_orders`. One that cannot be read is skipped.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`]; [`Failure::NotSent`] if `order_id` is no usable id.
     pub async fn sub_orders(&self, order_id: &str) -> Result<Vec<String>, Failure> {
+        let order_id = usable_id(order_id).ok_or_else(no_id)?;
         let query = [("filter[order_request_id]", order_id.to_owned())];
-        let parts: wire::Page<wire::SubOrder> = self.transport.get(self, "/sub_number_orders", &query).await?;
-        Ok(parts.data.into_iter().map(|part| part.id).collect())
+        let answer = self.transport.read(self, &Call::get(Path::to("/sub_number_orders"), &query)).await?;
+        let parts = answer.parse(|answer| documents::page(answer, 1, |item| Some(documents::sub_order_of(item, order_id))))?;
+        let ids = parts.items.into_iter().filter_map(|part| if let Compared::Match(id) = part { Some(id) } else { None });
+        Ok(ids.collect())
     }
 
     /// Cancels a part of an order that is still pending: `PATCH /sub_number_orders/{id}/cancel`.
     ///
     /// # Errors
-    /// [`Failure::Refused`]: it is too late; [`Failure::Unknown`]: look the order up.
+    /// [`Failure::Refused`]: it is too late; [`Failure::Unknown`]: look the order up; [`Failure::NotSent`]: among others, `id` is
+    /// no usable id.
     pub async fn cancel_sub_order(&self, id: &str) -> Result<(), Failure> {
-        let path = format!("/sub_number_orders/{}/cancel", transport::segment(id));
-        self.transport.send_once::<wire::Envelope<wire::SubOrder>>(self, Method::PATCH, &path, None).await.map(|_| ())
+        let path = with_id("/sub_number_orders/{id}/cancel", id)?;
+        let answer = self.transport.send_once(self, &Call::change(Method::PATCH, path)).await?;
+        answer.parse(has_data)
     }
 
-    /// A number in the account's inventory, by exact E.164: Telnyx's filter matches parts of numbers too.
+    /// A number in the account's inventory, by exact E.164: Telnyx's filter matches parts of numbers too. None only if Telnyx is
+    /// known to list none.
     ///
     /// # Errors
     /// See [`Failure`].
     pub async fn find_number(&self, number: &E164) -> Result<Option<Owned>, Failure> {
-        for page in 1_u32.. {
-            let query = [
-                ("filter[phone_number]", number.digits().to_owned()),
-                ("page[size]", LARGEST_PAGE.to_owned()),
-                ("page[number]", page.to_string()),
-            ];
-            let numbers: wire::Page<wire::Owned> = self.transport.get(self, "/phone_numbers", &query).await?;
-            let is_last = numbers.is_last(page);
-            if let Some(found) = numbers.data.into_iter().filter(|owned| owned.is_called(number)).find_map(wire::Owned::live) {
-                return Ok(Some(found));
-            }
-            if is_last {
-                break;
-            }
-        }
-        Ok(None)
+        let filter = ("filter[phone_number]", number.digits().to_owned());
+        let compare = |item: Json<'_>| documents::item_called(item, number);
+        let found = self.look_through("/phone_numbers", filter, Extent::FirstMatch, compare).await?;
+        Ok(found.matches.into_iter().next())
     }
 
     /// A page of the account's inventory, from 1, oldest first so that what is bought meanwhile comes last.
@@ -351,28 +372,100 @@ impl Session<'_> {
     /// See [`Failure`].
     pub async fn inventory(&self, page: u32) -> Result<InventoryPage, Failure> {
         let query = [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
-        let numbers: wire::Page<serde_json::Value> = self.transport.get(self, "/phone_numbers", &query).await?;
-        Ok(InventoryPage { is_last: numbers.is_last(page), numbers: numbers.data.into_iter().filter_map(wire::Owned::read).collect() })
+        let answer = self.transport.read(self, &Call::get(Path::to("/phone_numbers"), &query)).await?;
+        let page = answer.parse(|answer| documents::page(answer, page, |item| documents::item(&item.object()?)))?;
+        let present = |item| if let Item::Present(owned) = item { Some(owned) } else { None };
+        Ok(InventoryPage { is_last: page.is_last, numbers: page.items.into_iter().filter_map(present).collect() })
     }
 
     /// A number by Telnyx's id of it: `GET /phone_numbers/{id}`; None where the account has none.
     ///
     /// # Errors
-    /// See [`Failure`]; a number that cannot be read is no number that is not there.
+    /// See [`Failure`]; a number that cannot be read is [`Failure::Unknown`], and an `id` that is no usable id is
+    /// [`Failure::NotSent`]: neither is absent.
     pub async fn number(&self, id: &str) -> Result<Option<Owned>, Failure> {
-        let path = format!("/phone_numbers/{}", transport::segment(id));
-        let number = failure::absent(self.transport.get::<wire::Envelope<wire::Owned>>(self, &path, &[]).await)?;
-        let Some(number) = number.map(|number| number.data).filter(|number| !number.is_gone()) else { return Ok(None) };
-        let unreadable = || Failure::Unknown(format!("Telnyx has a number {id} that cannot be read").into());
-        number.live().map(Some).ok_or_else(unreadable)
+        let answer = self.transport.read(self, &Call::get(with_id("/phone_numbers/{id}", id)?, &[])).await?;
+        Ok(match failure::absent(answer.parse(documents::one_number))? {
+            Some(Item::Present(owned)) => Some(owned),
+            Some(Item::Gone) | None => None,
+        })
     }
 
     /// Gives a number back: `DELETE /phone_numbers/{id}`. Doing it twice does no harm.
     ///
     /// # Errors
-    /// See [`Failure`]; a number that is not there is [`Refusal::NotFound`].
+    /// See [`Failure`]; a number that is not there is [`Refusal::NotFound`], an `id` that is no usable id [`Failure::NotSent`].
     pub async fn delete_number(&self, id: &str) -> Result<(), Failure> {
-        let path = format!("/phone_numbers/{}", transport::segment(id));
-        self.transport.send_once::<wire::Envelope<serde::de::IgnoredAny>>(self, Method::DELETE, &path, None).await.map(|_| ())
+        let path = with_id("/phone_numbers/{id}", id)?;
+        let answer = self.transport.send_once(self, &Call::change(Method::DELETE, path)).await?;
+        answer.parse(has_data)
     }
+
+    /// Looks through a listing page by page. Nothing matches only if every item of every page is known to be something else.
+    ///
+    /// # Errors
+    /// See [`Failure`]; [`Failure::Unknown`] if nothing matches and an item that may match cannot be read, or the listing does
+    /// not end.
+    async fn look_through<T>(
+        &self,
+        path: &'static str,
+        filter: (&'static str, String),
+        extent: Extent,
+        compare: impl Fn(Json<'_>) -> Compared<T>,
+    ) -> Result<Found<T>, Failure> {
+        let mut found = Found { matches: Vec::new(), unclear: 0 };
+        for number in 1..=MOST_PAGES {
+            let query = [filter.clone(), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", number.to_string())];
+            let answer = self.transport.read(self, &Call::get(Path::to(path), &query)).await?;
+            let page = answer.parse(|answer| documents::page(answer, number, |item| Some(compare(item))))?;
+            for item in page.items {
+                match item {
+                    Compared::Match(matching) => found.matches.push(matching),
+                    Compared::Other => {}
+                    Compared::Unclear => found.unclear += 1,
+                }
+            }
+            let is_over = page.is_last || extent == Extent::FirstMatch;
+            if is_over && !found.matches.is_empty() {
+                return Ok(found);
+            }
+            if is_over && found.unclear > 0 {
+                return Err(Failure::Unknown(format!("{} items of {path} cannot be told from what is looked for", found.unclear).into()));
+            }
+            if page.is_last {
+                return Ok(found);
+            }
+        }
+        Err(Failure::Unknown(format!("{path} goes on after {MOST_PAGES} pages").into()))
+    }
+}
+
+/// How far a listing is looked through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Up to the first page with a match.
+    FirstMatch,
+    /// To its end.
+    Everything,
+}
+
+/// What a listing has of what is looked for.
+struct Found<T> {
+    matches: Vec<T>,
+    /// Items that may match, and cannot be read.
+    unclear: usize,
+}
+
+/// The path to something by its id. A text that is no usable id is not sent: it would address something else.
+fn with_id(template: &'static str, id: &str) -> Result<Path, Failure> {
+    Path::with_id(template, id).ok_or_else(no_id)
+}
+
+fn no_id() -> Failure {
+    Failure::NotSent("what is stored as an id of Telnyx's is none".into())
+}
+
+/// Whether an answer tells of what it has changed.
+fn has_data(answer: &Object<'_>) -> Option<()> {
+    answer.get("data", Json::object).map(|_| ())
 }

@@ -45,6 +45,32 @@ impl Keys {
     }
 }
 
+/// A search that is refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefusedSearch {
+    /// The status of the answer.
+    #[serde(default = "RefusedSearch::default_status")]
+    pub status: u16,
+    /// The code of its error.
+    #[serde(default = "RefusedSearch::default_code")]
+    pub code: String,
+    /// Every other member is a filter by its name inside `filter[…]`, as in `"country_code": "PR"` or
+    /// `"phone_number[contains]": "555"`: a search is refused if it has all of them, whatever else it asks for. One value of
+    /// an array is enough. With no filter every search is refused.
+    #[serde(flatten)]
+    pub filters: BTreeMap<String, String>,
+}
+
+impl RefusedSearch {
+    fn default_status() -> u16 {
+        422
+    }
+
+    fn default_code() -> String {
+        "10027".to_owned()
+    }
+}
+
 /// The simulator's settings, with their defaults in `Default`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -81,6 +107,8 @@ pub struct Settings {
     pub reservation_ms: u64,
     /// How many numbers a search without `filter[limit]` shows.
     pub search_limit: usize,
+    /// Searches that are refused, for example `[{"country_code": "PR"}]`.
+    pub refused_searches: Vec<RefusedSearch>,
     /// The `cost_information` of every number on offer, whatever its own is; `{}` says nothing of costs.
     pub cost_information: Option<Value>,
     /// How much of a list one page shows at the most, whatever `page[size]` asks for.
@@ -120,6 +148,11 @@ pub struct Settings {
     pub webhook_reorder: bool,
 }
 
+/// Whether an answer can have this status.
+pub(super) fn is_status(status: u16) -> bool {
+    (100..600).contains(&status)
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -138,6 +171,7 @@ impl Default for Settings {
             job_delay_ms: 500,
             reservation_ms: 30 * 60 * 1000,
             search_limit: 100,
+            refused_searches: Vec::new(),
             cost_information: None,
             largest_page: 250,
             last_page: None,
@@ -182,6 +216,9 @@ impl Settings {
     fn check(&self) -> Result<(), String> {
         if self.retry_after.as_deref().is_some_and(|text| HeaderValue::from_str(text).is_err()) {
             return Err("setting 'retry_after': not the value of a header".to_owned());
+        }
+        if !self.refused_searches.iter().all(|refused| is_status(refused.status)) {
+            return Err("setting 'refused_searches': status must be an HTTP status".to_owned());
         }
         Ok(())
     }

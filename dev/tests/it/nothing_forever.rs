@@ -145,7 +145,10 @@ async fn an_order_that_nobody_knows_any_more_is_a_finding_that_the_agency_can_se
     world.reconcile().await;
     assert_eq!(only_finding(&world).await, ("order_missing".to_owned(), "platform".to_owned(), row["phone_number"].clone()));
     world.release("owner", release_of(&row)).await.expect(200);
-    assert_eq!((world.now(&row).await["status"].clone(), world.ledger().await[0]["phase"].clone()), (json!("released"), json!("cancelled")));
+    assert_eq!(
+        (world.now(&row).await["status"].clone(), world.ledger().await[0]["phase"].clone()),
+        (json!("released"), json!("cancelled"))
+    );
     // The number is free again.
     world.telnyx_settings(json!({"order_outcome": "success"})).await;
     world.purchase("owner", order_of(row["phone_number"].as_str().unwrap())).await.expect(200);
@@ -322,7 +325,9 @@ async fn a_number_that_was_switched_off_and_is_gone_is_bought_anew() {
     let shown = world.assign("owner", lambda_http::http::Method::GET, &query, None).await.expect(200);
     assert_eq!(shown.body["phone_number"]["status"], "released");
     let reasons: Vec<_> = shown.body["history"].as_array().unwrap().iter().filter(|entry| entry["actor"] == "reconcile").collect();
-    assert!(reasons.iter().any(|entry| entry["changes"]["number_at_telnyx"]["to"].is_null() && !entry["changes"]["number_at_telnyx"].is_null()));
+    assert!(
+        reasons.iter().any(|entry| entry["changes"]["number_at_telnyx"]["to"].is_null() && !entry["changes"]["number_at_telnyx"].is_null())
+    );
     balance(&world).await;
 }
 
@@ -341,7 +346,8 @@ async fn a_number_that_was_switched_off_and_is_not_on_offer_is_refused_in_truth(
 async fn removed_hold(world: &World, number: &Value) {
     let number = number.as_str().unwrap();
     world.telnyx_settings(json!({"clock": "manual"})).await;
-    let advance = reqwest::Client::new().post(format!("{}/clock", world.telnyx.control_url())).json(&json!({"advance_ms": 2_000_000_000_u64}));
+    let advance =
+        reqwest::Client::new().post(format!("{}/clock", world.telnyx.control_url())).json(&json!({"advance_ms": 2_000_000_000_u64}));
     assert!(advance.send().await.unwrap().status().is_success());
     world.telnyx_settings(json!({"clock": "auto"})).await;
     let search = format!("/available_phone_numbers?filter[country_code]=US&filter[phone_number][starts_with]={}", &number[2..]);

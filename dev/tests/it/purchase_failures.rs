@@ -121,9 +121,14 @@ async fn without_an_answer_to_the_search_nothing_is_ordered() {
         // A connection that broke is tried once more.
         kind["times"] = json!(2);
         world.fault(kind.clone()).await;
-        let (status, code) = if kind["status"] == 429 { (429, "rate_limited") } else { (502, "upstream_error") };
+        let (status, code) = match kind["status"].as_i64() {
+            Some(429) => (429, "rate_limited"),
+            // Refused for what it asks, in both of the number's countries.
+            Some(400 | 422) => (422, "upstream_rejected"),
+            _ => (502, "upstream_error"),
+        };
         let failed = world.purchase("owner", order_of(&number)).await.expect_problem(status, code);
-        assert_eq!(failed.body["retryable"], true);
+        assert_eq!(failed.body["retryable"], status != 422);
         heal(&world).await;
         assert!(world.rows().await.is_empty(), "{kind}");
     }

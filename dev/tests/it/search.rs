@@ -249,16 +249,39 @@ async fn is_upstream_error(world: &World) {
 #[tokio::test]
 async fn whatever_telnyx_answers_but_success_is_its_failure_and_not_the_callers() {
     let world = World::new().await;
-    for status in [400, 401, 403, 404, 408, 409, 422, 500, 502, 503, 504] {
+    let failures = [
+        (401, "10009"),
+        (403, "10010"),
+        (404, "10005"),
+        (408, "10008"),
         // 10010: not permitted, whatever the status says.
-        let code = if status == 409 { "10010" } else { "" };
-        let mut fault = json!({"method": "GET", "path_prefix": PATH, "kind": "status", "status": status});
-        if !code.is_empty() {
-            fault["code"] = json!(code);
-        }
+        (409, "10010"),
+        (500, "10007"),
+        (502, "10007"),
+        (503, "10037"),
+        (504, "10008"),
+        // A refused key is no refusal of what was asked for.
+        (400, "10009"),
+        (400, "20002"),
+        (422, "10010"),
+    ];
+    for (status, code) in failures {
         let before = world.asked("GET", PATH);
-        world.fault(fault).await;
+        world.fault(json!({"method": "GET", "path_prefix": PATH, "kind": "status", "status": status, "code": code})).await;
         is_upstream_error(&world).await;
+        assert_eq!(world.asked("GET", PATH), before + 1, "{status} was tried again");
+        world.search("owner", "country_code=US").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_telnyx_refuses_for_what_it_asks_is_the_callers_to_change() {
+    let world = World::new().await;
+    for (status, code) in [(400, "10015"), (400, "10031"), (422, "10027"), (422, "99999")] {
+        let before = world.asked("GET", PATH);
+        world.fault(json!({"method": "GET", "path_prefix": PATH, "kind": "status", "status": status, "code": code})).await;
+        let refused = world.search("owner", "country_code=US").await.expect_problem(422, "upstream_rejected");
+        assert_eq!((&refused.body["retryable"], refused.header("retry-after")), (&json!(false), ""));
         assert_eq!(world.asked("GET", PATH), before + 1, "{status} was tried again");
         world.search("owner", "country_code=US").await.expect(200);
     }

@@ -154,7 +154,7 @@ async fn adopt(
 ) -> Result<(), Error> {
     let known_as = owned.customer_reference.clone().unwrap_or_else(|| format!("adopted:{purchase_id}"));
     // Good to know, and nothing to wait for: the number is there.
-    let order = session.orders_for(&known_as, &owned.number).await.ok().and_then(|orders| orders.into_iter().next());
+    let order = session.orders_for(&known_as, &owned.number).await.ok().and_then(|orders| orders.known.into_iter().next());
     let adoptee = Adoptee {
         agency_id,
         number: owned.number.as_str(),

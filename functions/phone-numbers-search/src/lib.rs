@@ -141,7 +141,7 @@ impl Found {
 impl Offer {
     fn new(search: &telnyx::Search, offer: Available) -> Self {
         let has = |feature: Feature| offer.features.iter().any(|name| name == feature.as_str());
-        let country = offer.regions.iter().find(|region| region.region_type.as_deref() == Some("country_code"));
+        let country = |region: &Region| region.country_code().map(str::to_owned);
         Self {
             // Telnyx does not tell an offer's type: it is what was asked for, or what the numbering plan says.
             phone_number_type: search.number_type.map(NumberType::as_str).or_else(|| numbering::number_type(&offer.number)),
@@ -150,7 +150,7 @@ impl Offer {
             mms_enabled: has(Feature::Mms),
             fax_enabled: has(Feature::Fax),
             emergency_enabled: has(Feature::Emergency),
-            country_code: country.and_then(|region| region.region_name.clone()).unwrap_or_else(|| search.country_code.clone()),
+            country_code: offer.regions.iter().find_map(country).unwrap_or_else(|| search.country_code.clone()),
             phone_number: offer.number,
             features: offer.features,
             region_information: offer.regions,

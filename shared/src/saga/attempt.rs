@@ -21,7 +21,7 @@ use super::proof::{Absence, Trace, names_another, observation};
 use super::{Sagas, offer};
 use crate::error::Error;
 use crate::store::{BoughtNumber, Claim, Completed, FindingKind, Observation, OrderNoted, OrderState, Phase, Purchase, Sought};
-use crate::telnyx::{Account, Failure, Order, OrderStatus, Refusal, Session};
+use crate::telnyx::{Account, Failure, Order, OrderStatus, Orders, Refusal, Session};
 
 /// With less time than this left, an order is not placed: its answer could come too late to be written down.
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ impl Attempt<'_> {
     }
 
     /// Every order of the purchase that the account knows, each with what it says now.
-    pub(super) async fn orders(&self) -> Result<Vec<Order>, Failure> {
+    pub(super) async fn orders(&self) -> Result<Orders, Failure> {
         self.session().orders_for(&self.purchase.reference, &self.purchase.number).await
     }
 
@@ -98,7 +98,7 @@ impl Attempt<'_> {
         if self.purchase.order_attempts > 0 {
             // Never a second order without a look for the first.
             match self.orders().await {
-                Ok(orders) if !orders.is_empty() => return self.settle_one_of(orders).await,
+                Ok(orders) if !orders.known.is_empty() => return self.settle_one_of(orders.known).await,
                 Ok(_) => match self.absence().await? {
                     Absence::Proven => {}
                     absence => return Ok(self.unproven(absence).await),
@@ -115,7 +115,7 @@ impl Attempt<'_> {
             Err(failure) if self.purchase.order_attempts == 0 => return Ok(Step::Fail(failure.into())),
             Err(failure) => return Ok(self.wait(&failure)),
         };
-        if let Err(error) = offer::within_limits(&self.purchase.limits, &offer) {
+        if let Err(error) = offer::within_limits(&self.sagas.config, &self.purchase.limits, &offer) {
             return self.refused(error, Refused::BeforeOrdering).await;
         }
         if !self.sagas.config.enabled || self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_AN_ORDER {
@@ -153,7 +153,7 @@ impl Attempt<'_> {
             return Ok(Step::Fail(error));
         }
         match self.orders().await {
-            Ok(orders) if !orders.is_empty() => return self.settle_one_of(orders).await,
+            Ok(orders) if !orders.known.is_empty() => return self.settle_one_of(orders.known).await,
             Ok(_) => {}
             Err(failure) => return Ok(self.wait(&failure)),
         }
@@ -183,7 +183,7 @@ impl Attempt<'_> {
     /// `ordering`: finds out whether there is an order.
     async fn look_up(&mut self) -> Result<Step, Error> {
         match self.orders().await {
-            Ok(orders) if !orders.is_empty() => return self.settle_one_of(orders).await,
+            Ok(orders) if !orders.known.is_empty() => return self.settle_one_of(orders.known).await,
             Ok(_) => {}
             Err(failure) => return Ok(self.wait(&failure)),
         }
@@ -208,14 +208,14 @@ impl Attempt<'_> {
     async fn await_order(&mut self) -> Result<Step, Error> {
         let known = self.purchase.telnyx_order_id.as_deref().unwrap_or_default();
         match self.session().order(known).await {
-            Ok(Some(order)) if order.status != OrderStatus::Success || order.names(&self.purchase.number) => {
+            Ok(Some(order)) if order.status != OrderStatus::Success || !order.names_another(&self.purchase.number) => {
                 return self.settle(order).await;
             }
             Ok(_) => {}
             Err(failure) => return Ok(self.wait(&failure)),
         }
         match self.orders().await {
-            Ok(orders) if !orders.is_empty() => return self.settle_one_of(orders).await,
+            Ok(orders) if !orders.known.is_empty() => return self.settle_one_of(orders.known).await,
             Ok(_) => {}
             Err(failure) => return Ok(self.wait(&failure)),
         }
@@ -269,10 +269,10 @@ impl Attempt<'_> {
             }
         }
         match order.status {
-            OrderStatus::Success if order.names(&self.purchase.number) => self.complete().await,
+            OrderStatus::Success if !order.names_another(&self.purchase.number) => self.complete().await,
             OrderStatus::Failure => self.order_failed().await,
             OrderStatus::Pending if !self.purchase.has_row || self.documents_are_overdue(&order) => self.give_up_order().await,
-            // A success that does not name the number is no success of ours.
+            // A success that names another number is no success of ours.
             OrderStatus::Success | OrderStatus::Pending => Ok(WAIT),
         }
     }
@@ -356,8 +356,11 @@ impl Attempt<'_> {
     /// An order has failed: the number is not to be had unless another order of the purchase, thought missing once, has not.
     async fn order_failed(&mut self) -> Result<Step, Error> {
         match self.orders().await {
-            Ok(orders) if orders.iter().any(|order| order.status != OrderStatus::Failure) => Box::pin(self.settle_one_of(orders)).await,
-            Ok(_) => Ok(Step::Fail(Error::NumberUnavailable)),
+            Ok(orders) if orders.known.iter().any(|order| order.status != OrderStatus::Failure) => {
+                Box::pin(self.settle_one_of(orders.known)).await
+            }
+            Ok(orders) if orders.are_all => Ok(Step::Fail(Error::NumberUnavailable)),
+            Ok(_) => Ok(WAIT),
             Err(failure) => Ok(self.wait(&failure)),
         }
     }

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::lease::renewing;
 use crate::model::Actor;
 use crate::store::{Cancelling, Claim, Phase, ReleaseTarget, Sought};
-use crate::telnyx::{Failure, Order, OrderStatus, Refusal};
+use crate::telnyx::{Failure, Order, OrderStatus, Orders, Refusal};
 
 /// The pause before a cancelled order is looked at again.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -46,7 +46,7 @@ impl Attempt<'_> {
         if let Some(outcome) = outcome(&orders) {
             return Ok(outcome);
         }
-        for order in orders.iter().filter(|order| order.status == OrderStatus::Pending) {
+        for order in orders.known.iter().filter(|order| order.status == OrderStatus::Pending) {
             match self.sagas.store.begin_cancelling(&self.claim).await? {
                 Cancelling::Allowed => {}
                 Cancelling::WrongDeployment => return Ok(Cancelled::Refused(self.sagas.store.wrong_deployment().await)),
@@ -57,7 +57,7 @@ impl Attempt<'_> {
             }
         }
         for _ in 0..LOOKS {
-            if let Ok(Some(outcome)) = self.known_orders().await.as_deref().map(outcome) {
+            if let Ok(Some(outcome)) = self.known_orders().await.as_ref().map(outcome) {
                 return Ok(outcome);
             }
             if !sleep_within(self.deadline, PAUSE).await {
@@ -68,12 +68,12 @@ impl Attempt<'_> {
     }
 
     /// Every order of the purchase: those with its reference, and the one whose id the ledger has.
-    async fn known_orders(&self) -> Result<Vec<Order>, Failure> {
+    async fn known_orders(&self) -> Result<Orders, Failure> {
         let mut orders = self.orders().await?;
         if let Some(id) = &self.purchase.telnyx_order_id {
             // Asked for by its id, an order is up to date; lists can be late.
-            orders.retain(|order| order.id != *id);
-            orders.extend(self.session().order(id).await?);
+            orders.known.retain(|order| order.id != *id);
+            orders.known.extend(self.session().order(id).await?);
         }
         Ok(orders)
     }
@@ -125,14 +125,16 @@ impl Attempt<'_> {
 }
 
 /// What the orders of a purchase have come to; None while one is pending and none has succeeded.
-fn outcome(orders: &[Order]) -> Option<Cancelled> {
-    if orders.is_empty() {
-        return Some(Cancelled::None);
-    }
-    if orders.iter().any(|order| order.status == OrderStatus::Success) {
+fn outcome(orders: &Orders) -> Option<Cancelled> {
+    let is = |status| move |order: &Order| order.status == status;
+    if orders.known.iter().any(is(OrderStatus::Success)) {
         return Some(Cancelled::Succeeded);
     }
-    orders.iter().all(|order| order.status == OrderStatus::Failure).then_some(Cancelled::All)
+    match (orders.known.is_empty(), orders.are_all) {
+        (true, true) => Some(Cancelled::None),
+        (false, true) => orders.known.iter().all(is(OrderStatus::Failure)).then_some(Cancelled::All),
+        (_, false) => None,
+    }
 }
 
 impl Releaser<'_> {

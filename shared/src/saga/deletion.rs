@@ -11,7 +11,7 @@ use crate::deadline::sleep_within;
 use crate::error::{Error, Source};
 use crate::model::Reference;
 use crate::store::{Deleting, FindingKind, Release};
-use crate::telnyx::{Account, Failure, Owned, Refusal, Session};
+use crate::telnyx::{Account, Failure, Owned, Refusal, Session, usable_id};
 
 /// The pause before Telnyx is asked once more.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -69,7 +69,8 @@ impl<'a> Deletion<'a> {
     }
 
     async fn attempt(&mut self) -> Result<Outcome, Error> {
-        let Some(id) = self.release.telnyx_phone_number_id.clone() else { return self.look_for_number().await };
+        let known = self.release.telnyx_phone_number_id.as_deref().and_then(usable_id);
+        let Some(id) = known.map(str::to_owned) else { return self.look_for_number().await };
         if self.release.key_digest.is_none() && self.release.order_id.is_none() {
             // Nothing else could show later that "there is no such number" comes from the right account.
             match self.session().number(&id).await {

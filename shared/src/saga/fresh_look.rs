@@ -6,7 +6,7 @@ use super::Sagas;
 use super::proof::{Absence, Trace};
 use crate::error::Error;
 use crate::store::{Holding, Purchase};
-use crate::telnyx::Session;
+use crate::telnyx::{Session, usable_id};
 
 /// What a fresh look came to.
 pub(super) enum Looked {
@@ -46,7 +46,7 @@ impl Sagas {
 
     /// The id under which the account has the number of a row, if it has it.
     async fn shown_id(&self, session: Session<'_>, holding: &Holding, purchase: &Purchase) -> Result<Option<String>, Error> {
-        if let Some(id) = &holding.phone_number_id
+        if let Some(id) = holding.phone_number_id.as_deref().and_then(usable_id)
             && let Some(owned) = session.number(id).await?
         {
             return Ok(Some(owned.id));

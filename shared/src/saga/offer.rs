@@ -1,43 +1,40 @@
 //! What Telnyx offers a number for, read just before it is ordered.
 
-use futures_util::stream::{self, StreamExt as _};
-
+use crate::config;
 use crate::error::{Error, Price};
 use crate::model::{E164, PriceLimits};
 use crate::numbering;
 use crate::store::Offer;
-use crate::telnyx::{Available, Failure, Session};
+use crate::telnyx::{Available, Failure, Refusal, Session};
 
-/// Countries that share a calling code are asked this many at a time.
-const COUNTRIES_AT_A_TIME: usize = 4;
-
-/// What the very number costs and can do now, asked in each country it may belong to, the likeliest first.
+/// What the number costs and can do now, asked in one country after another, the likeliest first. A country in which Telnyx
+/// refuses the search is passed over; only if all of them refuse it, that is the failure.
 pub(super) async fn of(session: &Session<'_>, number: &E164) -> Result<Option<Offer>, Failure> {
     let Some(plan) = numbering::plan(number) else { return Ok(None) };
-    let digits = plan.national_digits.as_str();
-    let mut countries = plan.countries.into_iter();
-    if let Some(likeliest) = countries.next()
-        && let Some(found) = session.offer(number, &likeliest, digits).await?
-    {
-        return Ok(Some(offer(found, likeliest)));
-    }
-    let rest = stream::iter(countries).map(async |country| {
-        let found = session.offer(number, &country, digits).await;
-        found.map(|found| (found, country))
-    });
-    let mut rest = std::pin::pin!(rest.buffer_unordered(COUNTRIES_AT_A_TIME));
-    while let Some(answer) = rest.next().await {
-        if let (Some(found), country) = answer? {
-            return Ok(Some(offer(found, country)));
+    let (mut asked, mut refused) = (false, None);
+    for country in plan.countries {
+        match session.offer(number, &country, &plan.national_digits).await {
+            Ok(Some(found)) => return Ok(Some(offer(found, country))),
+            Ok(None) => asked = true,
+            Err(failure @ Failure::Refused(Refusal::BadRequest(_))) => refused = Some(failure),
+            Err(failure) => return Err(failure),
         }
     }
-    Ok(None)
+    match refused {
+        Some(failure) if !asked => Err(failure),
+        _ => Ok(None),
+    }
 }
 
-/// Holds what was just read against what the caller pays.
-pub(super) fn within_limits(limits: &PriceLimits, offer: &Offer) -> Result<(), Error> {
+/// Checks a price that was just read against the highest plausible price and the caller's limits.
+///
+/// # Errors
+/// `PriceExceeded`; `Unavailable` if the setting for the highest plausible price cannot be read.
+pub(super) fn within_limits(config: &config::Purchase, limits: &PriceLimits, offer: &Offer) -> Result<(), Error> {
+    let highest = config.max_plausible_price.ok_or_else(|| Error::Unavailable("MAX_PLAUSIBLE_PRICE is not an amount".into()))?;
     let Offer { monthly_cost, upfront_cost, currency, .. } = offer;
-    if limits.permit(*monthly_cost, *upfront_cost, currency.as_deref()) {
+    let plausible = [monthly_cost, upfront_cost].into_iter().flatten().all(|price| price.0 <= highest);
+    if plausible && limits.permit(*monthly_cost, *upfront_cost, currency.as_deref()) {
         return Ok(());
     }
     Err(Error::PriceExceeded(Price { monthly: *monthly_cost, upfront: *upfront_cost, currency: currency.clone() }))

@@ -11,7 +11,7 @@ use super::Sagas;
 use crate::error::{Error, Source};
 use crate::model::{E164, Reference};
 use crate::store::{FindingKind, Observation, Purchase, Witness};
-use crate::telnyx::{Account, Failure, KeyDigest, Owned, Session};
+use crate::telnyx::{Account, Failure, KeyDigest, Owned, Session, usable_id};
 
 /// What the ledger knows about a number that an account should have.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ impl Sagas {
         if trace.key_digest == Some(session.account().key_digest()) {
             return Ok(Ok(true));
         }
-        if let Some(order_id) = trace.order_id {
+        if let Some(order_id) = trace.order_id.and_then(usable_id) {
             match session.order(order_id).await {
                 Ok(None) => {}
                 answer => return Ok(answer.map(|order| order.is_some())),
@@ -92,6 +92,7 @@ impl Sagas {
         }
         for witness in self.store.witnesses(trace.account, trace.key_digest, trace.purchase_id).await? {
             let answer = match &witness {
+                Witness::Order(id) | Witness::Number(id) if usable_id(id).is_none() => continue,
                 Witness::Order(id) => session.order(id).await.map(|order| order.is_some()),
                 Witness::Number(id) => session.number(id).await.map(|number| number.is_some()),
             };

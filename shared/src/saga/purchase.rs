@@ -120,7 +120,7 @@ impl Buyer<'_> {
         }
         let account = self.sagas.accounts.named(&intent.account).await?;
         let offer = offer::of(&self.session(&account), &intent.number).await?.ok_or(Error::NumberUnavailable)?;
-        offer::within_limits(&intent.limits, &offer)?;
+        offer::within_limits(&self.sagas.config, &intent.limits, &offer)?;
         Ok(Quote::Offered(offer))
     }
 

@@ -44,7 +44,8 @@ pub enum Refusal {
     InsufficientFunds,
     /// Too many calls; wait that long.
     RateLimited(Duration),
-    /// A bad request, in no more words (400 with code 10015): for an order, Telnyx has said so of numbers that were gone.
+    /// Telnyx refuses what was asked for: a search with 400 or 422, or an order with 400 and code 10015, which Telnyx has used
+    /// for numbers that were gone.
     BadRequest(Source),
     /// There is no such thing.
     NotFound(Source),
@@ -57,16 +58,17 @@ pub enum Refusal {
 }
 
 impl From<Failure> for Error {
-    /// For calls that buy nothing: what Telnyx minds about a search or a look-up of ours is no fault of the caller's.
+    /// For calls that buy nothing. A search asks for what the caller wants, so that its refusal is the caller's to act on; what
+    /// Telnyx objects to in another look-up is not.
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(Refusal::RateLimited(wait)) => Self::RateLimited(wait),
             Failure::Refused(Refusal::InsufficientFunds) => Self::InsufficientFunds,
+            Failure::Refused(Refusal::BadRequest(source)) => Self::UpstreamRejected(source),
             Failure::NotSent(source)
             | Failure::Unknown(source)
             | Failure::Refused(
                 Refusal::NumberUnavailable(source)
-                | Refusal::BadRequest(source)
                 | Refusal::NotFound(source)
                 | Refusal::NotPermitted(source)
                 | Refusal::Locked(source)
@@ -74,6 +76,17 @@ impl From<Failure> for Error {
             ) => Self::Upstream(source),
         }
     }
+}
+
+/// What a call is for, as far as a refusal means different things.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Looking for numbers on offer.
+    Search,
+    /// Ordering a number.
+    Order,
+    /// Anything else.
+    Other,
 }
 
 /// What Telnyx says of a key that it does not know, or no more: malformed or absent, not found, revoked, expired, bad.
@@ -97,7 +110,7 @@ pub(super) fn absent<T>(outcome: Result<T, Failure>) -> Result<Option<T>, Failur
 /// A refusal by its status and Telnyx's codes. The codes are Telnyx's own
 /// (<https://developers.telnyx.com/docs/overview/errors>); not all of them are documented with a status, so the code
 /// goes before the status.
-pub(super) fn refusal(status: u16, codes: &[String], wait: Duration) -> Failure {
+pub(super) fn refusal(purpose: Purpose, status: u16, codes: &[String], wait: Duration) -> Failure {
     let source = || -> Source { format!("Telnyx answered {status} with codes [{}]", codes.join(", ")).into() };
     let has = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(&code.as_str()));
     match status {
@@ -105,7 +118,7 @@ pub(super) fn refusal(status: u16, codes: &[String], wait: Duration) -> Failure 
         429 => return Failure::Refused(Refusal::RateLimited(wait)),
         _ => {}
     }
-    Failure::Refused(if has(&["85000", "85001", "85006"]) {
+    let refusal = if has(&["85000", "85001", "85006"]) {
         // Never searched for, not available, reserved by somebody.
         Refusal::NumberUnavailable(source())
     } else if has(&["20100", "20012"]) || status == 402 {
@@ -115,7 +128,7 @@ pub(super) fn refusal(status: u16, codes: &[String], wait: Duration) -> Failure 
         Refusal::RateLimited(wait)
     } else if status == 401 || has(&KEY_REFUSED) || has(&["10010", "20003"]) {
         Refusal::NotPermitted(source())
-    } else if status == 400 && has(&["10015"]) {
+    } else if purpose == Purpose::Order && status == 400 && has(&["10015"]) {
         Refusal::BadRequest(source())
     } else if has(&["10035"]) {
         Refusal::Locked(source())
@@ -125,6 +138,12 @@ pub(super) fn refusal(status: u16, codes: &[String], wait: Duration) -> Failure 
         Refusal::Rejected(source())
     } else {
         return Failure::Unknown(source());
+    };
+    Failure::Refused(match refusal {
+        Refusal::NumberUnavailable(source) | Refusal::Rejected(source) if purpose == Purpose::Search && matches!(status, 400 | 422) => {
+            Refusal::BadRequest(source)
+        }
+        refusal => refusal,
     })
 }
 
@@ -133,7 +152,7 @@ mod tests {
     use super::*;
 
     fn classified(status: u16, code: &str) -> Failure {
-        refusal(status, &[code.to_owned()], Duration::from_secs(1))
+        refusal(Purpose::Other, status, &[code.to_owned()], Duration::from_secs(1))
     }
 
     #[test]
@@ -149,6 +168,32 @@ mod tests {
         assert!(matches!(classified(422, "10035"), Failure::Refused(Refusal::Locked(_))));
         assert!(matches!(classified(422, "85004"), Failure::Refused(Refusal::Rejected(_))));
         assert!(matches!(classified(429, "10011"), Failure::Refused(Refusal::RateLimited(_))));
+    }
+
+    #[test]
+    fn a_search_is_refused_for_what_it_asks_by_400_and_422_alone() {
+        let refused = |purpose, status, code: &str| {
+            let failure = refusal(purpose, status, &[code.to_owned()], Duration::from_secs(1));
+            matches!(failure, Failure::Refused(Refusal::BadRequest(_)))
+        };
+        for (status, code) in [(400, "10015"), (400, ""), (400, "10031"), (422, "10027"), (422, ""), (422, "85000")] {
+            assert!(refused(Purpose::Search, status, code), "{status} {code}");
+            assert!(!refused(Purpose::Other, status, code), "{status} {code}");
+            assert_eq!(refused(Purpose::Order, status, code), status == 400 && code == "10015", "{status} {code}");
+        }
+        for (status, code) in [
+            (400, "10009"),
+            (422, "10010"),
+            (400, "20002"),
+            (401, ""),
+            (403, "10015"),
+            (404, "10015"),
+            (409, "85001"),
+            (422, "10011"),
+            (400, "20100"),
+        ] {
+            assert!(!refused(Purpose::Search, status, code), "{status} {code}");
+        }
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! HTTP to Telnyx: one request, one answer, and what it means when there is none.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use lambda_http::http::{HeaderMap, Method};
-use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
-use serde::de::DeserializeOwned;
+use lambda_http::http::Method;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::failure::Failure;
-use super::{Session, failure, wire};
+use super::failure::{self, Failure, Purpose, Refusal};
+use super::ids::Path;
+use super::json::{Object, Unread};
+use super::rate_limits::{RateLimits, wait};
+use super::{Session, documents};
 use crate::config::{self, Authorities};
 use crate::error::{Source, chain};
 use crate::secrets::Secret;
@@ -18,41 +18,69 @@ use crate::tls;
 
 /// With less time than this left, a call is not begun.
 const SHORTEST: Duration = Duration::from_millis(50);
-/// How long to wait where Telnyx says no more than "too many".
-const DEFAULT_WAIT: Duration = Duration::from_secs(1);
+/// The longest body that is read: more than a full page of the largest items that Telnyx documents.
+const LONGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 pub(super) struct Transport {
     http: Result<reqwest::Client, String>,
     url: String,
     timeout: Duration,
+    limits: RateLimits,
+}
+
+/// A request.
+pub(super) struct Call<'a> {
+    purpose: Purpose,
+    method: Method,
+    path: Path,
+    query: &'a [(&'a str, String)],
+    body: Option<&'a Value>,
+}
+
+impl<'a> Call<'a> {
+    /// A look-up.
+    pub(super) const fn get(path: Path, query: &'a [(&'a str, String)]) -> Self {
+        Self { purpose: Purpose::Other, method: Method::GET, path, query, body: None }
+    }
+
+    /// A look for numbers on offer.
+    pub(super) const fn search(path: Path, query: &'a [(&'a str, String)]) -> Self {
+        Self { purpose: Purpose::Search, method: Method::GET, path, query, body: None }
+    }
+
+    /// An order for a number.
+    pub(super) const fn order(path: Path, body: &'a Value) -> Self {
+        Self { purpose: Purpose::Order, method: Method::POST, path, query: &[], body: Some(body) }
+    }
+
+    /// A change of what is there.
+    pub(super) const fn change(method: Method, path: Path) -> Self {
+        Self { purpose: Purpose::Other, method, path, query: &[], body: None }
+    }
 }
 
 impl Transport {
     pub(super) fn new(config: &config::Telnyx) -> Self {
-        Self { http: client(config).map_err(|error| chain(error.as_ref())), url: config.url.clone(), timeout: config.timeout }
+        Self {
+            http: client(config).map_err(|error| chain(error.as_ref())),
+            url: config.url.clone(),
+            timeout: config.timeout,
+            limits: RateLimits::default(),
+        }
     }
 
-    /// Reads something. A connection that died unnoticed is replaced once: reading twice does no harm.
-    pub(super) async fn get<T: DeserializeOwned>(&self, session: &Session<'_>, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
-        let call = Call { method: Method::GET, path, query, body: None };
-        match self.exchange(session, &call).await {
-            Err(Lost { timed_out: false, .. }) => self.exchange(session, &call).await,
+    /// Makes a call that changes nothing. A connection that broke is replaced once: reading twice does no harm.
+    pub(super) async fn read(&self, session: &Session<'_>, call: &Call<'_>) -> Result<Answer, Failure> {
+        match self.exchange(session, call).await {
+            Err(Lost { broken: true, .. }) => self.exchange(session, call).await,
             outcome => outcome,
         }
-        .map_err(Failure::from)
-        .and_then(Answer::read)
+        .map_err(|lost| lost.failure)
     }
 
-    /// Sends a request that changes something, once.
-    pub(super) async fn send_once<T: DeserializeOwned>(
-        &self,
-        session: &Session<'_>,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<T, Failure> {
-        let call = Call { method, path, query: &[], body };
-        self.exchange(session, &call).await.map_err(Failure::from).and_then(Answer::read)
+    /// Makes a call that changes something, once.
+    pub(super) async fn send_once(&self, session: &Session<'_>, call: &Call<'_>) -> Result<Answer, Failure> {
+        self.exchange(session, call).await.map_err(|lost| lost.failure)
     }
 
     /// One call and its answer. When the key is refused nothing has happened: with a newer one, if there is one by now, the
@@ -60,12 +88,12 @@ impl Transport {
     async fn exchange(&self, session: &Session<'_>, call: &Call<'_>) -> Result<Answer, Lost> {
         let until = session.deadline.min(Instant::now() + self.timeout);
         let key = session.account.key();
-        let answer = self.send(&key, until, call).await?;
-        if !failure::refuses_key(answer.status, &answer.codes()) {
+        let answer = self.send(session, &key, until, call).await?;
+        if !failure::refuses_key(answer.status, &answer.codes) {
             return Ok(answer);
         }
         match tokio::time::timeout_at(until, session.account.newer_key(&key)).await {
-            Ok(Ok(Some(newer))) => self.send(&newer, until, call).await,
+            Ok(Ok(Some(newer))) => self.send(session, &newer, until, call).await,
             Ok(Ok(None)) | Err(_) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::warn!(account = session.account.name, error = %error, "a refused key could not be read anew");
@@ -74,138 +102,133 @@ impl Transport {
         }
     }
 
-    async fn send(&self, key: &Secret, until: Instant, call: &Call<'_>) -> Result<Answer, Lost> {
-        let http = self.http.as_ref().map_err(|reason| Lost::unsent(reason.clone()))?;
+    /// Sends a request unless Telnyx limits the account.
+    async fn send(&self, session: &Session<'_>, key: &Secret, until: Instant, call: &Call<'_>) -> Result<Answer, Lost> {
+        let http = self.http.as_ref().map_err(|reason| Lost::from(Failure::NotSent(reason.clone().into())))?;
+        let account = &session.account.name;
+        if let Some(left) = self.limits.remaining(account) {
+            return Err(Failure::Refused(Refusal::RateLimited(left)).into());
+        }
         let left = until.saturating_duration_since(Instant::now());
         if left < SHORTEST {
-            return Err(Lost::unsent("there is no time left for it".to_owned()));
+            return Err(Failure::NotSent("there is no time left for it".into()).into());
         }
-        let url = format!("{}{}", self.url, call.path);
+        let url = format!("{}{}", self.url, call.path.encoded());
         let mut request = http.request(call.method.clone(), url).bearer_auth(key.expose()).timeout(left).query(call.query);
         if let Some(body) = call.body {
             request = request.json(body);
         }
         let started = Instant::now();
-        let outcome = answer(request).await;
+        let outcome = answer(request, call.purpose).await;
         let status = outcome.as_ref().map_or(0, |answer| answer.status);
         let duration_ms = started.elapsed().as_secs_f64() * 1e3;
-        tracing::info!(method = call.method.as_str(), path = call.path, status, duration_ms, "telnyx call");
-        outcome.map_err(|error| Lost {
-            // No connection was made, so that nothing can have been asked.
-            sent: !error.is_connect(),
-            timed_out: error.is_timeout(),
-            // The URL may carry numbers; the path has been logged.
-            source: chain(&error.without_url()),
-        })
+        let (path, id) = (call.path.template(), call.path.plain_id());
+        tracing::info!(method = call.method.as_str(), path, id, status, duration_ms, "telnyx call");
+        let mut answer = outcome?;
+        if matches!(answer.refusal(), Some(Failure::Refused(Refusal::RateLimited(_)))) {
+            answer.wait = self.limits.note(account, answer.wait);
+        }
+        Ok(answer)
     }
 }
 
-/// What is asked of Telnyx.
-struct Call<'a> {
-    method: Method,
-    path: &'a str,
-    query: &'a [(&'a str, String)],
-    body: Option<&'a Value>,
-}
-
-struct Answer {
+/// An answer that arrived whole, whatever it says.
+pub(super) struct Answer {
+    purpose: Purpose,
     status: u16,
     wait: Duration,
+    /// Telnyx's codes, where it refuses.
+    codes: Vec<String>,
     body: Vec<u8>,
 }
 
-/// No answer, or none that arrived whole.
-struct Lost {
-    sent: bool,
-    timed_out: bool,
-    source: String,
-}
-
-impl Lost {
-    const fn unsent(source: String) -> Self {
-        Self { sent: false, timed_out: true, source }
-    }
-}
-
-impl From<Lost> for Failure {
-    fn from(lost: Lost) -> Self {
-        let source: Source = lost.source.into();
-        if lost.sent { Self::Unknown(source) } else { Self::NotSent(source) }
-    }
-}
-
 impl Answer {
-    const fn succeeded(&self) -> bool {
-        matches!(self.status, 200..300)
+    /// What the answer refuses, if it is no success.
+    fn refusal(&self) -> Option<Failure> {
+        let succeeded = matches!(self.status, 200..300);
+        (!succeeded).then(|| failure::refusal(self.purpose, self.status, &self.codes, self.wait))
     }
 
-    /// Why Telnyx says no. An error without a body we understand still has a status.
-    fn codes(&self) -> Vec<String> {
-        if self.succeeded() {
-            return Vec::new();
+    /// Reads the object that a successful answer is, and logs once which members of it could not be read.
+    ///
+    /// # Errors
+    /// The refusal; [`Failure::Unknown`] if the answer cannot be read, or `read` returns `None`.
+    pub(super) fn parse<T>(&self, read: impl FnOnce(&Object<'_>) -> Option<T>) -> Result<T, Failure> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
         }
-        serde_json::from_slice::<wire::Errors>(&self.body).map(wire::Errors::codes).unwrap_or_default()
-    }
-
-    fn read<T: DeserializeOwned>(self) -> Result<T, Failure> {
-        if !self.succeeded() {
-            return Err(failure::refusal(self.status, &self.codes(), self.wait));
+        let (text, unread) = (String::from_utf8_lossy(&self.body), Unread::default());
+        let Some(document) = Object::parse(&text, &unread).and_then(|object| read(&object)) else {
+            let reason = format!("Telnyx answered {} with what cannot be read [{unread}]", self.status);
+            return Err(Failure::Unknown(reason.into()));
+        };
+        if !unread.is_empty() {
+            tracing::warn!(members = %unread, "parts of an answer from Telnyx could not be read");
         }
-        serde_json::from_slice(&self.body).map_err(|error| Failure::Unknown(format!("Telnyx answered {} with {error}", self.status).into()))
+        Ok(document)
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
-    let response: Response = request.send().await?;
+/// No answer, or none that could be read.
+struct Lost {
+    failure: Failure,
+    /// The connection broke; otherwise there is no use in trying again.
+    broken: bool,
+}
+
+impl From<Failure> for Lost {
+    fn from(failure: Failure) -> Self {
+        Self { failure, broken: false }
+    }
+}
+
+impl From<reqwest::Error> for Lost {
+    fn from(error: reqwest::Error) -> Self {
+        let (connected, broken) = (!error.is_connect(), !error.is_timeout());
+        // The URL may carry numbers; the path has been logged.
+        let source: Source = chain(&error.without_url()).into();
+        // Without a connection nothing can have been asked.
+        Self { failure: if connected { Failure::Unknown(source) } else { Failure::NotSent(source) }, broken }
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder, purpose: Purpose) -> Result<Answer, Lost> {
+    let response = request.send().await?;
     let (status, wait) = (response.status().as_u16(), wait(response.headers()));
-    Ok(Answer { status, wait, body: response.bytes().await?.to_vec() })
+    let body = match body(response).await {
+        // The status and the headers say all there is to a limit.
+        Err(_) if status == 429 => Vec::new(),
+        outcome => outcome?,
+    };
+    let codes = if matches!(status, 200..300) { Vec::new() } else { codes(&body) };
+    Ok(Answer { purpose, status, wait, codes, body })
+}
+
+/// The body of an answer, read piece by piece up to a bound.
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Lost> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > LONGEST_BODY_BYTES {
+            return Err(Failure::Unknown(format!("Telnyx's answer is longer than {LONGEST_BODY_BYTES} bytes").into()).into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn codes(body: &[u8]) -> Vec<String> {
+    let (text, unread) = (String::from_utf8_lossy(body), Unread::default());
+    Object::parse(&text, &unread).map(|object| documents::codes(&object)).unwrap_or_default()
 }
 
 fn client(config: &config::Telnyx) -> Result<reqwest::Client, Source> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::client(&Authorities::Web)?)
         .connect_timeout(config.connect_timeout)
-        // A POST must not be sent again by anybody's good intentions: neither redirected nor retried.
+        // A POST is never sent again by the client itself: neither redirected nor retried.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .user_agent(concat!("phone-numbers/", env!("CARGO_PKG_VERSION")))
         .build()?;
     Ok(client)
-}
-
-/// `Retry-After` in seconds, or `x-ratelimit-reset`, which Telnyx documents as seconds and shows as a time, too.
-fn wait(headers: &HeaderMap) -> Duration {
-    let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let reset = seconds("x-ratelimit-reset").map(|reset| if reset > 1_000_000_000 { reset.saturating_sub(now) } else { reset });
-    let wait = seconds(RETRY_AFTER.as_str()).or(reset);
-    wait.filter(|seconds| *seconds > 0).map_or(DEFAULT_WAIT, |seconds| Duration::from_secs(seconds.min(3_600)))
-}
-
-/// An id as one segment of a path, whatever is in it.
-pub(super) fn segment(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_is_read_from_whatever_header_tells_it() {
-        let headers = |name: &'static str, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, lambda_http::http::HeaderValue::from_static(value));
-            headers
-        };
-        assert_eq!(wait(&headers("retry-after", "7")), Duration::from_secs(7));
-        assert_eq!(wait(&headers("x-ratelimit-reset", "3")), Duration::from_secs(3));
-        assert_eq!(wait(&headers("x-ratelimit-reset", "1000000001")), DEFAULT_WAIT);
-        assert_eq!(wait(&headers("x-ratelimit-limit", "2000, 2000;w=1")), DEFAULT_WAIT);
-    }
-
-    #[test]
-    fn an_id_cannot_leave_its_place_in_a_path() {
-        assert_eq!(segment("../number_orders?x=1"), "..%2Fnumber_orders%3Fx%3D1");
-    }
 }
