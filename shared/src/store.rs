@@ -9,6 +9,7 @@
 mod adoption;
 mod agents;
 mod callers;
+mod clock;
 mod connection;
 mod findings;
 mod history;
@@ -48,7 +49,7 @@ pub use leftovers::Leftover;
 pub use listing::{Assignment, ListFilter, ListPage, Listing, Position, Summary};
 pub use numbers::Change;
 pub use orders::{Offer, OrderNoted, OrderState};
-pub use purchases::{Claim, Holding, Phase, Purchase};
+pub use purchases::{Claim, Holding, Phase, Purchase, Turn};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
 
 /// The database, as the business' verbs. See the submodules for what it can do.
@@ -62,6 +63,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         adoption::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
+        clock::STATEMENTS,
         findings::STATEMENTS,
         history::STATEMENTS,
         idempotency::STATEMENTS,
@@ -219,11 +221,21 @@ fn failure(error: tokio_postgres::Error) -> Error {
         (&SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN | &SqlState::INSUFFICIENT_PRIVILEGE, _) => {
             Error::Unavailable(Box::new(error))
         }
-        (code, _) if ["08", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class)) => {
+        // Class 40 is a deadlock or a serialization failure: the same request succeeds later.
+        (code, _) if ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class)) => {
             Error::Unavailable(Box::new(error))
         }
         _ => Error::Internal(Box::new(error)),
     }
+}
+
+/// Whether the database answered and refused one statement: a lock that another session holds, a statement timeout, a
+/// deadlock, a constraint. Such a failure concerns the rows of that statement. Every other failure means that the database,
+/// or the connection to it, is not usable.
+#[must_use]
+pub fn is_refusal(error: &Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    source.is_some_and(|source| source.as_db_error().is_some() && !connection::is_lost(source))
 }
 
 /// A column, whose absence or other type is a defect of ours.

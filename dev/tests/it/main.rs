@@ -38,6 +38,7 @@ mod purchase_races;
 mod quota;
 mod reconcile;
 mod reconcile_backfill;
+mod reconcile_fairness;
 mod reconcile_inventory;
 mod reconcile_missing;
 mod reconcile_walks;

@@ -11,7 +11,9 @@ use crate::report::Report;
 
 /// Takes rows into the ledger; doing so twice, or in two runs at once, is doing it once.
 pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: Instant) -> Result<(), Error> {
-    let leftovers = reconcile.sagas.store.leftovers(reconcile.config.batch, reconcile.config.stuck_after).await?;
+    let store = &reconcile.sagas.store;
+    let leftovers = store.leftovers(reconcile.config.batch, reconcile.config.stuck_after).await;
+    let leftovers = reconcile.pass_over(report, leftovers).await?.unwrap_or_default();
     for leftover in &leftovers {
         if Instant::now() >= until {
             break;
@@ -24,7 +26,7 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
             }
         };
         let outcome = take_in_one(reconcile, report, leftover, &accounts, until).await;
-        match report.pass_over(outcome)? {
+        match reconcile.pass_over(report, outcome).await? {
             Some(Ok(true)) => report.backfilled += 1,
             Some(Ok(false)) | None => {}
             Some(Err(failure)) => {
@@ -32,7 +34,7 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
             }
         }
     }
-    reconcile.sagas.store.close_leftover_findings().await?;
+    reconcile.pass_over(report, store.close_leftover_findings().await).await?;
     Ok(())
 }
 

@@ -19,19 +19,21 @@ const LEAST_FOR_A_PAGE: Duration = Duration::from_secs(3);
 
 /// Walks through every account, those first that were visited longest ago.
 pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report, deadline: Instant) -> Result<(), Error> {
-    let ledger = reconcile.sagas.store.telnyx_accounts().await?;
-    for name in in_turn(reconcile, &ledger).await? {
+    let store = &reconcile.sagas.store;
+    let ledger = reconcile.pass_over(report, store.telnyx_accounts().await).await?.unwrap_or_default();
+    let agencies = reconcile.pass_over(report, store.agencies(reconcile.config.batch).await).await?.unwrap_or_default();
+    for name in in_turn(&ledger, reconcile.sagas.accounts.names(&agencies)) {
         if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
             break;
         }
         match reconcile.sagas.accounts.find(&name).await {
             Ok(Some(account)) => {
                 let outcome = compare_account(reconcile, report, &account, deadline).await;
-                report.pass_over(outcome)?;
+                reconcile.pass_over(report, outcome).await?;
             }
             Ok(None) if ledger.contains(&name) => {
                 let outcome = missing::without_key(reconcile, report, &name).await;
-                report.pass_over(outcome)?;
+                reconcile.pass_over(report, outcome).await?;
             }
             // An agency need not have an account of its own.
             Ok(None) => {}
@@ -46,13 +48,12 @@ pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report,
 
 /// The account whose turn it is; then those that agencies may have bought in and that the ledger has forgotten, so that they
 /// have a turn at all; then the others that the ledger knows.
-async fn in_turn(reconcile: &Reconcile, ledger: &[String]) -> Result<Vec<String>, Error> {
+fn in_turn(ledger: &[String], of_agencies: Vec<String>) -> Vec<String> {
     let mut known = ledger.iter().cloned();
-    let agencies = reconcile.sagas.store.agencies(reconcile.config.batch).await?;
-    let mut names: Vec<_> = known.next().into_iter().chain(reconcile.sagas.accounts.names(&agencies)).chain(known).collect();
+    let mut names: Vec<_> = known.next().into_iter().chain(of_agencies).chain(known).collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
-    Ok(names)
+    names
 }
 
 async fn compare_account(reconcile: &Reconcile, report: &mut Report, account: &Account, deadline: Instant) -> Result<(), Error> {
@@ -119,7 +120,7 @@ async fn compare_page(
             Verdict::Correct { .. } | Verdict::Adopt(_) | Verdict::Finding(_) if !still_so(reconcile, session, owned, verdict).await? => {}
             Verdict::Correct { row_id, reactivate } => {
                 let corrected = reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await;
-                report.corrected += usize::from(report.pass_over(corrected)?.unwrap_or(false));
+                report.corrected += usize::from(reconcile.pass_over(report, corrected).await?.unwrap_or(false));
             }
             Verdict::Adopt(reference) => adopt(reconcile, report, session, walk, owned, reference).await?,
             Verdict::Finding(kind) => {
@@ -165,7 +166,7 @@ async fn adopt(
         order_id: order.as_ref().map(|order| order.id.as_str()),
     };
     let outcome = reconcile.sagas.store.adopt(&adoptee).await;
-    if let Some(row_id) = report.pass_over(outcome)?.flatten() {
+    if let Some(row_id) = reconcile.pass_over(report, outcome).await?.flatten() {
         tracing::warn!(%row_id, agency_id = %reference.agency_id, "a number of ours had no row, and has one now");
         walk.seen.push(row_id);
         report.adopted += 1;

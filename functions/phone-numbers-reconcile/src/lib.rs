@@ -22,6 +22,7 @@ use shared::error::Error;
 use shared::lambda::{Answer, Background, Delivery};
 use shared::saga::Sagas;
 use shared::secrets::Secrets;
+use shared::store::is_refusal;
 use tokio::time::Instant;
 
 use backlog::Time;
@@ -62,16 +63,34 @@ impl Background for Reconcile {
 impl Reconcile {
     /// Everything that a run is for. No part may take all of the time: what is left of one waits for the next run.
     async fn work(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
-        let now = Instant::now();
+        let store = &self.sagas.store;
+        let (began, now) = (store.now().await?, Instant::now());
         let until = |tenths: u32| now + deadline.saturating_duration_since(now) * tenths / 10;
-        backlog::finish_purchases(self, report, Time { until: until(3), deadline }).await?;
-        backlog::finish_releases(self, report, Time { until: until(5), deadline }).await?;
+        backlog::finish_purchases(self, report, Time { began, until: until(3), deadline }).await?;
+        backlog::finish_releases(self, report, Time { began, until: until(5), deadline }).await?;
         backfill::take_in(self, report, until(6)).await?;
         compare::compare_accounts(self, report, deadline).await?;
-        report.expired_keys = self.sagas.store.expire_keys(EXPIRED_AT_A_TIME).await?;
-        report.stuck = Some(self.sagas.store.stuck(self.config.stuck_after).await?);
-        report.open_findings = Some(self.sagas.store.open_findings_count().await?);
+        report.expired_keys = self.pass_over(report, store.expire_keys(EXPIRED_AT_A_TIME).await).await?.unwrap_or_default();
+        report.stuck = self.pass_over(report, store.stuck(self.config.stuck_after).await).await?;
+        report.open_findings = self.pass_over(report, store.open_findings_count().await).await?;
         Ok(())
+    }
+
+    /// The outcome of a statement; None if the database refused it, a locked row or a timeout say. That is counted, and
+    /// concerns only what the statement was about.
+    ///
+    /// # Errors
+    /// The database does not answer at all, which ends the run.
+    async fn pass_over<T>(&self, report: &mut Report, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            // No answer in time may be due to locks as well. One that answers another question is there.
+            Err(error @ Error::Unavailable(_)) if !is_refusal(&error) && self.sagas.store.now().await.is_err() => Err(error),
+            Err(error) => {
+                report.objection(&error);
+                Ok(None)
+            }
+        }
     }
 
     /// How long Telnyx may take to show everywhere what has happened.

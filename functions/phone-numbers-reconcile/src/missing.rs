@@ -24,7 +24,7 @@ pub(crate) async fn look_into(reconcile: &Reconcile, report: &mut Report, sessio
             match evidence(session, missing).await {
                 Evidence::Gone => {
                     let deactivated = reconcile.sagas.store.deactivate(missing).await;
-                    report.deactivated += usize::from(report.pass_over(deactivated)?.unwrap_or(false));
+                    report.deactivated += usize::from(reconcile.pass_over(report, deactivated).await?.unwrap_or(false));
                 }
                 Evidence::Doubtful => doubtful.push(missing),
                 Evidence::None => {}

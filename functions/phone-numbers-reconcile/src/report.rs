@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use shared::error::Error;
-use shared::store::{OpenFindings, Stuck};
+use shared::store::{OpenFindings, Stuck, is_refusal};
 
 const NAMESPACE: &str = "PhoneNumbers";
 
@@ -27,7 +27,7 @@ pub(crate) struct Report {
     pub(crate) accounts_paused: usize,
     /// Accounts that could not be asked, for want of a key or of an answer.
     pub(crate) accounts_failed: usize,
-    /// What the database would not have.
+    /// Statements that the database refused, because of a locked row say.
     pub(crate) objections: usize,
     pub(crate) expired_keys: usize,
     /// None when the run did not come so far.
@@ -62,17 +62,17 @@ impl Default for Report {
 }
 
 impl Report {
-    /// What the database objects to in one row must not keep the others waiting: it is counted and passed over. Only a
-    /// database that cannot be reached ends a run.
-    pub(crate) fn pass_over<T>(&mut self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
-        match outcome {
-            Ok(done) => Ok(Some(done)),
-            Err(error @ Error::Unavailable(_)) => Err(error),
-            Err(error) => {
-                tracing::error!(error = %error, "the database objects, and the run goes on");
-                self.objections += 1;
-                Ok(None)
-            }
+    /// Counts what the database refused.
+    pub(crate) fn objection(&mut self, error: &Error) {
+        tracing::error!(error = %error, "the database refused a statement, and the run goes on");
+        self.objections += 1;
+    }
+
+    /// Logs why something is left to a later run.
+    pub(crate) fn unfinished(&mut self, error: &Error, message: &'static str) {
+        tracing::warn!(error = %error, message);
+        if is_refusal(error) {
+            self.objection(error);
         }
     }
 
