@@ -11,6 +11,8 @@ mod agents;
 mod callers;
 mod clock;
 mod connection;
+mod decisions;
+mod finding_kind;
 mod findings;
 mod history;
 mod idempotency;
@@ -24,6 +26,8 @@ mod numbers;
 mod orders;
 mod purchases;
 mod releases;
+mod strangers;
+mod walks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,16 +45,20 @@ use connection::Connections;
 
 pub use adoption::Adoptee;
 pub use connection::connect;
-pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
+pub use decisions::Adoption;
+pub use finding_kind::{FindingKind, Subject};
+pub use findings::{Finding, Observation, OpenFindings, UnseenFinding};
 pub use idempotency::{KeptAnswer, KeyClaim, KeyState};
 pub use intents::{Begun, Intent, Quota};
-pub use inventory::{Counterpart, CounterpartRow, Missing, Owner, Stuck, Walk};
+pub use inventory::{Counterpart, CounterpartRow, Owner, Stuck};
 pub use leftovers::Leftover;
 pub use listing::{Assignment, ListFilter, ListPage, Listing, Position, Summary};
 pub use numbers::Change;
 pub use orders::{Offer, OrderNoted, OrderState};
 pub use purchases::{Claim, Holding, Phase, Purchase, Turn};
 pub use releases::{Release, ReleaseStart, ReleaseTarget};
+pub use strangers::{Stranger, Strangers};
+pub use walks::{Belonging, Missing, MissingRow, Place, Seen, Walk};
 
 /// The database, as the business' verbs. See the submodules for what it can do.
 pub struct Store {
@@ -64,6 +72,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         agents::STATEMENTS,
         callers::STATEMENTS,
         clock::STATEMENTS,
+        decisions::STATEMENTS,
         findings::STATEMENTS,
         history::STATEMENTS,
         idempotency::STATEMENTS,
@@ -75,6 +84,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         orders::STATEMENTS,
         purchases::STATEMENTS,
         releases::STATEMENTS,
+        strangers::STATEMENTS,
+        walks::STATEMENTS,
     ];
     modules.into_iter().flatten().copied()
 }

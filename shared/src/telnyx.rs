@@ -158,8 +158,10 @@ pub struct Owned {
 pub struct InventoryPage {
     /// The numbers, but for those that are gone. One that cannot be read is passed over.
     pub numbers: Vec<Owned>,
-    /// Whether it is the last page.
-    pub is_last: bool,
+    /// Whether the page has no item at all, not even one that cannot be read.
+    pub is_empty: bool,
+    /// How many pages there are, where Telnyx tells.
+    pub total_pages: Option<u32>,
 }
 
 impl Client {
@@ -327,14 +329,21 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// A page of the account's inventory, from 1, oldest first so that what is bought meanwhile comes last.
+    /// A page of the account's inventory, from 1, oldest first so that what is bought meanwhile comes last. With `digits`, at
+    /// least three of them, only the numbers that contain them.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub async fn inventory(&self, page: u32) -> Result<InventoryPage, Failure> {
-        let query = [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
+    /// See [`Failure`]; [`Failure::refuses_request`] tells a page that Telnyx does not serve.
+    pub async fn inventory(&self, digits: &str, page: u32) -> Result<InventoryPage, Failure> {
+        let filter = Some(("filter[phone_number]", digits.to_owned())).filter(|_| !digits.is_empty());
+        let paging = [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
+        let query: Vec<_> = filter.into_iter().chain(paging).collect();
         let numbers: wire::Page<serde_json::Value> = self.transport.get(self, "/phone_numbers", &query).await?;
-        Ok(InventoryPage { is_last: numbers.is_last(page), numbers: numbers.data.into_iter().filter_map(wire::Owned::read).collect() })
+        Ok(InventoryPage {
+            is_empty: numbers.data.is_empty(),
+            total_pages: numbers.total_pages(),
+            numbers: numbers.data.into_iter().filter_map(wire::Owned::read).collect(),
+        })
     }
 
     /// A number by Telnyx's id of it: `GET /phone_numbers/{id}`; None where the account has none.

@@ -120,13 +120,10 @@ fn is_anothers(leftover: &Leftover, owned: &Owned) -> bool {
 
 fn nowhere(leftover: &Leftover, account: &Account) -> Observation {
     Observation {
-        kind: FindingKind::InventoryDrift,
-        account: account.name.clone(),
         number: Some(leftover.number.to_string()),
-        phone_number_id: None,
-        reference: None,
         agency_id: Some(leftover.agency_id),
         row_ids: vec![leftover.row_id],
-        detail: "No account of the agency has this number, whose row is from before the ledger.".to_owned(),
+        detail: "No account of the agency has this number, whose row predates the ledger.".to_owned(),
+        ..Observation::new(FindingKind::InventoryDrift, &account.name)
     }
 }

@@ -45,11 +45,12 @@ pub(crate) async fn finish_purchases(reconcile: &Reconcile, report: &mut Report,
     loop {
         let batch = reconcile.pass_over(report, store.unattended_purchases(time.began, last, limit).await).await?.unwrap_or_default();
         let Some(next) = batch.last().copied() else { return Ok(()) };
+        let is_last = is_last(batch.len(), limit);
         let work = stream::iter(batch).map(|turn| finish_purchase(reconcile, turn.id, time));
         for outcome in work.buffer_unordered(AT_A_TIME).filter_map(std::future::ready).collect::<Vec<_>>().await {
             count_purchase(report, outcome);
         }
-        if time.for_one().is_none() {
+        if is_last || time.for_one().is_none() {
             return Ok(());
         }
         last = next;
@@ -87,6 +88,7 @@ pub(crate) async fn finish_releases(reconcile: &Reconcile, report: &mut Report, 
     loop {
         let batch = reconcile.pass_over(report, store.unattended_releases(time.began, last, limit).await).await?.unwrap_or_default();
         let Some(next) = batch.last().copied() else { return Ok(()) };
+        let is_last = is_last(batch.len(), limit);
         let work = stream::iter(batch).map(|turn| finish_release(reconcile, turn.id, time));
         for outcome in work.buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await {
             match outcome {
@@ -98,7 +100,7 @@ pub(crate) async fn finish_releases(reconcile: &Reconcile, report: &mut Report, 
                 }
             }
         }
-        if time.for_one().is_none() {
+        if is_last || time.for_one().is_none() {
             return Ok(());
         }
         last = next;
@@ -110,4 +112,9 @@ async fn finish_release(reconcile: &Reconcile, row_id: Uuid, time: Time) -> Resu
     let Some(deadline) = time.for_one() else { return Ok(false) };
     let releaser = Releaser { sagas: &reconcile.sagas, deadline };
     Box::pin(releaser.resume(row_id)).await
+}
+
+/// Whether a batch of this length is the last one.
+fn is_last(length: usize, limit: i64) -> bool {
+    i64::try_from(length).is_ok_and(|length| length < limit)
 }

@@ -6,13 +6,18 @@
 //!
 //! Each run is bounded and goes on where the last one stopped; two at once do no harm.
 
+mod accounts;
 mod backfill;
 mod backlog;
+mod closing;
 mod compare;
 mod missing;
+mod proof;
 mod report;
 mod verdict;
+mod walker;
 mod webhook;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +74,7 @@ impl Reconcile {
         backlog::finish_purchases(self, report, Time { began, until: until(3), deadline }).await?;
         backlog::finish_releases(self, report, Time { began, until: until(5), deadline }).await?;
         backfill::take_in(self, report, until(6)).await?;
-        compare::compare_accounts(self, report, deadline).await?;
+        accounts::compare_accounts(self, report, deadline).await?;
         report.expired_keys = self.pass_over(report, store.expire_keys(EXPIRED_AT_A_TIME).await).await?.unwrap_or_default();
         report.stuck = self.pass_over(report, store.stuck(self.config.stuck_after).await).await?;
         report.open_findings = self.pass_over(report, store.open_findings_count().await).await?;

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use shared::error::Error;
-use shared::store::{OpenFindings, Stuck, is_refusal};
+use shared::store::{FindingKind, OpenFindings, Stuck, is_refusal};
 
 const NAMESPACE: &str = "PhoneNumbers";
 
@@ -103,10 +103,12 @@ impl Report {
         ];
         let count = |count: i64| usize::try_from(count).unwrap_or_default();
         if let Some(stuck) = self.stuck {
-            counts.extend([("StuckPurchases", count(stuck.purchases)), ("StuckReleases", count(stuck.releases))]);
+            let stuck = [("StuckPurchases", stuck.purchases), ("StuckReleases", stuck.releases), ("StuckAccounts", stuck.accounts)];
+            counts.extend(stuck.map(|(name, stuck)| (name, count(stuck))));
         }
-        if let Some(open) = self.open_findings {
-            counts.extend([("OpenFindings", count(open.all)), ("InventoryDrift", count(open.drift))]);
+        if let Some(open) = &self.open_findings {
+            counts.push(("OpenFindings", count(open.all)));
+            counts.extend(FindingKind::ALL.iter().map(|kind| (kind.metric(), count(open.of(*kind)))));
         }
         let metrics: Vec<_> = counts.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
         let mut line = json!({
@@ -134,8 +136,8 @@ mod tests {
     fn every_metric_that_the_line_announces_is_in_it() {
         let report = Report {
             adopted: 2,
-            stuck: Some(Stuck { purchases: 3, releases: 0 }),
-            open_findings: Some(OpenFindings { all: 5, drift: 1 }),
+            stuck: Some(Stuck { purchases: 3, releases: 0, accounts: 1 }),
+            open_findings: Some(OpenFindings { all: 5, by_kind: vec![(FindingKind::InventoryDrift, 1)] }),
             ..Report::default()
         };
         let line = report.line("ours", true, 1_767_225_600_000);
@@ -146,7 +148,8 @@ mod tests {
             let name = metric["Name"].as_str().unwrap_or_default();
             assert!(line[name].is_u64(), "{name}");
         }
-        assert_eq!((&line["Adopted"], &line["StuckPurchases"], &line["InventoryDrift"]), (&json!(2), &json!(3), &json!(1)));
+        assert_eq!((&line["Adopted"], &line["StuckPurchases"], &line["OpenFindings"]), (&json!(2), &json!(3), &json!(5)));
+        assert_eq!((&line["InventoryDrift"], &line["ReleasedButBilled"]), (&json!(1), &json!(0)), "each kind by itself");
     }
 
     #[test]

@@ -19,8 +19,10 @@ pub(crate) enum Verdict {
     },
     /// It is ours and has no live row.
     Adopt(Reference),
-    /// A person must look at it.
+    /// An operator must look at it.
     Finding(FindingKind),
+    /// No purchase of ours names it.
+    Stranger,
     /// It is on its way to become something else.
     Later,
 }
@@ -32,7 +34,7 @@ pub(crate) fn verdict(owned: &Owned, counterpart: &Counterpart) -> Verdict {
         // Whoever is buying it finds out that it is taken.
         Some(row) if row.status == Status::Pending => Verdict::Later,
         Some(_) if is_ours(owned, counterpart) => Verdict::Finding(FindingKind::HeldByAnother),
-        Some(_) => Verdict::Finding(FindingKind::NotOurs),
+        Some(_) => without_proof(owned, counterpart),
         None => homeless(owned, counterpart),
     }
 }
@@ -64,18 +66,22 @@ fn homeless(owned: &Owned, counterpart: &Counterpart) -> Verdict {
     if !owned.is_active {
         return Verdict::Later;
     }
-    if !is_ours(owned, counterpart) {
-        return Verdict::Finding(FindingKind::NotOurs);
-    }
     match (counterpart.purchase, counterpart.released) {
         // Its saga comes to its own end first; or Telnyx may not have taken note of its release yet.
         (Some((_, true)), _) | (_, Some(false)) => Verdict::Later,
         (_, Some(true)) => Verdict::Finding(FindingKind::ReleasedButBilled),
+        _ if !is_ours(owned, counterpart) => without_proof(owned, counterpart),
         _ => match whose(owned, counterpart) {
             Some(reference) if counterpart.agency_exists => Verdict::Adopt(reference),
             _ => Verdict::Finding(FindingKind::AgencyGone),
         },
     }
+}
+
+/// Of the numbers that are not proven to be ours, those that have to do with us are findings of their own. The others are one.
+fn without_proof(owned: &Owned, counterpart: &Counterpart) -> Verdict {
+    let is_claimed = counterpart.is_named || counterpart.is_copied || reference(owned).is_some();
+    if is_claimed { Verdict::Finding(FindingKind::UnprovenClaim) } else { Verdict::Stranger }
 }
 
 fn is_ours(owned: &Owned, counterpart: &Counterpart) -> bool {
@@ -113,7 +119,15 @@ mod tests {
     const ROW: Uuid = Uuid::from_u128(9);
 
     fn counterpart() -> Counterpart {
-        Counterpart { row: None, purchase: None, agency_id: Some(OURS.agency_id), agency_exists: true, is_copied: false, released: None }
+        Counterpart {
+            row: None,
+            purchase: None,
+            agency_id: Some(OURS.agency_id),
+            agency_exists: true,
+            is_copied: false,
+            is_named: false,
+            released: None,
+        }
     }
 
     fn row(status: Status, id: Option<&str>, bought_as: Option<&str>) -> CounterpartRow {
@@ -135,16 +149,35 @@ mod tests {
     fn a_number_without_a_row_is_adopted_only_with_our_reference_and_an_agency() {
         let ours = OURS.to_string();
         assert_eq!(verdict(&owned(Some(&ours)), &counterpart()), Verdict::Adopt(OURS));
-        assert_eq!(verdict(&owned(Some("op-42")), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
-        assert_eq!(verdict(&owned(None), &counterpart()), Verdict::Finding(FindingKind::NotOurs));
+        assert_eq!(verdict(&owned(Some("op-42")), &counterpart()), Verdict::Stranger);
+        assert_eq!(verdict(&owned(None), &counterpart()), Verdict::Stranger);
         let gone = Counterpart { agency_exists: false, ..counterpart() };
         assert_eq!(verdict(&owned(Some(&ours)), &gone), Verdict::Finding(FindingKind::AgencyGone));
-        let copied = Counterpart { is_copied: true, ..counterpart() };
-        assert_eq!(verdict(&owned(Some(&ours)), &copied), Verdict::Finding(FindingKind::NotOurs));
         let ordered = Owned { is_active: false, ..owned(Some(&ours)) };
         assert_eq!(verdict(&ordered, &counterpart()), Verdict::Later);
         let released = with(row(Status::Released, Some("100"), Some(&ours)));
         assert_eq!(verdict(&owned(Some(&ours)), &released), Verdict::Adopt(OURS));
+    }
+
+    #[test]
+    fn a_number_that_a_purchase_of_ours_names_is_no_stranger() {
+        let ours = OURS.to_string();
+        let copied = Counterpart { is_copied: true, ..counterpart() };
+        for (reference, counterpart) in [
+            (Some(ours.as_str()), copied.clone()),
+            (Some("one of ours, on another number"), copied),
+            (None, Counterpart { is_named: true, ..counterpart() }),
+        ] {
+            assert_eq!(verdict(&owned(reference), &counterpart), Verdict::Finding(FindingKind::UnprovenClaim), "{reference:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_was_released_is_no_stranger_though_nothing_names_us() {
+        let released = Counterpart { released: Some(true), ..counterpart() };
+        assert_eq!(verdict(&owned(None), &released), Verdict::Finding(FindingKind::ReleasedButBilled));
+        let lately = Counterpart { released: Some(false), ..counterpart() };
+        assert_eq!(verdict(&owned(None), &lately), Verdict::Later);
     }
 
     #[test]
@@ -191,7 +224,9 @@ mod tests {
         let ours = OURS.to_string();
         let held = with(row(Status::Active, Some("7"), Some(&other)));
         assert_eq!(verdict(&owned(Some(&ours)), &held), Verdict::Finding(FindingKind::HeldByAnother));
-        assert_eq!(verdict(&owned(Some("op-42")), &held), Verdict::Finding(FindingKind::NotOurs));
+        let held_as_bought = Counterpart { is_named: true, ..held.clone() };
+        assert_eq!(verdict(&owned(Some("op-42")), &held_as_bought), Verdict::Finding(FindingKind::UnprovenClaim));
+        assert_eq!(verdict(&owned(Some("op-42")), &held), Verdict::Stranger);
         let pending = with(row(Status::Pending, None, Some(&other)));
         assert_eq!(verdict(&owned(Some(&ours)), &pending), Verdict::Later);
     }

@@ -23,6 +23,8 @@ pub(super) struct Page<T> {
 #[derive(Deserialize)]
 pub(super) struct Meta {
     total_pages: Option<u32>,
+    total_results: Option<u32>,
+    page_size: Option<u32>,
 }
 
 impl<T> Page<T> {
@@ -30,6 +32,14 @@ impl<T> Page<T> {
     pub(super) fn is_last(&self, page: u32) -> bool {
         let pages = self.meta.as_ref().and_then(|meta| meta.total_pages);
         self.data.is_empty() || pages.is_none_or(|pages| page >= pages)
+    }
+
+    /// How many pages there are, by their own number or by that of the results, whichever is larger.
+    pub(super) fn total_pages(&self) -> Option<u32> {
+        let meta = self.meta.as_ref()?;
+        let size = meta.page_size.filter(|size| *size > 0);
+        let by_results = meta.total_results.zip(size).map(|(results, size)| results.div_ceil(size));
+        meta.total_pages.max(by_results)
     }
 }
 
