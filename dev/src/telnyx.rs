@@ -4,6 +4,7 @@
 //! what it answers, `world` what it remembers, `progress` what time does to orders, `control` how tests steer it; the rest is
 //! one subject a file. What nobody outside Telnyx knows is a [`Settings`] field.
 
+mod by_hand;
 mod clock;
 mod control;
 mod errors;
@@ -20,6 +21,7 @@ mod progress;
 mod purchase;
 mod query;
 mod ranges;
+mod rate_limit;
 mod reservations;
 mod routes;
 mod search;
@@ -39,7 +41,7 @@ use uuid::Uuid;
 
 pub use self::{
     clock::ClockMode,
-    settings::{OrderOutcome, Settings},
+    settings::{Keys, OrderOutcome, RefusedSearch, Settings},
 };
 use self::{server::Shared, world::World};
 
@@ -48,7 +50,7 @@ use self::{server::Shared, world::World};
 pub struct Options {
     /// On 127.0.0.1; 0 is any free one.
     pub port: u16,
-    /// The key of the default account.
+    /// The key of the default account, unless the setting `accounts` names others.
     pub api_key: String,
     /// Where webhooks go; overrides the setting of that name.
     pub webhook_url: Option<String>,
@@ -122,7 +124,7 @@ impl Simulator {
         format!("http://127.0.0.1:{}/_control", self.port)
     }
 
-    /// The key of the default account.
+    /// The key of the default account at the start.
     #[must_use]
     pub fn api_key(&self) -> &str {
         &self.api_key

@@ -1,12 +1,25 @@
 //! `/_control`: how people and tests look inside and turn the knobs. Nothing of it exists at Telnyx.
+//!
+//! | Request | What it does |
+//! |---|---|
+//! | `GET state` | Returns everything the simulator remembers |
+//! | `POST reset` | Restores the settings of the start and forgets the rest; accounts and their keys are kept |
+//! | `GET settings`, `PUT settings` | Returns or changes the settings: `settings.rs` |
+//! | `GET faults`, `POST faults`, `DELETE faults` | Returns, adds or clears faults: `faults.rs` |
+//! | `POST clock` `{"advance_ms": 5}` | Advances the clock |
+//! | `POST orders/{id}` `{"status": "success"}` or `"failure"` | Ends a pending order |
+//! | `DELETE orders/{id}` | Forgets an order; its numbers stay as they are: `by_hand.rs` |
+//! | `PATCH numbers/{id}`, `DELETE numbers/{id}` | Changes or removes a number, as in Telnyx's portal: `by_hand.rs` |
+//!
+//! Unknown ids and paths are 404, unreadable bodies 400, each with `{"error": "…"}`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Exchange, clock::millis, faults::Fault, orders::Progress, server::Shared, world::World};
+use super::{Exchange, by_hand, clock::millis, faults::Fault, orders::Progress, server::Shared, settings::is_status, world::World};
 
-/// A status and a body.
-type Outcome = Result<(u16, Value), (u16, String)>;
+/// A status and a body, or a status and what is wrong.
+pub(super) type Outcome = Result<(u16, Value), (u16, String)>;
 
 pub(super) fn answer(shared: &Shared, method: &str, segments: &[&str], body: &[u8]) -> (u16, Value) {
     let mut world = shared.world();
@@ -28,7 +41,7 @@ fn route(shared: &Shared, world: &mut World, method: &str, segments: &[&str], bo
         ("GET", ["faults"]) => Ok((200, json!({ "faults": world.faults }))),
         ("POST", ["faults"]) => {
             let fault: Fault = parse(body)?;
-            if fault.status.is_some_and(|status| !(100..600).contains(&status)) {
+            if fault.status.is_some_and(|status| !is_status(status)) {
                 return Err((400, "status must be an HTTP status".to_owned()));
             }
             world.faults.add(fault);
@@ -44,6 +57,9 @@ fn route(shared: &Shared, world: &mut World, method: &str, segments: &[&str], bo
             Ok((200, json!({ "now": world.now() })))
         }
         ("POST", ["orders", id]) => decide(world, id, &parse(body)?),
+        ("DELETE", ["orders", id]) => by_hand::forget_order(world, id),
+        ("PATCH", ["numbers", id]) => by_hand::change_number(world, id, parse(body)?),
+        ("DELETE", ["numbers", id]) => by_hand::remove_number(world, id),
         _ => Err((404, "there is no such control; see /_control/state".to_owned())),
     }
 }
@@ -95,13 +111,15 @@ fn decide(world: &mut World, id: &str, decision: &Decision) -> Outcome {
     Ok((200, world.orders[index].detailed()))
 }
 
+/// An order or a number as Telnyx shows it, and the account it belongs to.
+pub(super) fn with_account(mut shown: Value, account: &str) -> Value {
+    shown["account"] = json!(account);
+    shown
+}
+
 fn state(shared: &Shared, world: &World) -> Value {
-    let mut orders: Vec<_> = world.orders.iter().map(|order| (order.account.as_str(), order.detailed())).collect();
-    let mut numbers: Vec<_> = world.numbers.iter().map(|number| (number.account.as_str(), number.detailed())).collect();
-    for (account, shown) in orders.iter_mut().chain(&mut numbers) {
-        shown["account"] = json!(account);
-    }
-    let only_shown = |all: Vec<(&str, Value)>| all.into_iter().map(|(_, shown)| shown).collect::<Vec<_>>();
+    let orders = world.orders.iter().map(|order| with_account(order.detailed(), &order.account));
+    let numbers = world.numbers.iter().map(|number| with_account(number.detailed(), &number.account));
     let request = |exchange: &Exchange| json!({ "method": exchange.method, "path": exchange.path, "query": exchange.query, "status": exchange.status, "faulted": exchange.faulted });
     let held = world
         .holds
@@ -111,8 +129,8 @@ fn state(shared: &Shared, world: &World) -> Value {
         "api_key": world.api_key,
         "now": world.now(),
         "settings": world.settings,
-        "orders": only_shown(orders),
-        "numbers": only_shown(numbers),
+        "orders": orders.collect::<Vec<_>>(),
+        "numbers": numbers.collect::<Vec<_>>(),
         "held": held.collect::<Vec<_>>(),
         "faults": world.faults,
         "requests": world.journal.requests().map(request).collect::<Vec<_>>(),

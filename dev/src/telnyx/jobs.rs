@@ -116,7 +116,7 @@ pub(super) fn create(world: &mut World, account: &str, kind: JobKind, body: &Val
 }
 
 pub(super) fn list(world: &World, account: &str, query: &Query) -> Result<Value, Problem> {
-    let page = Page::from(query)?;
+    let page = Page::from(query, &world.settings)?;
     let kind = query.filter("type");
     let jobs = world.jobs.iter().rev().filter(|job| job.account == account).map(Job::shown);
     let found: Vec<_> = jobs.filter(|job| kind.is_none_or(|kind| job["type"] == kind)).collect();

@@ -37,7 +37,7 @@ pub(super) fn list_slim(world: &mut World, account: &str, query: &Query) -> Resu
 }
 
 fn listed(world: &mut World, account: &str, query: &Query, show: impl Fn(&OwnedNumber) -> Value) -> Result<Value, Problem> {
-    let page = Page::from(query)?.at_most(world.settings.largest_page);
+    let page = Page::from(query, &world.settings)?.at_most(world.settings.largest_page);
     let mut found: Vec<_> =
         world.numbers.iter().filter(|number| number.account == account && world.is_listed(number) && matches(number, query)).collect();
     found.sort_by(|one, other| other.created_at.cmp(&one.created_at).then_with(|| other.id.cmp(&one.id)));

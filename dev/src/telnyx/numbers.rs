@@ -60,6 +60,7 @@ pub(super) struct OwnedNumber {
 }
 
 impl OwnedNumber {
+    /// A number as its order creates it, without a customer reference.
     pub(super) fn ordered(id: String, order: &Order, item: &Item, appears_at: DateTime<Utc>) -> Self {
         Self {
             id,
@@ -76,7 +77,7 @@ impl OwnedNumber {
             messaging_profile_id: order.messaging_profile_id.clone(),
             messaging_product: "A2P".to_owned(),
             billing_group_id: order.billing_group_id.clone(),
-            customer_reference: order.customer_reference.clone(),
+            customer_reference: None,
             external_pin: None,
             tags: Vec::new(),
             hd_voice_enabled: false,
@@ -91,7 +92,7 @@ impl OwnedNumber {
     }
 
     /// Either the id or `+E.164`.
-    fn is_called(&self, id: &str) -> bool {
+    pub(super) fn is_called(&self, id: &str) -> bool {
         self.id == id || self.offer.phone_number == id
     }
 
@@ -139,15 +140,21 @@ impl World {
         self.now() >= number.created_at || self.completion(number).is_some()
     }
 
-    /// Whether lists show the number yet: they may lag behind the end of its order.
+    /// Whether lists show the number yet: they may lag behind the end of its order. A number whose order is forgotten does
+    /// not lag.
     pub(super) fn is_listed(&self, number: &OwnedNumber) -> bool {
         let lag = self.settings.number_lag_ms;
-        let caught_up = lag == 0 || self.completion(number).is_some_and(|at| self.now() >= at + millis(lag));
+        let caught_up =
+            lag == 0 || self.order_of(number).is_none_or(|order| order.completed_at.is_some_and(|at| self.now() >= at + millis(lag)));
         caught_up && self.has_appeared(number)
     }
 
     fn completion(&self, number: &OwnedNumber) -> Option<DateTime<Utc>> {
-        self.orders.iter().find(|order| order.id == number.order_id)?.completed_at
+        self.order_of(number)?.completed_at
+    }
+
+    fn order_of(&self, number: &OwnedNumber) -> Option<&Order> {
+        self.orders.iter().find(|order| order.id == number.order_id)
     }
 
     /// Where the number with this id, or this E.164, is kept.

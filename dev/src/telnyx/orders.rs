@@ -204,7 +204,7 @@ impl Item {
 }
 
 pub(super) fn list(world: &World, account: &str, query: &Query) -> Result<Value, Problem> {
-    let page = Page::from(query)?.at_most(world.settings.largest_page);
+    let page = Page::from(query, &world.settings)?.at_most(world.settings.largest_page);
     let created_after = time(query, "gt")?;
     let created_before = time(query, "lt")?;
     let now = world.now();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{errors::Problem, query::Query};
+use super::{errors::Problem, query::Query, settings::Settings};
 
 const DEFAULT_SIZE: usize = 20;
 const LARGEST_SIZE: usize = 250;
@@ -15,10 +15,11 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn from(query: &Query) -> Result<Self, Problem> {
+    pub(super) fn from(query: &Query, settings: &Settings) -> Result<Self, Problem> {
+        // Bounded so that the offset cannot overflow.
+        let last = settings.last_page.unwrap_or(usize::MAX).min(u32::MAX as usize);
         Ok(Self {
-            // Bounded so that the offset cannot overflow.
-            number: query.integer(&["page", "number"], 1, u32::MAX as usize)?.unwrap_or(1),
+            number: query.integer(&["page", "number"], 1, last)?.unwrap_or(1),
             size: query.integer(&["page", "size"], 1, LARGEST_SIZE)?.unwrap_or(DEFAULT_SIZE),
         })
     }

@@ -55,7 +55,8 @@ pub(super) fn create(world: &mut World, account: &str, body: &Value) -> Result<V
         world.reservations.iter_mut().for_each(|reservation| reservation.let_go(&item.offer.phone_number));
         let id = world.issue_number_id();
         let appears_at = now + millis(world.settings.number_delay_ms);
-        world.numbers.push(OwnedNumber::ordered(id, &order, &item, appears_at));
+        let reference = order.customer_reference.clone().filter(|_| world.settings.references_on_numbers);
+        world.numbers.push(OwnedNumber { customer_reference: reference, ..OwnedNumber::ordered(id, &order, &item, appears_at) });
         order.items.push(item);
     }
     let answer = json!({ "data": order.detailed() });

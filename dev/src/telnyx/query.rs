@@ -45,6 +45,13 @@ impl Query {
         self.filter(name)?.parse().ok()
     }
 
+    /// Whether a filter, `name` or `name[part]`, has this value, or this value among others. Upper and lower case are the same.
+    pub(super) fn has_filter(&self, name: &str, value: &str) -> bool {
+        let parts = split_name(name);
+        let path: Vec<_> = std::iter::once("filter").chain(parts.iter().map(String::as_str)).collect();
+        self.one(&path).into_iter().chain(self.all(&path)).any(|given| given.eq_ignore_ascii_case(value))
+    }
+
     /// A whole number within bounds, or a 400 that names the parameter.
     pub(super) fn integer(&self, path: &[&str], least: usize, most: usize) -> Result<Option<usize>, Problem> {
         let Some(text) = self.one(path) else {

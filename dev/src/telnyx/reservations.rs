@@ -107,7 +107,7 @@ fn reservable(world: &World, account: &str, phone_number: &str) -> Result<&'stat
 }
 
 pub(super) fn list(world: &World, account: &str, query: &Query) -> Result<Value, Problem> {
-    let page = Page::from(query)?;
+    let page = Page::from(query, &world.settings)?;
     let found: Vec<_> = world
         .reservations
         .iter()

@@ -7,6 +7,7 @@ use super::{
     jobs::{self, JobKind},
     number_list, number_settings, numbers, orders, purchase,
     query::Query,
+    rate_limit::Rate,
     reservations, search, sub_orders,
     world::World,
 };
@@ -23,20 +24,20 @@ pub(super) struct Request {
     pub(super) body: Result<Value, Problem>,
 }
 
-/// A status, a body, and how many requests are left in this second.
+/// A status, a body, and what the headers say about the rate limit.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
-    pub(super) remaining: u32,
+    pub(super) rate: Rate,
 }
 
 pub(super) fn answer(world: &mut World, request: Request) -> Answer {
     let account = authenticate(world, request.authorization.as_deref());
-    let remaining = world.admit(account.as_deref().unwrap_or_default());
-    let result = match (account, remaining) {
-        (_, None) => Err(Problem::too_many_requests()),
+    let admitted = world.admit(account.as_deref().unwrap_or_default());
+    let result = match (account, admitted) {
+        (_, Err(_)) => Err(Problem::too_many_requests()),
         (Err(problem), _) => Err(problem),
-        (Ok(account), Some(_)) => request.body.and_then(|body| {
+        (Ok(account), Ok(_)) => request.body.and_then(|body| {
             let segments: Vec<_> = request.segments.iter().map(String::as_str).collect();
             route(world, &account, &request.method, &segments, &request.query, &body)
         }),
@@ -45,7 +46,8 @@ pub(super) fn answer(world: &mut World, request: Request) -> Answer {
         Ok((status, body)) => (status, body),
         Err(problem) => (problem.status, problem.body()),
     };
-    Answer { status, body, remaining: remaining.unwrap_or(0) }
+    let (Ok(rate) | Err(rate)) = admitted;
+    Answer { status, body, rate }
 }
 
 fn authenticate(world: &World, authorization: Option<&str>) -> Result<String, Problem> {

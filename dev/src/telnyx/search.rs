@@ -8,6 +8,7 @@ use super::{
     errors::Problem,
     inventory::{Offer, STOCK},
     query::Query,
+    settings::RefusedSearch,
     world::{Availability, World},
 };
 
@@ -16,6 +17,7 @@ const BEST_EFFORT_COUNTRIES: [&str; 2] = ["US", "CA"];
 
 pub(super) fn search(world: &mut World, account: &str, query: &Query) -> Result<Value, Problem> {
     let limit = query.integer(&["filter", "limit"], 0, u32::MAX as usize)?.unwrap_or(world.settings.search_limit);
+    refuse(world, query)?;
     let wanted = Wanted::from(query);
     let can_show = |offer: &&'static Offer| match world.availability(account, offer) {
         Availability::Free => true,
@@ -40,6 +42,15 @@ pub(super) fn search(world: &mut World, account: &str, query: &Query) -> Result<
     let all = exact.iter().map(|offer| (offer, false)).chain(near.iter().map(|offer| (offer, true)));
     let data: Vec<_> = all.map(|(offer, best_effort)| available(world, offer, best_effort)).collect();
     Ok(json!({ "data": data, "meta": counts, "metadata": counts }))
+}
+
+/// Refuses a search that the setting `refused_searches` lists.
+fn refuse(world: &World, query: &Query) -> Result<(), Problem> {
+    let refused = |refused: &&RefusedSearch| refused.filters.iter().all(|(name, value)| query.has_filter(name, value));
+    match world.settings.refused_searches.iter().find(refused) {
+        Some(refused) => Err(Problem::new(refused.status, &refused.code, "This search is not supported.")),
+        None => Ok(()),
+    }
 }
 
 /// What a search asks for.

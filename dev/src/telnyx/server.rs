@@ -9,7 +9,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Request as HttpRequest, Response, body::Incoming, header::AUTHORIZATION, http::request::Parts, server::conn::http1, service::service_fn,
+    Request as HttpRequest, Response, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    http::request::Parts,
+    server::conn::http1,
+    service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
@@ -96,24 +101,25 @@ async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<
     let mut segments = path.split('/').skip(1);
     match segments.next() {
         Some("_control") => {
-            let rest: Vec<_> = segments.collect();
+            let rest: Vec<_> = segments.map(decoded).collect();
+            let rest: Vec<_> = rest.iter().map(String::as_str).collect();
             let (status, body) = control::answer(&shared, head.method.as_str(), &rest, &body);
-            Ok(response(status, body.to_string(), None))
+            Ok(response(status, body.to_string(), HeaderMap::new()))
         }
         Some("v2") => exchange(&shared, &head, &body).await,
-        _ => Ok(response(404, Problem::not_found().body().to_string(), None)),
+        _ => Ok(response(404, Problem::not_found().body().to_string(), HeaderMap::new())),
     }
 }
 
 /// One request to Telnyx: what becomes of it, and of its answer.
 async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
-    let (answer, fault, limit) = {
+    let (answer, fault, retry_after) = {
         let mut world = shared.world();
         world.settle();
         let fault = world.faults.take(head.method.as_str(), head.uri.path());
         let answer = happen(&mut world, head, body, fault.as_ref());
         record(&mut world, head, body, answer.as_ref(), fault.as_ref());
-        (answer, fault, world.rate_limit())
+        (answer, fault, world.settings.retry_after.clone())
     };
     let kind = fault.as_ref().map(|fault| fault.kind);
     let Some(answer) = answer.filter(|_| kind != Some(FaultKind::DropAfter)) else {
@@ -122,8 +128,11 @@ async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response
     if let Some(fault) = fault {
         tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
     }
-    let text = spoilt(answer.body, kind);
-    Ok(response(answer.status, text, Some((limit, answer.remaining))))
+    let mut headers = answer.rate.headers();
+    if let Some(retry_after) = retry_after.filter(|_| answer.status == 429).and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(RETRY_AFTER, retry_after);
+    }
+    Ok(response(answer.status, spoilt(answer.body, kind), headers))
 }
 
 /// The body of an answer, as a fault leaves it.
@@ -162,12 +171,15 @@ fn ordered_answer(world: &World, fault: &Fault) -> Answer {
     let status = fault.status.unwrap_or(500);
     let code = fault.code.as_deref().unwrap_or_else(|| errors::usual_code(status));
     let problem = Problem::new(status, code, "This answer was ordered through /_control/faults.");
-    let remaining = if status == 429 { 0 } else { world.rate_limit() };
-    Answer { status, body: problem.body(), remaining }
+    Answer { status, body: problem.body(), rate: world.uncounted_rate(status) }
+}
+
+/// A segment of a path without percent-encoding.
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 fn request(head: &Parts, body: &[u8]) -> Request {
-    let decoded = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
     Request {
         method: head.method.to_string(),
         segments: head.uri.path().split('/').skip(2).map(decoded).collect(),
@@ -196,14 +208,11 @@ fn record(world: &mut World, head: &Parts, body: &[u8], answer: Option<&Answer>,
     world.journal.add(exchange, answer.map(|answer| answer.body.to_string()).unwrap_or_default());
 }
 
-fn response(status: u16, body: String, rate: Option<(u32, u32)>) -> Response<Full<Bytes>> {
-    let mut response = Response::builder().status(status).header("content-type", "application/json; charset=utf-8");
-    if let Some((limit, remaining)) = rate {
-        response = response
-            .header("x-ratelimit-limit", format!("{limit}, {limit};w=1"))
-            .header("x-ratelimit-remaining", remaining)
-            .header("x-ratelimit-reset", 1);
-    }
-    // Only a status outside 100..=999 can fail here, and control refuses those.
-    response.body(Full::from(body)).unwrap_or_default()
+fn response(status: u16, body: String, headers: HeaderMap) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    // Control accepts no status outside 100..=599.
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response.headers_mut().extend(headers);
+    response
 }

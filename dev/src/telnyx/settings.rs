@@ -1,12 +1,17 @@
 //! What can be turned: most of it stands for something that nobody outside Telnyx knows for certain.
+//!
+//! What else `/_control` offers is listed in `control.rs`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU64};
 
+use hyper::header::HeaderValue;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::clock::ClockMode;
+
+const SECOND_MS: NonZeroU64 = NonZeroU64::new(1000).unwrap();
 
 /// What becomes of an order once it is due. Read when the order is due, so a change applies to pending orders too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,6 +24,51 @@ pub enum OrderOutcome {
     Failure,
     /// The order stays pending.
     Never,
+}
+
+/// The API keys of one account: a string, or a list of strings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Keys {
+    /// The only key.
+    One(String),
+    /// All of them, in no order; with none the account cannot be reached.
+    Many(Vec<String>),
+}
+
+impl Keys {
+    pub(super) fn contain(&self, api_key: &str) -> bool {
+        match self {
+            Self::One(key) => key == api_key,
+            Self::Many(keys) => keys.iter().any(|key| key == api_key),
+        }
+    }
+}
+
+/// A search that is refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefusedSearch {
+    /// The status of the answer.
+    #[serde(default = "RefusedSearch::default_status")]
+    pub status: u16,
+    /// The code of its error.
+    #[serde(default = "RefusedSearch::default_code")]
+    pub code: String,
+    /// Every other member is a filter by its name inside `filter[…]`, as in `"country_code": "PR"` or
+    /// `"phone_number[contains]": "555"`: a search is refused if it has all of them, whatever else it asks for. One value of
+    /// an array is enough. With no filter every search is refused.
+    #[serde(flatten)]
+    pub filters: BTreeMap<String, String>,
+}
+
+impl RefusedSearch {
+    fn default_status() -> u16 {
+        422
+    }
+
+    fn default_code() -> String {
+        "10027".to_owned()
+    }
 }
 
 /// The simulator's settings, with their defaults in `Default`.
@@ -40,6 +90,9 @@ pub struct Settings {
     pub number_lag_ms: u64,
     /// How long after an order `filter[customer_reference]` does not find it yet.
     pub reference_lag_ms: u64,
+    /// Whether numbers get the `customer_reference` of their order. Read when a number is ordered: with `false` the number has
+    /// none, its order and sub-order have it all the same. Telnyx's runbook claims the copy; no capture shows it.
+    pub references_on_numbers: bool,
     /// How much later than its order a +1 toll-free number that is not `quickship` becomes active.
     pub slow_activation_ms: u64,
     /// Keeps the row of a number whose order failed, as `purchase-failed`.
@@ -54,10 +107,15 @@ pub struct Settings {
     pub reservation_ms: u64,
     /// How many numbers a search without `filter[limit]` shows.
     pub search_limit: usize,
+    /// Searches that are refused, for example `[{"country_code": "PR"}]`.
+    pub refused_searches: Vec<RefusedSearch>,
     /// The `cost_information` of every number on offer, whatever its own is; `{}` says nothing of costs.
     pub cost_information: Option<Value>,
     /// How much of a list one page shows at the most, whatever `page[size]` asks for.
     pub largest_page: usize,
+    /// The last page that a paged list serves: 400/10015 beyond it; `null` is no limit. Within it a page past the end of the
+    /// list is empty.
+    pub last_page: Option<usize>,
     /// What is left to spend, by all accounts together; `null` is no limit.
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
@@ -70,10 +128,16 @@ pub struct Settings {
     pub refused_connection_ids: Vec<String>,
     /// Countries whose orders wait for documents, that is for `POST /_control/orders/{id}`.
     pub regulated_countries: Vec<String>,
-    /// Answers 429/10011 beyond this many requests of one account in one second; `null` is no limit.
+    /// Answers 429/10011 beyond this many requests of one account in one window of `rate_limit_window_ms`; `null` is no limit.
     pub rate_limit_per_second: Option<u32>,
-    /// Further accounts: name → API key. Kept by a reset.
-    pub accounts: BTreeMap<String, String>,
+    /// How long a window lasts, counted from the account's first request in it.
+    pub rate_limit_window_ms: NonZeroU64,
+    /// The `Retry-After` header of every 429, whether the limit's or a fault's; `null` sends none. No capture shows one.
+    pub retry_after: Option<String>,
+    /// Accounts: name → API key, or a list of keys that are all valid. A change replaces the keys of the accounts it names
+    /// and leaves the others, so that a key can be added, replaced or revoked; a key in no list is 401/10009. The account
+    /// `default` has the key of the start, and only that, until it is named here. Kept by a reset.
+    pub accounts: BTreeMap<String, Keys>,
     /// Where `number_order.complete` goes.
     pub webhook_url: Option<String>,
     /// How often each event is sent: 0 drops it, 2 is a duplicate.
@@ -82,6 +146,11 @@ pub struct Settings {
     pub webhook_delay_ms: u64,
     /// Holds each event back until a later one has overtaken it.
     pub webhook_reorder: bool,
+}
+
+/// Whether an answer can have this status.
+pub(super) fn is_status(status: u16) -> bool {
+    (100..600).contains(&status)
 }
 
 impl Default for Settings {
@@ -94,6 +163,7 @@ impl Default for Settings {
             number_delay_ms: 300,
             number_lag_ms: 0,
             reference_lag_ms: 0,
+            references_on_numbers: true,
             slow_activation_ms: 10_000,
             keep_failed_numbers: false,
             hold_ms: 15 * 24 * 60 * 60 * 1000,
@@ -101,8 +171,10 @@ impl Default for Settings {
             job_delay_ms: 500,
             reservation_ms: 30 * 60 * 1000,
             search_limit: 100,
+            refused_searches: Vec::new(),
             cost_information: None,
             largest_page: 250,
+            last_page: None,
             balance: None,
             insufficient_funds: false,
             unverified: false,
@@ -110,6 +182,8 @@ impl Default for Settings {
             refused_connection_ids: Vec::new(),
             regulated_countries: vec!["DE".to_owned()],
             rate_limit_per_second: None,
+            rate_limit_window_ms: SECOND_MS,
+            retry_after: None,
             accounts: BTreeMap::new(),
             webhook_url: None,
             webhook_copies: 1,
@@ -133,6 +207,19 @@ impl Settings {
             // One at a time, so that the message names the setting at fault.
             Self::deserialize(&merged).map_err(|error| format!("setting '{name}': {error}"))?;
         }
-        Self::deserialize(&merged).map_err(|error| error.to_string())
+        let merged = Self::deserialize(&merged).map_err(|error| error.to_string())?;
+        merged.check()?;
+        Ok(merged)
+    }
+
+    /// Names a setting whose value no answer could carry.
+    fn check(&self) -> Result<(), String> {
+        if self.retry_after.as_deref().is_some_and(|text| HeaderValue::from_str(text).is_err()) {
+            return Err("setting 'retry_after': not the value of a header".to_owned());
+        }
+        if !self.refused_searches.iter().all(|refused| is_status(refused.status)) {
+            return Err("setting 'refused_searches': status must be an HTTP status".to_owned());
+        }
+        Ok(())
     }
 }

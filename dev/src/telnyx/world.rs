@@ -13,15 +13,13 @@ use super::{
     journal::Journal,
     numbers::{OwnedNumber, Status},
     orders::Order,
+    rate_limit::Traffic,
     reservations::Reservation,
     webhooks::Outbox,
 };
 
-/// The name of the account whose key the simulator was started with.
+/// The name of the account that the simulator starts with.
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
-
-/// Requests a second that the headers speak of where no limit is set.
-const ADVERTISED_RATE_LIMIT: u32 = 2000;
 
 /// A number that its last account may still buy back.
 #[derive(Debug)]
@@ -41,6 +39,7 @@ pub(super) enum Availability {
 
 #[derive(Debug)]
 pub(super) struct World {
+    /// The key of the default account, unless the setting `accounts` names others.
     pub(super) api_key: String,
     /// What a reset returns to.
     initial: Settings,
@@ -57,8 +56,7 @@ pub(super) struct World {
     pub(super) journal: Journal,
     pub(super) outbox: Outbox,
     last_number_id: u64,
-    /// Account → the second it last asked in, and how often in it.
-    traffic: HashMap<String, (i64, u32)>,
+    pub(super) traffic: Traffic,
 }
 
 impl World {
@@ -78,7 +76,7 @@ impl World {
             journal: Journal::default(),
             outbox: Outbox::default(),
             last_number_id: first_number_id(),
-            traffic: HashMap::new(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -103,29 +101,15 @@ impl World {
 
     /// The account an API key belongs to.
     pub(super) fn account(&self, api_key: &str) -> Option<String> {
-        if api_key == self.api_key {
+        if !self.settings.accounts.contains_key(DEFAULT_ACCOUNT) && api_key == self.api_key {
             return Some(DEFAULT_ACCOUNT.to_owned());
         }
-        self.settings.accounts.iter().find(|(_, key)| *key == api_key).map(|(name, _)| name.clone())
+        self.settings.accounts.iter().find(|(_, keys)| keys.contain(api_key)).map(|(name, _)| name.clone())
     }
 
-    pub(super) fn rate_limit(&self) -> u32 {
-        self.settings.rate_limit_per_second.unwrap_or(ADVERTISED_RATE_LIMIT)
-    }
-
-    /// Counts a request; what is left of this second, or `None` for one too many.
-    pub(super) fn admit(&mut self, account: &str) -> Option<u32> {
-        let limit = self.rate_limit();
-        let second = self.now().timestamp();
-        let (counted_in, used) = self.traffic.entry(account.to_owned()).or_default();
-        if *counted_in != second {
-            (*counted_in, *used) = (second, 0);
-        }
-        *used += 1;
-        match limit.checked_sub(*used) {
-            None if self.settings.rate_limit_per_second.is_some() => None,
-            left => Some(left.unwrap_or(0)),
-        }
+    /// Whether an account of this name exists.
+    pub(super) fn has_account(&self, name: &str) -> bool {
+        name == DEFAULT_ACCOUNT || self.settings.accounts.contains_key(name)
     }
 
     pub(super) fn availability(&self, account: &str, offer: &Offer) -> Availability {

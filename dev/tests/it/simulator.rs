@@ -1,6 +1,7 @@
 //! The Telnyx simulator, tested over HTTP as any client would meet it.
 
 mod accounts;
+mod by_hand;
 mod faults;
 mod numbers;
 mod orders;

@@ -51,6 +51,47 @@ async fn accounts_share_what_is_on_offer_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_account_can_have_several_keys_and_loses_those_that_are_replaced() {
+    let telnyx = Telnyx::start().await;
+    let start = telnyx.api_key.as_str();
+    let (_, id) = telnyx.own().await;
+    let path = format!("/phone_numbers/{id}");
+    let statuses = async |keys: [&str; 3]| {
+        let mut statuses = Vec::new();
+        for key in keys {
+            statuses.push(telnyx.ask(key, Method::GET, &path, None).await.unwrap().status().as_u16());
+        }
+        statuses
+    };
+    let keys = [start, "KEYone", "KEYtwo"];
+    assert_eq!(statuses(keys).await, [200, 401, 401]);
+    for (accounts, expected) in [
+        (json!({ "another": ["KEYone", "KEYtwo"] }), [200, 404, 404]),
+        (json!({ "another": "KEYtwo" }), [200, 401, 404]),
+        (json!({ "default": [start, "KEYone"] }), [200, 200, 404]),
+        (json!({ "default": "KEYone" }), [401, 200, 404]),
+        (json!({ "default": [] }), [401, 401, 404]),
+        (json!({ "default": ["KEYtwo"], "another": [] }), [401, 401, 200]),
+        // The key of one account becomes another's.
+        (json!({ "another": [start] }), [404, 401, 200]),
+    ] {
+        telnyx.set(json!({ "accounts": accounts })).await;
+        assert_eq!(statuses(keys).await, expected, "{accounts}");
+    }
+    let (status, body) = read(telnyx.ask("KEYone", Method::GET, &path, None).await.unwrap()).await;
+    assert_eq!((status, code(&body)), (401, "10009"));
+
+    telnyx.control(Method::POST, "/reset", json!({})).await;
+    assert_eq!(statuses(keys).await, [404, 401, 404]);
+    assert_eq!(telnyx.state().await["settings"]["accounts"], json!({ "default": ["KEYtwo"], "another": [start] }));
+    for accounts in [json!({ "another": 5 }), json!({ "another": ["KEYone", null] }), json!({ "another": null })] {
+        let (status, _) = telnyx.control(Method::PUT, "/settings", json!({ "accounts": accounts })).await;
+        assert_eq!(status, 400, "{accounts}");
+    }
+    telnyx.finish();
+}
+
+#[tokio::test]
 async fn every_answer_speaks_of_the_rate_limit_and_a_set_one_is_enforced() {
     let telnyx = Telnyx::start().await;
     let ask = || telnyx.ask(&telnyx.api_key, Method::GET, "/phone_numbers", None);
@@ -64,6 +105,52 @@ async fn every_answer_speaks_of_the_rate_limit_and_a_set_one_is_enforced() {
     assert_eq!((status, code(&body)), (429, "10011"));
     telnyx.advance(1000).await;
     assert_eq!(ask().await.unwrap().status(), 200);
+    telnyx.finish();
+}
+
+#[tokio::test]
+async fn a_limit_can_last_longer_than_a_second() {
+    let telnyx = Telnyx::start().await;
+    telnyx.set(json!({ "rate_limit_per_second": 1, "rate_limit_window_ms": 90_500 })).await;
+    let ask = || telnyx.ask(&telnyx.api_key, Method::GET, "/phone_numbers", None);
+    let first = ask().await.unwrap();
+    assert_eq!((first.status().as_u16(), &first.headers()["x-ratelimit-limit"]), (200, &"1, 1;w=91".parse().unwrap()));
+    for (advance_ms, reset) in [(0, "91"), (60_000, "31"), (30_499, "1")] {
+        telnyx.advance(advance_ms).await;
+        let refused = ask().await.unwrap();
+        assert_eq!((refused.status().as_u16(), &refused.headers()["x-ratelimit-reset"]), (429, &reset.parse().unwrap()));
+    }
+    telnyx.advance(1).await;
+    assert_eq!(ask().await.unwrap().status(), 200);
+    let (status, _) = telnyx.control(Method::PUT, "/settings", json!({ "rate_limit_window_ms": 0 })).await;
+    assert_eq!(status, 400);
+    telnyx.finish();
+}
+
+#[tokio::test]
+async fn every_429_says_when_to_try_again_if_so_set() {
+    let telnyx = Telnyx::start().await;
+    telnyx.set(json!({ "rate_limit_per_second": 1 })).await;
+    let ask = async || {
+        let answer = telnyx.ask(&telnyx.api_key, Method::GET, "/phone_numbers", None).await.unwrap();
+        let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), retry_after)
+    };
+    assert_eq!(ask().await, (200, None));
+    assert_eq!(ask().await, (429, None));
+    for retry_after in ["7", "-1", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+        telnyx.set(json!({ "retry_after": retry_after })).await;
+        assert_eq!(ask().await, (429, Some(retry_after.to_owned())));
+    }
+    telnyx.set(json!({ "rate_limit_per_second": null, "retry_after": "7" })).await;
+    for (status, retry_after) in [(429, Some("7".to_owned())), (503, None)] {
+        telnyx.fault(json!({ "path_prefix": "/v2", "kind": "status", "status": status })).await;
+        assert_eq!(ask().await, (status, retry_after));
+    }
+    assert_eq!(ask().await, (200, None));
+    let (status, body) = telnyx.control(Method::PUT, "/settings", json!({ "retry_after": "7\r\nx-other: 1" })).await;
+    assert_eq!(status, 400);
+    assert!(body["error"].as_str().unwrap().contains("'retry_after'"), "{body}");
     telnyx.finish();
 }
 

@@ -93,6 +93,27 @@ async fn pages_have_bounds_and_one_past_the_end_is_empty() {
 }
 
 #[tokio::test]
+async fn pages_beyond_the_last_one_served_are_refused() {
+    let telnyx = Telnyx::start().await;
+    for _ in 0..3 {
+        telnyx.own().await;
+    }
+    telnyx.set(json!({ "last_page": 2 })).await;
+    for path in ["/phone_numbers", "/phone_numbers/slim", "/number_orders", "/number_reservations", "/phone_numbers/jobs"] {
+        let mut answers = Vec::new();
+        for number in 1..=3 {
+            answers.push(telnyx.get(&format!("{path}?page[size]=1&page[number]={number}")).await);
+        }
+        assert_eq!((answers[0].0, answers[1].0), (200, 200), "{path}");
+        assert_eq!((answers[2].0, code(&answers[2].1)), (400, "10015"), "{path}");
+    }
+    assert_eq!(telnyx.get("/phone_numbers?page[size]=1").await.1["meta"]["total_pages"], 3);
+    let (status, body) = telnyx.get("/phone_numbers?page[number]=2").await;
+    assert_eq!((status, &body["data"]), (200, &json!([])));
+    telnyx.finish();
+}
+
+#[tokio::test]
 async fn a_page_can_be_smaller_than_what_is_asked_for() {
     let telnyx = Telnyx::start().await;
     for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use dev::telnyx::Settings;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Telnyx, code, order_of};
 
@@ -32,6 +32,37 @@ async fn an_order_is_pending_until_its_time_then_the_number_is_active() {
     let (_, row) = telnyx.get(&format!("/phone_numbers/{number}")).await;
     assert_eq!(row["data"]["status"], "active");
     assert_eq!(row["data"]["connection_id"], "1521916448077776306");
+    telnyx.finish();
+}
+
+#[tokio::test]
+async fn numbers_do_not_get_the_reference_of_their_order_if_so_set() {
+    let telnyx = Telnyx::start().await;
+    let order = async |reference: &str| {
+        let number = telnyx.number().await;
+        let mut order = order_of(&number);
+        order["customer_reference"] = json!(reference);
+        let (_, order) = telnyx.post("/number_orders", order).await;
+        telnyx.advance(1400).await;
+        (order["data"]["id"].as_str().unwrap().to_owned(), telnyx.get(&format!("/phone_numbers/{number}")).await.1)
+    };
+    let (_, with_reference) = order("op-1").await;
+    telnyx.set(json!({ "references_on_numbers": false })).await;
+    let (id, without_reference) = order("op-2").await;
+    assert_eq!(with_reference["data"]["customer_reference"], "op-1");
+    assert_eq!(without_reference["data"]["customer_reference"], Value::Null);
+    for (path, count) in [
+        ("/number_orders?filter[customer_reference]=op-2", 1),
+        ("/phone_numbers?filter[customer_reference]=op-1", 1),
+        ("/phone_numbers?filter[customer_reference]=op-2", 0),
+    ] {
+        assert_eq!(telnyx.get(path).await.1["meta"]["total_results"], count, "{path}");
+    }
+    let (_, sub_orders) = telnyx.get(&format!("/sub_number_orders?filter[order_request_id]={id}")).await;
+    assert_eq!(sub_orders["data"][0]["customer_reference"], "op-2");
+    telnyx.set(json!({ "references_on_numbers": true })).await;
+    let path = format!("/phone_numbers/{}", without_reference["data"]["id"].as_str().unwrap());
+    assert_eq!(telnyx.get(&path).await.1["data"]["customer_reference"], Value::Null);
     telnyx.finish();
 }
 

@@ -102,6 +102,35 @@ async fn a_limit_that_is_no_number_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_search_is_refused_if_it_has_all_filters_of_one_that_is_listed() {
+    let telnyx = Telnyx::start().await;
+    let listed = serde_json::json!([
+        { "country_code": "PR" },
+        { "country_code": "US", "phone_number_type": "mobile", "status": 400, "code": "10015" },
+        { "features": "fax", "phone_number[contains]": "5,5" },
+    ]);
+    telnyx.set(serde_json::json!({ "refused_searches": listed })).await;
+    for (query, refused) in [
+        ("filter[country_code]=pr&filter[limit]=1", Some((422, "10027"))),
+        ("filter[country_code]=US&filter[phone_number_type]=mobile", Some((400, "10015"))),
+        ("filter[country_code]=US&filter[phone_number_type]=local&filter[limit]=1", None),
+        ("filter[country_code]=GB&filter[phone_number_type]=mobile&filter[limit]=1", None),
+        ("filter[features]=voice,fax&filter[phone_number][contains]=5%2C5", Some((422, "10027"))),
+        ("filter[features]=voice,fax&filter[limit]=1", None),
+        ("country_code=PR&filter[limit]=1", None),
+    ] {
+        let (status, body) = telnyx.get(&format!("/available_phone_numbers?{query}")).await;
+        let seen = (status != 200).then(|| (status, code(&body)));
+        assert_eq!(seen, refused, "{query}");
+    }
+    for listed in [serde_json::json!([{ "country_code": "PR", "status": 42 }]), serde_json::json!([{ "country_code": null }])] {
+        let (status, _) = telnyx.control(reqwest::Method::PUT, "/settings", serde_json::json!({ "refused_searches": listed })).await;
+        assert_eq!(status, 400);
+    }
+    telnyx.finish_checking_answers();
+}
+
+#[tokio::test]
 async fn what_numbers_cost_can_be_set_and_kept_quiet() {
     let telnyx = Telnyx::start().await;
     let cost = async || telnyx.get("/available_phone_numbers?filter[limit]=1").await.1["data"][0]["cost_information"].clone();
