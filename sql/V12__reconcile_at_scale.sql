@@ -72,6 +72,19 @@ begin
   on phone_number_findings (telnyx_account, phone_number)
   where state in ('open', 'dismissed');
 
+  -- What is kept for a while only.
+  create index if not exists idx_phone_number_findings_closed
+  on phone_number_findings (resolved_at)
+  where state <> 'open';
+
+  create index if not exists idx_phone_number_purchases_failure_detail
+  on phone_number_purchases (updated_at)
+  where failure_detail is not null;
+
+  create index if not exists idx_phone_number_releases_failure_detail
+  on phone_number_releases (updated_at)
+  where failure_detail is not null;
+
   -- What the walks have seen of each row, instead of lists that grow with the account. Half of every page is kept free: each
   -- walk dates all rows of its account anew, in place.
   create table if not exists phone_number_sightings (
@@ -145,6 +158,12 @@ begin
 
   comment on column phone_number_findings.agency_phone_number_ids is
     'The rows concerned, or the first thousand of them.';
+
+  comment on column phone_number_purchases.failure_detail is
+    'The same for people, for as long as it is kept.';
+
+  comment on column phone_number_releases.failure_detail is
+    'The same for people, for as long as it is kept.';
 
   comment on table phone_number_sightings is
     'When the numbers of rows were last seen in the inventory of an account.';

@@ -26,6 +26,7 @@ mod numbers;
 mod orders;
 mod purchases;
 mod releases;
+mod retention;
 mod strangers;
 mod walks;
 
@@ -84,6 +85,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         orders::STATEMENTS,
         purchases::STATEMENTS,
         releases::STATEMENTS,
+        retention::STATEMENTS,
         strangers::STATEMENTS,
         walks::STATEMENTS,
     ];

@@ -43,6 +43,7 @@ mod reconcile_fairness;
 mod reconcile_inventory;
 mod reconcile_locks;
 mod reconcile_missing;
+mod reconcile_retention;
 mod reconcile_strangers;
 mod reconcile_walks;
 mod reconcile_webhook;

@@ -14,6 +14,7 @@ mod compare;
 mod missing;
 mod proof;
 mod report;
+mod retention;
 mod verdict;
 mod walker;
 mod webhook;
@@ -75,10 +76,10 @@ impl Reconcile {
         backlog::finish_releases(self, report, Time { began, until: until(5), deadline }).await?;
         backfill::take_in(self, report, until(6)).await?;
         accounts::compare_accounts(self, report, deadline).await?;
-        report.expired_keys = self.pass_over(report, store.expire_keys(EXPIRED_AT_A_TIME).await).await?.unwrap_or_default();
+        retention::expire_keys(self, report).await?;
         report.stuck = self.pass_over(report, store.stuck(self.config.stuck_after).await).await?;
         report.open_findings = self.pass_over(report, store.open_findings_count().await).await?;
-        Ok(())
+        retention::forget(self, report).await
     }
 
     /// The outcome of a statement; None if the database refused it, a locked row or a timeout say. That is counted, and
@@ -103,6 +104,3 @@ impl Reconcile {
         self.sagas.config.lag()
     }
 }
-
-/// Idempotency keys that one run forgets.
-const EXPIRED_AT_A_TIME: i64 = 10_000;

@@ -30,6 +30,8 @@ pub(crate) struct Report {
     /// Statements that the database refused, because of a locked row say.
     pub(crate) objections: usize,
     pub(crate) expired_keys: usize,
+    /// Findings that were deleted, and failures whose free text was.
+    pub(crate) forgotten: usize,
     /// None when the run did not come so far.
     pub(crate) stuck: Option<Stuck>,
     pub(crate) open_findings: Option<OpenFindings>,
@@ -55,6 +57,7 @@ impl Default for Report {
             accounts_failed: 0,
             objections: 0,
             expired_keys: 0,
+            forgotten: 0,
             stuck: None,
             open_findings: None,
         }
@@ -100,6 +103,7 @@ impl Report {
             ("AccountsFailed", self.accounts_failed),
             ("DatabaseObjections", self.objections),
             ("ExpiredKeys", self.expired_keys),
+            ("Forgotten", self.forgotten),
         ];
         let count = |count: i64| usize::try_from(count).unwrap_or_default();
         if let Some(stuck) = self.stuck {
