@@ -4,6 +4,7 @@ Runs under the Python of the SAM CLI, whose translator is the one that AWS runs.
 """
 
 import logging
+import re
 import unittest
 from pathlib import Path
 
@@ -161,13 +162,29 @@ class Transformed(unittest.TestCase):
     def test_what_reconcile_finds_out_is_watched_and_its_silence_too(self):
         alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
         alarms = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == "PhoneNumbers"}
-        watched = {"StuckPurchases", "StuckReleases", "InventoryDrift", "OpenFindings", "AccountsFailed", "DatabaseObjections"}
-        self.assertEqual(alarms.keys(), watched)
+        kinds = re.findall(r'^    (\w+) = "\w+", \w+, ".*";$', (ROOT / "shared/src/store/finding_kind.rs").read_text(), re.MULTILINE)
+        self.assertIn("ReleasedButBilled", kinds)
+        counted = {"StuckPurchases", "StuckReleases", "StuckAccounts", "AccountsFailed", "DatabaseObjections"}
+        self.assertEqual(alarms.keys(), counted | set(kinds))
         report = (ROOT / "functions/phone-numbers-reconcile/src/report.rs").read_text()
-        for metric, alarm in alarms.items():
+        for metric in counted:
             self.assertIn(f'("{metric}", ', report)
+        for alarm in alarms.values():
             self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": {"Ref": "AWS::StackName"}}])
         self.assertEqual(alarms["StuckPurchases"]["TreatMissingData"], "breaching")
+        silent = {metric for metric, alarm in alarms.items() if alarm.get("ActionsEnabled") is False}
+        self.assertEqual(silent, {"NotOurs"})
+
+    def test_a_run_of_reconcile_keeps_no_webhook_out(self):
+        template, functions = source(), self.functions()
+        reserved = {function: properties.get("ReservedConcurrentExecutions") for function, properties in functions.items()}
+        reserved = {function: setting["Fn::If"][1] for function, setting in reserved.items() if setting}
+        self.assertEqual(reserved, {"Purchase": {"Ref": "ReservedConcurrency"}, "Reconcile": {"Ref": "ReconcileReservedConcurrency"}})
+        pattern = template["Parameters"]["ReconcileReservedConcurrency"]["AllowedPattern"]
+        for number in ("", "2", "9", "10", "100"):
+            self.assertRegex(number, pattern)
+        for number in ("0", "1", "01", "-2", "two"):
+            self.assertNotRegex(number, pattern)
 
     def test_reconcile_is_called_by_the_clock_which_does_not_insist(self):
         rule, = self.of_type("AWS::Events::Rule").values()

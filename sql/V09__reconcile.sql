@@ -110,14 +110,23 @@ begin
   comment on table phone_number_inventory_walks is
     'How far the walk through the inventory of each account at Telnyx has come.';
 
-  comment on column phone_number_inventory_walks.seen is
-    'The rows whose numbers this walk has met so far.';
-
   comment on column phone_number_inventory_walks.visited_at is
     'When somebody last walked here, however far: the one that waits longest is next.';
 
-  comment on column phone_number_inventory_walks.missed is
-    'The rows whose numbers the last whole walk did not meet.';
+  -- Gone where a later migration has run already.
+  if exists (
+    select
+    from pg_attribute as a
+    where a.attrelid = to_regclass(home || '.phone_number_inventory_walks')
+      and a.attname = 'seen'
+      and not a.attisdropped
+  ) then
+    comment on column phone_number_inventory_walks.seen is
+      'The rows whose numbers this walk has met so far.';
+
+    comment on column phone_number_inventory_walks.missed is
+      'The rows whose numbers the last whole walk did not meet.';
+  end if;
 
   -- Supabase grants every new table to the roles of its REST API. No tenant reads past the functions.
   for role_name in

@@ -171,7 +171,7 @@ begin
     'same_account: two names of accounts have the same numbers.';
 
   comment on column phone_number_findings.key_sha256 is
-    'SHA-256 of the API key that is in doubt.';
+    'SHA-256 of the API key that it was found with.';
 
   comment on column phone_number_history.event is
     'bought, assigned, unassigned, changed, released; reconciled: corrected after a comparison with Telnyx; '

@@ -10,6 +10,8 @@ use crate::model::is_deployment;
 
 /// A dead process keeps others off for no longer than this.
 const LONGEST_LEASE_MS: u64 = 10_000;
+/// The longest that anything is kept that is not kept for good.
+const LONGEST_RETENTION_DAYS: u32 = 36_500;
 
 /// Far above what any number costs at Telnyx.
 const MAX_PLAUSIBLE_PRICE: Decimal = Decimal::ONE_THOUSAND;
@@ -136,16 +138,19 @@ impl Purchase {
 }
 
 /// How the rows are compared with Telnyx' inventory.
-/// Variables `RECONCILE_BATCH`, `RECONCILE_MAX_DEACTIVATED_PERCENT`, `RECONCILE_STUCK_AFTER_MS`, `METRICS_SERVICE`,
-/// `TELNYX_PUBLIC_KEY`.
+/// Variables `RECONCILE_BATCH`, `RECONCILE_MAX_DEACTIVATED_PERCENT`, `RECONCILE_STUCK_AFTER_MS`, `RECONCILE_RETENTION_DAYS`,
+/// `METRICS_SERVICE`, `TELNYX_PUBLIC_KEY`.
 #[derive(Clone)]
 pub struct Reconcile {
-    /// How many purchases, releases and rows without a ledger one run takes up of each.
+    /// How many purchases and releases one batch has, and how many rows without a ledger one run takes up.
     pub batch: i64,
     /// The largest part of an account's numbers that one run may switch off; one number it may in any case.
     pub max_deactivated_percent: u32,
     /// A purchase or release that is unfinished after this long counts as stuck, unless it waits for documents.
     pub stuck_after: Duration,
+    /// How long closed findings and the free text of failures are kept; or why the setting cannot be read, which deletes
+    /// nothing.
+    pub retention: Result<Duration, String>,
     /// What tells the metrics of one deployment from those of another.
     pub service: String,
     /// The keys with which Telnyx signs webhooks, one for each account, as base64 of 32 bytes.
@@ -258,6 +263,7 @@ impl Config {
                 batch: parsed(text("RECONCILE_BATCH"), 50),
                 max_deactivated_percent: parsed(text("RECONCILE_MAX_DEACTIVATED_PERCENT"), 5),
                 stuck_after: millis("RECONCILE_STUCK_AFTER_MS", 15 * 60 * 1_000),
+                retention: days("RECONCILE_RETENTION_DAYS", text("RECONCILE_RETENTION_DAYS"), 90),
                 service: text("METRICS_SERVICE").unwrap_or_else(|| "phone-numbers".to_owned()),
                 public_keys: list("TELNYX_PUBLIC_KEY"),
             },
@@ -284,4 +290,27 @@ fn storable_price(text: &str) -> Option<Decimal> {
 /// A setting that cannot be read is one that was not made.
 fn parsed<T: std::str::FromStr>(text: Option<String>, default: T) -> T {
     text.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A number of days to keep something. One that cannot be read is an error and not the default, which could delete too much.
+fn days(name: &str, text: Option<String>, default: u64) -> Result<Duration, String> {
+    const A_DAY: Duration = Duration::from_hours(24);
+    let days = text.map_or(Some(default), |text| text.parse().ok());
+    let days = days.and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=LONGEST_RETENTION_DAYS).contains(days));
+    days.map(|days| A_DAY * days).ok_or_else(|| format!("{name} is not a number of days from 1 to {LONGEST_RETENTION_DAYS}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retention_that_cannot_be_read_is_not_the_default() {
+        let retention = |text: &str| Config::read(|name| (name == "RECONCILE_RETENTION_DAYS").then(|| text.to_owned())).reconcile.retention;
+        assert_eq!(retention(""), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(retention(" 7 "), Ok(Duration::from_secs(7 * 86_400)));
+        for text in ["ninety", "0", "-1", "1.5", "36501", "90d"] {
+            assert!(retention(text).is_err(), "{text}");
+        }
+    }
 }

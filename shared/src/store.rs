@@ -10,8 +10,11 @@ mod accounts;
 mod adoption;
 mod agents;
 mod callers;
+mod clock;
 mod connection;
+mod decisions;
 mod deployment;
+mod finding_kind;
 mod findings;
 mod history;
 mod idempotency;
@@ -27,6 +30,9 @@ mod numbers;
 mod orders;
 mod purchases;
 mod releases;
+mod retention;
+mod strangers;
+mod walks;
 mod witnesses;
 
 use std::sync::Arc;
@@ -45,17 +51,21 @@ use connection::Connections;
 
 pub use adoption::Adoptee;
 pub use connection::connect;
+pub use decisions::Adoption;
 pub use deployment::Deployment;
-pub use findings::{Adoption, Finding, FindingKind, Observation, OpenFindings};
+pub use finding_kind::{FindingKind, Subject};
+pub use findings::{Finding, Observation, OpenFindings, UnseenFinding};
 pub use idempotency::{KeptAnswer, KeyClaim, KeyEntry, KeyPosition, KeyState, Listed};
 pub use intents::{Begun, Intent, Quota};
-pub use inventory::{Counterpart, CounterpartRow, Missing, Owner, Stuck, Walk};
+pub use inventory::{Counterpart, CounterpartRow, KnownPurchase, Origin, Owner, Stuck};
 pub use leftovers::Leftover;
 pub use listing::{Assignment, ListFilter, ListPage, Listing, Position, Summary};
 pub use numbers::Change;
 pub use orders::{Cancelling, Offer, OrderNoted, OrderState, Sought};
-pub use purchases::{BoughtNumber, Claim, Completed, Holding, Phase, Purchase};
+pub use purchases::{BoughtNumber, Claim, Completed, Holding, Phase, Purchase, Turn};
 pub use releases::{Deleting, Release, ReleaseBegun, ReleaseStart, ReleaseTarget};
+pub use strangers::{Stranger, Strangers, UnseenStranger};
+pub use walks::{Missing, MissingRow, Place, Seen, Walk};
 pub use witnesses::Witness;
 
 /// The database, as the business' verbs. See the submodules for what it can do.
@@ -72,6 +82,8 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         adoption::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
+        clock::STATEMENTS,
+        decisions::STATEMENTS,
         deployment::STATEMENTS,
         findings::STATEMENTS,
         history::STATEMENTS,
@@ -86,6 +98,9 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         orders::STATEMENTS,
         purchases::STATEMENTS,
         releases::STATEMENTS,
+        retention::STATEMENTS,
+        strangers::STATEMENTS,
+        walks::STATEMENTS,
         witnesses::STATEMENTS,
     ];
     modules.into_iter().flatten().copied()
@@ -233,11 +248,21 @@ fn failure(error: tokio_postgres::Error) -> Error {
         (&SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN | &SqlState::INSUFFICIENT_PRIVILEGE, _) => {
             Error::Unavailable(Box::new(error))
         }
-        (code, _) if ["08", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class)) => {
+        // Class 40 is a deadlock or a serialization failure: the same request succeeds later.
+        (code, _) if ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class)) => {
             Error::Unavailable(Box::new(error))
         }
         _ => Error::Internal(Box::new(error)),
     }
+}
+
+/// Whether the database answered and refused one statement: a lock that another session holds, a statement timeout, a
+/// deadlock, a constraint. Such a failure concerns the rows of that statement. Every other failure means that the database,
+/// or the connection to it, is not usable.
+#[must_use]
+pub fn is_refusal(error: &Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    source.is_some_and(|source| source.as_db_error().is_some() && !connection::is_lost(source))
 }
 
 /// A column, whose absence or other type is a defect of ours.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::config;
 use crate::model::{E164, Feature, Money, NumberType};
-use documents::{Compared, Item};
+use documents::{Compared, Item, Page};
 use ids::Path;
 use json::{Json, Object};
 use transport::{Call, Transport};
@@ -201,8 +201,10 @@ pub struct Owned {
 pub struct InventoryPage {
     /// The numbers, without those that are gone or cannot be read.
     pub numbers: Vec<Owned>,
-    /// Whether it is the last page.
-    pub is_last: bool,
+    /// Whether the page has no item at all, not even one that cannot be read.
+    pub is_empty: bool,
+    /// How many pages there are, where Telnyx tells.
+    pub total_pages: Option<u32>,
 }
 
 impl Client {
@@ -366,16 +368,20 @@ impl Session<'_> {
         Ok(found.matches.into_iter().next())
     }
 
-    /// A page of the account's inventory, from 1, oldest first so that what is bought meanwhile comes last.
+    /// A page of the account's inventory, from 1, oldest first so that what is bought meanwhile comes last. With `digits`, at
+    /// least three of them, only the numbers that contain them.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub async fn inventory(&self, page: u32) -> Result<InventoryPage, Failure> {
-        let query = [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
+    /// See [`Failure`]; [`Failure::refuses_request`] tells a page that Telnyx does not serve.
+    pub async fn inventory(&self, digits: &str, page: u32) -> Result<InventoryPage, Failure> {
+        let filter = Some(("filter[phone_number]", digits.to_owned())).filter(|_| !digits.is_empty());
+        let paging = [("sort", "purchased_at".to_owned()), ("page[size]", LARGEST_PAGE.to_owned()), ("page[number]", page.to_string())];
+        let query: Vec<_> = filter.into_iter().chain(paging).collect();
         let answer = self.transport.read(self, &Call::get(Path::to("/phone_numbers"), &query)).await?;
-        let page = answer.parse(|answer| documents::page(answer, page, |item| documents::item(&item.object()?)))?;
+        let Page { items, is_empty, total_pages, .. } =
+            answer.parse(|answer| documents::page(answer, page, |item| documents::item(&item.object()?)))?;
         let present = |item| if let Item::Present(owned) = item { Some(owned) } else { None };
-        Ok(InventoryPage { is_last: page.is_last, numbers: page.items.into_iter().filter_map(present).collect() })
+        Ok(InventoryPage { numbers: items.into_iter().filter_map(present).collect(), is_empty, total_pages })
     }
 
     /// A number by Telnyx's id of it: `GET /phone_numbers/{id}`; None where the account has none.

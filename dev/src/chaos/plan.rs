@@ -42,7 +42,7 @@ const LANDMARKS: [(&str, &str); 27] = [
     (RECONCILE, "purchases.claim"),
     (RECONCILE, "inventory.compare"),
     (RECONCILE, "inventory.adopt"),
-    (RECONCILE, "inventory.finish"),
+    (RECONCILE, "walks.finish"),
     (RECONCILE, "releases.claim"),
     (RELEASE, "releases.begin"),
     (RELEASE, "DELETE /v2/phone_numbers/{id}"),

@@ -1,22 +1,30 @@
-//! `cargo dev findings`: what a comparison with Telnyx has left to a person, and what that person decides.
+//! `cargo dev findings`: what a comparison with Telnyx has left to an operator, and what that operator decides.
 
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
+use shared::model::E164;
 use shared::secrets::Secrets;
 use shared::store::{Adoption, Finding, Store};
 use uuid::Uuid;
 
 use crate::postgres::connection::settings;
 
+/// How many rows of a finding are listed.
+const SHOWN: usize = 20;
+
 /// What to do about a finding. Telnyx is asked for nothing, whatever it is.
 #[derive(Debug, Subcommand)]
 pub(super) enum Decision {
-    /// Do as the finding suggests: the number becomes the agency's, or the rows are switched off.
+    /// Do as the finding suggests: the number becomes the agency's, the rows are switched off, the key counts, the purchase is
+    /// given up, or the ledger follows the number.
     Adopt {
         /// The finding.
         id: Uuid,
+        /// The number to adopt, of a finding about many; the others stay.
+        #[arg(long)]
+        number: Option<E164>,
         /// The agency whose number it is to be, where the finding does not say or that agency is gone.
         #[arg(long)]
         agency: Option<Uuid>,
@@ -33,7 +41,7 @@ pub(super) async fn run(database_url: &str, decision: Option<Decision>) -> Resul
     let store = store(database_url)?;
     match decision {
         None => list(&store).await,
-        Some(Decision::Adopt { id, agency }) => adopt(&store, id, agency).await,
+        Some(Decision::Adopt { id, number, agency }) => adopt(&store, id, number, agency).await,
         Some(Decision::Dismiss { id }) => {
             if !store.dismiss_finding(id).await.map_err(explained)? {
                 bail!("there is no open finding {id}");
@@ -53,11 +61,17 @@ async fn list(store: &Store) -> Result<()> {
     Ok(())
 }
 
-async fn adopt(store: &Store, id: Uuid, agency: Option<Uuid>) -> Result<()> {
-    match store.adopt_finding(id, agency).await.map_err(explained)? {
+async fn adopt(store: &Store, id: Uuid, number: Option<E164>, agency: Option<Uuid>) -> Result<()> {
+    match store.adopt_finding(id, number.as_ref(), agency).await.map_err(explained)? {
         Adoption::Adopted(row_id) => println!("adopted: the number has the row {row_id}"),
         Adoption::Deactivated(rows) => println!("adopted: {rows} rows are inactive"),
+        Adoption::Vouched(count) => println!("adopted: {count} purchases and releases go on with this key"),
+        Adoption::GivenUp(count) => println!("adopted: {count} purchases are given up"),
+        Adoption::Moved => println!("adopted: the ledger has the number in the account of the finding"),
+        Adoption::NothingToDo => bail!("the finding {id} suggests nothing that could be done here: see to it, or dismiss it"),
         Adoption::NoSuchFinding => bail!("there is no open finding {id}"),
+        Adoption::NumberNeeded => bail!("name the number to adopt, with --number"),
+        Adoption::NoSuchNumber => bail!("the finding {id} is not about this number"),
         Adoption::AgencyNeeded => bail!("name the agency whose number it is to be, with --agency"),
         Adoption::Held => bail!("a live row has this number: release it first"),
     }
@@ -70,13 +84,24 @@ fn described(finding: &Finding) -> String {
         ("number", observation.number.clone()),
         ("Telnyx's id", observation.phone_number_id.clone()),
         ("reference", observation.reference.clone()),
+        ("numbers", Some(observation.number_count.to_string()).filter(|_| observation.number_count != 1)),
         ("account", Some(observation.account.clone())),
         ("agency", observation.agency_id.map(|id| id.to_string())),
-        ("rows", Some(observation.row_ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(" ")).filter(|rows| !rows.is_empty())),
+        ("rows", rows(&observation.row_ids)),
         ("seen", Some(format!("{} to {}", finding.first_seen_at.to_rfc3339(), finding.last_seen_at.to_rfc3339()))),
     ];
     let known = facts.into_iter().filter_map(|(name, fact)| Some(format!("\n  {name:<12} {}", fact?)));
     format!("{} {}\n  {}{}", finding.id, observation.kind.as_str(), observation.detail, known.collect::<String>())
+}
+
+/// The rows concerned, as many as one can read.
+fn rows(ids: &[Uuid]) -> Option<String> {
+    let (shown, more) = ids.split_at(ids.len().min(SHOWN));
+    let shown = shown.iter().map(Uuid::to_string).collect::<Vec<_>>().join(" ");
+    match more.len() {
+        0 => Some(shown).filter(|shown| !shown.is_empty()),
+        more => Some(format!("{shown} and {more} more")),
+    }
 }
 
 /// The product's own access to the database, by an address alone.

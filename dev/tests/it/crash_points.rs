@@ -160,11 +160,11 @@ impl Subject {
                 ("purchases.complete", 1),
                 ("releases.unattended", 1),
                 ("releases.complete", 1),
-                ("inventory.walk", 1),
+                ("walks.begin", 1),
                 ("GET /v2/phone_numbers/{id}", 1),
                 ("inventory.adopt", 1),
-                ("inventory.missing", 1),
-                ("inventory.finish", 1),
+                ("walks.advance", 1),
+                ("walks.finish", 1),
             ],
         }
     }

@@ -21,13 +21,24 @@ async fn only(world: &World) -> Finding {
 }
 
 async fn adopt(world: &World, finding: &Finding, agency: Option<Uuid>) -> Adoption {
-    world.store().adopt_finding(finding.id, agency).await.unwrap()
+    world.store().adopt_finding(finding.id, None, agency).await.unwrap()
+}
+
+/// Adopts one number of a finding about many.
+async fn adopt_one(world: &World, finding: &Finding, number: &Value, agency: Option<Uuid>) -> Adoption {
+    let number = number.as_str().unwrap().parse().unwrap();
+    world.store().adopt_finding(finding.id, Some(&number), agency).await.unwrap()
+}
+
+/// Insists that a number got a row by an adoption: the row.
+async fn row_of(world: &World, adoption: Adoption) -> Value {
+    let Adoption::Adopted(row_id) = adoption else { panic!("it was not adopted: {adoption:?}") };
+    world.now(&json!({ "id": row_id })).await
 }
 
 /// Adopts, and insists that a number got a row by it: the row.
 async fn adopted(world: &World, finding: &Finding, agency: Option<Uuid>) -> Value {
-    let Adoption::Adopted(row_id) = adopt(world, finding, agency).await else { panic!("it was not adopted") };
-    world.now(&json!({ "id": row_id })).await
+    row_of(world, adopt(world, finding, agency).await).await
 }
 
 /// A number that somebody else has bought in our account.
@@ -71,27 +82,30 @@ async fn a_number_that_is_not_ours_becomes_the_agencys_that_is_named() {
     let number = strange(&world).await;
     world.reconcile().await;
     let finding = only(&world).await;
-    assert_eq!((finding.observation.kind, finding.observation.number.as_deref()), (FindingKind::NotOurs, number.as_str()));
+    assert_eq!((finding.observation.kind, finding.observation.number_count), (FindingKind::NotOurs, 1));
+    assert_eq!(adopt(&world, &finding, Some(demo::DEMO.id)).await, Adoption::NumberNeeded);
+    assert_eq!(adopt_one(&world, &finding, &json!("+13125550123"), Some(demo::DEMO.id)).await, Adoption::NoSuchNumber);
     for nobody in [None, Some(Uuid::new_v4())] {
-        assert_eq!(adopt(&world, &finding, nobody).await, Adoption::AgencyNeeded);
+        assert_eq!(adopt_one(&world, &finding, &number, nobody).await, Adoption::AgencyNeeded);
     }
     assert!(world.rows().await.is_empty() && world.ledger().await.is_empty());
 
     let asked = world.telnyx.exchanges().len();
-    let row = adopted(&world, &finding, Some(demo::DEMO.id)).await;
+    let stranger = world.strangers().await.remove(0);
+    let row = row_of(&world, adopt_one(&world, &finding, &number, Some(demo::DEMO.id)).await).await;
     assert_eq!(world.telnyx.exchanges().len(), asked, "Telnyx is asked for nothing");
     assert_eq!((&row["phone_number"], &row["agency_id"], &row["status"]), (&number, &json!(demo::DEMO.id), &json!("active")));
-    assert_eq!(row["phone_number_id"].as_str(), finding.observation.phone_number_id.as_deref());
+    assert_eq!(row["phone_number_id"], stranger["telnyx_phone_number_id"]);
     let purchase = world.purchase_of(&number).await;
     assert_eq!((&purchase["phase"], &purchase["origin"]), (&json!("completed"), &json!("adopted")));
     assert_ne!(purchase["telnyx_reference"], SOMEBODY_ELSE);
     assert_eq!(shown(&world, "owner", &row).await, [by_operator()]);
     assert_eq!(decisions(&world).await, [(json!("not_ours"), json!("adopted"))]);
 
-    assert_eq!(adopt(&world, &finding, Some(demo::DEMO.id)).await, Adoption::NoSuchFinding);
+    assert_eq!(adopt_one(&world, &finding, &number, Some(demo::DEMO.id)).await, Adoption::NoSuchFinding);
     assert!(!world.store().dismiss_finding(finding.id).await.unwrap());
     world.reconcile().await;
-    assert_eq!(found(&world).await, [[json!("not_ours"), number.clone(), json!("adopted")]]);
+    assert_eq!(found(&world).await, [[json!("not_ours"), json!(null), json!("adopted")]]);
     world.release("owner", release_of(&row)).await.expect(200);
     assert!(!world.billed().await.contains(&number.as_str().unwrap().to_owned()));
 }
@@ -104,7 +118,10 @@ async fn a_number_that_only_reads_like_ours_gets_a_purchase_of_its_own() {
     let number = json!(unsold(&world).await);
     appear(&world, &number, purchase["telnyx_reference"].as_str().unwrap()).await;
     world.reconcile().await;
-    adopted(&world, &only(&world).await, Some(demo::OTHER.id)).await;
+    let finding = only(&world).await;
+    assert_eq!((finding.observation.kind, finding.observation.agency_id), (FindingKind::UnprovenClaim, None));
+    assert_eq!(adopt_one(&world, &finding, &first["phone_number"], Some(demo::OTHER.id)).await, Adoption::NoSuchNumber);
+    adopted(&world, &finding, Some(demo::OTHER.id)).await;
     assert_eq!(world.purchase_of(&first["phone_number"]).await, purchase);
     world.reconcile().await;
     assert_eq!((world.now(&first).await, world.rows().await.len()), (first, 2));
@@ -254,12 +271,12 @@ async fn what_is_dismissed_stays_so_however_often_it_is_seen() {
     let finding = only(&world).await;
     assert!(world.store().dismiss_finding(finding.id).await.unwrap());
     assert!(!world.store().dismiss_finding(finding.id).await.unwrap() && !world.store().dismiss_finding(Uuid::new_v4()).await.unwrap());
-    assert_eq!(adopt(&world, &finding, Some(demo::DEMO.id)).await, Adoption::NoSuchFinding);
+    assert_eq!(adopt_one(&world, &finding, &number, Some(demo::DEMO.id)).await, Adoption::NoSuchFinding);
     assert_eq!(decisions(&world).await, [(json!("not_ours"), json!("dismissed"))]);
     let asked = world.telnyx.exchanges().len();
     for _ in 0..3 {
         world.reconcile().await;
-        assert_eq!(found(&world).await, [[json!("not_ours"), number.clone(), json!("dismissed")]]);
+        assert_eq!(found(&world).await, [[json!("not_ours"), json!(null), json!("dismissed")]]);
     }
     nothing_was_touched(&world, asked);
     assert!(world.rows().await.is_empty());
@@ -273,7 +290,7 @@ async fn a_number_that_has_a_live_row_by_now_is_held() {
     world.reconcile().await;
     let finding = only(&world).await;
     let row = world.insert(json!({"phone_number": number, "agency_id": demo::OTHER.id})).await;
-    assert_eq!(adopt(&world, &finding, Some(demo::DEMO.id)).await, Adoption::Held);
+    assert_eq!(adopt_one(&world, &finding, &number, Some(demo::DEMO.id)).await, Adoption::Held);
     assert_eq!((world.now(&row).await, world.ledger().await.len(), decisions(&world).await.len()), (row, 0, 0));
     assert_eq!(only(&world).await.id, finding.id);
 }
@@ -281,13 +298,13 @@ async fn a_number_that_has_a_live_row_by_now_is_held() {
 #[tokio::test]
 async fn of_several_who_decide_at_once_one_does() {
     let world = World::new().await;
-    strange(&world).await;
+    let number = strange(&world).await.as_str().unwrap().parse().unwrap();
     world.reconcile().await;
     let finding = only(&world).await;
     let stores = [world.store(), world.store(), world.store()];
     let (one, other, dismissed) = tokio::join!(
-        stores[0].adopt_finding(finding.id, Some(demo::DEMO.id)),
-        stores[1].adopt_finding(finding.id, Some(demo::OTHER.id)),
+        stores[0].adopt_finding(finding.id, Some(&number), Some(demo::DEMO.id)),
+        stores[1].adopt_finding(finding.id, Some(&number), Some(demo::OTHER.id)),
         stores[2].dismiss_finding(finding.id),
     );
     let adoptions = [one.unwrap(), other.unwrap()];
@@ -301,7 +318,7 @@ async fn what_a_person_decides_of_one_agency_no_other_is_shown() {
     let world = World::new().await;
     let number = strange(&world).await;
     world.reconcile().await;
-    let row = adopted(&world, &only(&world).await, Some(demo::DEMO.id)).await;
+    let row = row_of(&world, adopt_one(&world, &only(&world).await, &number, Some(demo::DEMO.id)).await).await;
     let query = format!("id={}&include_history=true", row["id"].as_str().unwrap());
     world.assign("other_owner", Method::GET, &query, None).await.expect_problem(404, "not_found");
     world.purchase("other_owner", order_of(number.as_str().unwrap())).await.expect_problem(409, "number_unavailable");

@@ -24,7 +24,7 @@ async fn world() -> World {
 }
 
 /// Waits until nobody holds a lease any more.
-async fn leases_run_out(world: &World) {
+pub(crate) async fn leases_run_out(world: &World) {
     let held = "\
 select exists (select from phone_number_purchases where leased_until > now())
     or exists (select from phone_number_releases where leased_until > now())
@@ -213,53 +213,6 @@ async fn while_buying_is_switched_off_nothing_is_ordered_and_what_is_ordered_is_
     world.set("PURCHASES_ENABLED", "true");
     finished(&world).await;
     assert_eq!((in_phase(&world, "completed").await, orders_sent(&world)), (2, 2));
-}
-
-#[tokio::test]
-async fn orders_that_wait_for_documents_do_not_keep_others_waiting() {
-    let mut world = world().await;
-    world.set("RECONCILE_BATCH", "2");
-    let numbers = world.offers("312", 1).await;
-    ordered(&world, &numbers).await;
-    let found = world.search("owner", "country_code=DE&limit=3").await.expect(200);
-    let german: Vec<_> =
-        found.body["phone_numbers"].as_array().unwrap().iter().map(|offer| offer["phone_number"].as_str().unwrap().to_owned()).collect();
-    world.set("REQUEST_BUDGET_MS", "3000");
-    world.purchase("owner", order_of_all(&german)).await.expect(202);
-    world.set("REQUEST_BUDGET_MS", "8000");
-    // They were looked at longer ago.
-    world.execute("update phone_number_purchases set telnyx_account = telnyx_account where country_code = 'US'").await;
-    world.reconcile().await;
-    assert_eq!(in_phase(&world, "completed").await, 0, "two that wait came first");
-    world.reconcile().await;
-    assert_eq!((in_phase(&world, "completed").await, in_phase(&world, "ordered").await), (1, 3));
-    let waiting = world.ledger().await.into_iter().filter(|purchase| purchase["phase"] == "ordered");
-    assert!(waiting.into_iter().all(|purchase| purchase["requirements_met"] == false));
-    balance(&world).await;
-}
-
-#[tokio::test]
-async fn a_run_takes_up_as_much_as_its_batch_and_the_next_goes_on() {
-    let mut world = world().await;
-    let numbers = world.offers("312", 5).await;
-    ordered(&world, &numbers).await;
-    world.set("RECONCILE_BATCH", "2");
-    for completed in [2, 4, 5] {
-        world.reconcile().await;
-        assert_eq!(in_phase(&world, "completed").await, completed);
-    }
-    balance(&world).await;
-    for row in &world.rows().await {
-        world.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 30_000})).await;
-        let deletions = world.asked("DELETE", INVENTORY);
-        release_failures::dies(&world, row, async || world.asked("DELETE", INVENTORY) > deletions).await;
-    }
-    leases_run_out(&world).await;
-    for released in [2, 4, 5] {
-        world.reconcile().await;
-        assert_eq!(world.rows().await.iter().filter(|row| row["status"] == "released").count(), released);
-    }
-    assert!(world.billed().await.is_empty());
 }
 
 #[tokio::test]

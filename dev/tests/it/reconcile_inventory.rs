@@ -6,7 +6,7 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::books::{assigned, balance, decide, heal, order_of, order_of_all, ordered_by_somebody_else, release_of, telnyx, unsold};
+use crate::books::{assigned, balance, decide, heal, order_of, order_of_all, release_of, telnyx, unsold};
 use crate::world::{World, agent, eventually};
 use crate::{purchase_crashes, release_failures};
 
@@ -244,6 +244,8 @@ async fn a_number_of_an_agency_that_is_gone_is_left_to_a_person() {
     assert_eq!(world.billed().await.len(), 1);
     vanish(&world, &row["phone_number"]).await;
     world.reconcile().await;
+    assert_eq!(found(&world).await, [[json!("agency_gone"), row["phone_number"].clone(), json!("open")]], "one walk is none");
+    world.reconcile().await;
     assert_eq!(found(&world).await, [[json!("agency_gone"), row["phone_number"].clone(), json!("gone")]]);
 }
 
@@ -265,64 +267,6 @@ async fn a_number_on_its_way_back_when_its_agency_goes_is_given_back_and_no_find
     .await;
     world.reconcile().await;
     assert!(world.findings().await.is_empty());
-}
-
-#[tokio::test]
-async fn a_number_that_is_not_ours_is_reported_once_and_never_touched() {
-    let world = World::new().await;
-    let number = unsold(&world).await;
-    ordered_by_somebody_else(&world, &number).await;
-    let asked = world.telnyx.exchanges().len();
-    world.reconcile().await;
-    let first = world.findings().await.remove(0);
-    for _ in 0..2 {
-        world.reconcile().await;
-    }
-    nothing_was_touched(&world, asked);
-    assert_eq!(found(&world).await, [[json!("not_ours"), json!(number), json!("open")]]);
-    let last = world.findings().await.remove(0);
-    assert_eq!((&last["id"], &last["first_seen_at"]), (&first["id"], &first["first_seen_at"]));
-    assert!(last["last_seen_at"].as_str() > first["last_seen_at"].as_str());
-    assert!(world.rows().await.is_empty() && world.ledger().await.is_empty());
-
-    vanish(&world, &json!(number)).await;
-    world.reconcile().await;
-    let gone = world.findings().await.remove(0);
-    assert_eq!((&gone["state"], &gone["resolved_by"]), (&json!("gone"), &json!("reconcile")));
-    ordered_by_somebody_else(&world, &number).await;
-    world.reconcile().await;
-    let states: Vec<_> = found(&world).await.into_iter().map(|[_, _, state]| state).collect();
-    assert_eq!(states, ["gone", "open"], "it is another time");
-}
-
-#[tokio::test]
-async fn a_number_without_a_reference_is_not_ours_either() {
-    let world = World::new().await;
-    let number = json!(unsold(&world).await);
-    let body = json!({"phone_numbers": [{"phone_number": number}]});
-    telnyx(&world, world.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
-    world.reconcile().await;
-    assert_eq!(found(&world).await, [[json!("not_ours"), number, json!("open")]]);
-}
-
-#[tokio::test]
-async fn a_reference_that_was_given_to_another_number_does_not_make_that_one_ours() {
-    for forget in ["", ROW] {
-        let world = World::new().await;
-        let row = bought(&world, 1).await.remove(0);
-        let purchase = world.purchase_of(&row["phone_number"]).await;
-        world.execute(forget).await;
-        let number = json!(unsold(&world).await);
-        appear(&world, &number, purchase["telnyx_reference"].as_str().unwrap()).await;
-        for _ in 0..2 {
-            world.reconcile().await;
-            assert_eq!(found(&world).await, [[json!("not_ours"), number.clone(), json!("open")]]);
-        }
-        let rows = world.rows().await;
-        assert_eq!((rows.len(), &rows[0]["phone_number"]), (1, &row["phone_number"]));
-        let purchases = world.ledger().await;
-        assert_eq!((purchases.len(), &purchases[0]["agency_phone_number_id"]), (1, &rows[0]["id"]));
-    }
 }
 
 #[tokio::test]

@@ -268,6 +268,26 @@ impl World {
         self.json("select to_json(w)::text as row from phone_number_inventory_walks w order by w.telnyx_account").await
     }
 
+    /// The ids of the active rows whose numbers the last walk through their account has not seen, though they were bought
+    /// before it began.
+    pub(crate) async fn missed(&self) -> Vec<Value> {
+        self.json(
+            "select to_json(n.id)::text as row
+             from agency_phone_numbers n
+             join phone_number_purchases p on p.agency_phone_number_id = n.id
+             join phone_number_inventory_walks w on w.telnyx_account = p.telnyx_account and w.started_at > p.completed_at
+             left join phone_number_sightings s on s.telnyx_account = w.telnyx_account and s.agency_phone_number_id = n.id
+             where n.status = 'active' and n.is_active and (s.seen_at is null or s.seen_at < w.started_at)
+             order by n.id",
+        )
+        .await
+    }
+
+    /// What the walks have seen that no purchase of ours names.
+    pub(crate) async fn strangers(&self) -> Vec<Value> {
+        self.json("select to_json(s)::text as row from phone_number_strangers s order by s.phone_number").await
+    }
+
     /// Changes the database past the functions.
     pub(crate) async fn execute(&self, sql: &str) {
         self.sql.batch_execute(sql).await.unwrap();

@@ -1,22 +1,60 @@
-//! Accounts that the database still calls by the name of a secret get names of their own.
+//! The accounts at Telnyx, each in its turn.
+
+use std::collections::HashSet;
 
 use shared::error::Error;
+use shared::lease::renewing;
 use shared::model::AccountName;
+use shared::telnyx::Account;
+use tokio::time::Instant;
 
-use crate::Reconcile;
+use crate::report::Report;
+use crate::walker::{LEAST_FOR_A_PAGE, Walker};
+use crate::{Reconcile, missing};
 
-/// Renames what the settings name. What they do not name stays as it is until an operator renames it.
-pub(crate) async fn rename(reconcile: &Reconcile) -> Result<(), Error> {
+/// Walks through every account, those first that were visited longest ago.
+pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report, deadline: Instant) -> Result<(), Error> {
     let store = &reconcile.sagas.store;
-    for name in store.account_names().await? {
-        match reconcile.sagas.accounts.resolve(&name) {
-            AccountName::Secret(_) => {}
-            account if account.to_string() == name => {}
-            account => {
-                let rows = store.rename_account(&name, &account.to_string()).await?;
-                tracing::info!(from = name, to = %account, rows, "an account has a name of its own now");
-            }
+    let ledger = reconcile.pass_over(report, store.telnyx_accounts().await).await?.unwrap_or_default();
+    let agencies = reconcile.pass_over(report, store.agencies(reconcile.config.batch).await).await?.unwrap_or_default();
+    for name in in_turn(&ledger, &reconcile.sagas.accounts.names(&agencies)) {
+        if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
+            break;
         }
+        let outcome = match reconcile.sagas.accounts.find(&reconcile.sagas.accounts.resolve(&name)).await {
+            Ok(Some(account)) => compare_account(reconcile, report, &account, deadline).await,
+            Ok(None) if ledger.contains(&name) => missing::without_key(reconcile, report, &name).await,
+            // An agency need not have an account of its own.
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::error!(account = name, error = %error, "the key of an account cannot be read");
+                report.accounts_failed += 1;
+                Ok(())
+            }
+        };
+        reconcile.pass_over(report, outcome).await?;
     }
     Ok(())
+}
+
+/// The account whose turn it is; then those that agencies may have bought in and that the ledger has forgotten, so that they
+/// have a turn at all; then the others that the ledger knows.
+fn in_turn(ledger: &[String], of_agencies: &[AccountName]) -> Vec<String> {
+    let mut known = ledger.iter().cloned();
+    let mut names: Vec<_> = known.next().into_iter().chain(of_agencies.iter().map(ToString::to_string)).chain(known).collect();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// Continues the walk through an account, and gives it back however it went.
+async fn compare_account(reconcile: &Reconcile, report: &mut Report, account: &Account, deadline: Instant) -> Result<(), Error> {
+    let (store, lease) = (&reconcile.sagas.store, reconcile.sagas.config.lease);
+    let Some(walk) = store.walk(&account.name, lease).await? else { return Ok(()) };
+    let held = walk.clone();
+    let session = reconcile.sagas.telnyx.session(account, deadline);
+    let mut walker = Walker::new(reconcile, report, session, walk, deadline);
+    let outcome = renewing(lease, || store.renew_walk(&held, lease), walker.walk()).await;
+    let given_back = store.pause_walk(&held).await;
+    outcome.and(given_back.map(|_| ()))
 }

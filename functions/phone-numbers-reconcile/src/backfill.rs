@@ -2,6 +2,7 @@
 
 use shared::error::Error;
 use shared::model::{Reference, Status};
+use shared::saga::{Absence, Trace};
 use shared::store::{FindingKind, Leftover, Observation};
 use shared::telnyx::{Account, Failure, Owned};
 use tokio::time::Instant;
@@ -11,7 +12,9 @@ use crate::report::Report;
 
 /// Takes rows into the ledger; doing so twice, or in two runs at once, is doing it once.
 pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: Instant) -> Result<(), Error> {
-    let leftovers = reconcile.sagas.store.leftovers(reconcile.config.batch, reconcile.config.stuck_after).await?;
+    let store = &reconcile.sagas.store;
+    let leftovers = store.leftovers(reconcile.config.batch, reconcile.config.stuck_after).await;
+    let leftovers = reconcile.pass_over(report, leftovers).await?.unwrap_or_default();
     for leftover in &leftovers {
         if Instant::now() >= until {
             break;
@@ -24,7 +27,7 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
             }
         };
         let outcome = take_in_one(reconcile, report, leftover, &accounts, until).await;
-        match report.pass_over(outcome)? {
+        match reconcile.pass_over(report, outcome).await? {
             Some(Ok(true)) => report.backfilled += 1,
             Some(Ok(false)) | None => {}
             Some(Err(failure)) => {
@@ -32,7 +35,7 @@ pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: I
             }
         }
     }
-    reconcile.sagas.store.close_leftover_findings().await?;
+    reconcile.pass_over(report, store.close_leftover_findings().await).await?;
     Ok(())
 }
 
@@ -58,9 +61,9 @@ async fn take_in_one(
 ) -> Result<Result<bool, Failure>, Error> {
     let store = &reconcile.sagas.store;
     let taken_in = match whereabouts(reconcile, leftover, accounts, until).await {
-        Ok(Whereabouts::Owned(account, id)) => store.backfill_owned(leftover, &account.name, &id).await?,
-        Ok(Whereabouts::Ordered(account, id)) => store.backfill_ordered(leftover, &account.name, &id).await?,
-        Ok(Whereabouts::Nowhere) if leftover.stuck => give_up(reconcile, report, leftover, accounts).await?,
+        Ok(Whereabouts::Owned(account, id)) => store.backfill_owned(leftover, &account.name, &id, account.key_digest()).await?,
+        Ok(Whereabouts::Ordered(account, id)) => store.backfill_ordered(leftover, &account.name, &id, account.key_digest()).await?,
+        Ok(Whereabouts::Nowhere) if leftover.stuck => give_up(reconcile, report, leftover, accounts, until).await?,
         Ok(Whereabouts::Unclear | Whereabouts::Nowhere) => false,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -96,17 +99,68 @@ async fn whereabouts<'a>(
     Ok(Whereabouts::Nowhere)
 }
 
-/// Nobody can be buying the number any more: a row that waits for it is released, and one that should have it is left to a
-/// person.
-async fn give_up(reconcile: &Reconcile, report: &mut Report, leftover: &Leftover, accounts: &[Account]) -> Result<bool, Error> {
+/// Nobody can be buying the number any more: a row that waits for it is released, if each of the accounts may be believed, and
+/// one that should have it is left to an operator.
+async fn give_up(
+    reconcile: &Reconcile,
+    report: &mut Report,
+    leftover: &Leftover,
+    accounts: &[Account],
+    until: Instant,
+) -> Result<bool, Error> {
     let store = &reconcile.sagas.store;
-    match (leftover.status, accounts.first()) {
-        (Status::Pending, Some(account)) => store.backfill_abandoned(leftover, &account.name).await,
-        (Status::Active, Some(account)) => {
-            report.new_findings += store.report(&[nowhere(leftover, account)]).await?;
+    let Some(present) = accounts.first() else { return Ok(false) };
+    match leftover.status {
+        Status::Pending => {
+            for account in accounts {
+                if !is_absent(reconcile, report, leftover, account, until).await? {
+                    return Ok(false);
+                }
+            }
+            store.backfill_abandoned(leftover, &present.name).await
+        }
+        Status::Active => {
+            report.new_findings += store.report(&[nowhere(leftover, present)]).await?;
             Ok(false)
         }
-        _ => Ok(false),
+        Status::Inactive | Status::Released => Ok(false),
+    }
+}
+
+/// Whether an account that knows no order and no number of a row is to be believed.
+async fn is_absent(
+    reconcile: &Reconcile,
+    report: &mut Report,
+    leftover: &Leftover,
+    account: &Account,
+    until: Instant,
+) -> Result<bool, Error> {
+    let session = reconcile.sagas.telnyx.session(account, until);
+    match reconcile.sagas.absence(session, &trace(leftover, account)).await? {
+        Absence::Proven => Ok(true),
+        Absence::WrongKey => {
+            let detail = "No account of the agency knows an order or a number for this row, which predates the ledger, and nothing \
+                          shows that this account's key is the right one. Adopt this finding to release the row.";
+            let detail = detail.to_owned();
+            let found = Observation { detail, ..about(leftover, FindingKind::KeyUnproven, account) };
+            report.new_findings += reconcile.sagas.store.report(&[found]).await?;
+            Ok(false)
+        }
+        Absence::Moved(_) | Absence::Elsewhere(_) | Absence::NotNow(_) => Ok(false),
+    }
+}
+
+fn trace<'a>(leftover: &'a Leftover, account: &'a Account) -> Trace<'a> {
+    Trace {
+        number: &leftover.number,
+        agency_id: leftover.agency_id,
+        row_id: leftover.row_id,
+        account: &account.name,
+        purchase_id: None,
+        reference: None,
+        key_digest: None,
+        order_id: None,
+        phone_number_id: None,
     }
 }
 
@@ -117,15 +171,16 @@ fn is_anothers(leftover: &Leftover, owned: &Owned) -> bool {
 }
 
 fn nowhere(leftover: &Leftover, account: &Account) -> Observation {
+    let detail = "No account of the agency has this number, whose row predates the ledger.".to_owned();
+    Observation { detail, ..about(leftover, FindingKind::InventoryDrift, account) }
+}
+
+fn about(leftover: &Leftover, kind: FindingKind, account: &Account) -> Observation {
     Observation {
-        kind: FindingKind::InventoryDrift,
-        account: account.name.clone(),
         number: Some(leftover.number.to_string()),
-        phone_number_id: None,
-        reference: None,
         agency_id: Some(leftover.agency_id),
         row_ids: vec![leftover.row_id],
-        detail: "No account of the agency has this number, whose row is from before the ledger.".to_owned(),
-        key_digest: None,
+        key_digest: Some(account.key_digest()),
+        ..Observation::new(kind, &account.name)
     }
 }

@@ -1,201 +1,171 @@
-//! A walk through the inventory of each account: what each number is to us, and then which rows have none.
+//! A page of an account's inventory, compared with the rows: what each number is to us, and what is done about it.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use shared::error::Error;
-use shared::lease::renewing;
-use shared::store::{Adoptee, FindingKind, Observation, Owner, Walk};
-use shared::telnyx::{Account, Failure, Owned, Session};
-use tokio::time::Instant;
+use shared::store::{Adoptee, Counterpart, FindingKind, Observation, Owner, Seen, Stranger};
+use shared::telnyx::{KeyDigest, Owned};
 use uuid::Uuid;
 
-use crate::report::Report;
+use crate::moves::Followed;
 use crate::verdict::{Verdict, verdict};
-use crate::{Reconcile, missing};
+use crate::walker::Walker;
 
-/// With less time than this left, a walk stops for the next run to go on with.
-const LEAST_FOR_A_PAGE: Duration = Duration::from_secs(3);
+/// A number of a page, with what it is to us.
+struct Judged<'a> {
+    owned: &'a Owned,
+    counterpart: Counterpart,
+    verdict: Verdict,
+}
 
-/// Walks through every account, those first that were visited longest ago.
-pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report, deadline: Instant) -> Result<(), Error> {
-    let ledger = reconcile.sagas.store.telnyx_accounts().await?;
-    for name in in_turn(reconcile, &ledger).await? {
-        if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
-            break;
+impl Walker<'_> {
+    /// Compares the numbers of a page, and returns what it has shown.
+    pub(crate) async fn compare_page(&mut self, numbers: &[Owned]) -> Result<Seen, Error> {
+        self.report.numbers_compared += numbers.len();
+        let judged: Vec<_> = numbers.iter().zip(self.counterparts(numbers).await?).map(|(owned, known)| self.judge(owned, known)).collect();
+        let known = self.known_findings(&judged).await?;
+        let mut seen = seen(&judged, self.session.account().key_digest());
+        let mut observations = Vec::new();
+        for judged in &judged {
+            let Judged { owned, verdict, .. } = judged;
+            match *verdict {
+                Verdict::Seen(_) | Verdict::Later | Verdict::Stranger | Verdict::AnotherDeployments => {}
+                // What was confirmed once is only seen again.
+                Verdict::Finding(kind) if known.contains(&(owned.number.to_string(), kind.as_str().to_owned())) => {
+                    observations.push(self.observation(judged, kind));
+                }
+                _ if !self.is_still_so(owned, *verdict).await? => {}
+                Verdict::Correct { row_id, reactivate } => {
+                    let corrected = self.reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await;
+                    let corrected = self.reconcile.pass_over(self.report, corrected).await?;
+                    self.report.corrected += usize::from(corrected.unwrap_or(false));
+                }
+                Verdict::Follow(row_id) => match self.follow(owned, &judged.counterpart).await? {
+                    Followed::Here => seen.row_ids.push(row_id),
+                    Followed::NotNow => {}
+                    Followed::Not(kind) => observations.push(self.observation(judged, kind)),
+                },
+                Verdict::Adopt { agency_id, purchase_id } => seen.row_ids.extend(self.adopt(owned, agency_id, purchase_id).await?),
+                Verdict::Finding(kind) => observations.push(self.observation(judged, kind)),
+            }
         }
-        match reconcile.sagas.accounts.find(&reconcile.sagas.accounts.resolve(&name)).await {
-            Ok(Some(account)) => {
-                let outcome = compare_account(reconcile, report, &account, deadline).await;
-                report.pass_over(outcome)?;
-            }
-            Ok(None) if ledger.contains(&name) => {
-                let outcome = missing::without_key(reconcile, report, &name).await;
-                report.pass_over(outcome)?;
-            }
-            // An agency need not have an account of its own.
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(account = name, error = %error, "the key of an account cannot be read");
-                report.accounts_failed += 1;
-            }
-        }
+        self.report_findings(observations).await?;
+        Ok(seen)
     }
-    Ok(())
-}
 
-/// The account whose turn it is; then those that agencies may have bought in and that the ledger has forgotten, so that they
-/// have a turn at all; then the others that the ledger knows.
-async fn in_turn(reconcile: &Reconcile, ledger: &[String]) -> Result<Vec<String>, Error> {
-    let mut known = ledger.iter().cloned();
-    let agencies = reconcile.sagas.store.agencies(reconcile.config.batch).await?;
-    let own = reconcile.sagas.accounts.names(&agencies).into_iter().map(|name| name.to_string());
-    let mut names: Vec<_> = known.next().into_iter().chain(own).chain(known).collect();
-    let mut seen = HashSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    Ok(names)
-}
-
-async fn compare_account(reconcile: &Reconcile, report: &mut Report, account: &Account, deadline: Instant) -> Result<(), Error> {
-    let (store, lease) = (&reconcile.sagas.store, reconcile.sagas.config.lease);
-    let Some(walk) = store.walk(&account.name, lease).await? else { return Ok(()) };
-    let held = walk.clone();
-    let session = reconcile.sagas.telnyx.session(account, deadline);
-    renewing(lease, || store.renew_walk(&held, lease), go_on(reconcile, report, session, walk, deadline)).await
-}
-
-/// Goes on with a walk until it is over or time is up. What Telnyx will not tell is asked in the next run.
-async fn go_on(reconcile: &Reconcile, report: &mut Report, session: Session<'_>, mut walk: Walk, deadline: Instant) -> Result<(), Error> {
-    let store = &reconcile.sagas.store;
-    loop {
-        if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
-            report.accounts_paused += 1;
-            return store.pause_walk(&walk).await.map(|_| ());
-        }
-        let page = match session.inventory(walk.next_page).await {
-            Ok(page) => page,
-            Err(failure) => {
-                give_up(report, &walk, &failure);
-                return store.pause_walk(&walk).await.map(|_| ());
+    /// What the numbers are to us, their accounts called as the settings call them.
+    async fn counterparts(&self, numbers: &[Owned]) -> Result<Vec<Counterpart>, Error> {
+        let owners: Vec<_> = numbers.iter().map(owner).collect();
+        let mut counterparts = self.reconcile.sagas.store.counterparts(&owners, self.reconcile.lag()).await?;
+        for counterpart in &mut counterparts {
+            let bought_in = counterpart.purchase.as_mut().map(|purchase| &mut purchase.account);
+            let origin = counterpart.row.as_mut().and_then(|row| row.origin.as_mut()).map(|origin| &mut origin.account);
+            for account in bought_in.into_iter().chain(origin) {
+                *account = self.reconcile.sagas.accounts.resolve(account).to_string();
             }
+        }
+        Ok(counterparts)
+    }
+
+    fn judge<'a>(&self, owned: &'a Owned, counterpart: Counterpart) -> Judged<'a> {
+        let verdict = verdict(&self.asked, owned, &counterpart);
+        Judged { owned, counterpart, verdict }
+    }
+
+    /// The findings that there are already about the numbers that something is found about, by number and kind.
+    async fn known_findings(&mut self, judged: &[Judged<'_>]) -> Result<HashSet<(String, String)>, Error> {
+        let found = judged.iter().filter(|judged| matches!(judged.verdict, Verdict::Finding(_)));
+        let numbers: Vec<_> = found.map(|judged| judged.owned.number.as_str()).collect();
+        if numbers.is_empty() {
+            return Ok(HashSet::new());
+        }
+        Ok(self.reconcile.sagas.store.known_findings(&self.walk.account, &numbers).await?.into_iter().collect())
+    }
+
+    /// Whether a number is still there and still judged alike: the page is from a moment ago, the rows are of now, and in
+    /// between it may have been given back or bought.
+    async fn is_still_so(&self, owned: &Owned, before: Verdict) -> Result<bool, Error> {
+        let Ok(Some(owned)) = self.session.number(&owned.id).await else { return Ok(false) };
+        let counterparts = self.counterparts(std::slice::from_ref(&owned)).await?;
+        Ok(counterparts.into_iter().next().is_some_and(|counterpart| self.judge(&owned, counterpart).verdict == before))
+    }
+
+    /// Gives a number of ours the row that it should have; None if it has one by now, or the database refused.
+    async fn adopt(&mut self, owned: &Owned, agency_id: Uuid, purchase_id: Uuid) -> Result<Option<Uuid>, Error> {
+        let known_as = owned.customer_reference.clone().unwrap_or_else(|| format!("adopted:{purchase_id}"));
+        // Good to know, and nothing to wait for: the number is there.
+        let order = self.session.orders_for(&known_as, &owned.number).await.ok().and_then(|orders| orders.known.into_iter().next());
+        let adoptee = Adoptee {
+            agency_id,
+            number: owned.number.as_str(),
+            phone_number_id: &owned.id,
+            number_type: owned.number_type.as_deref(),
+            country_code: owned.country_code.as_deref(),
+            purchase_id,
+            account: &self.walk.account,
+            reference: &known_as,
+            order_id: order.as_ref().map(|order| order.id.as_str()),
+            key_digest: Some(self.session.account().key_digest()),
         };
-        compare_page(reconcile, report, session, &mut walk, &page.numbers).await?;
-        walk.next_page += 1;
-        if page.is_last {
-            break;
+        let outcome = self.reconcile.sagas.store.adopt(&adoptee).await;
+        let row_id = self.reconcile.pass_over(self.report, outcome).await?.flatten();
+        if let Some(row_id) = row_id {
+            tracing::warn!(%row_id, %agency_id, "a number of ours had no row, and has one now");
+            self.report.adopted += 1;
+        }
+        Ok(row_id)
+    }
+
+    fn observation(&self, judged: &Judged<'_>, kind: FindingKind) -> Observation {
+        let Judged { owned, counterpart, .. } = judged;
+        if kind == FindingKind::SameAccount {
+            return self.same_account(owned, counterpart);
+        }
+        let row = counterpart.row.as_ref();
+        // An agency that is gone, or only claimed, is nobody to give the number to.
+        let is_known = !matches!(kind, FindingKind::AgencyGone | FindingKind::UnprovenClaim);
+        Observation {
+            number: Some(owned.number.to_string()),
+            phone_number_id: Some(owned.id.clone()),
+            reference: owned.customer_reference.clone(),
+            agency_id: counterpart.agency_id.filter(|_| is_known),
+            row_ids: row.map(|row| row.id).into_iter().collect(),
+            key_digest: Some(self.session.account().key_digest()),
+            ..Observation::new(kind, &self.walk.account)
         }
     }
-    let missed = missing::look_into(reconcile, report, session, &walk).await?;
-    if store.finish_walk(&walk, &missed).await? {
-        store.close_findings(&walk.account, walk.started_at).await?;
-        report.accounts_compared += 1;
+
+    /// The finding is about two accounts, whichever of their numbers shows it.
+    fn same_account(&self, owned: &Owned, counterpart: &Counterpart) -> Observation {
+        let origin = counterpart.row.as_ref().and_then(|row| row.origin.as_ref()).map(|origin| &origin.account);
+        let other = origin.or_else(|| counterpart.purchase.as_ref().map(|purchase| &purchase.account));
+        let sentence = FindingKind::SameAccount.detail();
+        let detail = format!("{sentence} The other name: {}. One of the numbers: {}.", other.map_or("", |name| name), owned.number);
+        Observation { detail, ..Observation::new(FindingKind::SameAccount, &self.walk.account) }
     }
-    Ok(())
 }
 
-fn give_up(report: &mut Report, walk: &Walk, failure: &Failure) {
-    tracing::warn!(account = walk.account, ?failure, "an account's inventory could not be read");
-    report.accounts_failed += 1;
-}
-
-async fn compare_page(
-    reconcile: &Reconcile,
-    report: &mut Report,
-    session: Session<'_>,
-    walk: &mut Walk,
-    numbers: &[Owned],
-) -> Result<(), Error> {
-    report.numbers_compared += numbers.len();
-    let owners: Vec<_> = numbers.iter().map(owner).collect();
-    let counterparts = reconcile.sagas.store.counterparts(&owners, reconcile.lag()).await?;
-    let mut observations = Vec::new();
-    for (owned, counterpart) in numbers.iter().zip(&counterparts) {
-        let verdict = verdict(owned, counterpart);
-        if let Verdict::Seen(row_id) | Verdict::Correct { row_id, .. } = verdict {
-            walk.seen.push(row_id);
-        }
+/// What a page has shown.
+fn seen(judged: &[Judged<'_>], key_digest: KeyDigest) -> Seen {
+    let mut seen = Seen::default();
+    for Judged { owned, verdict, .. } in judged {
         match verdict {
-            Verdict::Seen(_) | Verdict::Later => {}
-            Verdict::Finding(FindingKind::NotOurs) => observations.push(observation(walk, owned, FindingKind::NotOurs, None)),
-            Verdict::Correct { .. } | Verdict::Adopt { .. } | Verdict::Finding(_)
-                if !still_so(reconcile, session, owned, verdict).await? => {}
-            Verdict::Correct { row_id, reactivate } => {
-                let corrected = reconcile.sagas.store.correct(row_id, &owned.id, reactivate).await;
-                report.corrected += usize::from(report.pass_over(corrected)?.unwrap_or(false));
-            }
-            Verdict::Adopt { agency_id, purchase_id } => adopt(reconcile, report, session, walk, owned, (agency_id, purchase_id)).await?,
-            Verdict::Finding(kind) => {
-                let agency_id = counterpart.agency_id.filter(|_| kind != FindingKind::AgencyGone);
-                let mut observation = observation(walk, owned, kind, agency_id);
-                observation.row_ids.extend(counterpart.row.as_ref().map(|row| row.id));
-                observations.push(observation);
-            }
+            Verdict::Later => {}
+            Verdict::Stranger => seen.strangers.push(stranger(owned, key_digest)),
+            _ => seen.identified.push(owned.number.clone()),
+        }
+        if let Verdict::Seen(row_id) | Verdict::Correct { row_id, .. } = verdict {
+            seen.row_ids.push(*row_id);
         }
     }
-    report.new_findings += reconcile.sagas.store.report(&observations).await?;
-    Ok(())
-}
-
-/// Whether a number is still there and still judged alike: the page is from a moment ago, the rows are of now, and in
-/// between it may have been given back or bought.
-async fn still_so(reconcile: &Reconcile, session: Session<'_>, owned: &Owned, before: Verdict) -> Result<bool, Error> {
-    let Ok(Some(owned)) = session.number(&owned.id).await else { return Ok(false) };
-    let counterparts = reconcile.sagas.store.counterparts(&[owner(&owned)], reconcile.lag()).await?;
-    Ok(counterparts.first().is_some_and(|counterpart| verdict(&owned, counterpart) == before))
-}
-
-async fn adopt(
-    reconcile: &Reconcile,
-    report: &mut Report,
-    session: Session<'_>,
-    walk: &mut Walk,
-    owned: &Owned,
-    (agency_id, purchase_id): (Uuid, Uuid),
-) -> Result<(), Error> {
-    let known_as = owned.customer_reference.clone().unwrap_or_else(|| format!("adopted:{purchase_id}"));
-    // Good to know, and nothing to wait for: the number is there.
-    let order = session.orders_for(&known_as, &owned.number).await.ok().and_then(|orders| orders.known.into_iter().next());
-    let adoptee = Adoptee {
-        agency_id,
-        number: owned.number.as_str(),
-        phone_number_id: &owned.id,
-        number_type: owned.number_type.as_deref(),
-        country_code: owned.country_code.as_deref(),
-        purchase_id,
-        account: &walk.account,
-        reference: &known_as,
-        order_id: order.as_ref().map(|order| order.id.as_str()),
-    };
-    let outcome = reconcile.sagas.store.adopt(&adoptee).await;
-    if let Some(row_id) = report.pass_over(outcome)?.flatten() {
-        tracing::warn!(%row_id, %agency_id, "a number of ours had no row, and has one now");
-        walk.seen.push(row_id);
-        report.adopted += 1;
-    }
-    Ok(())
+    seen
 }
 
 fn owner(owned: &Owned) -> Owner {
     Owner { number: owned.number.clone(), phone_number_id: owned.id.clone(), reference: owned.customer_reference.clone() }
 }
 
-fn observation(walk: &Walk, owned: &Owned, kind: FindingKind, agency_id: Option<Uuid>) -> Observation {
-    let detail = match kind {
-        FindingKind::NotOurs => "The account has this number, and it carries no reference of ours.",
-        FindingKind::AgencyGone => "Telnyx bills this number, and the agency that it was bought for is gone.",
-        FindingKind::HeldByAnother => "Telnyx has this number for another purchase than the row's.",
-        FindingKind::ReleasedButBilled => "Telnyx bills this number, though it was given back.",
-        _ => "The account has no such number.",
-    };
-    Observation {
-        kind,
-        account: walk.account.clone(),
-        number: Some(owned.number.to_string()),
-        phone_number_id: Some(owned.id.clone()),
-        reference: owned.customer_reference.clone(),
-        agency_id,
-        row_ids: Vec::new(),
-        detail: detail.to_owned(),
-        key_digest: None,
-    }
+fn stranger(owned: &Owned, key_digest: KeyDigest) -> Stranger {
+    let reference = owned.customer_reference.clone();
+    Stranger { number: owned.number.clone(), phone_number_id: owned.id.clone(), reference, key_digest }
 }

@@ -6,14 +6,20 @@
 //!
 //! Each run is bounded and goes on where the last one stopped; two at once do no harm.
 
+mod account_names;
 mod accounts;
 mod backfill;
 mod backlog;
+mod closing;
 mod compare;
 mod missing;
+mod moves;
 mod report;
+mod retention;
 mod verdict;
+mod walker;
 mod webhook;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +29,7 @@ use shared::error::Error;
 use shared::lambda::{Answer, Background, Delivery};
 use shared::saga::Sagas;
 use shared::secrets::Secrets;
-use shared::store::Deployment;
+use shared::store::{Deployment, is_refusal};
 use tokio::time::Instant;
 
 use backlog::Time;
@@ -36,13 +42,14 @@ const AT_A_TIME: usize = 4;
 pub struct Reconcile {
     sagas: Sagas,
     config: config::Reconcile,
+    deployment: Option<String>,
 }
 
 impl Background for Reconcile {
     const NAME: &'static str = env!("CARGO_PKG_NAME");
 
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
-        Self { sagas: Sagas::new(config, secrets), config: config.reconcile.clone() }
+        Self { sagas: Sagas::new(config, secrets), config: config.reconcile.clone(), deployment: config.deployment.clone() }
     }
 
     async fn warm(&self) {
@@ -62,31 +69,49 @@ impl Background for Reconcile {
 }
 
 impl Reconcile {
-    /// Everything that a run is for. No part may take all of the time: what is left of one waits for the next run.
+    /// Everything that a run is for. With the database of another deployment it only counts.
     async fn work(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
-        let deployment = self.sagas.store.deployment().await?;
+        let store = &self.sagas.store;
+        let deployment = store.deployment().await?;
+        report.deployment = Some(deployment.clone());
         if deployment == Deployment::Ours {
-            self.change(report, deadline).await?;
+            self.reconcile(report, deadline).await?;
         } else {
             tracing::error!(?deployment, "the database does not belong to the deployment that DEPLOYMENT names: nothing is changed");
         }
-        report.deployment = Some(deployment);
-        report.stuck = Some(self.sagas.store.stuck(self.config.stuck_after).await?);
-        report.open_findings = Some(self.sagas.store.open_findings_count().await?);
-        Ok(())
+        report.stuck = self.pass_over(report, store.stuck(self.config.stuck_after).await).await?;
+        report.open_findings = self.pass_over(report, store.open_findings_count().await).await?;
+        if deployment == Deployment::Ours { retention::forget(self, report).await } else { Ok(()) }
     }
 
-    /// Whatever a run of the right deployment does.
-    async fn change(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
-        accounts::rename(self).await?;
-        let now = Instant::now();
+    /// No part may take all of the time: what is left of one waits for the next run.
+    async fn reconcile(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
+        account_names::rename(self, report).await?;
+        let (began, now) = (self.sagas.store.now().await?, Instant::now());
         let until = |tenths: u32| now + deadline.saturating_duration_since(now) * tenths / 10;
-        backlog::finish_purchases(self, report, Time { until: until(3), deadline }).await?;
-        backlog::finish_releases(self, report, Time { until: until(5), deadline }).await?;
+        backlog::finish_purchases(self, report, Time { began, until: until(3), deadline }).await?;
+        backlog::finish_releases(self, report, Time { began, until: until(5), deadline }).await?;
         backfill::take_in(self, report, until(6)).await?;
-        compare::compare_accounts(self, report, deadline).await?;
-        report.expired_keys = self.sagas.store.expire_keys(EXPIRED_AT_A_TIME, self.sagas.config.keys_ttl).await?;
-        Ok(())
+        accounts::compare_accounts(self, report, deadline).await?;
+        self.pass_over(report, self.sagas.store.settle_work().await).await?;
+        retention::expire_keys(self, report).await
+    }
+
+    /// The outcome of a statement; None if the database refused it, a locked row or a timeout say. That is counted, and
+    /// concerns only what the statement was about.
+    ///
+    /// # Errors
+    /// The database does not answer at all, which ends the run.
+    async fn pass_over<T>(&self, report: &mut Report, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            // No answer in time may be due to locks as well. One that answers another question is there.
+            Err(error @ Error::Unavailable(_)) if !is_refusal(&error) && self.sagas.store.now().await.is_err() => Err(error),
+            Err(error) => {
+                report.objection(&error);
+                Ok(None)
+            }
+        }
     }
 
     /// How long Telnyx may take to show everywhere what has happened.
@@ -94,6 +119,3 @@ impl Reconcile {
         self.sagas.config.lag()
     }
 }
-
-/// Idempotency keys that one run forgets.
-const EXPIRED_AT_A_TIME: i64 = 10_000;

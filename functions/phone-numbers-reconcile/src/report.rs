@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use shared::error::Error;
-use shared::store::{Deployment, OpenFindings, Stuck};
+use shared::store::{Deployment, FindingKind, OpenFindings, Stuck, is_refusal};
 
 const NAMESPACE: &str = "PhoneNumbers";
 
@@ -21,15 +21,19 @@ pub(crate) struct Report {
     pub(crate) adopted: usize,
     pub(crate) corrected: usize,
     pub(crate) deactivated: usize,
+    /// Numbers that the ledger has followed to another account.
+    pub(crate) moved: usize,
     pub(crate) new_findings: usize,
     pub(crate) numbers_compared: usize,
     pub(crate) accounts_compared: usize,
     pub(crate) accounts_paused: usize,
     /// Accounts that could not be asked, for want of a key or of an answer.
     pub(crate) accounts_failed: usize,
-    /// What the database would not have.
+    /// Statements that the database refused, because of a locked row say.
     pub(crate) objections: usize,
     pub(crate) expired_keys: usize,
+    /// Findings that were deleted, and failures whose free text was.
+    pub(crate) forgotten: usize,
     /// Whose the database is; None when the run did not come so far, likewise below.
     pub(crate) deployment: Option<Deployment>,
     pub(crate) stuck: Option<Stuck>,
@@ -49,6 +53,7 @@ impl Default for Report {
             adopted: 0,
             corrected: 0,
             deactivated: 0,
+            moved: 0,
             new_findings: 0,
             numbers_compared: 0,
             accounts_compared: 0,
@@ -56,6 +61,7 @@ impl Default for Report {
             accounts_failed: 0,
             objections: 0,
             expired_keys: 0,
+            forgotten: 0,
             deployment: None,
             stuck: None,
             open_findings: None,
@@ -64,17 +70,17 @@ impl Default for Report {
 }
 
 impl Report {
-    /// What the database objects to in one row must not keep the others waiting: it is counted and passed over. Only a
-    /// database that cannot be reached ends a run.
-    pub(crate) fn pass_over<T>(&mut self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
-        match outcome {
-            Ok(done) => Ok(Some(done)),
-            Err(error @ Error::Unavailable(_)) => Err(error),
-            Err(error) => {
-                tracing::error!(error = %error, "the database objects, and the run goes on");
-                self.objections += 1;
-                Ok(None)
-            }
+    /// Counts what the database refused.
+    pub(crate) fn objection(&mut self, error: &Error) {
+        tracing::error!(error = %error, "the database refused a statement, and the run goes on");
+        self.objections += 1;
+    }
+
+    /// Logs why something is left to a later run.
+    pub(crate) fn unfinished(&mut self, error: &Error, message: &'static str) {
+        tracing::warn!(error = %error, message);
+        if is_refusal(error) {
+            self.objection(error);
         }
     }
 
@@ -95,6 +101,7 @@ impl Report {
             ("Adopted", self.adopted),
             ("Corrected", self.corrected),
             ("Deactivated", self.deactivated),
+            ("Moved", self.moved),
             ("NewFindings", self.new_findings),
             ("NumbersCompared", self.numbers_compared),
             ("AccountsCompared", self.accounts_compared),
@@ -102,16 +109,19 @@ impl Report {
             ("AccountsFailed", self.accounts_failed),
             ("DatabaseObjections", self.objections),
             ("ExpiredKeys", self.expired_keys),
+            ("Forgotten", self.forgotten),
         ];
         let count = |count: i64| usize::try_from(count).unwrap_or_default();
         if let Some(deployment) = &self.deployment {
             counts.push(("WrongDeployment", usize::from(*deployment != Deployment::Ours)));
         }
         if let Some(stuck) = self.stuck {
-            counts.extend([("StuckPurchases", count(stuck.purchases)), ("StuckReleases", count(stuck.releases))]);
+            let stuck = [("StuckPurchases", stuck.purchases), ("StuckReleases", stuck.releases), ("StuckAccounts", stuck.accounts)];
+            counts.extend(stuck.map(|(name, stuck)| (name, count(stuck))));
         }
-        if let Some(open) = self.open_findings {
-            counts.extend([("OpenFindings", count(open.all)), ("InventoryDrift", count(open.drift))]);
+        if let Some(open) = &self.open_findings {
+            counts.push(("OpenFindings", count(open.all)));
+            counts.extend(FindingKind::ALL.iter().map(|kind| (kind.metric(), count(open.of(*kind)))));
         }
         let metrics: Vec<_> = counts.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
         let mut line = json!({
@@ -139,8 +149,8 @@ mod tests {
     fn every_metric_that_the_line_announces_is_in_it() {
         let report = Report {
             adopted: 2,
-            stuck: Some(Stuck { purchases: 3, releases: 0 }),
-            open_findings: Some(OpenFindings { all: 5, drift: 1 }),
+            stuck: Some(Stuck { purchases: 3, releases: 0, accounts: 1 }),
+            open_findings: Some(OpenFindings { all: 5, by_kind: vec![(FindingKind::InventoryDrift, 1)] }),
             ..Report::default()
         };
         let line = report.line("ours", true, 1_767_225_600_000);
@@ -151,7 +161,8 @@ mod tests {
             let name = metric["Name"].as_str().unwrap_or_default();
             assert!(line[name].is_u64(), "{name}");
         }
-        assert_eq!((&line["Adopted"], &line["StuckPurchases"], &line["InventoryDrift"]), (&json!(2), &json!(3), &json!(1)));
+        assert_eq!((&line["Adopted"], &line["StuckPurchases"], &line["OpenFindings"]), (&json!(2), &json!(3), &json!(5)));
+        assert_eq!((&line["InventoryDrift"], &line["ReleasedButBilled"]), (&json!(1), &json!(0)), "each kind by itself");
     }
 
     #[test]

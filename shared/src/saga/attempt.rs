@@ -226,11 +226,7 @@ impl Attempt<'_> {
         match self.sagas.store.note_missing_order(&self.claim, self.sagas.config.lag()).await? {
             Sought::Lost => return Ok(Step::Lost),
             Sought::NotLong => {}
-            Sought::Long => {
-                let detail = "The account does not know the order of this purchase any more, so that it can neither succeed nor fail by \
-                              itself. Adopt this finding, or have the agency release the number, to give the purchase up.";
-                self.sagas.report(observation(FindingKind::OrderMissing, &Trace::from(&self.purchase), detail)).await;
-            }
+            Sought::Long => self.sagas.report(observation(FindingKind::OrderMissing, &Trace::from(&self.purchase))).await,
         }
         Ok(WAIT)
     }
@@ -325,9 +321,8 @@ impl Attempt<'_> {
             Completed::Activated => {}
             Completed::WithoutRow => {
                 let trace = Trace { phone_number_id: Some(&owned.id), ..Trace::from(&self.purchase) };
-                let detail = "Telnyx bills this number, and the agency that it was bought for was deleted before its order succeeded.";
-                let found = observation(FindingKind::AgencyGone, &trace, detail);
-                self.sagas.report(Observation { agency_id: None, ..found }).await;
+                let found = observation(FindingKind::AgencyGone, &trace);
+                self.sagas.report(Observation { agency_id: None, key_digest: Some(number.key_digest), ..found }).await;
             }
         }
         self.purchase.phase = Phase::Completed;
@@ -344,11 +339,7 @@ impl Attempt<'_> {
         match self.sagas.store.note_missing_number(&self.claim, self.sagas.config.number_missing_after()).await? {
             Sought::Lost => return Ok(Step::Lost),
             Sought::NotLong => {}
-            Sought::Long => {
-                let detail = "The order of this purchase has succeeded, and its account does not have the number: it was deleted at Telnyx, \
-                              say. Adopt this finding, or have the agency release the number, to give the purchase up.";
-                self.sagas.report(observation(FindingKind::NumberMissing, &Trace::from(&self.purchase), detail)).await;
-            }
+            Sought::Long => self.sagas.report(observation(FindingKind::NumberMissing, &Trace::from(&self.purchase))).await,
         }
         Ok(WAIT)
     }

@@ -166,17 +166,9 @@ impl<'a> Deletion<'a> {
             Err(_) => None,
         };
         let error = refused(refusal, owned.is_some_and(|owned| owned.is_locked));
-        let detail = match error {
-            Error::NumberLocked => {
-                "Telnyx does not delete this number, which is locked against deletion. Remove the deletion lock in Telnyx's portal, and \
-                 have the agency release the number again."
-            }
-            Error::UpstreamRejected(_) => {
-                "Telnyx does not delete this number. Find out why in Telnyx's portal, and have the agency release the number again."
-            }
-            error => return Ok(Outcome::Refused(error)),
-        };
-        self.sagas.report(observation(FindingKind::ReleaseRefused, &trace(&self.release), detail)).await;
+        if matches!(error, Error::NumberLocked | Error::UpstreamRejected(_)) {
+            self.sagas.report(observation(FindingKind::ReleaseRefused, &trace(&self.release))).await;
+        }
         Ok(Outcome::Refused(error))
     }
 

@@ -37,7 +37,6 @@ impl Sagas {
             Absence::Moved(found) => {
                 let (other, owned) = *found;
                 self.store.move_number(purchase.id, &purchase.account, &other.name, &owned.id, other.key_digest()).await?;
-                self.store.correct(holding.row_id, &owned.id, true).await?;
                 Ok(Looked::There)
             }
             absence => Err(self.unproven(session, &trace, absence).await),

@@ -61,7 +61,7 @@ pub enum Absence {
     /// Another account that the agency may buy in has the number, which names the purchase: it was moved.
     Moved(Box<(Account, Owned)>),
     /// Another account that the agency may buy in has the number, and it cannot be told for whom.
-    Elsewhere(String),
+    Elsewhere(Box<(Account, Owned)>),
     /// Nothing for now: Telnyx, or a secret, could not be read.
     NotNow(Source),
 }
@@ -90,7 +90,31 @@ impl Sagas {
                 answer => return Ok(answer.map(|order| order.is_some())),
             }
         }
-        for witness in self.store.witnesses(trace.account, trace.key_digest, trace.purchase_id).await? {
+        self.knows_a_witness(session, trace.account, trace.key_digest, trace.purchase_id).await
+    }
+
+    /// Whether the account of `session` is the one that `key_digest` has opened: it is asked with the same key, or knows what
+    /// was bought there with that one. Where the key is not known, anything that was bought in the account will do.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the database fails. The inner failure is Telnyx's.
+    pub async fn is_opened_by(&self, session: Session<'_>, key_digest: Option<KeyDigest>) -> Result<Result<bool, Failure>, Error> {
+        let account = session.account();
+        if key_digest == Some(account.key_digest()) {
+            return Ok(Ok(true));
+        }
+        self.knows_a_witness(session, &account.name, key_digest, None).await
+    }
+
+    /// Whether the key of `session` knows another order or number of the ledger than those of a purchase.
+    async fn knows_a_witness(
+        &self,
+        session: Session<'_>,
+        account: &str,
+        key_digest: Option<KeyDigest>,
+        except: Option<Uuid>,
+    ) -> Result<Result<bool, Failure>, Error> {
+        for witness in self.store.witnesses(account, key_digest, except).await? {
             let answer = match &witness {
                 Witness::Order(id) | Witness::Number(id) if usable_id(id).is_none() => continue,
                 Witness::Order(id) => session.order(id).await.map(|order| order.is_some()),
@@ -119,12 +143,16 @@ impl Sagas {
             match self.telnyx.session(&account, session.deadline()).find_number(trace.number).await {
                 Ok(None) => {}
                 Ok(Some(owned)) if owned.customer_reference.as_deref().is_some_and(|named| trace.reference == Some(named)) => {
-                    return Ok(Absence::Moved(Box::new((account, owned))));
+                    return Ok(if owned.is_active {
+                        Absence::Moved(Box::new((account, owned)))
+                    } else {
+                        Absence::NotNow(format!("the account {} has the number, and not as an active one", account.name).into())
+                    });
                 }
                 // What is only being bought there is somebody's who buys it now.
                 Ok(Some(owned)) if !owned.is_active || names_another(&owned, trace.purchase_id) => {}
                 Ok(Some(_)) if self.store.is_bought_there(trace.number, &account.name, trace.purchase_id).await? => {}
-                Ok(Some(_)) => return Ok(Absence::Elsewhere(account.name)),
+                Ok(Some(owned)) => return Ok(Absence::Elsewhere(Box::new((account, owned)))),
                 Err(failure) => return Ok(Absence::NotNow(failure.into_source())),
             }
         }
@@ -142,46 +170,39 @@ impl Sagas {
 
     /// Reports what an absence that is not proven needs an operator for, and returns the error that the caller is answered
     /// with. What is merely not known now needs no operator.
-    pub(super) async fn unproven(&self, session: Session<'_>, trace: &Trace<'_>, absence: Absence) -> Error {
+    pub async fn unproven(&self, session: Session<'_>, trace: &Trace<'_>, absence: Absence) -> Error {
         let account = trace.account;
         match absence {
             Absence::WrongKey => {
-                let detail = "The account's API key answers for no order and no number that the ledger connects with this one. \
-                              It seems to be another account's: put the right key into the account's secret. Adopt this finding only if \
-                              the key is right, and then its word counts.";
-                let observation = Observation {
-                    key_digest: Some(session.account().key_digest()),
-                    ..observation(FindingKind::KeyUnproven, trace, detail)
-                };
-                self.report(observation).await;
+                let key_digest = Some(session.account().key_digest());
+                self.report(Observation { key_digest, ..observation(FindingKind::KeyUnproven, trace) }).await;
                 Error::Unavailable(format!("the key of the account {account} does not answer for what the ledger has there").into())
             }
             Absence::Moved(found) => {
-                let (other, owned) = *found;
-                let detail = format!(
-                    "The account {account}, in which this number was bought, does not have it; the account {} does, and it names the \
-                     purchase. Adopt this finding to have the ledger follow it there.",
-                    other.name
-                );
-                let observation = Observation {
-                    account: other.name.clone(),
-                    phone_number_id: Some(owned.id),
-                    ..observation(FindingKind::NumberMoved, trace, &detail)
-                };
-                self.report(observation).await;
-                Error::Unavailable(format!("the number was moved from the account {account} to {}", other.name).into())
+                self.report(moved(trace, &found)).await;
+                Error::Unavailable(format!("the number was moved from the account {account} to {}", found.0.name).into())
             }
-            Absence::Elsewhere(other) => {
+            Absence::Elsewhere(found) => {
                 let detail = format!(
-                    "The account {account}, in which this number was bought, does not have it; the account {other} does, and does not \
-                     say for whom. Find out at Telnyx whether it was moved."
+                    "The account {account}, in which this number was bought, does not have it; this account does, and does not say for \
+                     whom. Find out at Telnyx whether it was moved. Adopt this finding to have the ledger follow it there."
                 );
-                self.report(observation(FindingKind::NumberMoved, trace, &detail)).await;
-                Error::Unavailable(format!("the account {other} has a number that was bought in {account}").into())
+                self.report(Observation { detail, ..moved(trace, &found) }).await;
+                Error::Unavailable(format!("the account {} has a number that was bought in {account}", found.0.name).into())
             }
             Absence::NotNow(source) => Error::Upstream(source),
             Absence::Proven => Error::Internal("a proven absence is no error".into()),
         }
+    }
+}
+
+/// A number that another account has than the one that it was bought in.
+fn moved(trace: &Trace<'_>, (account, owned): &(Account, Owned)) -> Observation {
+    Observation {
+        account: account.name.clone(),
+        phone_number_id: Some(owned.id.clone()),
+        key_digest: Some(account.key_digest()),
+        ..observation(FindingKind::NumberMoved, trace)
     }
 }
 
@@ -191,17 +212,14 @@ pub(super) fn names_another(owned: &Owned, purchase_id: Option<Uuid>) -> bool {
     named.is_some_and(|reference| Some(reference.purchase_id) != purchase_id)
 }
 
-/// What is found about a number.
-pub(super) fn observation(kind: FindingKind, trace: &Trace<'_>, detail: &str) -> Observation {
+/// What is found about a number, in the words of its kind.
+pub(super) fn observation(kind: FindingKind, trace: &Trace<'_>) -> Observation {
     Observation {
-        kind,
-        account: trace.account.to_owned(),
         number: Some(trace.number.to_string()),
         phone_number_id: trace.phone_number_id.map(str::to_owned),
         reference: trace.reference.map(str::to_owned),
         agency_id: Some(trace.agency_id),
         row_ids: vec![trace.row_id],
-        detail: detail.to_owned(),
-        key_digest: None,
+        ..Observation::new(kind, trace.account)
     }
 }

@@ -1,22 +1,67 @@
 //! The Telnyx accounts that the database names, and how one is renamed.
 
-use super::{Query, Store, Undone, column, rows_of};
+use super::{Store, Undone, column, rows_of};
 use crate::error::Error;
 
-const NAMES: &str = "\
--- accounts.names
-select p.telnyx_account
-from phone_number_purchases p
-union
-select r.telnyx_account
-from phone_number_releases r
-union
-select w.telnyx_account
-from phone_number_inventory_walks w
-union
-select f.telnyx_account
-from phone_number_findings f
-order by telnyx_account";
+/// The distinct accounts of a ledger, as a recursive part of a statement: of each account one row is read, by the index.
+macro_rules! accounts_in {
+    ($name:literal, $table:literal) => {
+        concat!(
+            $name,
+            " as (
+  (
+    select l.telnyx_account
+    from ",
+            $table,
+            " l
+    order by l.telnyx_account
+    limit 1
+  )
+  union all
+  select (
+    select l.telnyx_account
+    from ",
+            $table,
+            " l
+    where l.telnyx_account > a.telnyx_account
+    order by l.telnyx_account
+    limit 1
+  )
+  from ",
+            $name,
+            " a
+  where a.telnyx_account is not null
+)"
+        )
+    };
+}
+
+pub(super) use accounts_in;
+
+const NAMES: &str = concat!(
+    "-- accounts.names
+with recursive ",
+    accounts_in!("bought_in", "phone_number_purchases"),
+    ", ",
+    accounts_in!("released_in", "phone_number_releases"),
+    "
+select a.telnyx_account
+from (
+  select b.telnyx_account
+  from bought_in b
+  union
+  select r.telnyx_account
+  from released_in r
+  union
+  select w.telnyx_account
+  from phone_number_inventory_walks w
+  union
+  select f.telnyx_account
+  from phone_number_findings f
+) a
+where a.telnyx_account is not null
+order by a.telnyx_account"
+);
 
 const RENAME_PURCHASES: &str = "\
 -- accounts.rename_purchases
@@ -49,6 +94,19 @@ delete from phone_number_inventory_walks w
 where w.telnyx_account = $1 /* from */
 returning w.telnyx_account";
 
+/// What the walks under the old name have seen belongs to them.
+const DROP_SIGHTINGS: &str = "\
+-- accounts.drop_sightings
+delete from phone_number_sightings s
+where s.telnyx_account = $1 /* from */
+returning s.agency_phone_number_id";
+
+const DROP_STRANGERS: &str = "\
+-- accounts.drop_strangers
+delete from phone_number_strangers s
+where s.telnyx_account = $1 /* from */
+returning s.phone_number";
+
 /// What both names have a finding of is told once, by the one under the new name.
 const MERGE_FINDINGS: &str = "\
 -- accounts.merge_findings
@@ -75,7 +133,8 @@ set telnyx_account = $2 /* to */
 where f.telnyx_account = $1 /* from */
 returning f.id";
 
-pub(super) const STATEMENTS: &[&str] = &[NAMES, RENAME_PURCHASES, RENAME_RELEASES, DROP_WALK, MERGE_FINDINGS, RENAME_FINDINGS];
+pub(super) const STATEMENTS: &[&str] =
+    &[NAMES, RENAME_PURCHASES, RENAME_RELEASES, DROP_WALK, DROP_SIGHTINGS, DROP_STRANGERS, MERGE_FINDINGS, RENAME_FINDINGS];
 
 /// How many rows one statement renames, so that each is over well within its time limit.
 const AT_A_TIME: i64 = 5_000;
@@ -112,10 +171,11 @@ impl Store {
     async fn try_to_rename_findings(&self, from: &str, to: &str) -> Result<(), Undone> {
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
-        for Query { sql, parameters } in
-            [Query::new(DROP_WALK, &[&from]), Query::new(MERGE_FINDINGS, &[&from, &to]), Query::new(RENAME_FINDINGS, &[&from, &to])]
-        {
-            rows_of(&transaction, sql, parameters).await?;
+        for drop in [DROP_WALK, DROP_SIGHTINGS, DROP_STRANGERS] {
+            rows_of(&transaction, drop, &[&from]).await?;
+        }
+        for merge in [MERGE_FINDINGS, RENAME_FINDINGS] {
+            rows_of(&transaction, merge, &[&from, &to]).await?;
         }
         transaction.commit().await?;
         Ok(())

@@ -3,6 +3,7 @@
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
+use super::deployment::deployment;
 use super::intents::VACATE;
 use super::inventory::{RECONCILE, sign};
 use super::{Store, Undone, column, rows_of};
@@ -22,9 +23,10 @@ where n.phone_number = $1 /* phone_number */
 returning n.id";
 
 /// A number that Telnyx has for an agency and that has no row gets one, and the ledger a purchase that is done. What the
-/// number can do and costs, only the ledger may still know.
-const ADOPT: &str = "\
--- inventory.adopt
+/// number can do and costs, only the ledger may still know. Whose purchase it was never changes: no row is made where the ledger
+/// has it as another agency's.
+const ADOPT: &str = concat!(
+    "-- inventory.adopt
 with adopted as (
   insert into agency_phone_numbers
     (id, agency_id, phone_number, phone_number_id, number_type, country_code, voice_enabled, sms_enabled, mms_enabled,
@@ -50,16 +52,18 @@ with adopted as (
 )
 insert into phone_number_purchases as p
   (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
-   telnyx_phone_number_id, number_type, country_code, origin, phase, completed_at)
+   telnyx_phone_number_id, number_type, country_code, key_sha256, deployment, origin, phase, completed_at)
 select $7, $7, a.agency_id, a.id, a.phone_number, $8 /* telnyx_account */, $9 /* telnyx_reference */,
-       $10 /* telnyx_order_id */, a.phone_number_id, a.number_type, a.country_code, 'adopted', 'completed', now()
+       $10 /* telnyx_order_id */, a.phone_number_id, a.number_type, a.country_code, $11 /* key_sha256 */, ",
+    deployment!(),
+    ", 'adopted', 'completed', now()
 from adopted a
 on conflict (id) do update
-set agency_id = excluded.agency_id,
-    agency_phone_number_id = excluded.agency_phone_number_id,
+set agency_phone_number_id = excluded.agency_phone_number_id,
     telnyx_account = excluded.telnyx_account,
     telnyx_order_id = coalesce(excluded.telnyx_order_id, p.telnyx_order_id),
     telnyx_phone_number_id = excluded.telnyx_phone_number_id,
+    key_sha256 = coalesce(excluded.key_sha256, p.key_sha256),
     origin = 'adopted',
     phase = 'completed',
     failure_code = null,
@@ -69,7 +73,10 @@ set agency_id = excluded.agency_id,
     leased_until = null
 where p.phase in ('completed', 'failed', 'cancelled')
   and p.phone_number = excluded.phone_number
-returning p.agency_phone_number_id";
+  and p.agency_id = excluded.agency_id
+  and coalesce(p.deployment, excluded.deployment) = excluded.deployment
+returning p.agency_phone_number_id"
+);
 
 pub(super) const STATEMENTS: &[&str] = &[SURRENDER, ADOPT];
 
@@ -94,6 +101,8 @@ pub struct Adoptee<'a> {
     pub reference: &'a str,
     /// Telnyx's id of the order that bought it, where there is one to be found.
     pub order_id: Option<&'a str>,
+    /// The SHA-256 of the API key that showed it.
+    pub key_digest: Option<[u8; 32]>,
 }
 
 impl Store {
@@ -125,11 +134,12 @@ pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, 
         rows_of(transaction, SURRENDER, &[&adoptee.number, &instead_of]).await?;
     }
     rows_of(transaction, VACATE, &[&adoptee.number, &row_id]).await?;
-    let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id } = adoptee;
+    let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, .. } = adoptee;
+    let key = adoptee.key_digest.as_ref().map(<[u8; 32]>::as_slice);
     let rows = rows_of(
         transaction,
         ADOPT,
-        &[&row_id, agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id],
+        &[&row_id, agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, &key],
     )
     .await?;
     Ok(rows.first().map(|row| column(row, "agency_phone_number_id")).transpose()?)

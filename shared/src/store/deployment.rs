@@ -23,6 +23,17 @@ macro_rules! deployed_row {
     };
 }
 
+/// Whether a ledger row was written by the deployment that the database belongs to.
+macro_rules! of_this_deployment {
+    ($row:literal) => {
+        concat!(
+            "coalesce(",
+            $row,
+            ".deployment, (select d.name from phone_number_deployment d)) = (select d.name from phone_number_deployment d)"
+        )
+    };
+}
+
 /// Whether the database belongs to the deployment in a parameter, and the number of a row of `agency_phone_numbers` does: its
 /// purchase was written by that deployment, or there is none and the row is not older than the database's name.
 macro_rules! deployed_number {
@@ -60,7 +71,7 @@ macro_rules! deployment {
     };
 }
 
-pub(super) use {deployed, deployed_number, deployed_row, deployment};
+pub(super) use {deployed, deployed_number, deployed_row, deployment, of_this_deployment};
 
 const GET: &str = "\
 -- deployment.get

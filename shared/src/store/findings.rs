@@ -1,249 +1,312 @@
-//! What a comparison with Telnyx leaves to a person, and what that person decides.
-
-use std::str::FromStr;
+//! Findings: what only an operator can decide. How they are reported, seen again, and closed.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::adoption::{Adoptee, adopt};
-use super::inventory::sign;
-use super::{Store, Undone, column, digest, rows_of, word};
+use super::finding_kind::{FindingKind, Subject};
+use super::{Store, column, digest, word};
 use crate::error::Error;
-use crate::model::Reference;
 
-/// Notes findings, or that they are seen again. One that was dismissed stays so, unless it is about other rows by now: whoever
-/// dismissed it knew nothing of those.
+/// Notes findings, or that they are seen again. A dismissed finding is opened again when it grows: it is about more numbers
+/// than before, or about other rows where both lists of rows are complete.
 const REPORT: &str = "\
 -- findings.report
 insert into phone_number_findings as f
-  (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, detail,
-   key_sha256)
+  (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, number_count,
+   detail, key_sha256)
 select distinct on (o.kind, o.account, o.number)
-       o.kind, o.account, o.number, o.phone_number_id, o.reference, o.agency_id, o.row_ids, o.detail, o.key_sha256
+       o.kind, o.account, o.number, o.phone_number_id, o.reference, o.agency_id, o.row_ids, o.number_count, o.detail,
+       o.key_sha256
 from jsonb_to_recordset($1::jsonb /* observations */) as o
-  (kind text, account text, number text, phone_number_id text, reference text, agency_id uuid, row_ids uuid[], detail text,
-   key_sha256 bytea)
+  (kind text, account text, number text, phone_number_id text, reference text, agency_id uuid, row_ids uuid[], number_count bigint,
+   detail text, key_sha256 bytea)
+order by o.kind, o.account, o.number
 on conflict (telnyx_account, kind, coalesce(phone_number, '')) where state in ('open', 'dismissed') do update
-set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
-    telnyx_reference = excluded.telnyx_reference,
-    agency_id = excluded.agency_id,
-    agency_phone_number_ids = case
-      when f.state = 'open' or not excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then excluded.agency_phone_number_ids
-      else f.agency_phone_number_ids
-    end,
-    detail = excluded.detail,
-    key_sha256 = excluded.key_sha256,
-    state = case when excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.state else 'open' end,
-    first_seen_at = case
-      when f.state = 'open' or excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.first_seen_at
-      else excluded.first_seen_at
-    end,
-    last_seen_at = excluded.last_seen_at,
-    resolved_at = case when excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.resolved_at end,
-    resolved_by = case when excluded.agency_phone_number_ids <@ f.agency_phone_number_ids then f.resolved_by end
+set (telnyx_phone_number_id, telnyx_reference, agency_id, detail, key_sha256, last_seen_at, agency_phone_number_ids, number_count, state,
+     first_seen_at, resolved_at, resolved_by) = (
+  select excluded.telnyx_phone_number_id,
+         excluded.telnyx_reference,
+         excluded.agency_id,
+         excluded.detail,
+         excluded.key_sha256,
+         excluded.last_seen_at,
+         case when g.is_current then excluded.agency_phone_number_ids else f.agency_phone_number_ids end,
+         case when g.is_current then excluded.number_count else f.number_count end,
+         case when g.is_current then 'open' else f.state end,
+         case when g.is_current and f.state = 'dismissed' then excluded.first_seen_at else f.first_seen_at end,
+         case when not g.is_current then f.resolved_at end,
+         case when not g.is_current then f.resolved_by end
+  from (values (
+    f.state = 'open'
+    or excluded.number_count > f.number_count
+    or (
+      cardinality(f.agency_phone_number_ids) >= f.number_count
+      and cardinality(excluded.agency_phone_number_ids) >= excluded.number_count
+      and not excluded.agency_phone_number_ids <@ f.agency_phone_number_ids
+    )
+  )) as g (is_current)
+)
 returning f.first_seen_at = f.last_seen_at as is_new";
 
-/// Ends the findings of an account that a whole walk, begun at that time, has not seen again. A walk knows nothing of rows
-/// from before the ledger.
+/// Which of these numbers of an account have a finding that is open or dismissed, by number and kind.
+const KNOWN: &str = "\
+-- findings.known
+select f.phone_number, f.kind
+from unnest($2::text[] /* phone_numbers */) as i (phone_number)
+join phone_number_findings f
+  on f.telnyx_account = $1 /* telnyx_account */
+  and f.phone_number = i.phone_number
+  and f.state in ('open', 'dismissed')";
+
+/// Closes findings of an account that a whole walk, begun at that time, has seen to be settled: the number is in its row, or
+/// something else is found about it; the rows of a drift have their numbers or are live no more; no stranger is left. None of
+/// this rests on the absence of a number.
+const SETTLE: &str = "\
+-- findings.settle
+with settled as (
+  select f.id
+  from phone_number_findings f
+  where f.telnyx_account = $1 /* telnyx_account */
+    and f.state = 'open'
+    and f.last_seen_at < $2 /* started_at */
+    and case
+      when f.kind = 'not_ours' then not exists (
+        select
+        from phone_number_strangers s
+        where s.telnyx_account = f.telnyx_account
+      )
+      when f.kind = 'inventory_drift' then f.phone_number is null and not exists (
+        select
+        from agency_phone_numbers n
+        join phone_number_purchases p
+          on p.agency_phone_number_id = n.id
+          and p.telnyx_account = f.telnyx_account
+        left join phone_number_sightings s
+          on s.telnyx_account = f.telnyx_account
+          and s.agency_phone_number_id = n.id
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status = 'active'
+          and n.is_active
+          and (s.seen_at is null or s.seen_at < $2)
+      )
+      when f.kind = any($3::text[] /* kinds */) then exists (
+        select
+        from agency_phone_numbers n
+        join phone_number_sightings s
+          on s.telnyx_account = f.telnyx_account
+          and s.agency_phone_number_id = n.id
+        where n.phone_number = f.phone_number
+          and n.phone_number_id = f.telnyx_phone_number_id
+          and s.seen_at >= $2
+      ) or exists (
+        select
+        from phone_number_strangers s
+        where s.telnyx_account = f.telnyx_account
+          and s.phone_number = f.phone_number
+          and s.seen_at >= $2
+      ) or exists (
+        select
+        from phone_number_findings o
+        where o.telnyx_account = f.telnyx_account
+          and o.phone_number = f.phone_number
+          and o.state in ('open', 'dismissed')
+          and o.kind <> f.kind
+          and o.last_seen_at >= $2
+      )
+      else false
+    end
+  for update skip locked
+)
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+from settled
+where f.id = settled.id
+returning f.id";
+
+/// Open findings about numbers that neither of the last two whole walks has seen, others each time.
+const UNSEEN: &str = "\
+-- findings.unseen
+select f.id, f.telnyx_phone_number_id, f.key_sha256
+from phone_number_findings f
+where f.telnyx_account = $1 /* telnyx_account */
+  and f.state = 'open'
+  and f.kind = any($2::text[] /* kinds */)
+  and f.telnyx_phone_number_id is not null
+  and f.last_seen_at < $3 /* previous_started_at */
+order by random()
+limit $4 /* limit */";
+
+/// Closes a finding about a number that is gone, unless it has been seen again.
 const CLOSE: &str = "\
 -- findings.close
 update phone_number_findings f
 set state = 'gone',
     resolved_at = now(),
     resolved_by = 'reconcile'
-where f.telnyx_account = $1 /* telnyx_account */
-  and f.last_seen_at < $2 /* before */
+where f.id = $1 /* id */
   and f.state = 'open'
-  and (f.kind <> 'inventory_drift' or f.phone_number is null)
+  and f.last_seen_at < $2 /* previous_started_at */
 returning f.id";
 
-/// Ends what was found of rows from before the ledger that are in it by now, or live no more.
+/// Ends what was found of rows that predate the ledger and are in it by now, or live no more.
 const CLOSE_LEFTOVERS: &str = "\
 -- findings.close_leftovers
+with settled as (
+  select f.id
+  from phone_number_findings f
+  where f.state = 'open'
+    and f.kind = 'inventory_drift'
+    and f.phone_number is not null
+    and not exists (
+      select
+      from agency_phone_numbers n
+      where n.id = any(f.agency_phone_number_ids)
+        and n.status = 'active'
+        and n.is_active
+        and not exists (
+          select
+          from phone_number_purchases p
+          where p.agency_phone_number_id = n.id
+        )
+    )
+  for update skip locked
+)
 update phone_number_findings f
 set state = 'gone',
     resolved_at = now(),
     resolved_by = 'reconcile'
-where f.state = 'open'
-  and f.kind = 'inventory_drift'
-  and f.phone_number is not null
-  and not exists (
-    select
-    from agency_phone_numbers n
-    where n.id = any(f.agency_phone_number_ids)
-      and n.status = 'active'
-      and n.is_active
-      and not exists (
+from settled
+where f.id = settled.id
+returning f.id";
+
+/// Closes findings of an account that is another by name only, when neither of the last two whole walks has met it twice.
+const SETTLE_SAME_ACCOUNT: &str = "\
+-- findings.settle_same_account
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+where f.telnyx_account = $1 /* telnyx_account */
+  and f.state = 'open'
+  and f.kind = 'same_account'
+  and f.last_seen_at < $2 /* previous_started_at */
+returning f.id";
+
+/// Closes findings about work that could not go on, when it has gone on or nobody wants it any more: an unproven key, while no
+/// row of the finding waits for a purchase, for a release or to be looked for; a missing order or number, while no purchase misses
+/// it; a refused release, when the row is no longer live; a moved number, when the ledger has followed it, its own account shows it
+/// again, or no live row is left.
+const SETTLE_WORK: &str = "\
+-- findings.settle_work
+with settled as (
+  select f.id
+  from phone_number_findings f
+  where f.state = 'open'
+    and case f.kind
+      when 'key_unproven' then not exists (
         select
         from phone_number_purchases p
-        where p.agency_phone_number_id = n.id
+        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
+          and p.phase in ('intended', 'ordering', 'ordered')
+      ) and not exists (
+        select
+        from agency_phone_numbers n
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status in ('pending', 'inactive')
       )
-  )
+      when 'order_missing' then not exists (
+        select
+        from phone_number_purchases p
+        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
+          and p.phase in ('ordering', 'ordered')
+          and p.order_missed_at is not null
+      )
+      when 'number_missing' then not exists (
+        select
+        from phone_number_purchases p
+        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
+          and p.phase = 'ordered'
+          and p.number_missed_at is not null
+      )
+      when 'release_refused' then not exists (
+        select
+        from agency_phone_numbers n
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status in ('active', 'inactive')
+      )
+      when 'number_moved' then not exists (
+        select
+        from agency_phone_numbers n
+        join lateral (
+          select p.telnyx_account
+          from phone_number_purchases p
+          where p.agency_phone_number_id = n.id
+          order by p.created_at desc
+          limit 1
+        ) p on p.telnyx_account <> f.telnyx_account
+        left join phone_number_sightings s
+          on s.telnyx_account = p.telnyx_account
+          and s.agency_phone_number_id = n.id
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status <> 'released'
+          and (s.seen_at is null or s.seen_at < f.last_seen_at)
+      )
+      else false
+    end
+  for update skip locked
+)
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+from settled
+where f.id = settled.id
 returning f.id";
 
 const COUNT: &str = "\
 -- findings.count
-select count(*) as open,
-       count(*) filter (where f.kind = 'inventory_drift') as drift
+select f.kind, count(*) as open
 from phone_number_findings f
-where f.state = 'open'";
+where f.state = 'open'
+group by f.kind";
 
 const OPEN: &str = "\
 -- findings.open
 select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
-       f.agency_phone_number_ids, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
+       f.agency_phone_number_ids, f.number_count, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
 from phone_number_findings f
 where f.state = 'open'
 order by f.first_seen_at, f.id";
 
-/// One that is open, kept from others who would decide it.
-const DECIDE: &str = "\
--- findings.decide
-select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
-       f.agency_phone_number_ids, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
-from phone_number_findings f
-where f.id = $1 /* id */
-  and f.state = 'open'
-for update";
+pub(super) const STATEMENTS: &[&str] =
+    &[REPORT, KNOWN, SETTLE, UNSEEN, CLOSE, CLOSE_LEFTOVERS, SETTLE_SAME_ACCOUNT, SETTLE_WORK, COUNT, OPEN];
 
-/// Ends a finding, and has the history tell.
-const RESOLVE: &str = "\
--- findings.resolve
-with resolved as (
-  update phone_number_findings f
-  set state = $2 /* state */,
-      resolved_at = now(),
-      resolved_by = $3 /* resolved_by */
-  where f.id = $1 /* id */
-    and f.state = 'open'
-  returning f.id, f.phone_number, f.kind
-)
-insert into phone_number_history (phone_number, event, actor, changes)
-select r.phone_number,
-       'reconciled',
-       $3,
-       jsonb_build_object('finding', jsonb_build_object('id', r.id, 'kind', r.kind, 'from', 'open', 'to', $2::text))
-from resolved r
-returning id";
-
-const AGENCY: &str = "\
--- findings.agency
-select a.id
-from agencies a
-where a.id = $1 /* agency_id */";
-
-/// Switches off what a drift says is not at Telnyx.
-const ACCEPT_DRIFT: &str = "\
--- findings.accept_drift
-update agency_phone_numbers n
-set status = 'inactive'
-where n.id = any($1::uuid[] /* row_ids */)
-  and n.status = 'active'
-  and n.is_active
-returning n.id";
-
-pub(super) const STATEMENTS: &[&str] = &[REPORT, CLOSE, CLOSE_LEFTOVERS, COUNT, OPEN, DECIDE, RESOLVE, AGENCY, ACCEPT_DRIFT];
-
-/// A person of ours, in the history.
-const OPERATOR: &str = "operator";
-
-/// What is the matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FindingKind {
-    /// A number in the account without a reference of ours.
-    NotOurs,
-    /// A number of ours whose agency is no more.
-    AgencyGone,
-    /// A number of ours whose row is another's, who has no such number.
-    HeldByAnother,
-    /// A number that its row says was given back.
-    ReleasedButBilled,
-    /// Rows without a number at Telnyx: more than can be believed, or in an account that is not known again.
-    InventoryDrift,
-    /// An API key that answers for nothing of what the ledger has in its account.
-    KeyUnproven,
-    /// A number that Telnyx does not delete.
-    ReleaseRefused,
-    /// A purchase whose order the account does not know any more.
-    OrderMissing,
-    /// A purchase whose order has succeeded, and whose number is not in the account.
-    NumberMissing,
-    /// A number that another account has than the one it was bought in.
-    NumberMoved,
-    /// Two names of accounts that have the same numbers.
-    SameAccount,
-}
-
-impl FindingKind {
-    /// The word for it in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotOurs => "not_ours",
-            Self::AgencyGone => "agency_gone",
-            Self::HeldByAnother => "held_by_another",
-            Self::ReleasedButBilled => "released_but_billed",
-            Self::InventoryDrift => "inventory_drift",
-            Self::KeyUnproven => "key_unproven",
-            Self::ReleaseRefused => "release_refused",
-            Self::OrderMissing => "order_missing",
-            Self::NumberMissing => "number_missing",
-            Self::NumberMoved => "number_moved",
-            Self::SameAccount => "same_account",
-        }
-    }
-}
-
-impl FromStr for FindingKind {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let all = [
-            Self::NotOurs,
-            Self::AgencyGone,
-            Self::HeldByAnother,
-            Self::ReleasedButBilled,
-            Self::InventoryDrift,
-            Self::KeyUnproven,
-            Self::ReleaseRefused,
-            Self::OrderMissing,
-            Self::NumberMissing,
-            Self::NumberMoved,
-            Self::SameAccount,
-        ];
-        all.into_iter().find(|kind| kind.as_str() == text).ok_or("must be a kind of finding")
-    }
-}
-
-impl Serialize for FindingKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-/// What is found.
+/// What is found, by a comparison with Telnyx or by a saga.
 #[derive(Clone, Debug, Serialize)]
 pub struct Observation {
     /// What is the matter.
     pub kind: FindingKind,
     /// The account at Telnyx.
     pub account: String,
-    /// The number, in E.164; None for a drift of a whole account.
+    /// The number, in E.164; None if the finding is about a whole account.
     pub number: Option<String>,
-    /// Telnyx's id of it; None where Telnyx does not have it.
+    /// Telnyx's id of the number; None where Telnyx does not have it.
     pub phone_number_id: Option<String>,
-    /// Its `customer_reference`.
+    /// The number's `customer_reference`.
     pub reference: Option<String>,
-    /// The agency whose it is or was, as far as that is known.
+    /// The agency whose number it is or was, as far as that is known.
     pub agency_id: Option<Uuid>,
-    /// The rows concerned.
+    /// The rows concerned, or the first of them where `number_count` is larger.
     pub row_ids: Vec<Uuid>,
-    /// The same for people, in a sentence.
+    /// How many numbers the finding is about.
+    pub number_count: i64,
+    /// What an operator has to know, in a sentence.
     pub detail: String,
-    /// The SHA-256 of the API key that is in doubt.
+    /// The SHA-256 of the API key that it was found with.
     #[serde(rename = "key_sha256", serialize_with = "as_bytea")]
     pub key_digest: Option<[u8; 32]>,
 }
@@ -253,6 +316,25 @@ pub struct Observation {
 fn as_bytea<S: Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
     let hex = |digest: &[u8; 32]| digest.iter().fold("\\x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
     digest.as_ref().map(hex).serialize(serializer)
+}
+
+impl Observation {
+    /// An observation about one number or one account, with the kind's own sentence and nothing else known.
+    #[must_use]
+    pub fn new(kind: FindingKind, account: &str) -> Self {
+        Self {
+            kind,
+            account: account.to_owned(),
+            number: None,
+            phone_number_id: None,
+            reference: None,
+            agency_id: None,
+            row_ids: Vec::new(),
+            number_count: 1,
+            detail: kind.detail().to_owned(),
+            key_digest: None,
+        }
+    }
 }
 
 /// A finding that nobody has decided yet.
@@ -268,35 +350,39 @@ pub struct Finding {
     pub last_seen_at: DateTime<Utc>,
 }
 
-/// How many findings are open.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenFindings {
-    /// Of all kinds.
-    pub all: i64,
-    /// Of kind `inventory_drift`.
-    pub drift: i64,
+/// A finding about a number that the walks have not seen again.
+#[derive(Clone, Debug)]
+pub struct UnseenFinding {
+    /// The finding.
+    pub id: Uuid,
+    /// Telnyx's id of the number.
+    pub phone_number_id: String,
+    /// The SHA-256 of the API key that showed it, if that was noted.
+    pub key_digest: Option<[u8; 32]>,
 }
 
-/// What came of adopting what was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Adoption {
-    /// The number is the agency's, under this row.
-    Adopted(Uuid),
-    /// So many rows are inactive.
-    Deactivated(usize),
-    /// There is no open finding with this id.
-    NoSuchFinding,
-    /// It does not say whose the number is, or there is no such agency: name one.
-    AgencyNeeded,
-    /// A live row has the number.
-    Held,
+/// How many findings are open.
+#[derive(Clone, Debug, Default)]
+pub struct OpenFindings {
+    /// Of all kinds, those that a newer version has reported included.
+    pub all: i64,
+    /// Of each kind of which any is open.
+    pub by_kind: Vec<(FindingKind, i64)>,
+}
+
+impl OpenFindings {
+    /// How many of a kind are open.
+    #[must_use]
+    pub fn of(&self, kind: FindingKind) -> i64 {
+        self.by_kind.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count)
+    }
 }
 
 impl Store {
-    /// Notes findings, or that they are seen again: how many are new.
+    /// Notes findings, or that they are seen again, all or none: how many are new.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if the query fails, because one of the findings is locked say.
     pub async fn report(&self, observations: &[Observation]) -> Result<usize, Error> {
         if observations.is_empty() {
             return Ok(0);
@@ -307,18 +393,68 @@ impl Store {
         Ok(new.into_iter().filter(|is_new| *is_new).count())
     }
 
-    /// Ends the findings of an account that a walk begun at `before` has not seen again; how many.
+    /// Which of these numbers of an account have an open or dismissed finding: pairs of number and kind.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn close_findings(&self, account: &str, before: DateTime<Utc>) -> Result<usize, Error> {
-        Ok(self.rows(CLOSE, &[&account, &before]).await?.len())
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn known_findings(&self, account: &str, numbers: &[&str]) -> Result<Vec<(String, String)>, Error> {
+        let rows = self.rows(KNOWN, &[&account, &numbers]).await?;
+        rows.iter().map(|row| Ok((column(row, "phone_number")?, column(row, "kind")?))).collect()
     }
 
-    /// Ends the findings about rows from before the ledger that are settled by now; how many.
+    /// Closes the open findings of an account that a whole walk, begun at `started_at`, has seen to be settled; how many.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn settle_findings(&self, account: &str, started_at: DateTime<Utc>) -> Result<usize, Error> {
+        Ok(self.rows(SETTLE, &[&account, &started_at, &of_inventory()]).await?.len())
+    }
+
+    /// Closes an account's open findings that another name stands for it, unless one was seen since `since`; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn settle_same_account(&self, account: &str, since: DateTime<Utc>) -> Result<usize, Error> {
+        Ok(self.rows(SETTLE_SAME_ACCOUNT, &[&account, &since]).await?.len())
+    }
+
+    /// Closes the open findings about purchases and releases that have gone on, or that nobody wants any more; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn settle_work(&self) -> Result<usize, Error> {
+        Ok(self.rows(SETTLE_WORK, &[]).await?.len())
+    }
+
+    /// At most `limit` open findings about numbers of an account that no walk has seen since `since`, others each time.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn unseen_findings(&self, account: &str, since: DateTime<Utc>, limit: i64) -> Result<Vec<UnseenFinding>, Error> {
+        let rows = self.rows(UNSEEN, &[&account, &of_inventory(), &since, &limit]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UnseenFinding {
+                    id: column(row, "id")?,
+                    phone_number_id: column(row, "telnyx_phone_number_id")?,
+                    key_digest: digest(row, "key_sha256")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Closes a finding about a number that is gone; false if it has been seen since `since` or is closed already.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn close_finding(&self, finding: &UnseenFinding, since: DateTime<Utc>) -> Result<bool, Error> {
+        Ok(self.row(CLOSE, &[&finding.id, &since]).await?.is_some())
+    }
+
+    /// Ends the findings about rows that predate the ledger and are settled by now; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
     pub async fn close_leftover_findings(&self) -> Result<usize, Error> {
         Ok(self.rows(CLOSE_LEFTOVERS, &[]).await?.len())
     }
@@ -326,85 +462,34 @@ impl Store {
     /// How many findings are open.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if the query fails.
     pub async fn open_findings_count(&self) -> Result<OpenFindings, Error> {
-        let row = self.row(COUNT, &[]).await?.ok_or_else(|| Error::Internal("findings.count told nothing".into()))?;
-        Ok(OpenFindings { all: column(&row, "open")?, drift: column(&row, "drift")? })
+        let mut counts = OpenFindings::default();
+        for row in self.rows(COUNT, &[]).await? {
+            let open: i64 = column(&row, "open")?;
+            counts.all += open;
+            if let Ok(kind) = column::<&str>(&row, "kind")?.parse() {
+                counts.by_kind.push((kind, open));
+            }
+        }
+        Ok(counts)
     }
 
     /// The findings that nobody has decided yet, oldest first.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if the query fails.
     pub async fn open_findings(&self) -> Result<Vec<Finding>, Error> {
         self.rows(OPEN, &[]).await?.iter().map(finding).collect()
     }
-
-    /// Does what a finding suggests: a number becomes `agency_id`'s, or that of the agency it was bought for; the rows of a
-    /// drift are switched off. Telnyx is not asked for anything.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn adopt_finding(&self, id: Uuid, agency_id: Option<Uuid>) -> Result<Adoption, Error> {
-        self.transaction(|| self.try_to_adopt_finding(id, agency_id)).await
-    }
-
-    async fn try_to_adopt_finding(&self, id: Uuid, agency_id: Option<Uuid>) -> Result<Adoption, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        let Some(row) = rows_of(&transaction, DECIDE, &[&id]).await?.into_iter().next() else { return Ok(Adoption::NoSuchFinding) };
-        sign(&transaction, OPERATOR).await?;
-        let adoption = decide(&transaction, &finding(&row)?.observation, agency_id).await?;
-        if matches!(adoption, Adoption::Adopted(_) | Adoption::Deactivated(_)) {
-            rows_of(&transaction, RESOLVE, &[&id, &"adopted", &OPERATOR]).await?;
-            transaction.commit().await?;
-        }
-        Ok(adoption)
-    }
-
-    /// Leaves what was found as it is; false when there is no such open finding.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn dismiss_finding(&self, id: Uuid) -> Result<bool, Error> {
-        self.fenced(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await
-    }
 }
 
-/// Does what is suggested, within a transaction that is kept only where it was done.
-async fn decide(transaction: &Transaction<'_>, observation: &Observation, agency_id: Option<Uuid>) -> Result<Adoption, Undone> {
-    if observation.kind == FindingKind::InventoryDrift {
-        let deactivated = rows_of(transaction, ACCEPT_DRIFT, &[&observation.row_ids]).await?;
-        return Ok(Adoption::Deactivated(deactivated.len()));
-    }
-    let agency_id = agency_id.or(observation.agency_id);
-    let agency = rows_of(transaction, AGENCY, &[&agency_id]).await?;
-    let (Some(agency_id), false, Some(number), Some(phone_number_id)) =
-        (agency_id, agency.is_empty(), &observation.number, &observation.phone_number_id)
-    else {
-        return Ok(Adoption::AgencyNeeded);
-    };
-    let known = observation.reference.as_deref().and_then(|reference| Some((reference, reference.parse::<Reference>().ok()?.purchase_id)));
-    // A number of somebody else's keeps its reference at Telnyx, which is no purchase of ours even where it reads like one.
-    let known = known.filter(|_| observation.kind != FindingKind::NotOurs);
-    let purchase_id = known.map_or_else(Uuid::new_v4, |(_, id)| id);
-    let reference = known.map_or_else(|| format!("adopted:{purchase_id}"), |(reference, _)| reference.to_owned());
-    let adoptee = Adoptee {
-        agency_id,
-        number,
-        phone_number_id,
-        number_type: None,
-        country_code: None,
-        purchase_id,
-        account: &observation.account,
-        reference: &reference,
-        order_id: None,
-    };
-    let instead_of = if observation.kind == FindingKind::HeldByAnother { observation.row_ids.as_slice() } else { &[] };
-    Ok(adopt(transaction, &adoptee, instead_of).await?.map_or(Adoption::Held, Adoption::Adopted))
+/// The words of the kinds that are about numbers of an inventory.
+fn of_inventory() -> Vec<&'static str> {
+    FindingKind::ALL.iter().filter(|kind| kind.subject() == Subject::Inventory).map(|kind| kind.as_str()).collect()
 }
 
-fn finding(row: &Row) -> Result<Finding, Error> {
+pub(super) fn finding(row: &Row) -> Result<Finding, Error> {
     Ok(Finding {
         id: column(row, "id")?,
         observation: Observation {
@@ -415,6 +500,7 @@ fn finding(row: &Row) -> Result<Finding, Error> {
             reference: column(row, "telnyx_reference")?,
             agency_id: column(row, "agency_id")?,
             row_ids: column(row, "agency_phone_number_ids")?,
+            number_count: column(row, "number_count")?,
             detail: column(row, "detail")?,
             key_digest: digest(row, "key_sha256")?,
         },

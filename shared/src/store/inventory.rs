@@ -1,13 +1,15 @@
-//! What Telnyx has, held against the rows: which row a number belongs to, and which rows have no number.
+//! What Telnyx has, compared with the rows: which row and which purchase each number belongs to.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::deployment::of_this_deployment;
+use super::lives::switched_off;
+use super::walks::MissingRow;
 use super::{Store, Undone, column, millis, rows_of, word};
 use crate::error::Error;
 use crate::model::{E164, Reference, Status};
@@ -18,21 +20,6 @@ const SIGN: &str = "\
 select set_config('phone_numbers.actor', $1 /* actor */, true) as actor,
        set_config('phone_numbers.event', 'reconciled', true) as event";
 
-/// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
-/// does not decide it: an account that cannot be read would come first for ever.
-const ACCOUNTS: &str = "\
--- inventory.accounts
-select a.telnyx_account
-from (
-  select p.telnyx_account
-  from phone_number_purchases p
-  union
-  select w.telnyx_account
-  from phone_number_inventory_walks w
-) a
-left join phone_number_inventory_walks w on w.telnyx_account = a.telnyx_account
-order by w.visited_at nulls first, a.telnyx_account";
-
 /// Some agencies, others each time.
 const AGENCIES: &str = "\
 -- inventory.agencies
@@ -41,71 +28,28 @@ from agencies a
 order by random()
 limit $1 /* limit */";
 
-/// Begins a walk through an account, or goes on with the one that stopped; for one at a time.
-const WALK: &str = "\
--- inventory.walk
-insert into phone_number_inventory_walks as w (telnyx_account, started_at, lease_token, leased_until)
-values ($1 /* telnyx_account */, now(), $2 /* lease_token */, now() + $3::bigint /* lease_ms */ * interval '1 millisecond')
-on conflict (telnyx_account) do update
-set started_at = case when w.next_page = 1 then excluded.started_at else w.started_at end,
-    visited_at = excluded.visited_at,
-    lease_token = excluded.lease_token,
-    leased_until = excluded.leased_until
-where w.leased_until is null
-  or w.leased_until < now()
-  or w.lease_token = excluded.lease_token
-returning w.next_page, w.seen, w.missed, w.started_at";
-
-const RENEW: &str = "\
--- inventory.renew
-update phone_number_inventory_walks w
-set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
-where w.telnyx_account = $1 /* telnyx_account */
-  and w.lease_token = $2 /* lease_token */
-returning w.telnyx_account";
-
-const PAUSE: &str = "\
--- inventory.pause
-update phone_number_inventory_walks w
-set next_page = $3 /* next_page */,
-    seen = $4 /* seen */,
-    lease_token = null,
-    leased_until = null
-where w.telnyx_account = $1 /* telnyx_account */
-  and w.lease_token = $2 /* lease_token */
-returning w.telnyx_account";
-
-const FINISH: &str = "\
--- inventory.finish
-update phone_number_inventory_walks w
-set next_page = 1,
-    seen = '{}',
-    missed = $3 /* missed */,
-    finished_at = now(),
-    lease_token = null,
-    leased_until = null
-where w.telnyx_account = $1 /* telnyx_account */
-  and w.lease_token = $2 /* lease_token */
-returning w.telnyx_account";
-
 /// For each number of a page, in their order: its row, if there is one, and the purchase that bought it, by its reference or
-/// its id. A reference of another number's purchase means nothing: somebody has copied it.
-const COMPARE: &str = "\
--- inventory.compare
+/// its id. A reference of another number's purchase means nothing: somebody has copied it. A release is that of the purchase, or,
+/// for a row that predates the ledger, that of the number under the same id. What another deployment has written is only told
+/// apart.
+const COMPARE: &str = concat!(
+    "-- inventory.compare
 select n.id as row_id,
        n.agency_id as row_agency_id,
        n.status::text as status,
        n.phone_number_id,
+       b.id as row_purchase_id,
        b.telnyx_reference as bought_as,
-       n.status = 'inactive' and (
-         select h.event = 'reconciled' and h.changes #>> '{status,to}' = 'inactive'
-         from phone_number_history h
-         where h.agency_phone_number_id = n.id
-           and h.changes ? 'status'
-         order by h.id desc
-         limit 1
-       ) as switched_off,
+       b.telnyx_account as row_account,
+       case when b.id is null then n.created_at >= d.since else coalesce(b.deployment, d.name) = d.name end as row_is_ours,
+       ",
+    switched_off!(),
+    " as switched_off,
        p.id as purchase_id,
+       p.agency_id as purchase_agency_id,
+       p.telnyx_account as purchase_account,
+       coalesce(p.deployment, d.name) = d.name as purchase_is_ours,
+       (p.telnyx_reference = i.telnyx_reference) is true as purchase_is_named,
        p.phase in ('intended', 'ordering', 'ordered') or exists (
          select
          from phone_number_releases r
@@ -119,65 +63,46 @@ select n.id as row_id,
          from phone_number_purchases l
          where l.telnyx_reference = i.telnyx_reference
            and l.phone_number <> i.phone_number
+           and coalesce(l.deployment, d.name) = d.name
        ) as is_copied,
+       exists (
+         select
+         from phone_number_purchases l
+         where l.phone_number = i.phone_number
+           and coalesce(l.deployment, d.name) = d.name
+       ) as is_named,
        (
          select max(r.completed_at)
          from phone_number_releases r
-         where r.agency_phone_number_id = p.agency_phone_number_id
+         where r.phone_number = i.phone_number
            and r.phase = 'completed'
+           and coalesce(r.deployment, d.name) = d.name
+           and case
+             when p.id is null then r.telnyx_phone_number_id = i.phone_number_id
+             else r.agency_phone_number_id = p.agency_phone_number_id
+           end
        ) <= now() - $4::bigint /* lag_ms */ * interval '1 millisecond' as released
-from unnest($1::text[], $2::text[], $3::uuid[], $5::text[]) with ordinality as i
+from phone_number_deployment d
+cross join unnest($1::text[], $2::text[], $3::uuid[], $5::text[]) with ordinality as i
   (phone_number, telnyx_reference, agency_id, phone_number_id, position)
 left join agency_phone_numbers n on n.phone_number = i.phone_number
 left join lateral (
-  select l.telnyx_reference
+  select l.id, l.telnyx_reference, l.telnyx_account, l.deployment
   from phone_number_purchases l
   where l.agency_phone_number_id = n.id
   order by l.created_at desc
   limit 1
 ) b on true
 left join lateral (
-  select l.id, l.agency_id, l.agency_phone_number_id, l.phase
+  select l.id, l.agency_id, l.agency_phone_number_id, l.phase, l.telnyx_account, l.telnyx_reference, l.deployment
   from phone_number_purchases l
   where l.phone_number = i.phone_number
     and (l.telnyx_reference = i.telnyx_reference or l.telnyx_phone_number_id = i.phone_number_id)
   order by (l.telnyx_reference = i.telnyx_reference) is true desc, l.created_at desc
   limit 1
 ) p on true
-order by i.position";
-
-/// The rows that an account should have a number for and that a walk did not meet.
-const MISSING: &str = "\
--- inventory.missing
-with expected as (
-  select n.id,
-         n.phone_number,
-         n.phone_number_id,
-         n.status,
-         p.telnyx_order_id
-  from agency_phone_numbers n
-  join lateral (
-    select l.telnyx_account, l.telnyx_order_id, l.completed_at
-    from phone_number_purchases l
-    where l.agency_phone_number_id = n.id
-    order by l.created_at desc
-    limit 1
-  ) p on true
-  where n.status in ('active', 'inactive')
-    and n.is_active
-    and n.phone_number_id is not null
-    and p.telnyx_account = $1 /* telnyx_account */
-    and p.completed_at < $2 /* before */
-)
-select e.id,
-       e.phone_number,
-       e.phone_number_id,
-       e.telnyx_order_id,
-       (select count(*) from expected) as expected
-from expected e
-where e.status = 'active'
-  and e.id <> all($3::uuid[] /* seen */)
-order by e.id";
+order by i.position"
+);
 
 /// A row whose number Telnyx does not have: it takes no calls.
 const DEACTIVATE: &str = "\
@@ -201,45 +126,43 @@ where n.id = $1 /* row_id */
   and n.is_active
 returning n.id";
 
-/// What is unfinished for too long, though it does not wait for documents.
-const STUCK: &str = "\
--- inventory.stuck
+/// What is unfinished for too long, though it does not wait for documents, or has waited for them past their time: 30 days
+/// where Telnyx did not say how long.
+const STUCK: &str = concat!(
+    "-- inventory.stuck
 select (
          select count(*)
          from phone_number_purchases p
          where p.phase in ('intended', 'ordering', 'ordered')
-           and p.requirements_met is not false
+           and (
+             p.requirements_met is not false
+             or coalesce(p.requirements_deadline, p.created_at + interval '30 days') < now()
+           )
+           and ",
+    of_this_deployment!("p"),
+    "
            and p.created_at <= now() - $1::bigint /* stuck_ms */ * interval '1 millisecond'
        ) as purchases,
        (
          select count(*)
          from phone_number_releases r
          where r.phase = 'requested'
+           and ",
+    of_this_deployment!("r"),
+    "
            and r.created_at <= now() - $1 * interval '1 millisecond'
-       ) as releases";
+       ) as releases,
+       (
+         select count(*)
+         from phone_number_inventory_walks w
+         where coalesce(w.finished_at, w.created_at) <= now() - interval '1 day'
+       ) as accounts"
+);
 
-pub(super) const STATEMENTS: &[&str] =
-    &[SIGN, ACCOUNTS, AGENCIES, WALK, RENEW, PAUSE, FINISH, COMPARE, MISSING, DEACTIVATE, CORRECT, STUCK];
+pub(super) const STATEMENTS: &[&str] = &[SIGN, AGENCIES, COMPARE, DEACTIVATE, CORRECT, STUCK];
 
 /// Who changes rows after a comparison with Telnyx.
 pub(super) const RECONCILE: &str = "reconcile";
-
-/// A walk through the inventory of an account, in the hands of somebody.
-#[derive(Clone, Debug)]
-pub struct Walk {
-    /// The account's name.
-    pub account: String,
-    /// The page to go on with, from 1.
-    pub next_page: u32,
-    /// The rows whose numbers were met so far.
-    pub seen: Vec<Uuid>,
-    /// The rows whose numbers the walk before did not meet.
-    pub missed_before: Vec<Uuid>,
-    /// When the walk began, on the database's clock.
-    pub started_at: DateTime<Utc>,
-    /// The holder's own token.
-    pub token: Uuid,
-}
 
 /// A number of an account's inventory, as far as its owner can be told by it.
 #[derive(Clone, Debug)]
@@ -257,16 +180,35 @@ pub struct Owner {
 pub struct Counterpart {
     /// The row of the number, if there is one.
     pub row: Option<CounterpartRow>,
-    /// The purchase that bought the number, if the ledger knows it, and whether that or its release is still being pursued.
-    pub purchase: Option<(Uuid, bool)>,
-    /// The agency that the reference or the ledger names.
+    /// The purchase that bought the number, if the ledger knows it.
+    pub purchase: Option<KnownPurchase>,
+    /// The agency that the ledger or the reference names.
     pub agency_id: Option<Uuid>,
     /// Whether there is such an agency.
     pub agency_exists: bool,
     /// Whether the reference is that of another number's purchase.
     pub is_copied: bool,
+    /// Whether any purchase of this deployment is of this number.
+    pub is_named: bool,
     /// Whether the life that this purchase began was given back, and long enough ago for Telnyx to have heard of it.
     pub released: Option<bool>,
+}
+
+/// A purchase that the ledger connects with a number.
+#[derive(Clone, Debug)]
+pub struct KnownPurchase {
+    /// Its id.
+    pub id: Uuid,
+    /// The agency that bought.
+    pub agency_id: Uuid,
+    /// The name of the account at Telnyx that it was bought in.
+    pub account: String,
+    /// Whether this deployment wrote it.
+    pub is_ours: bool,
+    /// Whether the number carries its reference. Otherwise it is known by the number's id.
+    pub is_named: bool,
+    /// Whether it, or the release of its number, is still being pursued.
+    pub is_pursued: bool,
 }
 
 /// The row of a number.
@@ -280,25 +222,23 @@ pub struct CounterpartRow {
     pub status: Status,
     /// Telnyx's id of the number, as the row has it.
     pub phone_number_id: Option<String>,
-    /// The reference of the purchase that the row comes from; None for a row from before the ledger.
-    pub bought_as: Option<String>,
+    /// The purchase that it comes from; None for a row from before the ledger.
+    pub origin: Option<Origin>,
+    /// Whether this deployment may write about its number at Telnyx.
+    pub is_ours: bool,
     /// It is inactive because an earlier comparison did not find its number.
     pub switched_off: bool,
 }
 
-/// A row whose number a walk did not meet.
+/// The purchase that a row comes from.
 #[derive(Clone, Debug)]
-pub struct Missing {
-    /// The row.
-    pub row_id: Uuid,
-    /// The number.
-    pub number: E164,
-    /// Telnyx's id of the number.
-    pub phone_number_id: String,
-    /// Telnyx's id of the order that bought it, if the ledger knows it.
-    pub order_id: Option<String>,
-    /// How many rows the account should have a number for.
-    pub expected: i64,
+pub struct Origin {
+    /// Its id.
+    pub purchase_id: Uuid,
+    /// Its reference.
+    pub reference: String,
+    /// The name of the account at Telnyx that it was bought in.
+    pub account: String,
 }
 
 /// What is unfinished for too long.
@@ -308,65 +248,17 @@ pub struct Stuck {
     pub purchases: i64,
     /// Releases.
     pub releases: i64,
+    /// Accounts that no whole walk has gone through for a day.
+    pub accounts: i64,
 }
 
 impl Store {
-    /// The names of the accounts that numbers were ever bought in, those first that were last visited longest ago.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn telnyx_accounts(&self) -> Result<Vec<String>, Error> {
-        self.rows(ACCOUNTS, &[]).await?.iter().map(|row| column(row, "telnyx_account")).collect()
-    }
-
     /// Some of the agencies there are, `limit` at the most and others each time.
     ///
     /// # Errors
     /// The database's own.
     pub async fn agencies(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
         self.rows(AGENCIES, &[&limit]).await?.iter().map(|row| column(row, "id")).collect()
-    }
-
-    /// Begins a walk through an account's inventory, or goes on with the one that stopped. None: somebody else walks.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn walk(&self, account: &str, lease: Duration) -> Result<Option<Walk>, Error> {
-        let token = Uuid::new_v4();
-        let Some(row) = self.row(WALK, &[&account, &token, &millis(lease)]).await? else { return Ok(None) };
-        Ok(Some(Walk {
-            account: account.to_owned(),
-            next_page: u32::try_from(column::<i32>(&row, "next_page")?).unwrap_or(1),
-            seen: column(&row, "seen")?,
-            missed_before: column(&row, "missed")?,
-            started_at: column(&row, "started_at")?,
-            token,
-        }))
-    }
-
-    /// Prolongs the hold on a walk; false when it is lost.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn renew_walk(&self, walk: &Walk, lease: Duration) -> Result<bool, Error> {
-        self.fenced(RENEW, &[&walk.account, &walk.token, &millis(lease)]).await
-    }
-
-    /// Stops a walk, to be gone on with; false when it is somebody else's by now.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn pause_walk(&self, walk: &Walk) -> Result<bool, Error> {
-        let next_page = i32::try_from(walk.next_page).unwrap_or(1);
-        self.fenced(PAUSE, &[&walk.account, &walk.token, &next_page, &walk.seen]).await
-    }
-
-    /// Ends a walk; false when it is somebody else's by now.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn finish_walk(&self, walk: &Walk, missed: &[Uuid]) -> Result<bool, Error> {
-        self.fenced(FINISH, &[&walk.account, &walk.token, &missed]).await
     }
 
     /// What the numbers of a page are to us, in their order. A release is believed to have reached Telnyx after `lag`.
@@ -382,30 +274,11 @@ impl Store {
         rows.iter().map(counterpart).collect()
     }
 
-    /// The active rows that an account should have a number for and that a walk did not meet.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn missing(&self, walk: &Walk) -> Result<Vec<Missing>, Error> {
-        let rows = self.rows(MISSING, &[&walk.account, &walk.started_at, &walk.seen]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Missing {
-                    row_id: column(row, "id")?,
-                    number: word(row, "phone_number")?,
-                    phone_number_id: column(row, "phone_number_id")?,
-                    order_id: column(row, "telnyx_order_id")?,
-                    expected: column(row, "expected")?,
-                })
-            })
-            .collect()
-    }
-
     /// Switches a row off whose number Telnyx does not have; false when it has changed meanwhile.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn deactivate(&self, missing: &Missing) -> Result<bool, Error> {
+    pub async fn deactivate(&self, missing: &MissingRow) -> Result<bool, Error> {
         self.reconciled(DEACTIVATE, &[&missing.row_id, &missing.phone_number_id]).await
     }
 
@@ -425,7 +298,7 @@ impl Store {
     pub async fn stuck(&self, stuck_after: Duration) -> Result<Stuck, Error> {
         let row = self.row(STUCK, &[&millis(stuck_after)]).await?;
         let row = row.ok_or_else(|| Error::Internal("inventory.stuck told nothing".into()))?;
-        Ok(Stuck { purchases: column(&row, "purchases")?, releases: column(&row, "releases")? })
+        Ok(Stuck { purchases: column(&row, "purchases")?, releases: column(&row, "releases")?, accounts: column(&row, "accounts")? })
     }
 
     /// A change that follows from a comparison with Telnyx, as the history is to have it: whether it was made.
@@ -449,6 +322,7 @@ pub(super) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(
     Ok(())
 }
 
+/// The agency that a reference names, whichever deployment wrote it.
 fn agency_of(reference: &str) -> Option<Uuid> {
     reference.parse::<Reference>().ok().map(|reference| reference.agency_id)
 }
@@ -456,24 +330,40 @@ fn agency_of(reference: &str) -> Option<Uuid> {
 fn counterpart(row: &Row) -> Result<Counterpart, Error> {
     let row_id: Option<Uuid> = column(row, "row_id")?;
     let purchase: Option<Uuid> = column(row, "purchase_id")?;
-    let pursued: Option<bool> = column(row, "pursued")?;
     Ok(Counterpart {
         row: row_id.map(|id| counterpart_row(row, id)).transpose()?,
-        purchase: purchase.map(|id| (id, pursued.unwrap_or(false))),
+        purchase: purchase.map(|id| known_purchase(row, id)).transpose()?,
         agency_id: column(row, "agency_id")?,
         agency_exists: column(row, "agency_exists")?,
         is_copied: column(row, "is_copied")?,
+        is_named: column(row, "is_named")?,
         released: column(row, "released")?,
     })
 }
 
+fn known_purchase(row: &Row, id: Uuid) -> Result<KnownPurchase, Error> {
+    Ok(KnownPurchase {
+        id,
+        agency_id: column(row, "purchase_agency_id")?,
+        account: column(row, "purchase_account")?,
+        is_ours: column(row, "purchase_is_ours")?,
+        is_named: column(row, "purchase_is_named")?,
+        is_pursued: column::<Option<bool>>(row, "pursued")?.unwrap_or(false),
+    })
+}
+
 fn counterpart_row(row: &Row, id: Uuid) -> Result<CounterpartRow, Error> {
+    let purchase_id: Option<Uuid> = column(row, "row_purchase_id")?;
+    let origin = |purchase_id| -> Result<Origin, Error> {
+        Ok(Origin { purchase_id, reference: column(row, "bought_as")?, account: column(row, "row_account")? })
+    };
     Ok(CounterpartRow {
         id,
         agency_id: column(row, "row_agency_id")?,
         status: word(row, "status")?,
         phone_number_id: column(row, "phone_number_id")?,
-        bought_as: column(row, "bought_as")?,
+        origin: purchase_id.map(origin).transpose()?,
+        is_ours: column(row, "row_is_ours")?,
         switched_off: column::<Option<bool>>(row, "switched_off")?.unwrap_or(false),
     })
 }

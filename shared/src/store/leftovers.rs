@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::deployment::deployment;
 use super::{Store, column, millis, word};
 use crate::error::Error;
 use crate::model::{E164, Status};
 
-/// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting.
+/// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting. Rows that
+/// a copied database has brought along are the other deployment's.
 const LEFTOVERS: &str = "\
 -- inventory.leftovers
 select n.id,
@@ -16,7 +19,8 @@ select n.id,
        n.phone_number,
        n.status::text as status,
        n.created_at <= now() - $2::bigint /* stuck_ms */ * interval '1 millisecond' as stuck
-from agency_phone_numbers n
+from phone_number_deployment d
+join agency_phone_numbers n on n.created_at >= d.since
 where n.status <> 'released'
   and n.is_active
   and not exists (
@@ -30,8 +34,8 @@ limit $1 /* limit */";
 /// Takes a row from before the ledger into it, as what Telnyx says it is, unless that is no longer what it was then: its
 /// release may have begun, or its purchase come to an end. The purchase has the row's id, so that doing it twice does
 /// nothing.
-const BACKFILL: &str = "\
--- inventory.backfill
+pub(super) const BACKFILL: &str = concat!(
+    "-- inventory.backfill
 with leftover as (
   select n.id, n.agency_id, n.phone_number, n.created_at, n.status
   from agency_phone_numbers n
@@ -42,9 +46,11 @@ with leftover as (
 ), noted as (
   insert into phone_number_purchases as p
     (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
-     telnyx_phone_number_id, origin, phase, order_attempts, created_at, completed_at)
+     telnyx_phone_number_id, key_sha256, deployment, origin, phase, order_attempts, created_at, completed_at)
   select l.id, l.id, l.agency_id, l.id, l.phone_number, $2 /* telnyx_account */, 'backfilled:' || l.id,
-         $3 /* telnyx_order_id */, $4 /* telnyx_phone_number_id */, 'backfilled', $5, 1, l.created_at,
+         $3 /* telnyx_order_id */, $4 /* telnyx_phone_number_id */, $6 /* key_sha256 */, ",
+    deployment!(),
+    ", 'backfilled', $5, 1, l.created_at,
          case when $5 = 'completed' then now() end
   from leftover l
   on conflict (id) do nothing
@@ -65,7 +71,8 @@ with leftover as (
   where n.id = noted.id
 )
 select noted.id
-from noted";
+from noted"
+);
 
 pub(super) const STATEMENTS: &[&str] = &[LEFTOVERS, BACKFILL];
 
@@ -104,20 +111,28 @@ impl Store {
             .collect()
     }
 
-    /// Takes a row into the ledger whose number Telnyx has under this id.
+    /// Takes a row into the ledger whose number Telnyx has under this id, as a key has shown.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn backfill_owned(&self, leftover: &Leftover, account: &str, phone_number_id: &str) -> Result<bool, Error> {
-        self.backfill(leftover, account, None, Some(phone_number_id), "completed").await
+    pub async fn backfill_owned(
+        &self,
+        leftover: &Leftover,
+        account: &str,
+        phone_number_id: &str,
+        key_digest: [u8; 32],
+    ) -> Result<bool, Error> {
+        let key = key_digest.as_slice();
+        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &None::<&str>, &phone_number_id, &"completed", &key]).await
     }
 
-    /// Takes a row into the ledger whose number is ordered.
+    /// Takes a row into the ledger whose number is ordered, as a key has shown.
     ///
     /// # Errors
     /// The database's own.
-    pub async fn backfill_ordered(&self, leftover: &Leftover, account: &str, order_id: &str) -> Result<bool, Error> {
-        self.backfill(leftover, account, Some(order_id), None, "ordered").await
+    pub async fn backfill_ordered(&self, leftover: &Leftover, account: &str, order_id: &str, key_digest: [u8; 32]) -> Result<bool, Error> {
+        let key = key_digest.as_slice();
+        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &order_id, &None::<&str>, &"ordered", &key]).await
     }
 
     /// Takes a row into the ledger whose purchase came to nothing: it counts as released.
@@ -125,17 +140,13 @@ impl Store {
     /// # Errors
     /// The database's own.
     pub async fn backfill_abandoned(&self, leftover: &Leftover, account: &str) -> Result<bool, Error> {
-        self.backfill(leftover, account, None, None, "cancelled").await
+        self.reconciled(BACKFILL, &abandoned(&leftover.row_id, &account)).await
     }
+}
 
-    async fn backfill(
-        &self,
-        leftover: &Leftover,
-        account: &str,
-        order_id: Option<&str>,
-        phone_number_id: Option<&str>,
-        phase: &str,
-    ) -> Result<bool, Error> {
-        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &order_id, &phone_number_id, &phase]).await
-    }
+/// The parameters with which a row is taken in as released.
+pub(super) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a (dyn ToSql + Sync); 6] {
+    const NO_TEXT: &Option<&str> = &None;
+    const NO_BYTES: &Option<&[u8]> = &None;
+    [row_id, account, NO_TEXT, NO_TEXT, &"cancelled", NO_BYTES]
 }

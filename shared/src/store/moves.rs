@@ -3,12 +3,14 @@
 use uuid::Uuid;
 
 use super::inventory::{RECONCILE, sign};
+use super::lives::switched_off;
 use super::{Store, Undone, rows_of};
 use crate::error::Error;
 
-/// The purchase, its row and a release under way take the account that has the number now, and its id there; all or nothing.
-const MOVE: &str = "\
--- moves.follow
+/// The purchase, its row and a release under way take the account that has the number now, and its id there; all or nothing. A
+/// row that was switched off for want of its number is switched on again.
+pub(super) const MOVE: &str = concat!(
+    "-- moves.follow
 with moved as (
   update phone_number_purchases p
   set telnyx_account = $3 /* to */,
@@ -20,7 +22,10 @@ with moved as (
   returning p.agency_phone_number_id
 ), rows as (
   update agency_phone_numbers n
-  set phone_number_id = $4
+  set phone_number_id = $4,
+      status = case when n.is_active and ",
+    switched_off!(),
+    " then 'active' else n.status end
   from moved m
   where n.id = m.agency_phone_number_id
     and n.status in ('active', 'inactive')
@@ -34,7 +39,8 @@ with moved as (
     and r.phase = 'requested'
 )
 select m.agency_phone_number_id
-from moved m";
+from moved m"
+);
 
 pub(super) const STATEMENTS: &[&str] = &[MOVE];
 

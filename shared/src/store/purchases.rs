@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::deployment::of_this_deployment;
 use super::lives::switched_off;
 use super::{Store, column, digest, millis, word};
 use crate::error::{Error, Price};
@@ -106,15 +107,26 @@ where p.id = $1 /* id */
   and p.lease_token = $2 /* lease_token */
 returning p.id";
 
-/// The unfinished purchases that nobody works on, those first that were looked at longest ago.
-const UNATTENDED: &str = "\
--- purchases.unattended
-select p.id
+/// The unfinished purchases that nobody works on and nobody has looked at since `before`, behind a position in the order in
+/// which they are looked at. Those whose number may be paid for without an order on record come first. The others have an
+/// order, and many of them wait for documents for days.
+const UNATTENDED: &str = concat!(
+    "-- purchases.unattended
+select p.id,
+       p.phase = 'ordered' as is_ordered,
+       p.updated_at
 from phone_number_purchases p
 where p.phase in ('intended', 'ordering', 'ordered')
   and (p.leased_until is null or p.leased_until < now())
-order by p.updated_at
-limit $1 /* limit */";
+  and p.updated_at < $1 /* before */
+  and ",
+    of_this_deployment!("p"),
+    "
+  and (p.phase = 'ordered', p.updated_at, p.id)
+    > ($2::boolean /* is_ordered */, coalesce($3::timestamptz /* updated_at */, '-infinity'), $4::uuid /* id */)
+order by p.phase = 'ordered', p.updated_at, p.id
+limit $5 /* limit */"
+);
 
 /// The purchase is done and the row is live, both or neither.
 const COMPLETE: &str = "\
@@ -340,6 +352,17 @@ pub struct Holding {
     pub purchase: Option<Purchase>,
 }
 
+/// The position of an unfinished purchase or release in the order in which they are looked at. The default precedes all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn {
+    /// The purchase, or the row that is being released.
+    pub id: Uuid,
+    /// When it was last looked at, on the database's clock; None precedes all times.
+    pub(super) looked_at: Option<DateTime<Utc>>,
+    /// Whether a purchase has an order; false for a release.
+    pub(super) is_ordered: bool,
+}
+
 /// The lease of a purchase: what every write of its holder is fenced by.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
@@ -376,12 +399,16 @@ pub enum Completed {
 }
 
 impl Store {
-    /// The ids of unfinished purchases that nobody works on, `limit` at the most.
+    /// The next `limit` unfinished purchases after `after` that nobody works on and that were last looked at before `before`.
+    /// Purchases with an unknown order come first, then those looked at longest ago.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn unattended_purchases(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
-        self.rows(UNATTENDED, &[&limit]).await?.iter().map(|row| column(row, "id")).collect()
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn unattended_purchases(&self, before: DateTime<Utc>, after: Turn, limit: i64) -> Result<Vec<Turn>, Error> {
+        let rows = self.rows(UNATTENDED, &[&before, &after.is_ordered, &after.looked_at, &after.id, &limit]).await?;
+        rows.iter()
+            .map(|row| Ok(Turn { id: column(row, "id")?, is_ordered: column(row, "is_ordered")?, looked_at: column(row, "updated_at")? }))
+            .collect()
     }
 
     /// Who has a number, seen by an agency; None when nobody has.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::deployment::{deployed_number, deployed_row, deployment};
+use super::deployment::{deployed_number, deployed_row, deployment, of_this_deployment};
+use super::purchases::Turn;
 use super::{Store, column, digest, millis, word};
 use crate::error::Error;
 use crate::model::{Actor, E164, Status};
@@ -78,15 +80,24 @@ from (
 left join phone_number_purchases p on p.agency_phone_number_id = n.id
 order by n.id, p.created_at desc";
 
-/// The releases under way that nobody works on, those first that were looked at longest ago.
-const UNATTENDED: &str = "\
--- releases.unattended
-select r.agency_phone_number_id
+/// The releases under way that nobody works on and nobody has looked at since `before`, behind a position in the order in
+/// which they are looked at: longest ago first.
+const UNATTENDED: &str = concat!(
+    "-- releases.unattended
+select r.agency_phone_number_id,
+       r.updated_at
 from phone_number_releases r
 where r.phase = 'requested'
   and (r.leased_until is null or r.leased_until < now())
-order by r.updated_at
-limit $1 /* limit */";
+  and r.updated_at < $1 /* before */
+  and ",
+    of_this_deployment!("r"),
+    "
+  and (r.updated_at, r.agency_phone_number_id)
+    > (coalesce($2::timestamptz /* updated_at */, '-infinity'), $3::uuid /* row_id */)
+order by r.updated_at, r.agency_phone_number_id
+limit $4 /* limit */"
+);
 
 const RENEW: &str = "\
 -- releases.renew
@@ -414,12 +425,16 @@ impl Store {
         row.map(|row| release(&row, token, false)).transpose()
     }
 
-    /// The rows of releases under way that nobody works on, `limit` at the most.
+    /// The next `limit` releases after `after` that nobody works on and that were last looked at before `before`, those looked
+    /// at longest ago first. The id of each is that of the row.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn unattended_releases(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
-        self.rows(UNATTENDED, &[&limit]).await?.iter().map(|row| column(row, "agency_phone_number_id")).collect()
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn unattended_releases(&self, before: DateTime<Utc>, after: Turn, limit: i64) -> Result<Vec<Turn>, Error> {
+        let rows = self.rows(UNATTENDED, &[&before, &after.looked_at, &after.id, &limit]).await?;
+        rows.iter()
+            .map(|row| Ok(Turn { id: column(row, "agency_phone_number_id")?, is_ordered: false, looked_at: column(row, "updated_at")? }))
+            .collect()
     }
 
     /// Prolongs the lease; false when it is lost.

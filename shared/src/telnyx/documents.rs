@@ -30,6 +30,10 @@ pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     /// Whether no page follows. Without a readable count of pages, only an empty page is the last one.
     pub(super) is_last: bool,
+    /// Whether there is no item at all, not even one that cannot be read.
+    pub(super) is_empty: bool,
+    /// How many pages there are, where Telnyx tells.
+    pub(super) total_pages: Option<u32>,
 }
 
 /// An item of a listing, compared with what is looked for.
@@ -52,8 +56,9 @@ pub(super) fn page<'a, T>(answer: &Object<'a>, number: u32, read: impl Fn(Json<'
     if is_empty && number == 1 && count("total_results").is_some_and(|total| total > 0) {
         return None;
     }
-    let pages = count("total_pages").filter(|pages| *pages > 0);
-    Some(Page { items, is_last: is_empty || pages.is_some_and(|pages| number >= pages) })
+    let total_pages = count("total_pages").filter(|pages| *pages > 0);
+    let is_last = is_empty || total_pages.is_some_and(|pages| number >= pages);
+    Some(Page { items, is_last, is_empty, total_pages })
 }
 
 /// The offers of a search, at most `limit`. How many there are is in `meta`, in `metadata`, or in both.

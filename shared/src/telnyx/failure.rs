@@ -57,6 +57,14 @@ pub enum Refusal {
     Rejected(Source),
 }
 
+impl Failure {
+    /// Whether Telnyx refuses this very request and would again: not the key, the account or the rate of calls.
+    #[must_use]
+    pub const fn refuses_request(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::BadRequest(_) | Refusal::NotFound(_) | Refusal::Rejected(_) | Refusal::NumberUnavailable(_)))
+    }
+}
+
 impl From<Failure> for Error {
     /// For calls that buy nothing. A search asks for what the caller wants, so that its refusal is the caller's to act on; what
     /// Telnyx objects to in another look-up is not.
@@ -206,6 +214,16 @@ mod tests {
             [(403, "10010"), (403, "20003"), (403, "20100"), (408, "20001"), (429, "20001"), (500, "10009"), (200, "10009")]
         {
             assert!(!refuses(status, code), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_refused_request_is_neither_a_refused_key_nor_a_limited_rate() {
+        for (status, code) in [(400, "10015"), (422, "10027"), (404, "10005"), (400, "")] {
+            assert!(classified(status, code).refuses_request(), "{status} {code}");
+        }
+        for (status, code) in [(401, "10009"), (403, "10010"), (429, "10011"), (403, "20100"), (500, "10007"), (408, "")] {
+            assert!(!classified(status, code).refuses_request(), "{status} {code}");
         }
     }
 

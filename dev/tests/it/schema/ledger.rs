@@ -6,7 +6,7 @@ use dev::postgres::{Server, connect};
 use super::{lines, refusal, two_agencies};
 
 /// Every table of ours.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "agency_phone_numbers_archive",
     "phone_number_deployment",
     "phone_number_findings",
@@ -16,6 +16,8 @@ const TABLES: [&str; 9] = [
     "phone_number_inventory_walks",
     "phone_number_purchases",
     "phone_number_releases",
+    "phone_number_sightings",
+    "phone_number_strangers",
 ];
 
 /// A purchase and a release of the one number, both just begun.

@@ -1,0 +1,23 @@
+//! The database's clock, by which everything in the database is dated.
+
+use chrono::{DateTime, Utc};
+
+use super::{Store, column};
+use crate::error::Error;
+
+const NOW: &str = "\
+-- clock.now
+select now() as now";
+
+pub(super) const STATEMENTS: &[&str] = &[NOW];
+
+impl Store {
+    /// The time on the database's clock. The cheapest proof that the database answers.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database does not answer.
+    pub async fn now(&self) -> Result<DateTime<Utc>, Error> {
+        let row = self.row(NOW, &[]).await?.ok_or_else(|| Error::Internal("clock.now returned no row".into()))?;
+        column(&row, "now")
+    }
+}
