@@ -80,7 +80,7 @@ pub struct Exchange {
     /// What was answered, whole even where a fault cut it short. Null where the connection was cut, and where more than
     /// two thousand exchanges have followed.
     pub response_body: Value,
-    /// Whether a fault had a hand in it.
+    /// Whether a fault, or the setting `documents_deadline`, may have spoilt the answer.
     pub faulted: bool,
 }
 

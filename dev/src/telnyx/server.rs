@@ -203,9 +203,14 @@ fn record(world: &mut World, head: &Parts, body: &[u8], answer: Option<&Answer>,
         request_body: serde_json::from_slice(body).unwrap_or_default(),
         status: answer.map(|answer| answer.status),
         response_body: Value::Null,
-        faulted: fault.is_some(),
+        faulted: fault.is_some() || shows_set_deadline(world, head),
     };
     world.journal.add(exchange, answer.map(|answer| answer.body.to_string()).unwrap_or_default());
+}
+
+/// Whether the answer may show `documents_deadline`, which need not be a date.
+fn shows_set_deadline(world: &World, head: &Parts) -> bool {
+    world.settings.documents_deadline.is_some() && head.uri.path().starts_with("/v2/number_order_phone_numbers")
 }
 
 fn response(status: u16, body: String, headers: HeaderMap) -> Response<Full<Bytes>> {
