@@ -307,8 +307,8 @@ mod tests {
     #[test]
     fn a_retention_that_cannot_be_read_is_not_the_default() {
         let retention = |text: &str| Config::read(|name| (name == "RECONCILE_RETENTION_DAYS").then(|| text.to_owned())).reconcile.retention;
-        assert_eq!(retention(""), Ok(Duration::from_secs(90 * 86_400)));
-        assert_eq!(retention(" 7 "), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(retention(""), Ok(Duration::from_hours(90 * 24)));
+        assert_eq!(retention(" 7 "), Ok(Duration::from_hours(7 * 24)));
         for text in ["ninety", "0", "-1", "1.5", "36501", "90d"] {
             assert!(retention(text).is_err(), "{text}");
         }

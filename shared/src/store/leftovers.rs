@@ -146,7 +146,5 @@ impl Store {
 
 /// The parameters with which a row is taken in as released.
 pub(super) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a (dyn ToSql + Sync); 6] {
-    const NO_TEXT: &Option<&str> = &None;
-    const NO_BYTES: &Option<&[u8]> = &None;
-    [row_id, account, NO_TEXT, NO_TEXT, &"cancelled", NO_BYTES]
+    [row_id, account, &None::<&str>, &None::<&str>, &"cancelled", &None::<&[u8]>]
 }
