@@ -230,12 +230,13 @@ impl Session<'_> {
     /// The offer of a certain number in a country; None only if every offer there is known to be another.
     ///
     /// # Errors
-    /// As [`Session::search`]; [`Failure::Unknown`] if an offer that may be the number cannot be read.
+    /// As [`Session::search`]; [`Failure::Unknown`] if an offer that may be the number cannot be read or is not shown.
     pub async fn offer(&self, number: &E164, country_code: &str, national_digits: &str) -> Result<Option<Available>, Failure> {
         let search = Search { country_code: country_code.to_owned(), starts_with: Some(national_digits.to_owned()), ..Search::default() };
-        let Offers { numbers, unreadable, .. } = self.search(&search).await?;
+        let Offers { numbers, unreadable, total_results, .. } = self.search(&search).await?;
+        let is_complete = unreadable == 0 && (!numbers.is_empty() || total_results.is_none_or(|total| total == 0));
         match numbers.into_iter().find(|offer| &offer.number == number) {
-            None if unreadable > 0 => Err(Failure::Unknown(format!("{unreadable} offers in {country_code} cannot be read").into())),
+            None if !is_complete => Err(Failure::Unknown(format!("the offers in {country_code} cannot be read").into())),
             found => Ok(found),
         }
     }
