@@ -27,6 +27,7 @@ mod routes;
 mod search;
 mod server;
 mod settings;
+mod spoilt;
 mod sub_orders;
 mod webhooks;
 mod world;
@@ -77,10 +78,10 @@ pub struct Exchange {
     pub request_body: Value,
     /// None where the connection was cut.
     pub status: Option<u16>,
-    /// What was answered, whole even where a fault cut it short. Null where the connection was cut, and where more than
+    /// The body of the answer before a fault changed it. Null where the connection was cut, and where more than
     /// two thousand exchanges have followed.
     pub response_body: Value,
-    /// Whether a fault had a hand in it.
+    /// Whether a fault, or the setting `documents_deadline`, may have spoilt the answer.
     pub faulted: bool,
 }
 

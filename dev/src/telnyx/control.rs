@@ -16,7 +16,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Exchange, by_hand, clock::millis, faults::Fault, orders::Progress, server::Shared, settings::is_status, world::World};
+use super::{Exchange, by_hand, clock::millis, faults::Fault, orders::Progress, server::Shared, world::World};
 
 /// A status and a body, or a status and what is wrong.
 pub(super) type Outcome = Result<(u16, Value), (u16, String)>;
@@ -41,9 +41,7 @@ fn route(shared: &Shared, world: &mut World, method: &str, segments: &[&str], bo
         ("GET", ["faults"]) => Ok((200, json!({ "faults": world.faults }))),
         ("POST", ["faults"]) => {
             let fault: Fault = parse(body)?;
-            if fault.status.is_some_and(|status| !is_status(status)) {
-                return Err((400, "status must be an HTTP status".to_owned()));
-            }
+            fault.check().map_err(|error| (400, error))?;
             world.faults.add(fault);
             Ok((201, json!({ "faults": world.faults })))
         }

@@ -1,6 +1,12 @@
 //! Failures to order: the next matching requests go wrong in a chosen way.
 
+use std::collections::BTreeMap;
+
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::settings::is_status;
 
 /// How a request goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +26,19 @@ pub(super) enum FaultKind {
     Empty,
     /// It happened; the number that the answer tells of, or the first one, reads as none that there could be.
     Odd,
+    /// It happened; the body of the answer is changed by `patch`, then by `removed`.
+    Patched,
+    /// It happened; the body of the answer is as long as `bytes`, if it was shorter, and still valid JSON: it gets a long
+    /// last member `padding`.
+    Oversized,
+    /// It happened, or with a `status` nothing happened and the answer is as for `status`; `headers` are added.
+    Headers,
 }
 
+/// The largest `bytes` of `oversized`: 64 MiB.
+const MOST_BYTES: usize = 64 << 20;
+
+/// The body of `POST /_control/faults`. Exchanges that a fault took part in count as faulted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fault {
@@ -33,12 +50,28 @@ pub(super) struct Fault {
     #[serde(default = "once")]
     pub(super) times: u32,
     pub(super) kind: FaultKind,
+    /// 500 when absent.
     #[serde(default)]
     pub(super) status: Option<u16>,
+    /// The usual one of `status` when absent.
     #[serde(default)]
     pub(super) code: Option<String>,
+    /// Delays the answer of any kind.
     #[serde(default)]
     pub(super) delay_ms: u64,
+    /// Of `patched`: JSON pointer (RFC 6901) → value. What a pointer names is replaced, or added where its parent exists,
+    /// `-` being the end of an array; otherwise nothing changes. `""` is the whole body.
+    #[serde(default)]
+    pub(super) patch: Map<String, Value>,
+    /// Of `patched`: JSON pointers to members and elements that are removed one after the other.
+    #[serde(default)]
+    pub(super) removed: Vec<String>,
+    /// Of `oversized`.
+    #[serde(default)]
+    pub(super) bytes: Option<usize>,
+    /// Of `headers`: name → value. Each replaces the header of that name.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
 }
 
 fn once() -> u32 {
@@ -46,9 +79,55 @@ fn once() -> u32 {
 }
 
 impl Fault {
+    /// Says what is wrong with a fault, if it cannot be carried out or has members that its kind does not use.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wrong = |what: &str| Err(what.to_owned());
+        if self.status.is_some_and(|status| !is_status(status)) {
+            return wrong("status must be an HTTP status");
+        }
+        for (kind, given, members) in [
+            (FaultKind::Patched, !self.patch.is_empty() || !self.removed.is_empty(), "patch or removed"),
+            (FaultKind::Oversized, self.bytes.is_some(), "bytes"),
+            (FaultKind::Headers, !self.headers.is_empty(), "headers"),
+        ] {
+            if given != (self.kind == kind) {
+                return Err(format!("{members} must be given with the kind that uses it, and only then"));
+            }
+        }
+        if !self.patch.keys().all(|pointer| pointer.is_empty() || pointer.starts_with('/')) {
+            return wrong("patch must map JSON pointers to values");
+        }
+        if !self.removed.iter().all(|pointer| pointer.starts_with('/')) {
+            return wrong("removed must be JSON pointers to parts of the body");
+        }
+        if self.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
+            return Err(format!("bytes must be at most {MOST_BYTES}"));
+        }
+        if self.headers.iter().any(|(name, value)| header(name, value).is_none()) {
+            return wrong("headers must be names and values of headers, other than the length and the encoding of the body");
+        }
+        Ok(())
+    }
+
+    /// Whether the answer is `status` and nothing happens.
+    pub(super) fn replaces_answer(&self) -> bool {
+        self.kind == FaultKind::Status || (self.kind == FaultKind::Headers && self.status.is_some())
+    }
+
+    /// The headers that it adds to the answer.
+    pub(super) fn added_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.headers.iter().filter_map(|(name, value)| header(name, value))
+    }
+
     fn matches(&self, method: &str, path: &str) -> bool {
         self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method)) && path.starts_with(&self.path_prefix)
     }
+}
+
+/// A header, unless it is none or the HTTP server itself must write it.
+fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::try_from(name).ok().filter(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name))?;
+    Some((name, HeaderValue::try_from(value).ok()?))
 }
 
 /// The failures still to come, oldest first.

@@ -10,6 +10,7 @@ use super::{
     inventory::Offer,
     pagination::Page,
     query::Query,
+    settings::Settings,
     world::World,
 };
 
@@ -169,14 +170,13 @@ impl Item {
     }
 
     /// As a resource of its own.
-    fn detailed(&self, order: &Order) -> Value {
-        /// Documents are awaited for ten days.
-        const DEADLINE_MS: u64 = 10 * 24 * 60 * 60 * 1000;
+    fn detailed(&self, order: &Order, settings: &Settings) -> Value {
+        let deadline = || json!(zulu_seconds(order.created_at + millis(settings.documents_deadline_ms)));
         let mut shown = self.shown();
         shown["order_request_id"] = json!(order.id);
         shown["sub_number_order_id"] = json!(self.sub_order_id);
         shown["locality"] = json!(self.offer.range.locality);
-        shown["deadline"] = json!(zulu_seconds(order.created_at + millis(DEADLINE_MS)));
+        shown["deadline"] = settings.documents_deadline.clone().unwrap_or_else(deadline);
         shown["is_block_number"] = json!(false);
         shown
     }
@@ -266,14 +266,14 @@ pub(super) fn list_items(world: &World, account: &str, query: &Query) -> Value {
         .flat_map(|order| order.items.iter().map(move |item| (order, item)))
         .filter(|(_, item)| country.is_none_or(|country| country == item.offer.range.country))
         .collect();
-    Page::whole(&items, |(order, item)| item.detailed(order))
+    Page::whole(&items, |(order, item)| item.detailed(order, &world.settings))
 }
 
 pub(super) fn get_item(world: &World, account: &str, id: &str) -> Result<Value, Problem> {
     let orders = world.orders.iter().filter(|order| order.account == account);
     let found = orders.flat_map(|order| order.items.iter().map(move |item| (order, item))).find(|(_, item)| item.id.to_string() == id);
     let (order, item) = found.ok_or_else(Problem::not_found)?;
-    Ok(json!({ "data": item.detailed(order) }))
+    Ok(json!({ "data": item.detailed(order, &world.settings) }))
 }
 
 pub(super) fn update_item(world: &mut World, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {

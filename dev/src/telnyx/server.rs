@@ -19,7 +19,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -31,6 +31,7 @@ use super::{
     faults::{Fault, FaultKind},
     query::Query,
     routes::{self, Answer, Request},
+    spoilt::spoilt,
     world::World,
 };
 
@@ -121,48 +122,29 @@ async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response
         record(&mut world, head, body, answer.as_ref(), fault.as_ref());
         (answer, fault, world.settings.retry_after.clone())
     };
-    let kind = fault.as_ref().map(|fault| fault.kind);
-    let Some(answer) = answer.filter(|_| kind != Some(FaultKind::DropAfter)) else {
+    let lost = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::DropAfter);
+    let Some(answer) = answer.filter(|_| !lost) else {
         return Err(Unanswered::Cut);
     };
-    if let Some(fault) = fault {
-        tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
-    }
     let mut headers = answer.rate.headers();
     if let Some(retry_after) = retry_after.filter(|_| answer.status == 429).and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert(RETRY_AFTER, retry_after);
     }
-    Ok(response(answer.status, spoilt(answer.body, kind), headers))
-}
-
-/// The body of an answer, as a fault leaves it.
-fn spoilt(mut body: Value, kind: Option<FaultKind>) -> String {
-    match kind {
-        Some(FaultKind::Empty) => {
-            body["data"] = json!([]);
-            body["meta"]["total_pages"] = json!(0);
-            body["meta"]["total_results"] = json!(0);
-        }
-        Some(FaultKind::Odd) => {
-            let data = &mut body["data"];
-            if let Some(number) = if data.is_array() { data.get_mut(0) } else { Some(data) } {
-                number["phone_number"] = json!("anonymous");
-            }
-        }
-        _ => {}
+    let Some(fault) = fault else {
+        return Ok(response(answer.status, answer.body.to_string(), headers));
+    };
+    for (name, value) in fault.added_headers() {
+        headers.insert(name, value);
     }
-    let mut text = body.to_string();
-    if kind == Some(FaultKind::Malformed) {
-        text.truncate(text.floor_char_boundary(text.len() / 2));
-    }
-    text
+    tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+    Ok(response(answer.status, spoilt(answer.body, &fault), headers))
 }
 
 /// What Telnyx does about a request; nothing if the connection is cut before.
 fn happen(world: &mut World, head: &Parts, body: &[u8], fault: Option<&Fault>) -> Option<Answer> {
     match fault {
         Some(fault) if fault.kind == FaultKind::DropBefore => None,
-        Some(fault) if fault.kind == FaultKind::Status => Some(ordered_answer(world, fault)),
+        Some(fault) if fault.replaces_answer() => Some(ordered_answer(world, fault)),
         _ => Some(routes::answer(world, request(head, body))),
     }
 }
@@ -203,9 +185,14 @@ fn record(world: &mut World, head: &Parts, body: &[u8], answer: Option<&Answer>,
         request_body: serde_json::from_slice(body).unwrap_or_default(),
         status: answer.map(|answer| answer.status),
         response_body: Value::Null,
-        faulted: fault.is_some(),
+        faulted: fault.is_some() || shows_set_deadline(world, head),
     };
     world.journal.add(exchange, answer.map(|answer| answer.body.to_string()).unwrap_or_default());
+}
+
+/// Whether the answer may show `documents_deadline`, which need not be a date.
+fn shows_set_deadline(world: &World, head: &Parts) -> bool {
+    world.settings.documents_deadline.is_some() && head.uri.path().starts_with("/v2/number_order_phone_numbers")
 }
 
 fn response(status: u16, body: String, headers: HeaderMap) -> Response<Full<Bytes>> {

@@ -128,6 +128,12 @@ pub struct Settings {
     pub refused_connection_ids: Vec<String>,
     /// Countries whose orders wait for documents, that is for `POST /_control/orders/{id}`.
     pub regulated_countries: Vec<String>,
+    /// From an order to the `deadline` of its items in `/number_order_phone_numbers`, which is shown in whole seconds. Nothing
+    /// happens to an order when it passes.
+    pub documents_deadline_ms: u64,
+    /// The `deadline` of every item instead, as it is: `""`, a date without a zone, a number. As it may breach Telnyx's
+    /// specification, exchanges that show it count as faulted.
+    pub documents_deadline: Option<Value>,
     /// Answers 429/10011 beyond this many requests of one account in one window of `rate_limit_window_ms`; `null` is no limit.
     pub rate_limit_per_second: Option<u32>,
     /// How long a window lasts, counted from the account's first request in it.
@@ -181,6 +187,8 @@ impl Default for Settings {
             taken_as_bad_request: false,
             refused_connection_ids: Vec::new(),
             regulated_countries: vec!["DE".to_owned()],
+            documents_deadline_ms: 10 * 24 * 60 * 60 * 1000,
+            documents_deadline: None,
             rate_limit_per_second: None,
             rate_limit_window_ms: SECOND_MS,
             retry_after: None,

@@ -1,5 +1,6 @@
 //! `/number_orders`, their parts, and reservations.
 
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use dev::telnyx::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -234,6 +235,32 @@ async fn a_regulated_country_keeps_an_order_waiting_for_documents() {
     let (_, order) = telnyx.get(&path).await;
     assert_eq!(order["data"]["status"], "success");
     assert_eq!(order["data"]["requirements_met"], true);
+    telnyx.finish();
+}
+
+#[tokio::test]
+async fn the_deadline_for_documents_can_be_soon_or_no_date() {
+    let telnyx = Telnyx::start().await;
+    let number = telnyx.found("filter[country_code]=DE&filter[limit]=1").await.remove(0);
+    let (_, order) = telnyx.order(&number).await;
+    let created_at: DateTime<Utc> = order["data"]["created_at"].as_str().unwrap().parse().unwrap();
+    let item = format!("/number_order_phone_numbers/{}", order["data"]["phone_numbers"][0]["id"].as_str().unwrap());
+    let deadlines = async || {
+        let one = telnyx.get(&item).await.1["data"]["deadline"].clone();
+        let listed = telnyx.get("/number_order_phone_numbers").await.1["data"][0]["deadline"].clone();
+        assert_eq!(one, listed);
+        one
+    };
+    let after = |deadline: &Value| deadline.as_str().unwrap().parse::<DateTime<Utc>>().unwrap() - created_at.trunc_subsecs(0);
+    assert_eq!(after(&deadlines().await), TimeDelta::days(10));
+    telnyx.set(json!({ "documents_deadline_ms": 5000 })).await;
+    assert_eq!(after(&deadlines().await), TimeDelta::seconds(5));
+    for hostile in [json!(""), json!("2026-01-01T00:00:00"), json!(5), json!({})] {
+        telnyx.set(json!({ "documents_deadline": hostile })).await;
+        assert_eq!(deadlines().await, hostile);
+    }
+    telnyx.set(json!({ "documents_deadline": null })).await;
+    assert_eq!(after(&deadlines().await), TimeDelta::seconds(5));
     telnyx.finish();
 }
 
