@@ -144,10 +144,12 @@ async fn a_page_can_read_successes_and_failures_alike() {
     assert_eq!(ask(list, "POST", "", "owner", "{}").await, 405);
     assert_eq!(ask(assign, "PATCH", "", "owner", &clear).await, 409);
     assert_eq!(ask(assign, "PATCH", "", "owner", &large).await, 413);
-    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 429})).await;
-    assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 429);
     world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 500})).await;
     assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 502);
+    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 422})).await;
+    assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 422);
+    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 429})).await;
+    assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 429);
     world.refuse_updates().await;
     let rename = json!({"phone_number_id": other["id"], "friendly_name": "Front desk"}).to_string();
     assert_eq!(ask(assign, "PATCH", "", "owner", &rename).await, 500);

@@ -320,11 +320,13 @@ async fn what_may_come_out_otherwise_next_time_is_done_again() {
     let numbers = world.offers("312", 4).await;
     let limited = json!({"method": "POST", "path_prefix": ORDERS, "kind": "status", "status": 429});
     let failed = json!({"method": "GET", "path_prefix": SEARCH, "kind": "status", "status": 500, "times": 2});
+    // A limit would count for the other number, too.
+    let not_permitted = json!({"method": "POST", "path_prefix": ORDERS, "kind": "status", "status": 403, "code": "10010"});
     let both = order_of_all(&[numbers[2].clone(), NOT_ON_OFFER.to_owned()]);
     let cases = [
-        ("limited", order_of(&numbers[0]), limited.clone(), 429, 200),
+        ("limited", order_of(&numbers[0]), limited, 429, 200),
         ("failed", order_of(&numbers[1]), failed, 502, 200),
-        ("mixed", both, limited, 207, 207),
+        ("mixed", both, not_permitted, 207, 207),
     ];
     for (key, body, fault, status, then) in cases {
         world.fault(fault).await;

@@ -22,6 +22,7 @@ mod events;
 mod findings;
 mod functions;
 mod history;
+mod hostile_answers;
 mod idempotency;
 mod implausible_price;
 mod input;

@@ -16,6 +16,8 @@ impl Walker<'_> {
     /// ones only once one of them is proven to be gone: an inventory that shows nothing may be broken.
     pub(crate) async fn report_strangers(&mut self) -> Result<(), Error> {
         let (store, account) = (&self.reconcile.sagas.store, self.walk.account.clone());
+        let identified = store.identify_strangers(&account, self.walk.started_at).await;
+        self.reconcile.pass_over(self.report, identified).await?;
         if let Some(since) = self.walk.previous_started_at.filter(|_| self.walk.place.is_whole) {
             let strangers = self.reconcile.pass_over(self.report, store.strangers(&account, since).await).await?;
             if let Some((seen, Some(unseen))) = strangers.map(|strangers| (strangers.seen, strangers.unseen))

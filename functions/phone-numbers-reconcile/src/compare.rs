@@ -149,13 +149,10 @@ impl Walker<'_> {
 fn seen(judged: &[Judged<'_>], key_digest: KeyDigest) -> Seen {
     let mut seen = Seen::default();
     for Judged { owned, verdict, .. } in judged {
-        match verdict {
-            Verdict::Later => {}
-            Verdict::Stranger => seen.strangers.push(stranger(owned, key_digest)),
-            _ => seen.identified.push(owned.number.clone()),
-        }
         if let Verdict::Seen(row_id) | Verdict::Correct { row_id, .. } = verdict {
             seen.row_ids.push(*row_id);
+        } else if *verdict == Verdict::Stranger {
+            seen.strangers.push(stranger(owned, key_digest));
         }
     }
     seen

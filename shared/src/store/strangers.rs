@@ -7,6 +7,33 @@ use super::{Store, column, digest};
 use crate::error::Error;
 use crate::model::E164;
 
+/// Forgets the strangers of an account that the walk that began at that time has seen as something else: in a row, or as a
+/// finding of their own.
+const IDENTIFY: &str = "\
+-- strangers.identify
+delete from phone_number_strangers s
+where s.telnyx_account = $1 /* telnyx_account */
+  and s.seen_at < $2 /* started_at */
+  and (
+    exists (
+      select
+      from agency_phone_numbers n
+      join phone_number_sightings g on g.agency_phone_number_id = n.id
+      where g.telnyx_account = s.telnyx_account
+        and g.seen_at >= $2
+        and n.phone_number = s.phone_number
+    )
+    or exists (
+      select
+      from phone_number_findings f
+      where f.telnyx_account = s.telnyx_account
+        and f.phone_number = s.phone_number
+        and f.state in ('open', 'dismissed')
+        and f.last_seen_at >= $2
+    )
+  )
+returning s.phone_number";
+
 /// How many strangers of an account a walk has seen since a time, and one of those that none has seen.
 const COUNT: &str = "\
 -- strangers.count
@@ -49,7 +76,7 @@ select count(*) as strangers,
 from phone_number_strangers s
 where s.telnyx_account = $1 /* telnyx_account */";
 
-pub(super) const STATEMENTS: &[&str] = &[COUNT, FORGET, SAMPLE];
+pub(super) const STATEMENTS: &[&str] = &[IDENTIFY, COUNT, FORGET, SAMPLE];
 
 /// A number of an account that no purchase of ours names.
 #[derive(Clone, Debug)]
@@ -83,6 +110,14 @@ pub struct UnseenStranger {
 }
 
 impl Store {
+    /// Forgets the strangers of an account that a walk, begun at `started_at`, has seen as something else; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn identify_strangers(&self, account: &str, started_at: DateTime<Utc>) -> Result<usize, Error> {
+        Ok(self.rows(IDENTIFY, &[&account, &started_at]).await?.len())
+    }
+
     /// The strangers of an account that a walk has seen since `since`, counted, and one of the others.
     ///
     /// # Errors

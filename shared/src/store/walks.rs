@@ -92,18 +92,13 @@ with before as (
   select distinct on (i.phone_number) b.telnyx_account, i.phone_number, i.phone_number_id, i.reference, i.key_sha256, b.started_at
   from before b
   cross join unnest(
-    $11::text[] /* phone_numbers */, $12::text[] /* phone_number_ids */, $13::text[] /* references */, $15::bytea[] /* key_sha256s */
+    $11::text[] /* phone_numbers */, $12::text[] /* phone_number_ids */, $13::text[] /* references */, $14::bytea[] /* key_sha256s */
   ) as i (phone_number, phone_number_id, reference, key_sha256)
   on conflict (telnyx_account, phone_number) do update
   set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
       telnyx_reference = excluded.telnyx_reference,
       key_sha256 = excluded.key_sha256,
       seen_at = excluded.seen_at
-), identified as (
-  delete from phone_number_strangers s
-  using before b, unnest($14::text[] /* identified */) as i (phone_number)
-  where s.telnyx_account = b.telnyx_account
-    and s.phone_number = i.phone_number
 )
 select a.*
 from advanced a";
@@ -250,8 +245,6 @@ pub struct Seen {
     pub row_ids: Vec<Uuid>,
     /// The numbers that no purchase of ours names.
     pub strangers: Vec<Stranger>,
-    /// The numbers that are none of those.
-    pub identified: Vec<E164>,
 }
 
 /// The rows that an account should have a number for and that no walk sees.
@@ -327,7 +320,6 @@ impl Store {
         let ids: Vec<_> = seen.strangers.iter().map(|stranger| stranger.phone_number_id.as_str()).collect();
         let references: Vec<_> = seen.strangers.iter().map(|stranger| stranger.reference.as_deref()).collect();
         let keys: Vec<_> = seen.strangers.iter().map(|stranger| stranger.key_digest.as_slice()).collect();
-        let identified: Vec<_> = seen.identified.iter().map(E164::as_str).collect();
         let row = self
             .row(
                 ADVANCE,
@@ -345,7 +337,6 @@ impl Store {
                     &numbers,
                     &ids,
                     &references,
-                    &identified,
                     &keys,
                 ],
             )

@@ -7,11 +7,11 @@ const LONGEST_ID: usize = 255;
 /// The unreserved characters of RFC 3986 stay as they are in a path.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The text itself if it can be an id: 1 to 255 characters, none of them a control character, and neither `.` nor `..`,
-/// which a URL resolves away. A call that needs an id is not sent with anything else.
+/// The text itself if it can be an id: 1 to 255 characters, none of them a control character, not all of them blanks, and
+/// neither `.` nor `..`, which a URL resolves away. A call that needs an id is not sent with anything else.
 #[must_use]
 pub fn usable_id(text: &str) -> Option<&str> {
-    let usable = !matches!(text, "" | "." | "..") && is_clean(text, LONGEST_ID);
+    let usable = !matches!(text.trim(), "" | "." | "..") && is_clean(text, LONGEST_ID);
     usable.then_some(text)
 }
 
@@ -73,7 +73,7 @@ mod tests {
         for good in ["2919154318467303471", "0d3c5c6a-6b61-4a7e-8d0a-0f6f3f0c9b55", "...", "a b", "../x", "%2e%2e", longest.as_str()] {
             assert_eq!(usable_id(good), Some(good));
         }
-        for bad in ["", ".", "..", "a\0", "\n", "\u{7f}", "\u{9b}", too_long.as_str()] {
+        for bad in ["", " ", ".", "..", " .. ", "a\0", "\n", "\u{7f}", "\u{9b}", too_long.as_str()] {
             assert_eq!(usable_id(bad), None, "{bad:?}");
             assert!(Path::with_id("/phone_numbers/{id}", bad).is_none(), "{bad:?}");
         }

@@ -166,7 +166,7 @@ impl<'a> Json<'a> {
 
     /// A number of things, as a number or as text. What is larger than `u32::MAX` counts as that.
     pub(super) fn count(self) -> Option<u32> {
-        self.amount()?.min(Decimal::from(u32::MAX)).to_u32()
+        self.amount().filter(Decimal::is_integer)?.min(Decimal::from(u32::MAX)).to_u32()
     }
 
     /// An amount of money, as a number or as text.
@@ -264,11 +264,11 @@ mod tests {
 
     #[test]
     fn counts_flags_and_codes_are_read_from_text_too() {
-        let counts = [("7", 7), ("7.9", 7), (r#""7""#, 7), (r#""7.0""#, 7), ("1e3", 1_000), ("1e300", u32::MAX), ("99999999999", u32::MAX)];
+        let counts = [("7", 7), ("7.0", 7), (r#""7""#, 7), (r#""7.0""#, 7), ("1e3", 1_000), ("1e300", u32::MAX), ("99999999999", u32::MAX)];
         for (json, count) in counts {
             assert_eq!(read(json, Json::count), Some(count), "{json}");
         }
-        for json in ["-1", r#""many""#, "{}", "true"] {
+        for json in ["-1", "7.9", r#""many""#, "{}", "true"] {
             assert_eq!(read(json, Json::count), None, "{json}");
         }
         for (json, flag) in [("true", Some(true)), (r#""False""#, Some(false)), ("1", None), (r#""yes""#, None), ("[true]", None)] {
