@@ -141,7 +141,10 @@ async fn a_number_of_an_agency_that_is_gone_goes_to_another() {
     }
     let row = adopted(&world, &finding, Some(demo::OTHER.id)).await;
     assert_eq!((&row["agency_id"], &row["phone_number_id"]), (&json!(demo::OTHER.id), &before["phone_number_id"]));
-    assert_eq!(world.purchase_of(&row["phone_number"]).await["agency_id"], json!(demo::OTHER.id));
+    let purchases: Vec<_> =
+        world.ledger().await.into_iter().map(|purchase| (purchase["agency_id"].clone(), purchase["origin"].clone())).collect();
+    let of = |agency: &demo::Agency, origin: &str| (json!(agency.id), json!(origin));
+    assert_eq!(purchases, [of(&demo::DEMO, "requested"), of(&demo::OTHER, "adopted")], "the ledger goes on saying who bought it");
     assert_eq!(shown(&world, "other_owner", &row).await, [by_operator()], "nothing of the life before");
     world.reconcile().await;
     assert_eq!(found(&world).await, [[json!("agency_gone"), row["phone_number"].clone(), json!("adopted")]]);

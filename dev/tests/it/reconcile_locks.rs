@@ -5,11 +5,11 @@ use lambda_http::Context;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
+use crate::accounts::{keep_own_key, own_account, two_accounts};
 use crate::books::{assigned, balance, ordered_by_somebody_else};
 use crate::reconcile::leases_run_out;
 use crate::reconcile_inventory::{bought, found, vanish};
 use crate::release_failures;
-use crate::secrets::{PLATFORM, vault};
 use crate::world::World;
 
 const NUMBERS: &str = "/v2/phone_numbers";
@@ -101,13 +101,11 @@ async fn a_locked_release_is_left_out_and_the_others_are_finished() {
 
 #[tokio::test]
 async fn a_locked_walk_is_left_out_and_the_other_accounts_are_compared() {
-    let mut world = world().await;
-    world.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
-    let vault = vault(&mut world).await;
-    vault.keep_text(PLATFORM, world.telnyx.api_key());
+    let (mut world, vault) = two_accounts().await;
+    world.set("DATABASE_TIMEOUT_MS", "800");
     bought(&world, 1).await;
-    let own = format!("telnyx/{}", demo::DEMO.id);
-    vault.keep_text(&own, "KEYTHEIROWN");
+    keep_own_key(&vault);
+    let own = own_account();
     bought(&world, 1).await;
     world.reconcile().await;
     let before = world.walks().await;
@@ -118,7 +116,7 @@ async fn a_locked_walk_is_left_out_and_the_other_accounts_are_compared() {
     let ended =
         |walks: &[Value], account: &str| walks.iter().find(|walk| walk["telnyx_account"] == account).unwrap()["finished_at"].clone();
     assert_eq!(ended(&after, &own), ended(&before, &own));
-    assert_ne!(ended(&after, PLATFORM), ended(&before, PLATFORM));
+    assert_ne!(ended(&after, "platform"), ended(&before, "platform"));
     unlock(locked).await;
     world.reconcile().await;
     assert_ne!(ended(&world.walks().await, &own), ended(&before, &own));
@@ -176,6 +174,7 @@ async fn a_locked_finding_is_left_out_and_the_others_are_seen_again_and_closed()
 #[tokio::test]
 async fn a_row_that_predates_the_ledger_and_is_locked_is_left_out() {
     let world = world().await;
+    bought(&world, 1).await;
     let old = async || world.insert(json!({"status": "pending", "created_at": "2025-12-24T12:00:00Z"})).await;
     let rows = [old().await, old().await];
     let locked = lock(&world, &format!("select from agency_phone_numbers where id = '{}'", rows[0]["id"].as_str().unwrap())).await;

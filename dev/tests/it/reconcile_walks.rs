@@ -2,16 +2,16 @@
 
 use dev::books::{SOMEBODY_ELSE, unfinished};
 use dev::demo;
-use dev::vault::{Kept, Vault};
+use dev::vault::Kept;
 use dev::wire::{Fault, Moment};
 use futures_util::future::join_all;
 use lambda_http::http::Method;
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
+use crate::accounts::{OWN_KEY, keep_own_key, own_account, own_secret, two_accounts};
 use crate::books::{assigned, balance, heal, order_of, ordered_by_somebody_else, release_of, telnyx, unsold};
 use crate::reconcile_inventory::{appear, bought, found, reference_of, vanish};
-use crate::secrets::{PLATFORM, vault};
 use crate::world::{World, eventually};
 
 const NUMBERS: &str = "/v2/phone_numbers";
@@ -320,36 +320,22 @@ async fn runs_beside_purchases_and_releases_of_two_agencies_find_nothing_to_do()
     balance(&world).await;
 }
 
-/// The name of the demo agency's own secret.
-fn own() -> String {
-    format!("telnyx/{}", demo::DEMO.id)
-}
-
-/// A world with a second account at Telnyx, in which keys come out of a vault.
-async fn two_accounts() -> (World, Vault) {
-    let mut world = World::new().await;
-    world.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
-    let vault = vault(&mut world).await;
-    vault.keep_text(PLATFORM, world.telnyx.api_key());
-    (world, vault)
-}
-
 #[tokio::test]
 async fn an_agency_that_gets_a_key_of_its_own_is_compared_with_both_accounts() {
     let (world, vault) = two_accounts().await;
     let first = assigned(&world).await;
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     let second = assigned(&world).await;
     for _ in 0..3 {
         world.reconcile().await;
     }
     let accounts: Vec<_> = world.walks().await.iter().map(|walk| walk["telnyx_account"].clone()).collect();
-    assert_eq!(accounts, [json!(own()), json!(PLATFORM)]);
+    assert_eq!(accounts, [json!(own_account()), json!("platform")]);
     assert!(world.missed().await.is_empty() && world.walks().await.iter().all(|walk| walk["finished_at"].is_string()));
     assert!(world.rows().await.iter().all(|row| row["status"] == "active") && world.findings().await.is_empty());
 
     // Each is missed in the account that had it, and in no other.
-    telnyx(&world, "KEYTHEIROWN", Method::DELETE, &format!("/phone_numbers/{}", second["phone_number"].as_str().unwrap()), None).await;
+    telnyx(&world, OWN_KEY, Method::DELETE, &format!("/phone_numbers/{}", second["phone_number"].as_str().unwrap()), None).await;
     for _ in 0..2 {
         world.reconcile().await;
     }
@@ -359,19 +345,19 @@ async fn an_agency_that_gets_a_key_of_its_own_is_compared_with_both_accounts() {
     // So it is when the database has forgotten everything.
     world.execute("delete from agency_phone_numbers; delete from phone_number_purchases; delete from phone_number_inventory_walks").await;
     world.reconcile().await;
-    assert_eq!(world.purchase_of(&first["phone_number"]).await["telnyx_account"], PLATFORM);
+    assert_eq!(world.purchase_of(&first["phone_number"]).await["telnyx_account"], "platform");
     assert_eq!(world.rows().await.len(), 1);
 }
 
 #[tokio::test]
 async fn an_account_that_the_ledger_has_forgotten_is_compared_all_the_same() {
     let (world, vault) = two_accounts().await;
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     let row = assigned(&world).await;
     world.execute("delete from agency_phone_numbers; delete from phone_number_purchases").await;
     world.reconcile().await;
     let adopted = world.purchase_of(&row["phone_number"]).await;
-    assert_eq!((&adopted["telnyx_account"], &adopted["origin"]), (&json!(own()), &json!("adopted")));
+    assert_eq!((&adopted["telnyx_account"], &adopted["origin"]), (&json!(own_account()), &json!("adopted")));
     balance(&world).await;
 }
 
@@ -379,16 +365,16 @@ async fn an_account_that_the_ledger_has_forgotten_is_compared_all_the_same() {
 async fn an_account_whose_key_cannot_be_read_keeps_no_other_from_being_compared() {
     let (world, vault) = two_accounts().await;
     let first = assigned(&world).await;
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     let second = assigned(&world).await;
     world.execute("delete from agency_phone_numbers").await;
     for kept in [Kept::Error(400, "AccessDeniedException"), Kept::Text("no key\nat all".to_owned())] {
-        vault.keep(&own(), kept);
+        vault.keep(&own_secret(), kept);
         world.reconcile().await;
         let rows = world.rows().await;
         assert_eq!((rows.len(), &rows[0]["phone_number"]), (1, &first["phone_number"]));
     }
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     world.reconcile().await;
     assert_eq!((world.rows().await.len(), world.purchase_of(&second["phone_number"]).await["origin"].clone()), (2, json!("adopted")));
     balance(&world).await;
@@ -397,12 +383,12 @@ async fn an_account_whose_key_cannot_be_read_keeps_no_other_from_being_compared(
 #[tokio::test]
 async fn an_account_whose_key_is_gone_is_left_to_a_person_as_long_as_it_has_numbers() {
     let (world, vault) = two_accounts().await;
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     let row = assigned(&world).await;
     world.reconcile().await;
     assert_eq!(world.findings().await, Vec::<Value>::new());
 
-    vault.lose(&own());
+    vault.lose(&own_secret());
     for _ in 0..3 {
         world.reconcile().await;
     }
@@ -410,17 +396,17 @@ async fn an_account_whose_key_is_gone_is_left_to_a_person_as_long_as_it_has_numb
     assert_eq!(found.len(), 1);
     assert_eq!(
         (&found[0]["kind"], &found[0]["telnyx_account"], &found[0]["agency_phone_number_ids"]),
-        (&json!("inventory_drift"), &json!(own()), &json!([row["id"]]))
+        (&json!("inventory_drift"), &json!(own_account()), &json!([row["id"]]))
     );
     let number = row["phone_number"].as_str().unwrap();
     assert!(found[0]["detail"].as_str().unwrap().contains(number), "{}", found[0]);
     assert_eq!(world.now(&row).await["status"], "active");
 
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     world.reconcile().await;
     assert_eq!(world.findings().await[0]["state"], "gone");
     world.release("owner", release_of(&row)).await.expect(200);
-    vault.lose(&own());
+    vault.lose(&own_secret());
     world.reconcile().await;
     assert_eq!(world.findings().await.len(), 1);
 }
@@ -468,11 +454,11 @@ async fn the_release_of_a_row_from_before_the_ledger_leaves_no_finding_either() 
 #[tokio::test]
 async fn an_account_that_hangs_does_not_keep_the_others_waiting_for_ever() {
     let (mut world, vault) = two_accounts().await;
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     assigned(&world).await;
-    vault.lose(&own());
+    vault.lose(&own_secret());
     let row = assigned(&world).await;
-    vault.keep_text(&own(), "KEYTHEIROWN");
+    keep_own_key(&vault);
     world.execute(&format!("delete from agency_phone_numbers where id = '{}'", row["id"].as_str().unwrap())).await;
     world.set("TELNYX_TIMEOUT_MS", "2500");
     world.set("REQUEST_BUDGET_MS", "5000");
@@ -496,14 +482,14 @@ async fn a_number_that_has_moved_to_another_account_is_known_there_from_then_on(
     world.execute("delete from agency_phone_numbers").await;
     world.telnyx_settings(json!({"hold_ms": 0})).await;
     vanish(&world, &row["phone_number"]).await;
-    vault.keep_text(&own(), "KEYTHEIROWN");
-    let key = "KEYTHEIROWN";
+    keep_own_key(&vault);
+    let key = OWN_KEY;
     telnyx(&world, key, Method::GET, "/available_phone_numbers?filter[national_destination_code]=312", None).await;
     let body = json!({"phone_numbers": [{"phone_number": row["phone_number"]}], "customer_reference": reference});
     telnyx(&world, key, Method::POST, "/number_orders", Some(body)).await;
     world.reconcile().await;
     world.reconcile().await;
-    assert_eq!(world.purchase_of(&row["phone_number"]).await["telnyx_account"], json!(own()));
+    assert_eq!(world.purchase_of(&row["phone_number"]).await["telnyx_account"], json!(own_account()));
     world.release("owner", release_of(&world.rows().await[0])).await.expect(200);
     assert!(world.billed().await.is_empty());
 }

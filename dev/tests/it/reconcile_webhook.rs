@@ -396,6 +396,7 @@ async fn other_events_and_orders_of_others_are_taken_and_nothing_is_done() {
         complete(&json!({"id": "10a3b9f6-3a50-4a39-9b0d-000000000000", "customer_reference": "op-42"})),
         complete(&json!({"id": "10a3b9f6-3a50-4a39-9b0d-000000000000", "customer_reference": null})),
         complete(&json!({"id": 7, "customer_reference": ["?"]})),
+        complete(&json!({"id": "a NUL: \u{0}", "customer_reference": "another: \u{0}"})),
         complete(&json!({})),
         complete(&json!(null)),
         complete(&json!("?")),

@@ -1,12 +1,11 @@
 //! "There is no such number" counts only from a key that the ledger connects with the account that has it.
 
-use dev::demo;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
+use crate::accounts::{OWN, keep_own_key, moved_to_own, own_account, two_accounts};
 use crate::books::{assigned, balance, by_hand, heal, only_finding, order_of, orders_sent, release_of, removed_by_hand, telnyx, unsold};
 use crate::purchase_crashes;
-use crate::secrets::{PLATFORM, vault};
 use crate::world::World;
 
 const NUMBERS: &str = "/v2/phone_numbers";
@@ -164,30 +163,24 @@ async fn a_row_from_before_the_ledger_gets_its_witness_before_its_number_is_dele
 
 #[tokio::test]
 async fn the_release_of_a_number_that_was_moved_goes_on_in_the_account_that_has_it() {
-    let mut world = World::new().await;
-    world.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
-    let vault = vault(&mut world).await;
-    vault.keep_text(PLATFORM, world.telnyx.api_key());
+    let (world, vault) = two_accounts().await;
     let row = assigned(&world).await;
-    vault.keep_text(&format!("telnyx/{}", demo::DEMO.id), "KEYTHEIROWN");
-    by_hand(&world, &row["phone_number"], json!({"account": "their own"})).await;
+    keep_own_key(&vault);
+    moved_to_own(&world, &row["phone_number"]).await;
     world.release("owner", release_of(&row)).await.expect(200);
     assert_eq!(world.now(&row).await["status"], "released");
     assert!(world.billed().await.is_empty());
     let purchase = world.purchase_of(&row["phone_number"]).await;
-    assert_eq!(purchase["telnyx_account"], json!(format!("agency:{}", demo::DEMO.id)));
+    assert_eq!(purchase["telnyx_account"], json!(own_account()));
     balance(&world).await;
 }
 
 #[tokio::test]
 async fn a_number_that_another_account_has_and_nobody_names_is_left_to_an_operator() {
-    let mut world = World::new().await;
-    world.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
-    let vault = vault(&mut world).await;
-    vault.keep_text(PLATFORM, world.telnyx.api_key());
+    let (world, vault) = two_accounts().await;
     let row = assigned(&world).await;
-    vault.keep_text(&format!("telnyx/{}", demo::DEMO.id), "KEYTHEIROWN");
-    by_hand(&world, &row["phone_number"], json!({"account": "their own", "customer_reference": null})).await;
+    keep_own_key(&vault);
+    by_hand(&world, &row["phone_number"], json!({"account": OWN, "customer_reference": null})).await;
     stays_open(&world, &row).await;
     assert_eq!(only_finding(&world).await.0, "number_moved");
     assert_eq!(world.billed().await.len(), 1);

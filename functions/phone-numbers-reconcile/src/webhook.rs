@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use shared::error::Error;
 use shared::lambda::{Answer, Delivery};
 use shared::saga::Buyer;
+use shared::telnyx::usable_id;
 
 use crate::Reconcile;
 
@@ -50,7 +51,8 @@ pub(crate) async fn receive(reconcile: &Reconcile, delivery: &Delivery) -> Resul
 
 /// Whether the purchase is finished now. One that is not is the schedule's.
 async fn finish(reconcile: &Reconcile, delivery: &Delivery, payload: &Value) -> Result<bool, Error> {
-    let text = |name: &str| payload[name].as_str().unwrap_or_default();
+    // Postgres takes no NUL, which JSON may have.
+    let text = |name: &str| payload[name].as_str().and_then(usable_id).unwrap_or_default();
     let purchase = reconcile.sagas.store.purchase_of_order(text("customer_reference"), text("id")).await?;
     let Some(id) = purchase else { return Ok(false) };
     let buyer = Buyer { sagas: &reconcile.sagas, deadline: delivery.deadline - RESERVE, is_patient: true };

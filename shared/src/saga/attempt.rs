@@ -21,7 +21,7 @@ use super::proof::{Absence, Trace, names_another, observation};
 use super::{Sagas, offer};
 use crate::error::Error;
 use crate::store::{BoughtNumber, Claim, Completed, FindingKind, Observation, OrderNoted, OrderState, Phase, Purchase, Sought};
-use crate::telnyx::{Account, Failure, Order, OrderStatus, Orders, Refusal, Session};
+use crate::telnyx::{Account, Failure, Order, OrderStatus, Orders, Refusal, Session, usable_id};
 
 /// With less time than this left, an order is not placed: its answer could come too late to be written down.
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
@@ -112,6 +112,7 @@ impl Attempt<'_> {
         let offer = match offer::of(&self.session(), &self.purchase.number).await {
             Ok(Some(offer)) => offer,
             Ok(None) => return self.refused(Error::NumberUnavailable, Refused::BeforeOrdering).await,
+            Err(failure @ Failure::Refused(Refusal::BadRequest(_))) => return self.refused(failure.into(), Refused::BeforeOrdering).await,
             Err(failure) if self.purchase.order_attempts == 0 => return Ok(Step::Fail(failure.into())),
             Err(failure) => return Ok(self.wait(&failure)),
         };
@@ -206,8 +207,11 @@ impl Attempt<'_> {
 
     /// `ordered`: asks what has become of the order.
     async fn await_order(&mut self) -> Result<Step, Error> {
-        let known = self.purchase.telnyx_order_id.as_deref().unwrap_or_default();
-        match self.session().order(known).await {
+        let found = match self.purchase.telnyx_order_id.as_deref().and_then(usable_id) {
+            Some(id) => self.session().order(id).await,
+            None => Ok(None),
+        };
+        match found {
             Ok(Some(order)) if order.status != OrderStatus::Success || !order.names_another(&self.purchase.number) => {
                 return self.settle(order).await;
             }
@@ -248,6 +252,7 @@ impl Attempt<'_> {
     async fn settle(&mut self, order: Order) -> Result<Step, Error> {
         let deadline = self.requirements_deadline(&order).await;
         let noted = self.purchase.phase == Phase::Ordered
+            && !self.purchase.order_missed
             && self.purchase.telnyx_order_id.as_deref() == Some(&order.id)
             && self.purchase.requirements_met == order.requirements_met
             && self.purchase.requirements_deadline == deadline;

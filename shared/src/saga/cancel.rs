@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::lease::renewing;
 use crate::model::Actor;
 use crate::store::{Cancelling, Claim, Phase, ReleaseTarget, Sought};
-use crate::telnyx::{Failure, Order, OrderStatus, Orders, Refusal};
+use crate::telnyx::{Failure, Order, OrderStatus, Orders, Refusal, usable_id};
 
 /// The pause before a cancelled order is looked at again.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -70,9 +70,9 @@ impl Attempt<'_> {
     /// Every order of the purchase: those with its reference, and the one whose id the ledger has.
     async fn known_orders(&self) -> Result<Orders, Failure> {
         let mut orders = self.orders().await?;
-        if let Some(id) = &self.purchase.telnyx_order_id {
+        if let Some(id) = self.purchase.telnyx_order_id.as_deref().and_then(usable_id) {
             // Asked for by its id, an order is up to date; lists can be late.
-            orders.known.retain(|order| order.id != *id);
+            orders.known.retain(|order| order.id != id);
             orders.known.extend(self.session().order(id).await?);
         }
         Ok(orders)

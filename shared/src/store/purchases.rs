@@ -47,6 +47,7 @@ macro_rules! columns {
        p.deployment,
        p.created_at,
        extract(epoch from now() - p.created_at)::float8 as age_s,
+       p.order_missed_at is not null as order_missed,
        coalesce(p.requirements_deadline < now(), false) as documents_overdue,
        exists (select from agency_phone_numbers n where n.id = p.agency_phone_number_id) as has_row"
     };
@@ -319,6 +320,8 @@ pub struct Purchase {
     pub created_at: DateTime<Utc>,
     /// How long ago that was, on the database's clock.
     pub age: Duration,
+    /// The last look for its order found none.
+    pub order_missed: bool,
     /// The time until which Telnyx waits for documents has passed.
     pub documents_overdue: bool,
     /// The row that it buys into exists; it is deleted with its agency.
@@ -544,6 +547,7 @@ pub(super) fn purchase(row: &Row) -> Result<Purchase, Error> {
         deployment: column(row, "deployment")?,
         created_at: column(row, "created_at")?,
         age: Duration::from_secs_f64(column::<f64>(row, "age_s")?.max(0.0)),
+        order_missed: column(row, "order_missed")?,
         documents_overdue: column(row, "documents_overdue")?,
         has_row: column(row, "has_row")?,
     })
