@@ -22,6 +22,8 @@ const LONGEST_REFERENCE: usize = 255;
 const LONGEST_LIST: usize = 50;
 /// Telnyx's codes have five digits.
 const LONGEST_CODE: usize = 10;
+/// More pages than any account has: 25 million items. A larger count is none.
+const MOST_PAGES: u32 = 100_000;
 /// More errors than one answer explains.
 const MOST_CODES: usize = 20;
 
@@ -56,7 +58,7 @@ pub(super) fn page<'a, T>(answer: &Object<'a>, number: u32, read: impl Fn(Json<'
     if is_empty && number == 1 && count("total_results").is_some_and(|total| total > 0) {
         return None;
     }
-    let total_pages = count("total_pages").filter(|pages| *pages > 0);
+    let total_pages = count("total_pages").filter(|pages| (1..=MOST_PAGES).contains(pages));
     let is_last = is_empty || total_pages.is_some_and(|pages| number >= pages);
     Some(Page { items, is_last, is_empty, total_pages })
 }
