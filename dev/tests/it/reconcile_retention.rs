@@ -114,13 +114,13 @@ async fn a_retention_that_cannot_be_read_deletes_nothing_and_fails_a_run_that_ha
     assert_eq!(count(&world).await, 0);
 }
 
-/// The README's way to prune by a policy of one's own.
+/// The way to prune by a policy of one's own in `docs/operations.md`.
 #[tokio::test]
-async fn history_and_archive_can_be_pruned_by_whoever_owns_them_as_the_readme_says() {
+async fn history_and_archive_can_be_pruned_by_whoever_owns_them_as_the_docs_say() {
     let world = World::new().await;
     bought(&world, 2).await;
-    let readme = std::fs::read_to_string(dev::workspace::root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("```sql\n").unwrap();
+    let operations = std::fs::read_to_string(dev::workspace::root().join("docs/operations.md")).unwrap();
+    let (_, rest) = operations.split_once("```sql\n").unwrap();
     let (prune, _) = rest.split_once("```").unwrap();
     assert!(prune.contains("phone_number_history") && prune.contains("agency_phone_numbers_archive"));
     world.execute(prune).await;
