@@ -1,26 +1,28 @@
 //! What the phone-number functions share: database access, Telnyx calls and row types.
 //!
-//! In reading order, and with who may use whom:
+//! In reading order, with every module that each of them uses:
 //!
 //! | module | subject | uses |
 //! |---|---|---|
-//! | [`model`] | the words of the domain: numbers, agents, money, roles | nothing of ours |
-//! | [`error`] | everything that can go wrong, in those words | `model` |
-//! | [`problem`] | an error as an RFC 9457 document: the only module that knows status codes | `error` |
-//! | [`config`] | the environment, read once and nowhere else | `model` |
+//! | [`model`] | the domain's types: numbers, agents, money, roles | |
+//! | [`error`] | everything that can go wrong, in the domain's terms | `model` |
+//! | [`problem`] | an error as an RFC 9457 document, and the HTTP status of each error | `error`, `model` |
+//! | [`config`] | the settings, read from the environment once; no other module reads it | `model` |
+//! | `tls` | TLS clients: rustls on ring | `config`, `error` |
 //! | [`secrets`] | AWS Secrets Manager | `config`, `error` |
-//! | [`deadline`] | waiting, but not for longer than a caller does | nothing of ours |
-//! | [`input`] | a query string or a JSON body, read strictly | `error` |
-//! | [`auth`] | a bearer token's user | `config`, `secrets`, `error` |
-//! | [`store`] | Postgres: the pool and every statement | `model`, `error` |
-//! | [`telnyx`] | Telnyx's API: search, order, inventory (feature `telnyx`) | `model`, `config`, `secrets`, `error` |
+//! | [`deadline`] | sleeping no longer than until a deadline | |
+//! | [`input`] | a query string or a JSON body, read strictly | `error`, `model` |
+//! | [`cors`] | what pages of other origins may do and read | |
+//! | [`auth`] | the user of a bearer token | `config`, `error`, `secrets`, `tls` |
+//! | [`store`] | Postgres: the pool and every statement | `config`, `error`, `model`, `secrets`, `tls` |
+//! | [`telnyx`] | Telnyx's API: search, order, inventory (feature `telnyx`) | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`numbering`] | the world's numbering plans (feature `telnyx`) | `model` |
-//! | [`lease`] | prolonging a lease while work goes on | `error` |
-//! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `store`, `telnyx`, `numbering` |
-//! | [`idempotency`] | the same key, the same answer | `store`, `lambda` |
-//! | [`lambda`] | the runtime: one request in, one answer out | all of the above |
+//! | [`lease`] | renewing a lease while work goes on | `error` |
+//! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `lease`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
+//! | [`lambda`] | the runtime: one request in, one answer out | `auth`, `config`, `cors`, `error`, `input`, `problem`, `secrets` |
+//! | [`idempotency`] | the same key, the same answer | `config`, `error`, `lambda`, `lease`, `model`, `problem`, `store` |
 //!
-//! [`store`] and [`telnyx`] do not know each other, but for [`saga`] above them, and neither knows HTTP as our callers speak it.
+//! [`store`] and [`telnyx`] do not depend on each other, nor on HTTP as callers use it.
 
 pub mod auth;
 pub mod config;

@@ -1,4 +1,4 @@
-//! An [`Error`] as a problem document (RFC 9457). The only module that knows HTTP status codes.
+//! An [`Error`] as a problem document (RFC 9457), and the HTTP status that each error is answered with.
 
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
