@@ -1,12 +1,15 @@
 //! Chaos: agencies want the same few numbers while everything breaks, and in the end nothing may be lost, bought twice,
 //! somebody else's, stuck, or missing in the history.
 //!
-//! - `plan` draws what happens in a run from the seed, `agencies` is who takes part
-//! - `laboratory` puts the whole product through a run: `client` asks, `trouble` breaks and mends, `verdict` judges
+//! - `plan` draws what happens in a run from the seed, `agencies` is who takes part, `accounts` are theirs at Telnyx
+//! - `laboratory` puts the whole product through a run: `client` asks, `trouble` breaks and mends, `operator` settles what only
+//!   a person can, `verdict` judges
 
+mod accounts;
 mod agencies;
 mod client;
 mod laboratory;
+mod operator;
 mod plan;
 mod trouble;
 mod verdict;
@@ -53,6 +56,8 @@ pub struct Totals {
     pub kills: u64,
     /// What else went wrong, and what killed them.
     pub faults: u64,
+    /// Findings that an operator decided.
+    pub decided: u64,
     /// Numbers that were bought.
     pub bought: u64,
     /// Numbers that were released.
@@ -78,11 +83,12 @@ impl Totals {
 
     /// Counts a run.
     pub fn add(&mut self, outcome: &Outcome) {
-        let Outcome { requests, kills, faults, bought, released, breaches } = outcome;
+        let Outcome { requests, kills, faults, decided, bought, released, breaches } = outcome;
         self.runs += 1;
         self.requests += requests;
         self.kills += kills;
         self.faults += faults;
+        self.decided += decided;
         self.bought += bought;
         self.released += released;
         self.orphans += breaches.orphans.len() as u64;
@@ -130,7 +136,7 @@ pub async fn run(options: &Options) -> Result<Totals> {
 }
 
 fn summary(outcome: &Outcome) -> String {
-    let Outcome { requests, kills, faults, bought, released, breaches } = outcome;
+    let Outcome { requests, kills, faults, decided, bought, released, breaches } = outcome;
     let verdict = if breaches.is_empty() { "all is well" } else { "SOMETHING IS WRONG" };
-    format!("{requests} requests, {kills} kills, {faults} faults, {bought} bought, {released} released: {verdict}")
+    format!("{requests} requests, {kills} kills, {faults} faults, {bought} bought, {released} released, {decided} decided: {verdict}")
 }

@@ -157,7 +157,7 @@ pub async fn run() -> Result<()> {
         Some(Command::Telnyx { port }) => simulate(port).await,
         Some(Command::Findings { database_url, decision }) => findings::run(&named(database_url)?, decision).await,
         Some(Command::Chaos { runs, seed, first, release, log }) => {
-            chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) }).await
+            Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
         Some(Command::Touched { base, json }) => touched(base.as_deref(), json),
     }

@@ -1,4 +1,4 @@
-//! Who takes part: agencies that share one account at Telnyx.
+//! Who takes part: agencies that share the platform's account at Telnyx, but for one with an account of its own.
 
 use anyhow::{Context, Result};
 use uuid::Uuid;
@@ -8,6 +8,12 @@ use crate::postgres::{connect, describe};
 
 /// How many there are.
 pub(super) const COUNT: usize = 4;
+/// The one that has an account of its own.
+pub(super) const INDEPENDENT: usize = 1;
+/// Those that may be deleted: the one that buys in an account of its own, and one that does not.
+pub(super) const MAY_GO: [usize; 2] = [INDEPENDENT, 2];
+/// The one that gets what is left of those that were deleted.
+pub(super) const HEIR: usize = 0;
 /// The one that may not have as many numbers as it likes.
 pub(super) const SMALL: usize = COUNT - 1;
 /// How many it may have.
@@ -24,7 +30,7 @@ pub(super) enum Role {
     Admin,
 }
 
-const KEYS: [&str; COUNT] = ["chaos-a", "chaos-b", "chaos-c", "chaos-small"];
+const KEYS: [&str; COUNT] = ["chaos-a", "chaos-own", "chaos-c", "chaos-small"];
 const APPLICATIONS: [&str; COUNT] = ["1293384261075731601", "1293384261075731602", "1293384261075731603", "1293384261075731604"];
 const NAMES: [&str; AGENTS] = ["Reception", "Night line"];
 
@@ -45,7 +51,7 @@ fn id(kind: u8, agency: usize, index: usize) -> Uuid {
     Uuid::from_u128(0xc4a0_0000_0000_4000_8000_0000_0000_0000 | u128::from(kind) << 32 | (agency as u128) << 16 | index as u128)
 }
 
-/// Puts all of them into the database at `url`.
+/// Puts all of them into the database at `url`; those that are there are left as they are.
 pub(super) async fn seed(url: &str) -> Result<()> {
     let of_each = || 0..COUNT;
     let agencies: Vec<_> = of_each()

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::Value;
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use super::accounts::{self, Keyring};
 use super::agencies::{self, Role};
 use super::client::{Call, Row};
 use super::plan::{NUMBERS, Plan, RECONCILE, Step, Wish};
@@ -27,6 +29,8 @@ use crate::wire::Wire;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause before somebody asks again.
 pub(super) const PAUSE: Duration = Duration::from_millis(40);
+/// The pause before the operator looks at the findings again.
+const OPERATOR_PAUSE: Duration = Duration::from_millis(500);
 /// How many processes of one function run at once.
 const MAX_PROCESSES: usize = 3;
 /// What every database is a copy of.
@@ -34,7 +38,7 @@ const TEMPLATE: &str = "chaos_template";
 
 /// Everything that waits, waits for a fraction of the time that it does in production. A call to Telnyx is shorter than a
 /// lease here, too.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 9] = [
     ("PURCHASE_LEASE_MS", "500"),
     ("PURCHASE_ORDER_MISSING_AFTER_MS", "150"),
     ("PURCHASE_POLL_MS", "20"),
@@ -43,6 +47,7 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("DATABASE_TIMEOUT_MS", "800"),
     ("REQUEST_BUDGET_MS", "4000"),
     ("RECONCILE_STUCK_AFTER_MS", "2000"),
+    ("SECRETS_TTL_MS", "100"),
 ];
 
 /// A Postgres server, on which every laboratory has a database of its own.
@@ -76,6 +81,7 @@ pub(super) struct Tally {
     pub(super) requests: AtomicU64,
     pub(super) kills: AtomicU64,
     pub(super) faults: AtomicU64,
+    pub(super) decided: AtomicU64,
 }
 
 impl Tally {
@@ -92,6 +98,7 @@ pub struct Laboratory {
     pub(super) wire: Wire,
     pub(super) http: reqwest::Client,
     pub(super) tally: Arc<Tally>,
+    pub(super) keyring: Keyring,
     /// Those that everybody wants.
     pub(super) numbers: Vec<String>,
     database: String,
@@ -110,6 +117,7 @@ pub struct Outcome {
     pub(super) requests: u64,
     pub(super) kills: u64,
     pub(super) faults: u64,
+    pub(super) decided: u64,
     pub(super) bought: u64,
     pub(super) released: u64,
     /// What is wrong after it.
@@ -126,7 +134,9 @@ impl Laboratory {
         grounds.server.create_database(&database, Some(TEMPLATE)).await?;
         let wire = Wire::new();
         let mut options = Options::new(grounds.template.clone(), grounds.programs.clone(), grounds.server.url(&database));
+        let keyring = Keyring::start(&options.telnyx.api_key).await?;
         options.environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        options.environment.extend(keyring.environment());
         options.max_processes = MAX_PROCESSES;
         options.logs = grounds.logs.clone();
         options.wire = Some(wire.clone());
@@ -134,7 +144,8 @@ impl Laboratory {
         let stack = Stack::start(options).await?;
         let http = stack::client()?;
         let (grounds, tally) = (Arc::clone(grounds), Arc::default());
-        let mut laboratory = Self { grounds, stack, wire, http, tally, numbers: Vec::new(), database };
+        let mut laboratory = Self { grounds, stack, wire, http, tally, keyring, numbers: Vec::new(), database };
+        laboratory.control(Method::PUT, "settings", &accounts::others()).await?;
         laboratory.calm("success").await?;
         laboratory.numbers = laboratory.offers().await?;
         Ok(laboratory)
@@ -171,22 +182,27 @@ impl Laboratory {
         let (moved, before) = (self.moved().await?, self.counts());
         self.wire.restart();
         let calls = self.storm(plan).await?;
-        let mut breaches = self.replays(&calls).await;
-        breaches.merge(self.settle().await?);
+        // Who is deleted takes promises and keys along.
+        let calls: Vec<_> = calls.into_iter().filter(|call| !plan.deletes(call.agency)).collect();
+        let mut breaches = self.replays(plan, &calls).await?;
+        breaches.merge(self.settle(plan).await?);
         breaches.merge(self.promises(&calls).await?);
+        agencies::seed(self.database_url()).await?;
         let (now, after) = (self.moved().await?, self.counts());
         Ok(Outcome {
             requests: after[0] - before[0],
             kills: after[1] - before[1],
             faults: after[2] - before[2],
+            decided: after[3] - before[3],
             bought: now.bought - moved.bought,
             released: now.released - moved.released,
             breaches,
         })
     }
 
-    fn counts(&self) -> [u64; 3] {
-        [&self.tally.requests, &self.tally.kills, &self.tally.faults].map(|counter| counter.load(Ordering::Relaxed))
+    fn counts(&self) -> [u64; 4] {
+        let Tally { requests, kills, faults, decided } = &*self.tally;
+        [requests, kills, faults, decided].map(|counter| counter.load(Ordering::Relaxed))
     }
 
     /// Sees to it that every number is whose it is to be.
@@ -213,21 +229,23 @@ impl Laboratory {
     async fn storm(&self, plan: &Plan) -> Result<Vec<Call>> {
         self.provoke(plan).await?;
         let began = Instant::now();
-        let answered = Notify::new();
+        let (done, mut answered) = watch::channel(false);
         let clients = async {
             let calls = join_all(plan.steps.iter().enumerate().map(|(index, step)| self.step(plan, index, step))).await;
-            answered.notify_one();
+            done.send_replace(true);
             calls
         };
         let over = async {
             self.disturb(plan).await?;
-            tokio::select! {
-                () = sleep_until(began + plan.lasts) => {}
-                () = answered.notified() => {}
+            let _ = timeout_at(began + plan.lasts, answered.wait_for(|answered| *answered)).await;
+            self.heal(plan).await?;
+            while !*answered.borrow() {
+                self.decide(plan).await?;
+                let _ = timeout(OPERATOR_PAUSE, answered.changed()).await;
             }
-            self.heal(plan).await
+            Ok(())
         };
-        let (calls, over) = tokio::join!(clients, over);
+        let (calls, over): (_, Result<()>) = tokio::join!(clients, over);
         over?;
         Ok(calls.into_iter().collect::<Result<Vec<_>>>()?.concat())
     }
@@ -244,10 +262,11 @@ impl Laboratory {
     }
 
     /// Has everything come to its end, and tells what has not, or not as it should have.
-    async fn settle(&self) -> Result<Breaches> {
+    async fn settle(&self, plan: &Plan) -> Result<Breaches> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ran = self.stack.run_scheduled().await;
+            self.decide(plan).await?;
             let mut breaches = self.check().await?;
             if let Err(failure) = ran {
                 breaches.stuck.push(format!("{RECONCILE} fails: {failure:?}"));

@@ -22,7 +22,7 @@ pub(super) const SEARCH: &str = "phone-numbers-search";
 /// The functions, those first that have the most to lose.
 const VICTIMS: [&str; 6] = [PURCHASE, RELEASE, RECONCILE, ASSIGN, LIST, SEARCH];
 /// Interactions that change something, and who has them.
-const LANDMARKS: [(&str, &str); 27] = [
+const LANDMARKS: [(&str, &str); 30] = [
     (PURCHASE, "idempotency.claim"),
     (PURCHASE, "idempotency.answer"),
     (PURCHASE, "purchases.lock"),
@@ -42,9 +42,12 @@ const LANDMARKS: [(&str, &str); 27] = [
     (RECONCILE, "purchases.claim"),
     (RECONCILE, "inventory.compare"),
     (RECONCILE, "inventory.adopt"),
+    (RECONCILE, "moves.follow"),
+    (RECONCILE, "findings.report"),
     (RECONCILE, "walks.finish"),
     (RECONCILE, "releases.claim"),
     (RELEASE, "releases.begin"),
+    (RELEASE, "releases.deleting"),
     (RELEASE, "DELETE /v2/phone_numbers/{id}"),
     (RELEASE, "releases.complete"),
     (RELEASE, "purchases.cancel"),
@@ -73,6 +76,8 @@ pub struct Plan {
     pub(super) lasts: Duration,
     /// What becomes of orders that are still pending then.
     pub(super) orders_end: &'static str,
+    /// Whether callers come back with their idempotency keys after more than a day, too.
+    pub(super) a_day_later: bool,
 }
 
 /// Something that somebody wants.
@@ -131,6 +136,16 @@ pub(super) enum Trouble {
     Crashed { after: Duration },
     /// A fault of the simulator's.
     Telnyx(Value),
+    /// The platform's secret comes to hold the key of another account.
+    KeyMixedUp { after: Duration },
+    /// The platform gets another key at Telnyx.
+    KeyReplaced { after: Duration },
+    /// Telnyx moves an active number of the agency that has an account of its own: between that and the platform's.
+    Moved { after: Duration, number: usize },
+    /// Telnyx refuses to delete a number.
+    Locked { after: Duration, number: usize },
+    /// An agency is deleted, with its rows.
+    Gone { after: Duration, agency: usize },
 }
 
 /// What an interaction suffers.
@@ -140,6 +155,23 @@ pub(super) enum Harm {
     Silence,
     /// All processes of a function are killed.
     Kill(&'static str),
+}
+
+impl Trouble {
+    /// When it comes, if it comes in its own time.
+    pub(super) fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Killed { after, .. }
+            | Self::CutOff { after }
+            | Self::Crashed { after }
+            | Self::KeyMixedUp { after }
+            | Self::KeyReplaced { after }
+            | Self::Moved { after, .. }
+            | Self::Locked { after, .. }
+            | Self::Gone { after, .. } => Some(*after),
+            Self::Struck { .. } | Self::Telnyx(_) => None,
+        }
+    }
 }
 
 impl Wish {
@@ -160,24 +192,41 @@ impl Plan {
         // So that one seed's runs are not another's, however near the two are.
         let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(run)));
         let holders = draw.holders();
+        let (steps, mut troubles, mut telnyx) = (draw.steps(holders), draw.troubles(), draw.telnyx());
+        troubles.extend(draw.changes());
+        // Without a reference nothing but an operator can tell whose a number is that has got another id or lost its row.
+        let needs_references = |trouble: &Trouble| matches!(trouble, Trouble::Moved { .. } | Trouble::Gone { .. });
+        telnyx["references_on_numbers"] = (troubles.iter().any(needs_references) || !draw.one_in(3)).into();
         Self {
             seed,
             run,
             holders,
-            steps: draw.steps(holders),
-            troubles: draw.troubles(),
-            telnyx: draw.telnyx(),
+            steps,
+            troubles,
+            telnyx,
             lasts: Duration::from_millis(draw.0.u64(300..=900)),
             orders_end: if draw.one_in(4) { "failure" } else { "success" },
+            a_day_later: draw.one_in(3),
         }
+    }
+
+    /// Whether the platform's secret comes to hold another account's key.
+    pub(super) fn mixes_up_keys(&self) -> bool {
+        self.troubles.iter().any(|trouble| matches!(trouble, Trouble::KeyMixedUp { .. }))
+    }
+
+    /// Whether an agency is deleted.
+    pub(super) fn deletes(&self, agency: usize) -> bool {
+        self.troubles.iter().any(|trouble| matches!(trouble, Trouble::Gone { agency: gone, .. } if *gone == agency))
     }
 }
 
 /// A line for each thing.
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, run, holders, steps, troubles, telnyx, lasts, orders_end } = self;
-        writeln!(formatter, "run {run} of seed {seed} lasts {lasts:?}, then pending orders end in {orders_end}")?;
+        let Self { seed, run, holders, steps, troubles, telnyx, lasts, orders_end, a_day_later } = self;
+        let again = if *a_day_later { ", and callers come back after a day" } else { "" };
+        writeln!(formatter, "run {run} of seed {seed} lasts {lasts:?}, then pending orders end in {orders_end}{again}")?;
         writeln!(formatter, "  before: {holders:?}")?;
         writeln!(formatter, "  Telnyx: {telnyx}")?;
         steps.iter().enumerate().try_for_each(|(index, step)| writeln!(formatter, "  #{index} {step:?}"))?;
@@ -278,6 +327,28 @@ impl Draw {
         troubles
     }
 
+    /// What changes behind the product's back: keys, accounts, locks and agencies.
+    fn changes(&mut self) -> Vec<Trouble> {
+        let mut changes = Vec::new();
+        if self.one_in(5) {
+            changes.push(Trouble::KeyMixedUp { after: self.after() });
+        }
+        if self.one_in(6) {
+            changes.push(Trouble::KeyReplaced { after: self.after() });
+        }
+        if self.one_in(3) {
+            changes.push(Trouble::Moved { after: self.after(), number: self.0.usize(..NUMBERS) });
+        }
+        if self.one_in(4) {
+            let numbers = self.numbers(NUMBERS);
+            changes.extend(numbers.into_iter().map(|number| Trouble::Locked { after: self.after(), number }));
+        }
+        if self.one_in(8) {
+            changes.push(Trouble::Gone { after: self.after(), agency: self.of(&agencies::MAY_GO) });
+        }
+        changes
+    }
+
     fn trouble(&mut self) -> Trouble {
         match self.0.u32(..20) {
             0..=10 => self.struck(),
@@ -321,6 +392,8 @@ impl Draw {
         let mut fault = json!({"method": method, "path_prefix": path, "times": self.0.u32(1..=4)});
         fault["kind"] = self.of(&["status", "status", "drop_before", "drop_after", "malformed", "delay"]).into();
         match fault["kind"].as_str() {
+            // A refusal.
+            Some("status") if method == "DELETE" && self.one_in(3) => fault["status"] = self.of(&[403, 422]).into(),
             Some("status") => fault["status"] = self.of(&[429, 500, 502, 503]).into(),
             Some("delay") => fault["delay_ms"] = self.0.u64(50..=900).into(),
             _ => {}

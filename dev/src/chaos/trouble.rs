@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use futures_util::future::join_all;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::laboratory::{Laboratory, Tally};
+use super::laboratory::{Laboratory, PATIENCE, PAUSE, Tally};
 use super::plan::{Harm, Plan, Trouble};
+use super::{accounts, agencies};
+use crate::postgres::describe;
 use crate::wire::Fault;
 
 impl Laboratory {
@@ -23,7 +25,7 @@ impl Laboratory {
                 Trouble::Telnyx(fault) => {
                     self.control(Method::POST, "faults", fault).await?;
                 }
-                Trouble::Killed { .. } | Trouble::CutOff { .. } | Trouble::Crashed { .. } => {}
+                _ => {}
             }
         }
         Ok(())
@@ -43,27 +45,74 @@ impl Laboratory {
     }
 
     async fn bring(&self, trouble: &Trouble) -> Result<()> {
-        let struck = match trouble {
-            Trouble::Struck { .. } | Trouble::Telnyx(_) => 0,
-            Trouble::Killed { after, function } => {
-                sleep(*after).await;
+        let Some(after) = trouble.after() else { return Ok(()) };
+        sleep(after).await;
+        let happened = match trouble {
+            Trouble::Killed { function, .. } => {
                 let killed = self.function(function)?.kill().await;
                 Tally::add(&self.tally.kills, killed);
-                usize::from(killed > 0)
+                killed > 0
             }
-            Trouble::CutOff { after } => {
-                sleep(*after).await;
+            Trouble::CutOff { .. } => {
                 self.wire.cut_all();
-                1
+                true
             }
-            Trouble::Crashed { after } => {
-                sleep(*after).await;
+            Trouble::Crashed { .. } => {
                 self.crash_postgres().await?;
-                1
+                true
             }
+            Trouble::KeyMixedUp { .. } => {
+                self.keyring.mix_up();
+                true
+            }
+            Trouble::KeyReplaced { .. } => {
+                self.control(Method::PUT, "settings", &self.keyring.replace()).await?;
+                true
+            }
+            Trouble::Moved { number, .. } => self.move_between_accounts(*number).await?,
+            Trouble::Locked { number, .. } => self.change(*number, &json!({"deletion_lock_enabled": true})).await?,
+            Trouble::Gone { agency, .. } => {
+                self.delete_agency(*agency).await?;
+                true
+            }
+            Trouble::Struck { .. } | Trouble::Telnyx(_) => false,
         };
-        Tally::add(&self.tally.faults, struck);
+        Tally::add(&self.tally.faults, usize::from(happened));
         Ok(())
+    }
+
+    /// Whether the number was there to be moved. Telnyx's support does not move what is being ordered.
+    async fn move_between_accounts(&self, number: usize) -> Result<bool> {
+        let owner = agencies::agency(agencies::INDEPENDENT);
+        let is_theirs = self.row(number).await?.is_some_and(|row| row.status == "active" && row.agency_id == owner);
+        let state = self.telnyx().await?;
+        let numbers = state["numbers"].as_array().into_iter().flatten();
+        let account = numbers.filter(|shown| shown["phone_number"] == self.numbers[number].as_str()).map(|shown| &shown["account"]).last();
+        let to = if account.is_some_and(|account| account == accounts::PLATFORM) { accounts::INDEPENDENT } else { accounts::PLATFORM };
+        Ok(is_theirs && self.change(number, &json!({ "account": to })).await?)
+    }
+
+    /// Changes a number as Telnyx's portal does; whether there was one.
+    async fn change(&self, number: usize, change: &Value) -> Result<bool> {
+        let url = format!("{}/numbers/{}", self.stack.telnyx().control_url(), self.numbers[number]);
+        let changed = self.http.patch(url).json(change).send().await?;
+        Ok(changed.status() != StatusCode::NOT_FOUND && changed.error_for_status().context("changing a number").map(|_| true)?)
+    }
+
+    /// Deletes an agency, as soon as Postgres is up and nobody keeps its rows.
+    async fn delete_agency(&self, agency: usize) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let delete = format!("delete from agencies where id = '{}'", agencies::agency(agency));
+        loop {
+            let deleted = match self.sql().await {
+                Ok(sql) => sql.batch_execute(&delete).await.map_err(|error| describe(&error)),
+                Err(error) => Err(error),
+            };
+            match deleted {
+                Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
+                deleted => return deleted,
+            }
+        }
     }
 
     /// Puts everything right: what has not gone wrong by now will not, and every order ends.
@@ -74,6 +123,10 @@ impl Laboratory {
         self.tally.faults.fetch_add(ordered.saturating_sub(left) + self.wire.struck() as u64, Ordering::Relaxed);
         self.control(Method::DELETE, "faults", &Value::Null).await?;
         self.wire.heal();
+        self.keyring.put_right();
+        for number in 0..self.numbers.len() {
+            self.change(number, &json!({"deletion_lock_enabled": false})).await?;
+        }
         self.calm(plan.orders_end).await
     }
 
@@ -86,6 +139,7 @@ impl Laboratory {
             "number_delay_ms": 0,
             "number_lag_ms": 0,
             "reference_lag_ms": 0,
+            "references_on_numbers": true,
             "delete_lag_reads": 0,
             "insufficient_funds": false,
             "taken_as_bad_request": false,
@@ -99,7 +153,7 @@ impl Laboratory {
         Ok(())
     }
 
-    async fn control(&self, method: Method, what: &str, body: &Value) -> Result<Value> {
+    pub(super) async fn control(&self, method: Method, what: &str, body: &Value) -> Result<Value> {
         let request = self.http.request(method, format!("{}/{what}", self.stack.telnyx().control_url())).json(body);
         let response = request.send().await.with_context(|| format!("controlling {what}"))?;
         Ok(response.error_for_status().with_context(|| format!("{what}: {body}"))?.json().await?)

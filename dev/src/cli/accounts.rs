@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use clap::Subcommand;
 use shared::model::AccountName;
 
-use super::findings::{explained, store};
+use super::findings::explained;
+use crate::postgres::connection::store;
 
 /// What to change.
 #[derive(Debug, Subcommand)]

@@ -1,15 +1,12 @@
 //! `cargo dev findings`: what a comparison with Telnyx has left to an operator, and what that operator decides.
 
-use std::sync::Arc;
-
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use shared::model::E164;
-use shared::secrets::Secrets;
 use shared::store::{Adoption, Finding, Store};
 use uuid::Uuid;
 
-use crate::postgres::connection::settings;
+use crate::postgres::connection::store;
 
 /// How many rows of a finding are listed.
 const SHOWN: usize = 20;
@@ -102,12 +99,6 @@ fn rows(ids: &[Uuid]) -> Option<String> {
         0 => Some(shown).filter(|shown| !shown.is_empty()),
         more => Some(format!("{shown} and {more} more")),
     }
-}
-
-/// The product's own access to the database, by an address alone.
-pub(super) fn store(database_url: &str) -> Result<Store> {
-    let config = settings(database_url)?;
-    Ok(Store::new(&config, Arc::new(Secrets::new(&config.aws, config.secrets_ttl))))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` calls")]

@@ -1,10 +1,12 @@
 //! Connections to Postgres, as the functions make them.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, anyhow, ensure};
 use reqwest::Url;
 use shared::config::Config;
 use shared::secrets::Secrets;
-use shared::store;
+use shared::store::{self, Store};
 use tokio_postgres::Client;
 
 /// How our connections are called, for those that are about the functions' not to count them.
@@ -36,6 +38,15 @@ pub fn settings(url: &str) -> Result<Config> {
         "DATABASE_CA_FILE" => std::env::var(name).ok(),
         _ => None,
     }))
+}
+
+/// The functions' own access to the database at `url`.
+///
+/// # Errors
+/// When `url` is malformed.
+pub fn store(url: &str) -> Result<Store> {
+    let config = settings(url)?;
+    Ok(Store::new(&config, Arc::new(Secrets::new(&config.aws, config.secrets_ttl))))
 }
 
 /// Says `sslmode` in a URL that does not: plain text on this machine, and TLS everywhere else.

@@ -32,7 +32,7 @@ pub(super) fn create(world: &mut World, account: &str, body: &Value) -> Result<V
     numbers::check_messaging_profile(messaging_profile_id.as_deref())?;
     let (billing_group_id, customer_reference) = (text("billing_group_id")?, text("customer_reference")?);
     let entries = entries(world, account, body)?;
-    pay(world, &entries)?;
+    pay(world, account, &entries)?;
 
     let now = world.now();
     let mut order = Order {
@@ -104,10 +104,11 @@ fn taken(world: &World, phone_number: &str) -> Problem {
     if world.settings.taken_as_bad_request { Problem::bad_request(detail) } else { Problem::new(409, "85001", detail) }
 }
 
-fn pay(world: &mut World, entries: &[Entry]) -> Result<(), Problem> {
+fn pay(world: &mut World, account: &str, entries: &[Entry]) -> Result<(), Problem> {
     let cost: Decimal = entries.iter().map(|entry| entry.offer.cost()).sum();
-    let short = world.settings.balance.is_some_and(|balance| balance < cost);
-    if short || world.settings.insufficient_funds {
+    let settings = &world.settings;
+    let short = settings.balance.is_some_and(|balance| balance < cost);
+    if short || settings.insufficient_funds || settings.accounts_without_funds.iter().any(|poor| poor == account) {
         return Err(Problem::new(403, "20100", "Your account balance does not cover this order."));
     }
     if let Some(balance) = &mut world.settings.balance {

@@ -120,6 +120,8 @@ pub struct Settings {
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
     pub insufficient_funds: bool,
+    /// Refuses every order of these accounts with 20100.
+    pub accounts_without_funds: Vec<String>,
     /// Refuses every order with 20014.
     pub unverified: bool,
     /// Answers 400/10015 instead of 409/85001 for a number that is not available, as Telnyx once did.
@@ -183,6 +185,7 @@ impl Default for Settings {
             last_page: None,
             balance: None,
             insufficient_funds: false,
+            accounts_without_funds: Vec::new(),
             unverified: false,
             taken_as_bad_request: false,
             refused_connection_ids: Vec::new(),

@@ -6,15 +6,19 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dev::books::{imbalance, unfinished};
+use dev::demo::{self, Agency, User};
 use dev::stack::Options;
+use dev::telnyx::Keys;
 use dev::vault::{self, Vault};
 use dev::wire::{Fault, Moment, Wire};
 use futures_util::future::join_all;
-use reqwest::{RequestBuilder, StatusCode};
-use serde_json::Value;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
+use uuid::Uuid;
 
+use crate::accounts::{OWN, OWN_KEY, own_secret};
 use crate::product::Product;
 
 /// How many products the points are shared out to, each of which takes its own one after the other.
@@ -36,8 +40,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 enum Subject {
     Purchase,
     Release,
+    /// The release of a number that is still being ordered: its order is cancelled.
+    Cancellation,
+    /// The release of a number that Telnyx does not delete.
+    RefusedRelease,
+    /// The release of a number that Telnyx has moved to the agency's own account.
+    MovedRelease,
     /// A run that has a purchase and a release to finish, and a number without a row to adopt.
     Reconcile,
+    /// A run that has an order to cancel whose agency was deleted, and a number to follow to another account.
+    ReconcileChanges,
 }
 
 /// What is done about it.
@@ -73,8 +85,28 @@ async fn a_release_that_dies_at_any_point_is_made_good_by_the_schedule_alone() {
 }
 
 #[tokio::test]
+async fn a_cancellation_that_dies_at_any_point_is_made_good_by_asking_again() {
+    survives(Subject::Cancellation, Recovery::Retry).await;
+}
+
+#[tokio::test]
+async fn a_release_that_is_refused_leaves_the_row_as_it_was_wherever_it_dies() {
+    survives(Subject::RefusedRelease, Recovery::Retry).await;
+}
+
+#[tokio::test]
+async fn the_release_of_a_moved_number_that_dies_at_any_point_is_made_good_by_the_schedule_alone() {
+    survives(Subject::MovedRelease, Recovery::Reconcile).await;
+}
+
+#[tokio::test]
 async fn a_reconciliation_that_dies_at_any_point_is_made_good_by_the_next_one() {
     survives(Subject::Reconcile, Recovery::Reconcile).await;
+}
+
+#[tokio::test]
+async fn a_reconciliation_that_dies_while_it_takes_note_of_changes_is_made_good_by_the_next_one() {
+    survives(Subject::ReconcileChanges, Recovery::Reconcile).await;
 }
 
 /// Crashes `subject` at every point there is.
@@ -108,10 +140,14 @@ async fn undisturbed(subject: Subject) -> usize {
     let mut laboratory = Laboratory::start(UNDISTURBED_LEASE_MS).await;
     let work = laboratory.prepare(subject).await;
     let (status, answer) = laboratory.ask(&work).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(status, subject.status(), "{answer}");
     let seen: Vec<_> = laboratory.wire.seen().into_iter().map(|interaction| interaction.name).collect();
     for (name, times) in subject.landmarks() {
         assert_eq!(seen.iter().filter(|seen| *seen == name).count(), *times, "{name} in {seen:#?}");
+    }
+    if matches!(subject, Subject::ReconcileChanges) {
+        // What Telnyx cancels is looked at again in the next run.
+        laboratory.recover(Recovery::Reconcile, &work).await.unwrap();
     }
     assert_eq!(laboratory.wrong(&work).await, Vec::<String>::new());
     seen.len()
@@ -121,9 +157,14 @@ impl Subject {
     fn function(self) -> &'static str {
         match self {
             Self::Purchase => "phone-numbers-purchase",
-            Self::Release => "phone-numbers-release",
-            Self::Reconcile => "phone-numbers-reconcile",
+            Self::Release | Self::Cancellation | Self::RefusedRelease | Self::MovedRelease => "phone-numbers-release",
+            Self::Reconcile | Self::ReconcileChanges => "phone-numbers-reconcile",
         }
+    }
+
+    /// What the answer is in the end.
+    fn status(self) -> StatusCode {
+        if matches!(self, Self::RefusedRelease) { StatusCode::MULTI_STATUS } else { StatusCode::OK }
     }
 
     /// Interactions that there have to be, and how many of each: what is not seen is not crashed.
@@ -151,10 +192,15 @@ impl Subject {
                 ("callers.authorize", 1),
                 ("releases.targets", 1),
                 ("releases.begin", 1),
-                ("releases.renew", 1),
+                ("releases.deleting", 1),
                 ("DELETE /v2/phone_numbers/{id}", 1),
                 ("releases.complete", 1),
             ],
+            Self::Cancellation => &[("purchases.cancel", 1), ("GET /v2/number_orders", 2), ("PATCH /v2/sub_number_orders/{id}/cancel", 1)],
+            Self::RefusedRelease => &[("releases.deleting", 1), ("DELETE /v2/phone_numbers/{id}", 1), ("releases.refuse", 1)],
+            Self::MovedRelease => {
+                &[("releases.deleting", 2), ("DELETE /v2/phone_numbers/{id}", 2), ("moves.follow", 1), ("releases.complete", 1)]
+            }
             Self::Reconcile => &[
                 ("purchases.unattended", 1),
                 ("purchases.complete", 1),
@@ -166,6 +212,15 @@ impl Subject {
                 ("walks.advance", 1),
                 ("walks.finish", 1),
             ],
+            Self::ReconcileChanges => &[
+                ("purchases.cancelling", 1),
+                ("PATCH /v2/sub_number_orders/{id}/cancel", 1),
+                ("walks.begin", 2),
+                ("GET /v2/phone_numbers/{id}", 2),
+                ("moves.follow", 1),
+                ("walks.advance", 2),
+                ("walks.finish", 2),
+            ],
         }
     }
 }
@@ -173,8 +228,10 @@ impl Subject {
 /// Some work for a subject.
 struct Work {
     request: Request,
-    /// What it is about, and the status of each row in the end.
-    ends: Vec<(String, &'static str)>,
+    /// The answer in the end.
+    status: StatusCode,
+    /// What it is about, and the status of each row in the end; none where there is no row.
+    ends: Vec<(String, Option<&'static str>)>,
 }
 
 enum Request {
@@ -192,7 +249,7 @@ struct Laboratory {
     numbers: Vec<String>,
     /// What was found wrong.
     told: HashSet<String>,
-    _vault: Vault,
+    vault: Vault,
 }
 
 impl Laboratory {
@@ -219,6 +276,7 @@ impl Laboratory {
             options.telnyx.settings.order_delay_ms = 0;
             options.telnyx.settings.order_delay_reads = u32::try_from(POLLS).unwrap();
             options.telnyx.settings.number_delay_ms = 0;
+            options.telnyx.settings.accounts = [(OWN.to_owned(), Keys::One(OWN_KEY.to_owned()))].into();
         };
         let product = Product::with(wired).await;
         let sql = product.database.connect().await.unwrap();
@@ -226,23 +284,71 @@ impl Laboratory {
         for area_code in ["212", "312", "415"] {
             numbers.extend(product.offers_in(area_code).await);
         }
-        Self { product, wire, sql, numbers, told: HashSet::new(), _vault: vault }
+        Self { product, wire, sql, numbers, told: HashSet::new(), vault }
     }
 
     /// Makes ready for a subject: with a fresh number, and no process yet. The wire counts from here.
     async fn prepare(&mut self, subject: Subject) -> Work {
+        // Until its own account is told of, the agency buys in the platform's.
+        self.vault.lose(&own_secret());
+        self.kill_all().await;
         let number = self.number();
         let (request, ends) = match subject {
-            Subject::Purchase => (Request::Http(Box::new(self.product.purchase(&number))), vec![(number, "active")]),
-            Subject::Release => {
-                let id = self.bought(&number).await;
-                (Request::Http(Box::new(self.product.release(&id))), vec![(number, "released")])
+            Subject::Purchase => (Request::Http(Box::new(self.product.purchase(&number))), vec![(number, Some("active"))]),
+            Subject::Release => (self.release_of(&number).await, vec![(number, Some("released"))]),
+            Subject::Cancellation => {
+                let id = self.ordered(&number, self.product.purchase(&number)).await;
+                (Request::Http(Box::new(self.product.release(&id))), vec![(number, Some("released"))])
+            }
+            Subject::RefusedRelease => {
+                let release = self.release_of(&number).await;
+                self.by_hand(&number, json!({"deletion_lock_enabled": true})).await;
+                (release, vec![(number, Some("active"))])
+            }
+            Subject::MovedRelease => {
+                let release = self.release_of(&number).await;
+                self.move_to_own(&number).await;
+                (release, vec![(number, Some("released"))])
             }
             Subject::Reconcile => (Request::Schedule, self.backlog(number).await),
+            Subject::ReconcileChanges => (Request::Schedule, self.changes(number).await),
         };
-        self.product.function(subject.function()).kill().await;
+        self.kill_all().await;
         self.wire.restart();
-        Work { request, ends }
+        Work { request, ends, status: subject.status() }
+    }
+
+    /// New processes have read no secrets yet.
+    async fn kill_all(&self) {
+        for function in self.product.stack.functions() {
+            function.kill().await;
+        }
+    }
+
+    /// Buys a number, for it to be released.
+    async fn release_of(&self, number: &str) -> Request {
+        let id = self.bought(number).await;
+        Request::Http(Box::new(self.product.release(&id)))
+    }
+
+    /// Orders a number: the row of an order that nobody waits for. Whoever ordered it died when the order was written down.
+    async fn ordered(&self, number: &str, purchase: RequestBuilder) -> String {
+        self.dies_at("phone-numbers-purchase", "GET /v2/number_orders/{id}", purchase).await;
+        self.expire_leases().await;
+        let row = self.sql.query_one("select id::text from agency_phone_numbers where phone_number = $1", &[&number]).await.unwrap();
+        row.get(0)
+    }
+
+    /// As in Telnyx's portal.
+    async fn by_hand(&self, number: &str, change: Value) {
+        let url = format!("{}/numbers/{number}", self.product.stack.telnyx().control_url());
+        self.product.http.patch(url).json(&change).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// Telnyx moves a number to the agency's own account, whose key is in its secret from then on.
+    async fn move_to_own(&self, number: &str) {
+        self.by_hand(number, json!({"account": OWN})).await;
+        self.vault.keep_text(&own_secret(), OWN_KEY);
     }
 
     fn number(&mut self) -> String {
@@ -257,7 +363,7 @@ impl Laboratory {
 
     /// A purchase and a release whose processes died with the last step undone, and a number of a time that the database has
     /// forgotten.
-    async fn backlog(&mut self, forgotten: String) -> Vec<(String, &'static str)> {
+    async fn backlog(&mut self, forgotten: String) -> Vec<(String, Option<&'static str>)> {
         let (buying, releasing) = (self.number(), self.number());
         let id = self.bought(&forgotten).await;
         let forget = format!(
@@ -268,10 +374,35 @@ impl Laboratory {
         self.dies_at("phone-numbers-purchase", "purchases.complete", self.product.purchase(&buying)).await;
         let id = self.bought(&releasing).await;
         self.dies_at("phone-numbers-release", "releases.complete", self.product.release(&id)).await;
+        self.expire_leases().await;
+        vec![(forgotten, Some("active")), (buying, Some("active")), (releasing, Some("released"))]
+    }
+
+    /// An order of an agency that was deleted since, and a number that was moved.
+    async fn changes(&mut self, moved: String) -> Vec<(String, Option<&'static str>)> {
+        let orphaned = self.number();
+        self.bought(&moved).await;
+        self.ordered_by_an_agency_that_goes(&orphaned).await;
+        self.move_to_own(&moved).await;
+        vec![(moved, Some("active")), (orphaned, None)]
+    }
+
+    async fn ordered_by_an_agency_that_goes(&self, number: &str) {
+        let agency = Agency { key: "goes", id: Uuid::new_v4(), name: "Goes", telnyx_application_id: demo::OTHER.telnyx_application_id };
+        let owner = User { key: "goes", id: Uuid::new_v4(), agency: Some(agency.id), role: "agency_owner", email: "owner@goes.example" };
+        demo::insert(self.product.database.url(), &[agency], &[owner], &[]).await.unwrap();
+        let purchase = self.product.http.request(Method::POST, &self.product.stack.routes()["phone-numbers-purchase"]);
+        let token = self.product.stack.issuer().token(owner.id, owner.email);
+        let purchase = purchase.bearer_auth(token).json(&json!({"phone_numbers": [{"phone_number": number}]}));
+        self.ordered(number, purchase).await;
+        self.sql.execute("delete from agencies where id = $1", &[&agency.id]).await.unwrap();
+    }
+
+    /// Whoever died is not waited for.
+    async fn expire_leases(&self) {
         let expire = "update phone_number_purchases set leased_until = now() - interval '1 second' where leased_until is not null;
                       update phone_number_releases set leased_until = now() - interval '1 second' where leased_until is not null";
         self.sql.batch_execute(expire).await.unwrap();
-        vec![(forgotten, "active"), (buying, "active"), (releasing, "released")]
     }
 
     async fn dies_at(&self, function: &str, statement: &str, request: RequestBuilder) {
@@ -302,7 +433,7 @@ impl Laboratory {
         let name = self.wire.seen().into_iter().nth(index).map(|interaction| interaction.name);
         let told = |wrong: &str| format!("{moment:?} #{index} {name:?}, {}: {wrong}", work.ends[0].0);
         let came_so_far = self.wire.seen().len() > index;
-        if !came_so_far && status == StatusCode::OK {
+        if !came_so_far && status == work.status {
             self.wire.heal();
         } else if self.wire.struck() != 1 || status != StatusCode::BAD_GATEWAY {
             self.wire.heal();
@@ -310,7 +441,7 @@ impl Laboratory {
         }
         let mut wrong: Vec<_> = self.recover(recovery, &work).await.err().into_iter().collect();
         // What was never written down is nobody's to finish, unless somebody asks again.
-        let begun = !matches!((subject, recovery), (Subject::Purchase | Subject::Release, Recovery::Reconcile));
+        let begun = matches!(recovery, Recovery::Retry) || matches!(subject, Subject::Reconcile | Subject::ReconcileChanges);
         wrong.extend(self.wrong(&work).await.into_iter().filter(|wrong| begun || !wrong.starts_with(NOT_BEGUN)));
         // What an earlier point has left is told there.
         wrong.retain(|wrong| self.told.insert(wrong.clone()));
@@ -323,10 +454,10 @@ impl Laboratory {
                 let deadline = Instant::now() + PATIENCE;
                 loop {
                     let (status, answer) = self.ask(work).await;
-                    if status == StatusCode::OK {
+                    if status == work.status && !is_retryable(&answer) {
                         return Ok(());
                     }
-                    if answer["retryable"] == false || Instant::now() > deadline {
+                    if !is_retryable(&answer) || Instant::now() > deadline {
                         return Err(format!("asked again, it answered {status} {answer}"));
                     }
                     sleep(Duration::from_millis(50)).await;
@@ -336,7 +467,7 @@ impl Laboratory {
                 let deadline = Instant::now() + PATIENCE;
                 // Once at the least: what is to be adopted is not unfinished.
                 self.product.stack.run_scheduled().await.map_err(|failure| format!("the next run failed: {failure:?}"))?;
-                while !unfinished(&self.sql).await.unwrap().is_empty() || self.is_lost(work).await {
+                while !unfinished(&self.sql).await.unwrap().is_empty() || self.is_left(work).await {
                     if Instant::now() > deadline {
                         return Err("the schedule does not finish it".to_owned());
                     }
@@ -348,12 +479,9 @@ impl Laboratory {
         }
     }
 
-    /// Whether a number that is to be active has no row yet: the walk of whoever died has to be over first.
-    async fn is_lost(&self, work: &Work) -> bool {
-        let query = "select count(*) from agency_phone_numbers where phone_number = any($1)";
-        let numbers: Vec<_> = work.ends.iter().map(|(number, _)| number.as_str()).collect();
-        let found: i64 = self.sql.query_one(query, &[&numbers]).await.unwrap().get(0);
-        matches!(work.request, Request::Schedule) && usize::try_from(found).unwrap() < numbers.len()
+    /// Whether the schedule has more to do: the walk of whoever died has to be over first.
+    async fn is_left(&self, work: &Work) -> bool {
+        matches!(work.request, Request::Schedule) && !self.wrong(work).await.is_empty()
     }
 
     /// What is lost, bought twice, stuck, or not as the caller was told.
@@ -363,10 +491,16 @@ impl Laboratory {
         let query = "select status::text from agency_phone_numbers where phone_number = $1";
         for (number, end) in &work.ends {
             let status: Option<String> = self.sql.query_opt(query, &[number]).await.unwrap().map(|row| row.get(0));
-            if status.as_deref() != Some(end) {
-                wrong.push(format!("{NOT_BEGUN} {end}: {number} is {status:?}"));
+            if status.as_deref() != *end {
+                wrong.push(format!("{NOT_BEGUN} {end:?}: {number} is {status:?}"));
             }
         }
         wrong
     }
+}
+
+/// Whether the same request may be answered otherwise later: of what is answered number by number, whether any may.
+fn is_retryable(answer: &Value) -> bool {
+    let failed = answer["failed"].as_array().into_iter().flatten();
+    answer["retryable"] == true || answer.is_null() || failed.map(|item| &item["problem"]).any(|problem| problem["retryable"] == true)
 }

@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Why a ledger statement refused to go on: the database belongs to another deployment, or its row does.
-    pub(crate) async fn wrong_deployment(&self) -> Error {
+    pub async fn wrong_deployment(&self) -> Error {
         let ours = self.deployment.as_deref().unwrap_or("nothing, or no name");
         let reason = match self.deployment().await {
             Ok(Deployment::Ours) => format!("another deployment than {ours} wrote this row, and may alone change its number at Telnyx"),

@@ -135,7 +135,8 @@ async fn every_reason_to_refuse_an_order_has_its_code() {
     let number = telnyx.number().await;
     for (settings, expected) in [
         (json!({ "insufficient_funds": true }), (403, "20100")),
-        (json!({ "insufficient_funds": false, "balance": "1.99" }), (403, "20100")),
+        (json!({ "insufficient_funds": false, "accounts_without_funds": ["default"] }), (403, "20100")),
+        (json!({ "accounts_without_funds": ["another"], "balance": "1.99" }), (403, "20100")),
         (json!({ "unverified": true }), (403, "20014")),
     ] {
         telnyx.set(settings).await;

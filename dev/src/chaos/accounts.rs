@@ -1,0 +1,79 @@
+//! The accounts at Telnyx, and the secrets that hold their keys.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::agencies;
+use crate::vault::{self, Vault};
+
+/// What the simulator calls the platform's account.
+pub(super) const PLATFORM: &str = "default";
+/// What it calls the account of the agency that has its own.
+pub(super) const INDEPENDENT: &str = "independent";
+/// What it calls an account that nobody should be using. It can pay for nothing.
+pub(super) const FOREIGN: &str = "foreign";
+
+const PLATFORM_SECRET: &str = "telnyx/platform";
+const INDEPENDENT_KEY: &str = "KEYINDEPENDENT";
+const FOREIGN_KEY: &str = "KEYFOREIGN";
+
+/// A Secrets Manager with the keys.
+#[derive(Debug)]
+pub(super) struct Keyring {
+    vault: Vault,
+    /// The platform's key as it should be.
+    platform: Mutex<String>,
+}
+
+impl Keyring {
+    /// Starts it, with all keys as they should be.
+    pub(super) async fn start(platform: &str) -> Result<Self> {
+        let keyring = Self { vault: Vault::start().await?, platform: Mutex::new(platform.to_owned()) };
+        keyring.vault.keep_text(&format!("telnyx/{}", agencies::agency(agencies::INDEPENDENT)), INDEPENDENT_KEY);
+        keyring.put_right();
+        Ok(keyring)
+    }
+
+    /// What a function needs to find the keys.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        let url = self.vault.url();
+        let ours =
+            [("TELNYX_API_KEY", ""), ("TELNYX_AGENCY_SECRET_ID", "telnyx/{agency_id}"), ("TELNYX_PLATFORM_SECRET_ID", PLATFORM_SECRET)];
+        ours.into_iter().chain(vault::environment(&url)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// The platform's secret comes to hold the key of another account.
+    pub(super) fn mix_up(&self) {
+        self.vault.keep_text(PLATFORM_SECRET, FOREIGN_KEY);
+    }
+
+    /// The platform gets another key. What the simulator is to be told of it: the old one is good for nothing from then on.
+    pub(super) fn replace(&self) -> Value {
+        let key = format!("KEY{}", Uuid::new_v4().simple());
+        key.clone_into(&mut self.platform());
+        self.put_right();
+        json!({ "accounts": { PLATFORM: key } })
+    }
+
+    /// The platform's secret holds the platform's key.
+    pub(super) fn put_right(&self) {
+        self.vault.keep_text(PLATFORM_SECRET, &self.platform());
+    }
+
+    fn platform(&self) -> MutexGuard<'_, String> {
+        self.platform.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the simulator is told of the accounts that it does not start with.
+pub(super) fn others() -> Value {
+    json!({
+        "accounts": { INDEPENDENT: INDEPENDENT_KEY, FOREIGN: FOREIGN_KEY },
+        "accounts_without_funds": [FOREIGN],
+        // Whoever wants a number next may buy in another account.
+        "hold_ms": 0,
+    })
+}
