@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use ring::digest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -61,6 +62,11 @@ impl Keyring {
     /// The platform's secret holds the platform's key.
     pub(super) fn put_right(&self) {
         self.vault.keep_text(PLATFORM_SECRET, &self.platform());
+    }
+
+    /// Whether a digest is that of the platform's key as it should be.
+    pub(super) fn is_platforms(&self, digest: Option<[u8; 32]>) -> bool {
+        digest.as_ref().map(<[u8; 32]>::as_slice) == Some(digest::digest(&digest::SHA256, self.platform().as_bytes()).as_ref())
     }
 
     fn platform(&self) -> MutexGuard<'_, String> {

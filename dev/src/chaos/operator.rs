@@ -15,27 +15,27 @@ impl Laboratory {
     pub(super) async fn decide(&self, plan: &Plan) -> Result<()> {
         let store = store(self.database_url())?;
         for finding in store.open_findings().await.unwrap_or_default() {
-            let is_decided = decide(&store, &finding, plan).await.is_ok_and(|is_decided| is_decided);
+            let is_decided = self.decide_one(&store, &finding, plan).await.is_ok_and(|is_decided| is_decided);
             Tally::add(&self.tally.decided, usize::from(is_decided));
         }
         Ok(())
     }
-}
 
-/// Whether there was something to decide.
-async fn decide(store: &Store, finding: &Finding, plan: &Plan) -> Result<bool, Error> {
-    match finding.observation.kind {
-        FindingKind::NumberMoved => Ok(store.adopt_finding(finding.id, None, None).await? == Adoption::Moved),
-        FindingKind::AgencyGone => {
-            let adoption = store.adopt_finding(finding.id, None, Some(agencies::agency(agencies::HEIR))).await?;
-            Ok(matches!(adoption, Adoption::Adopted(_)))
+    /// Whether there was something to decide.
+    async fn decide_one(&self, store: &Store, finding: &Finding, plan: &Plan) -> Result<bool, Error> {
+        match finding.observation.kind {
+            FindingKind::NumberMoved => Ok(store.adopt_finding(finding.id, None, None).await? == Adoption::Moved),
+            FindingKind::AgencyGone => {
+                let adoption = store.adopt_finding(finding.id, None, Some(agencies::agency(agencies::HEIR))).await?;
+                Ok(matches!(adoption, Adoption::Adopted(_)))
+            }
+            // What kept Telnyx from deleting the number is over by now; whether it is deleted is its agency's to say.
+            FindingKind::ReleaseRefused => store.dismiss_finding(finding.id).await,
+            // What another account's key was used for, the right one cannot prove anything about.
+            FindingKind::KeyUnproven if plan.mixes_up_keys() && self.keyring.is_platforms(finding.observation.key_digest) => {
+                Ok(matches!(store.adopt_finding(finding.id, None, None).await?, Adoption::Vouched(_)))
+            }
+            _ => Ok(false),
         }
-        // What kept Telnyx from deleting the number is over by now; whether it is deleted is its agency's to say.
-        FindingKind::ReleaseRefused => store.dismiss_finding(finding.id).await,
-        // What another account's key was used for, the right one cannot prove anything about.
-        FindingKind::KeyUnproven if plan.mixes_up_keys() => {
-            Ok(matches!(store.adopt_finding(finding.id, None, None).await?, Adoption::Vouched(_)))
-        }
-        _ => Ok(false),
     }
 }

@@ -83,12 +83,17 @@ fn described(finding: &Finding) -> String {
         ("reference", observation.reference.clone()),
         ("numbers", Some(observation.number_count.to_string()).filter(|_| observation.number_count != 1)),
         ("account", Some(observation.account.clone())),
+        ("key", observation.key_digest.map(|digest| format!("SHA-256 {}", hex(&digest)))),
         ("agency", observation.agency_id.map(|id| id.to_string())),
         ("rows", rows(&observation.row_ids)),
         ("seen", Some(format!("{} to {}", finding.first_seen_at.to_rfc3339(), finding.last_seen_at.to_rfc3339()))),
     ];
     let known = facts.into_iter().filter_map(|(name, fact)| Some(format!("\n  {name:<12} {}", fact?)));
     format!("{} {}\n  {}{}", finding.id, observation.kind.as_str(), observation.detail, known.collect::<String>())
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The rows concerned, as many as one can read.

@@ -297,6 +297,8 @@ impl Laboratory {
             Subject::Purchase => (Request::Http(Box::new(self.product.purchase(&number))), vec![(number, Some("active"))]),
             Subject::Release => (self.release_of(&number).await, vec![(number, Some("released"))]),
             Subject::Cancellation => {
+                // It can be cancelled for as long as it is pending.
+                self.product.telnyx_settings(json!({"order_outcome": "never"})).await;
                 let id = self.ordered(&number, self.product.purchase(&number)).await;
                 (Request::Http(Box::new(self.product.release(&id))), vec![(number, Some("released"))])
             }

@@ -89,6 +89,12 @@ impl Product {
         self.stack.functions().iter().find(|known| known.definition().name == name).unwrap()
     }
 
+    /// Changes settings of the simulator.
+    pub(crate) async fn telnyx_settings(&self, settings: Value) {
+        let put = self.http.put(format!("{}/settings", self.stack.telnyx().control_url())).json(&settings);
+        put.send().await.unwrap().error_for_status().unwrap();
+    }
+
     /// What Telnyx knows.
     pub(crate) async fn telnyx(&self) -> Value {
         let state = self.http.get(format!("{}/state", self.stack.telnyx().control_url()));

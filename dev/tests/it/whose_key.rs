@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::accounts::{OWN, keep_own_key, moved_to_own, own_account, two_accounts};
 use crate::books::{assigned, balance, by_hand, heal, only_finding, order_of, orders_sent, release_of, removed_by_hand, telnyx, unsold};
 use crate::purchase_crashes;
+use crate::secrets::PLATFORM;
 use crate::world::World;
 
 const NUMBERS: &str = "/v2/phone_numbers";
@@ -172,6 +173,27 @@ async fn the_release_of_a_number_that_was_moved_goes_on_in_the_account_that_has_
     assert!(world.billed().await.is_empty());
     let purchase = world.purchase_of(&row["phone_number"]).await;
     assert_eq!(purchase["telnyx_account"], json!(own_account()));
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn another_account_is_not_believed_to_lack_a_moved_number_with_a_key_that_answers_for_nothing_there() {
+    let (world, vault) = two_accounts().await;
+    world.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}})).await;
+    let stays = assigned(&world).await;
+    keep_own_key(&vault);
+    let row = assigned(&world).await;
+    by_hand(&world, &row["phone_number"], json!({"account": "default"})).await;
+    vault.keep_text(PLATFORM, "KEYANOTHER");
+    stays_open(&world, &row).await;
+    world.reconcile().await;
+    assert_eq!(only_finding(&world).await, ("key_unproven".to_owned(), "platform".to_owned(), row["phone_number"].clone()));
+    assert_eq!(world.billed().await.len(), 2);
+    vault.keep_text(PLATFORM, world.telnyx.api_key());
+    world.reconcile().await;
+    assert_eq!((world.now(&row).await["status"].clone(), world.now(&stays).await["status"].clone()), (json!("released"), json!("active")));
+    assert_eq!(world.billed().await.len(), 1);
+    world.reconcile().await;
     balance(&world).await;
 }
 

@@ -146,7 +146,7 @@ async fn is_absent(
             report.new_findings += reconcile.sagas.store.report(&[found]).await?;
             Ok(false)
         }
-        Absence::Moved(_) | Absence::Elsewhere(_) | Absence::NotNow(_) => Ok(false),
+        Absence::WrongKeyOf(_) | Absence::Moved(_) | Absence::Elsewhere(_) | Absence::NotNow(_) => Ok(false),
     }
 }
 

@@ -43,7 +43,7 @@ impl Walker<'_> {
                     let moved = self.reconcile.pass_over(self.report, moved).await?;
                     self.report.moved += usize::from(moved == Some(true));
                 }
-                absence @ Absence::Elsewhere(_) => {
+                absence @ (Absence::Elsewhere(_) | Absence::WrongKeyOf(_)) => {
                     // Reported; nobody waits for an answer.
                     self.reconcile.sagas.unproven(self.session, &trace(row), absence).await;
                 }

@@ -58,6 +58,8 @@ pub enum Absence {
     Proven,
     /// Nothing: the key may be another account's.
     WrongKey,
+    /// Nothing: the number may have been moved to the account of this name, whose key may be another account's.
+    WrongKeyOf(String),
     /// Another account that the agency may buy in has the number, which names the purchase: it was moved.
     Moved(Box<(Account, Owned)>),
     /// Another account that the agency may buy in has the number, and it cannot be told for whom.
@@ -114,18 +116,17 @@ impl Sagas {
         key_digest: Option<KeyDigest>,
         except: Option<Uuid>,
     ) -> Result<Result<bool, Failure>, Error> {
-        for witness in self.store.witnesses(account, key_digest, except).await? {
-            let answer = match &witness {
-                Witness::Order(id) | Witness::Number(id) if usable_id(id).is_none() => continue,
-                Witness::Order(id) => session.order(id).await.map(|order| order.is_some()),
-                Witness::Number(id) => session.number(id).await.map(|number| number.is_some()),
-            };
-            match answer {
-                Ok(false) => {}
-                answer => return Ok(answer),
-            }
+        Ok(knows_any(session, &self.store.witnesses(account, key_digest, except).await?).await)
+    }
+
+    /// Whether the account of `session` can have got a number that it does not show: its key knows nothing of what the ledger
+    /// has in the account. Where the ledger has nothing, no key can be told from another.
+    async fn is_in_doubt(&self, session: Session<'_>) -> Result<Result<bool, Failure>, Error> {
+        let witnesses = self.store.witnesses(&session.account().name, None, None).await?;
+        if witnesses.is_empty() {
+            return Ok(Ok(false));
         }
-        Ok(Ok(false))
+        Ok(knows_any(session, &witnesses).await.map(|knows| !knows))
     }
 
     /// Looks for the number in the other accounts that its agency may buy in.
@@ -140,8 +141,13 @@ impl Sagas {
             if account.name == session.account().name || account.key_digest() == session.account().key_digest() {
                 continue;
             }
-            match self.telnyx.session(&account, session.deadline()).find_number(trace.number).await {
-                Ok(None) => {}
+            let other = self.telnyx.session(&account, session.deadline());
+            match other.find_number(trace.number).await {
+                Ok(None) => match self.is_in_doubt(other).await? {
+                    Ok(false) => {}
+                    Ok(true) => return Ok(Absence::WrongKeyOf(account.name)),
+                    Err(failure) => return Ok(Absence::NotNow(failure.into_source())),
+                },
                 Ok(Some(owned)) if owned.customer_reference.as_deref().is_some_and(|named| trace.reference == Some(named)) => {
                     return Ok(if owned.is_active {
                         Absence::Moved(Box::new((account, owned)))
@@ -178,6 +184,13 @@ impl Sagas {
                 self.report(Observation { key_digest, ..observation(FindingKind::KeyUnproven, trace) }).await;
                 Error::Unavailable(format!("the key of the account {account} does not answer for what the ledger has there").into())
             }
+            Absence::WrongKeyOf(name) => {
+                let detail = "This number may have been moved to this account, whose API key answers for nothing that was bought there. \
+                              It seems to be another account's: put the right key into the account's secret."
+                    .to_owned();
+                self.report(Observation { account: name.clone(), detail, ..observation(FindingKind::KeyUnproven, trace) }).await;
+                Error::Unavailable(format!("the key of the account {name} does not answer for what the ledger has there").into())
+            }
             Absence::Moved(found) => {
                 self.report(moved(trace, &found)).await;
                 Error::Unavailable(format!("the number was moved from the account {account} to {}", found.0.name).into())
@@ -194,6 +207,21 @@ impl Sagas {
             Absence::Proven => Error::Internal("a proven absence is no error".into()),
         }
     }
+}
+
+/// Whether the account of `session` has any of the orders and numbers. The inner failure is Telnyx's.
+async fn knows_any(session: Session<'_>, witnesses: &[Witness]) -> Result<bool, Failure> {
+    for witness in witnesses {
+        let knows = match witness {
+            Witness::Order(id) | Witness::Number(id) if usable_id(id).is_none() => false,
+            Witness::Order(id) => session.order(id).await?.is_some(),
+            Witness::Number(id) => session.number(id).await?.is_some(),
+        };
+        if knows {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A number that another account has than the one that it was bought in.

@@ -45,7 +45,8 @@ kinds! {
     InventoryDrift = "inventory_drift", Ledger, "The account does not have numbers that it should have.";
     KeyUnproven = "key_unproven", Ledger,
         "The account's API key answers for nothing that the ledger connects with this number. It seems to be another account's: put the \
-         right key into the account's secret. Adopt this finding only if the key is right: then its word counts for this number.";
+         right key into the account's secret. Adopt this finding only if the key with this SHA-256 is the right one: then its word \
+         counts for this number.";
     ReleaseRefused = "release_refused", Ledger,
         "Telnyx does not delete this number. Find out why in Telnyx's portal, remove its deletion lock if it has one, and have the agency \
          release the number again.";
