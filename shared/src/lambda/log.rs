@@ -10,7 +10,7 @@ use lambda_http::{Body, Request, RequestExt as _, Response};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::error::{Blame, Error};
 use crate::problem;
 
 /// The longest that warming up may take. Lambda grants 10 s before the first request, which waits for it.
@@ -66,12 +66,12 @@ pub(super) fn request_id(request: &Request) -> String {
 
 /// Our own failures are errors, Telnyx's are warnings, the caller's are neither.
 pub(super) fn log(error: &Error, request_id: &str) {
-    match error {
-        Error::Internal(_) | Error::Unavailable(_) => tracing::error!(request_id, code = error.code(), error = %error, "request failed"),
-        Error::Upstream(_) | Error::UpstreamRejected(_) | Error::RateLimited(_) | Error::InsufficientFunds | Error::TelnyxNotConfigured => {
+    match error.kind().blame {
+        Blame::Ours => tracing::error!(request_id, code = error.code(), error = %error, "request failed"),
+        Blame::Telnyx => {
             tracing::warn!(request_id, code = error.code(), error = %error, "request failed");
         }
-        _ => tracing::info!(request_id, code = error.code(), "request refused"),
+        Blame::Caller => tracing::info!(request_id, code = error.code(), "request refused"),
     }
 }
 
