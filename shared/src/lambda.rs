@@ -24,7 +24,7 @@ use crate::config::Config;
 /// The runtime API cannot be reached.
 pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
-    let service = BackgroundService::<B>::new(&Config::from_env());
+    let service = BackgroundService::<B>::new(Config::from_env());
     service.warm().await;
     let service = &service;
     lambda_runtime::run(service_fn(move |event| service.handle(event))).await
@@ -36,7 +36,7 @@ pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
 /// The runtime API cannot be reached.
 pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
-    let service = Service::<F>::new(&Config::from_env());
+    let service = Service::<F>::new(Config::from_env());
     service.warm().await;
     let service = &service;
     lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, Infallible>(service.answer(request).await) })).await

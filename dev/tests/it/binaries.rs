@@ -74,7 +74,7 @@ async fn eight_processes_that_buy_one_number_place_one_order() {
 
 #[tokio::test]
 async fn a_purchase_whose_process_is_killed_is_finished_by_the_next_one() {
-    let product = Product::start(&[("PURCHASE_LEASE_MS", "1000")]).await;
+    let product = Product::start(&[("LEASE_MS", "1000"), ("TELNYX_TIMEOUT_MS", "900")]).await;
     let settings = product.http.put(format!("{}/settings", product.stack.telnyx().control_url()));
     settings.json(&json!({"order_outcome": "never"})).send().await.unwrap();
     let number = product.offers().await.remove(0);

@@ -17,14 +17,12 @@ pub(crate) async fn expire_keys(reconcile: &Reconcile, report: &mut Report) -> R
     Ok(())
 }
 
-/// Forgets closed findings and the free text of failures. A setting that cannot be read deletes nothing, and fails the run,
-/// which comes to this last.
+/// Forgets closed findings and the free text of failures.
 pub(crate) async fn forget(reconcile: &Reconcile, report: &mut Report) -> Result<(), Error> {
-    let store = &reconcile.sagas.store;
-    let retention = reconcile.config.retention.as_ref().map_err(|reason| Error::Unavailable(reason.clone().into()))?;
-    let findings = store.forget_findings(*retention, AT_A_TIME).await;
+    let (store, retention) = (&reconcile.sagas.store, reconcile.config.retention);
+    let findings = store.forget_findings(retention, AT_A_TIME).await;
     report.forgotten += reconcile.pass_over(report, findings).await?.unwrap_or_default();
-    let failures = store.forget_failures(*retention, AT_A_TIME).await;
+    let failures = store.forget_failures(retention, AT_A_TIME).await;
     report.forgotten += reconcile.pass_over(report, failures).await?.unwrap_or_default();
     Ok(())
 }

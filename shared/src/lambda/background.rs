@@ -15,7 +15,7 @@ use super::body::body;
 use super::call::Answer;
 use super::deadline::granted;
 use super::log::{answered, log, request_id, warmed};
-use crate::config::Config;
+use crate::config::{Config, Invalid};
 use crate::error::Error;
 use crate::secrets::Secrets;
 
@@ -27,10 +27,10 @@ pub trait Background: Sized + Send + Sync + 'static {
     /// Its name in logs, which is its package's.
     const NAME: &'static str;
 
-    /// Makes ready; see [`Function::new`].
+    /// Makes ready; see [`Function::new`](super::Function::new).
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
 
-    /// Fetches and connects to what the first run will need; see [`Function::warm`].
+    /// Fetches and connects to what the first run will need; see [`Function::warm`](super::Function::warm).
     fn warm(&self) -> impl Future<Output = ()> + Send;
 
     /// Does a bounded piece of work, which ends by the deadline.
@@ -70,21 +70,37 @@ impl Delivery {
 
 /// A background function with what it shares with the others: a problem document for every failure of a webhook.
 pub struct BackgroundService<B> {
+    /// Or why there is none: the settings cannot be used.
+    ready: Result<Ready<B>, Invalid>,
+}
+
+/// What works once the settings are read.
+struct Ready<B> {
     function: B,
     run_budget: Duration,
 }
 
 impl<B: Background> BackgroundService<B> {
-    /// Makes ready; see [`Function::new`].
+    /// Makes ready; see [`Background::new`]. With settings that cannot be used, every run fails and every webhook is answered
+    /// with 503.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
-        Self { function: B::new(config, secrets), run_budget: config.request_budget }
+    pub fn new(settings: Result<Config, Invalid>) -> Self {
+        let ready = |config: Config| {
+            let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
+            Ready { function: B::new(&config, secrets), run_budget: config.request_budget }
+        };
+        Self { ready: settings.map(ready) }
+    }
+
+    fn ready(&self) -> Result<&Ready<B>, Error> {
+        self.ready.as_ref().map_err(|invalid| Error::Unavailable(Box::new(invalid.clone())))
     }
 
     /// Fetches and connects to what the first run will need; see [`Background::warm`].
     pub async fn warm(&self) {
-        warmed(B::NAME, self.function.warm()).await;
+        if let Ok(ready) = &self.ready {
+            warmed(B::NAME, ready.function.warm()).await;
+        }
     }
 
     /// Does what the schedule is for.
@@ -92,8 +108,11 @@ impl<B: Background> BackgroundService<B> {
     /// # Errors
     /// It could not be done at all, which the runtime counts as an error of the function.
     pub async fn run(&self, context: &Context) -> Result<(), Error> {
-        let deadline = Instant::now() + granted(context).unwrap_or(self.run_budget).min(self.run_budget);
-        let outcome = Box::pin(self.function.run(deadline)).await;
+        let work = async {
+            let Ready { function, run_budget } = self.ready()?;
+            function.run(Instant::now() + granted(context).unwrap_or(*run_budget).min(*run_budget)).await
+        };
+        let outcome = Box::pin(work).await;
         if let Err(error) = &outcome {
             log(error, &context.request_id);
         }
@@ -110,7 +129,7 @@ impl<B: Background> BackgroundService<B> {
             }
             let delivery = Delivery { deadline, headers: request.headers().clone(), body: body(&request)? };
             let late = |_| Error::Unavailable("the webhook ran out of time".into());
-            let answer = tokio::time::timeout_at(deadline, Box::pin(self.function.receive(delivery))).await;
+            let answer = tokio::time::timeout_at(deadline, Box::pin(self.ready()?.function.receive(delivery))).await;
             Ok(answer.map_err(late)??.into())
         };
         answered(B::NAME, &request_id, &method, work).await
