@@ -11,5 +11,5 @@ pub use number::{AgentMapping, AvailableAgent, HistoryEntry, PendingPurchase, Ph
 pub use origin::Origin;
 pub use permission::{Actor, Permission, Role};
 pub use reference::{AccountName, Reference, is_deployment};
-pub use values::{Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};
+pub use values::{CountryCode, Currency, Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};
 pub(crate) use words::words;

@@ -49,7 +49,7 @@ impl Function for Purchase {
         if request.validate_only && !config.enabled {
             return Err(Error::PurchasesDisabled);
         }
-        let actor = store.authorize(call.user_id, Permission::Manage).await?;
+        let actor = store.authorize(call.user_id, Permission::Purchase).await?;
         if request.validate_only {
             let intents = self.intents(&actor, &request).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
             let quotes = self.quote(&actor, &intents, call.deadline).await?;

@@ -1,7 +1,8 @@
 //! A query string or a JSON body, read strictly into typed values.
 //!
-//! Every member is asked for by name; [`Input::finish`] then refuses what nobody asked for and reports everything that
-//! was wrong at once, each with the field it was found in. A filter silently ignored is the complaint users file most.
+//! A request reads every field by its name. [`Input::build`] then refuses all other fields, reports everything that was wrong
+//! with the name of its field, and builds the request only if nothing was wrong. A value that is wrong reads as None, like one
+//! that is absent, and is never used. A filter that is silently ignored is the complaint that users file most.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -162,8 +163,12 @@ impl Input {
     /// A comma-separated list of words.
     pub fn comma_separated<T: FromStr<Err = &'static str>>(&mut self, field: &str) -> Vec<T> {
         let Some(value) = self.take(field) else { return Vec::new() };
+        let Some(text) = value.as_str() else {
+            self.refuse(field, "must be a string");
+            return Vec::new();
+        };
         let mut read = Vec::new();
-        for word in value.as_str().unwrap_or_default().split(',') {
+        for word in text.split(',') {
             match T::from_str(word.trim()) {
                 Ok(word) => read.push(word),
                 Err(message) => {
@@ -206,7 +211,7 @@ impl Input {
         })
     }
 
-    /// A field that must be there: notes its absence.
+    /// A required field. Its absence is noted.
     pub fn required<T>(&mut self, field: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if self.fields.get(field).is_none_or(Value::is_null) {
             self.fields.remove(field);
@@ -216,10 +221,19 @@ impl Input {
         read(self)
     }
 
-    /// Ends the reading.
+    /// Ends the reading, and builds the request from the values that were read.
     ///
     /// # Errors
-    /// Everything found wrong so far, and every field that nobody asked for.
+    /// As [`Input::finish`]. `Internal` if `build` lacks a value although nothing was refused, which is a defect.
+    pub fn build<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
+        self.finish()?;
+        build().ok_or_else(|| Error::Internal("a required field was neither read nor refused".into()))
+    }
+
+    /// Ends the reading of an input without values.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with everything that was wrong, and every field that was not read.
     pub fn finish(mut self) -> Result<(), Error> {
         self.refuse_the_rest();
         if self.errors.is_empty() { Ok(()) } else { Err(Error::InvalidRequest(self.errors)) }

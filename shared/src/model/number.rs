@@ -10,13 +10,14 @@ use super::values::{Direction, Money, Status};
 #[derive(Clone, Debug, Serialize)]
 #[allow(clippy::struct_excessive_bools, reason = "the columns of the table")]
 pub struct PhoneNumber {
-    /// The row's id.
+    /// The row's id. Requests name a number by it, also where the parameter is called `phone_number_id`.
     pub id: Uuid,
     /// The agency that holds the number.
     pub agency_id: Uuid,
     /// The number itself, in E.164.
     pub phone_number: String,
-    /// Telnyx's id of the number; null until its purchase is confirmed.
+    /// Telnyx's id of the number, not ours: the parameter `phone_number_id` of requests is `id`. Null until the purchase is
+    /// confirmed.
     pub phone_number_id: Option<String>,
     /// The agency's own label.
     pub friendly_name: Option<String>,
