@@ -384,10 +384,13 @@ mod tests {
                 Kind::Pattern(_) => vec!["without it".to_owned()],
                 Kind::Text | Kind::Path | Kind::List => Vec::new(),
             };
+            let mut same = None;
             for value in wrong {
                 let reasons = reasons(&[(setting.name, &value)]);
                 assert_eq!(reasons.len(), 1, "{}={value}", setting.name);
-                assert!(reasons[0].starts_with(setting.name) && !reasons[0].contains(&value), "{}", reasons[0]);
+                assert!(reasons[0].starts_with(setting.name), "{}", reasons[0]);
+                // A value may be secret: the reason is the same whatever it is.
+                assert_eq!(same.get_or_insert_with(|| reasons[0].clone()), &reasons[0]);
             }
         }
     }

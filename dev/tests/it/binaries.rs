@@ -4,7 +4,7 @@ use dev::demo;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::product::{NAMES, Product};
+use crate::product::{Product, web_functions};
 use crate::world::{ORIGIN, agent, eventually};
 
 #[tokio::test]
@@ -47,9 +47,9 @@ async fn each_function_answers_preflights_on_its_own_url() {
 async fn without_any_configuration_every_function_answers_503() {
     let unset = ["DATABASE_URL", "JWT_SECRET", "JWT_ISSUER", "TELNYX_API_KEY", "TELNYX_API_URL", "AWS_REGION"].map(|name| (name, ""));
     let product = Product::start(&unset).await;
-    for name in NAMES {
+    for name in web_functions() {
         let method = if name.ends_with("purchase") || name.ends_with("release") { Method::POST } else { Method::GET };
-        let problem = product.json(product.request(method, name, "owner"), 503).await;
+        let problem = product.json(product.request(method, &name, "owner"), 503).await;
         assert_eq!(problem["code"], "unavailable", "{name}");
     }
     product.stack.stop().await;

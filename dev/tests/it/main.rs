@@ -18,6 +18,7 @@ mod connections;
 mod cors;
 mod crash_points;
 mod deployments;
+mod documents;
 mod etag;
 mod events;
 mod findings;
