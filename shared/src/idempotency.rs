@@ -130,7 +130,36 @@ fn replay(kept: KeptAnswer) -> Result<Answer, Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_visible_text_is_the_same_key_when_it_is_quoted(key in "[ -~]{1,255}") {
+            let quoted = format!("\"{}\"", key.replace('\\', r"\\").replace('"', r#"\""#));
+            prop_assert_eq!(read(&quoted), Some(key.clone()));
+            let is_token = !key.contains(['"', '\\', ',', ';', ' ']);
+            prop_assert_eq!(read(&key), is_token.then_some(key));
+        }
+
+        #[test]
+        fn whatever_is_read_is_a_key_that_can_be_stored(header in any::<String>()) {
+            if let Some(key) = read(&header) {
+                prop_assert!((1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            }
+        }
+
+        #[test]
+        fn the_order_of_members_does_not_change_the_hash(members in proptest::collection::btree_map("[a-z]{1,8}", any::<i64>(), 0..6)) {
+            let written = |members: Vec<(&String, &i64)>| {
+                let members: Vec<_> = members.into_iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+                format!("{{{}}}", members.join(", "))
+            };
+            let (forwards, backwards) = (members.iter().collect(), members.iter().rev().collect());
+            prop_assert_eq!(hash(written(forwards).as_bytes()), hash(written(backwards).as_bytes()));
+        }
+    }
 
     #[test]
     fn a_key_is_the_same_with_quotes_and_without() {

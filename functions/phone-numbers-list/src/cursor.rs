@@ -84,6 +84,8 @@ impl FromStr for Cursor {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn filter() -> ListFilter {
@@ -105,6 +107,43 @@ mod tests {
         assert!(cursor().continues(&filter()));
         assert!(!cursor().continues(&ListFilter { search: None, ..filter() }));
         assert!(!cursor().continues(&ListFilter { include_released: true, ..filter() }));
+    }
+
+    /// Every filter, with every position that Postgres can hold.
+    fn cursors() -> impl Strategy<Value = (ListFilter, Cursor)> {
+        let words = [Status::Pending, Status::Active, Status::Inactive, Status::Released];
+        let status = proptest::option::of(proptest::sample::select(words.to_vec()));
+        let ids = (any::<u128>(), proptest::option::of(any::<u128>()), any::<u128>());
+        let filter = (status, any::<bool>(), proptest::option::of(any::<bool>()), proptest::option::of(any::<String>()));
+        (filter, ids, -60_000_000_000_000_000..250_000_000_000_000_000_i64).prop_map(|(filter, (agency, agent, row), micros)| {
+            let (status, include_released, assigned, search) = filter;
+            let filter = ListFilter { status, include_released, assigned, agent_id: agent.map(Uuid::from_u128), search };
+            let position = Position { created_at: DateTime::from_timestamp_micros(micros).unwrap(), id: Uuid::from_u128(row) };
+            let cursor = Cursor::new(Uuid::from_u128(agency), &filter, position);
+            (filter, cursor)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_cursor_is_read_back_and_continues_its_own_list((filter, cursor) in cursors()) {
+            let text = cursor.to_string();
+            prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+            prop_assert!(cursor.continues(&filter));
+            prop_assert_eq!(text.parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn a_cursor_continues_no_list_with_another_filter((filter, cursor) in cursors(), (other, _) in cursors()) {
+            prop_assert_eq!(cursor.continues(&other), Filter::from(&filter) == Filter::from(&other));
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_is_refused(text in any::<String>()) {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            }
+        }
     }
 
     #[test]

@@ -85,7 +85,52 @@ fn split(origin: &str) -> Option<(&str, &str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A scheme, a host and a port, which is empty or a number.
+    fn origins() -> impl Strategy<Value = (String, String, String)> {
+        ("https?", "[a-z][a-z0-9-]{0,8}(\\.[a-z][a-z0-9-]{0,8}){0,3}", "|[1-9][0-9]{0,4}")
+    }
+
+    fn written((scheme, host, port): &(String, String, String)) -> String {
+        if port.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") }
+    }
+
+    proptest! {
+        #[test]
+        fn an_origin_allows_itself_alone(origin in origins(), other in origins()) {
+            prop_assert!(allows(&written(&origin), &written(&origin)));
+            prop_assert_eq!(allows(&written(&origin), &written(&other)), origin == other);
+        }
+
+        #[test]
+        fn a_star_for_the_port_allows_the_same_scheme_and_host_alone(origin in origins(), other in origins(), port in "|[1-9][0-9]{0,4}") {
+            let (scheme, host, _) = &origin;
+            let pattern = format!("{scheme}://{host}:*");
+            prop_assert!(allows(&pattern, &written(&(scheme.clone(), host.clone(), port))));
+            prop_assert_eq!(allows(&pattern, &written(&other)), (&other.0, &other.1) == (scheme, host));
+        }
+
+        #[test]
+        fn a_star_for_subdomains_allows_whole_labels_alone(origin in origins(), label in "[a-z0-9-]{1,8}") {
+            let (scheme, host, port) = &origin;
+            let with = |host: String| written(&(scheme.clone(), host, port.clone()));
+            let pattern = with(format!("*.{host}"));
+            let subdomain = with(format!("{label}.{host}"));
+            prop_assert!(allows(&pattern, &subdomain));
+            prop_assert!(!allows(&pattern, &written(&origin)));
+            for stranger in [with(format!("{label}{host}")), with(format!("{label}.{host}.evil"))] {
+                prop_assert!(!allows(&pattern, &stranger), "{}", stranger);
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_origin_or_is_refused(pattern in any::<String>(), origin in any::<String>()) {
+            allows(&pattern, &origin);
+        }
+    }
 
     fn allows(pattern: &str, origin: &str) -> bool {
         Pattern::read(pattern).is_some_and(|pattern| pattern.matches(origin))
