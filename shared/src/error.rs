@@ -11,12 +11,12 @@ use crate::model::Money;
 /// The cause of an error, for the log alone.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// One thing wrong with the input, and where.
+/// A field of the input that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
     /// The parameter or member, such as `phone_numbers[0].phone_number`.
     pub field: String,
-    /// What is wrong with it, as the end of a sentence that begins with the field.
+    /// What is wrong with it: the end of a sentence that begins with the field.
     pub message: String,
 }
 

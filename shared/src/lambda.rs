@@ -18,7 +18,7 @@ pub use self::call::{Answer, Call};
 pub use self::function::{Function, Service};
 use crate::config::Config;
 
-/// Runs a background function until Lambda ends it: what its binary's `main` calls.
+/// Runs a background function until Lambda ends the process. The `main` of its binary calls this.
 ///
 /// # Errors
 /// The runtime API cannot be reached.
@@ -30,7 +30,7 @@ pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
     lambda_runtime::run(service_fn(move |event| service.handle(event))).await
 }
 
-/// Runs a function until Lambda ends it: what each binary's `main` calls.
+/// Runs a function until Lambda ends the process. The `main` of its binary calls this.
 ///
 /// # Errors
 /// The runtime API cannot be reached.

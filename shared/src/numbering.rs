@@ -1,7 +1,7 @@
-//! The world's numbering plans, as far as searches at Telnyx need them: a country and national digits.
+//! The numbering plans of countries, as far as searches at Telnyx need them: a country and national digits.
 //!
-//! The plans are those of libphonenumber, as the `rlibphonenumber` crate keeps them. Of the crates that do, it is the one
-//! that does not compile every country's patterns before the first number is read.
+//! The plans are those of libphonenumber, from the crate `rlibphonenumber`. Other such crates compile the patterns of every
+//! country before they read the first number.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberType, Region, get_national_significant_number_owned};
 
@@ -13,7 +13,7 @@ const MOST_COUNTRIES: usize = 4;
 const NORTH_AMERICA: i32 = 1;
 const NORTH_AMERICAN_MARKETS: [&str; 2] = ["US", "CA"];
 
-/// A number as its numbering plan sees it.
+/// What the numbering plan says of a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// One to four countries that it may be offered in, ISO 3166-1 alpha-2: the country that the plan names, then the others
@@ -23,7 +23,7 @@ pub struct Plan {
     pub national_digits: String,
 }
 
-/// A number's plan; None where no country has its calling code.
+/// The plan of a number; None if no country has its calling code.
 #[must_use]
 pub fn plan(number: &E164) -> Option<Plan> {
     let parsed = parse(number)?;
@@ -45,7 +45,7 @@ pub fn plan(number: &E164) -> Option<Plan> {
     (!countries.is_empty()).then(|| Plan { countries, national_digits: get_national_significant_number_owned(&parsed) })
 }
 
-/// `local`, `toll_free`, `mobile`, `national` or `shared_cost`, where the numbering plan tells.
+/// `local`, `toll_free`, `mobile`, `national` or `shared_cost`; None if the numbering plan does not say.
 #[must_use]
 pub fn number_type(number: &E164) -> Option<&'static str> {
     match PHONE_NUMBER_UTIL.get_number_type(&parse(number)?) {

@@ -31,7 +31,7 @@ pub struct Problem {
     /// What is wrong with the input, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// The same sentence as `detail`.
+    /// The text of `detail`.
     pub error: String,
 }
 

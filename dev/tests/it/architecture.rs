@@ -55,10 +55,9 @@ fn shared_depends_on_nothing_of_ours() {
 /// The map in the documentation of `shared/src/lib.rs`: each module, and the modules that it may use.
 fn map() -> BTreeMap<String, BTreeSet<String>> {
     let source = fs::read_to_string(workspace::root().join("shared/src/lib.rs")).unwrap();
-    let documentation: String =
-        source.lines().filter_map(|line| line.strip_prefix("//!")).map(|line| format!("{}\n", line.trim())).collect();
+    let documentation: Vec<_> = source.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim).collect();
     let word = |text: &str| text.trim_matches(['[', ']', '`', ' ']).to_owned();
-    let rows = table(&documentation, &["module", "subject", "uses"]).into_iter();
+    let rows = table(&documentation.join("\n"), &["module", "subject", "uses"]).into_iter();
     rows.map(|row| (word(&row[0]), row[2].split(',').map(word).filter(|name| !name.is_empty()).collect())).collect()
 }
 

@@ -24,7 +24,7 @@ fn tag(updated_at: DateTime<Utc>) -> String {
 /// The times of the last change that `If-Match` permits; None if it permits every time.
 ///
 /// # Errors
-/// `InvalidRequest`: the header is no list of tags.
+/// `InvalidRequest` if the header is not a list of tags.
 pub(crate) fn expected(call: &Call) -> Result<Option<Vec<DateTime<Utc>>>, Error> {
     match call.header(IF_MATCH.as_str()).map(str::trim) {
         None | Some("*") => Ok(None),
@@ -35,10 +35,10 @@ pub(crate) fn expected(call: &Call) -> Result<Option<Vec<DateTime<Utc>>>, Error>
     }
 }
 
-/// The times that a list of tags stands for. Those that are weak, or none of ours, match no row.
+/// The times that a list of tags stands for. Weak tags and foreign tags match no row.
 fn read(tags: &str) -> Option<Vec<DateTime<Utc>>> {
     let mut changes = Vec::new();
-    // No tag of ours has a comma in it, and so none of another's that has can become one of ours.
+    // Our tags contain no comma, so a foreign tag that contains one cannot become one of ours.
     for tag in tags.split(',') {
         let tag = tag.trim();
         let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;

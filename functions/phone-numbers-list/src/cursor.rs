@@ -1,7 +1,7 @@
 //! A keyset cursor: where the next page begins, bound to the agency and the filters it was made for.
 //!
-//! It is opaque to callers and holds nothing they do not know. It needs no signature: whatever it says, a page has only
-//! rows of the caller's agency.
+//! It is opaque to callers and contains nothing that they do not know. It needs no signature, since a page has only rows of the
+//! caller's agency whatever the cursor contains.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,7 +47,7 @@ impl Cursor {
     }
 }
 
-/// What a cursor of another list is answered with.
+/// The error for a cursor of another list.
 pub(crate) fn refused() -> Error {
     Error::invalid("cursor", UNREADABLE)
 }

@@ -37,7 +37,7 @@ impl Function for List {
         let request = Request::read(call.query())?;
         let page = ListPage { limit: request.limit, offset: request.offset, after: request.after() };
         let listing = self.store.list(call.user_id, &request.filter, page, request.include_agents).await?;
-        // The rows are the caller's whatever the cursor says; what is refused is a page that would continue nothing.
+        // The rows are those of the caller's agency in any case. A cursor of another agency has no place in this list.
         if request.cursor.as_ref().is_some_and(|cursor| cursor.agency_id != listing.agency_id) {
             return Err(cursor::refused());
         }

@@ -19,7 +19,7 @@ const DEFAULT_CURRENCY: &str = "USD";
 /// What to buy.
 pub(crate) struct Request {
     pub(crate) items: Vec<Item>,
-    /// The caller's own reference: kept and echoed.
+    /// The caller's own reference, which is stored and returned.
     pub(crate) customer_reference: Option<String>,
     /// The most that each number may cost.
     pub(crate) limits: PriceLimits,

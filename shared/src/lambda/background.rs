@@ -19,34 +19,34 @@ use crate::config::{Config, Invalid};
 use crate::error::Error;
 use crate::secrets::Secrets;
 
-/// A webhook's sender gives up after two seconds.
+/// The longest time for a webhook: Telnyx gives up after two seconds.
 const WEBHOOK_BUDGET: Duration = Duration::from_millis(1_700);
 
-/// A function that nobody calls: it works when its schedule says so, and when a webhook comes.
+/// A function that works on a schedule and on webhooks.
 pub trait Background: Sized + Send + Sync + 'static {
-    /// Its name in logs, which is its package's.
+    /// The name in the log: that of the package.
     const NAME: &'static str;
 
-    /// Makes ready; see [`Function::new`](super::Function::new).
+    /// See [`Function::new`](super::Function::new).
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
 
-    /// Fetches and connects to what the first run will need; see [`Function::warm`](super::Function::warm).
+    /// See [`Function::warm`](super::Function::warm).
     fn warm(&self) -> impl Future<Output = ()> + Send;
 
-    /// Does a bounded piece of work, which ends by the deadline.
+    /// Does work until the deadline at most.
     ///
     /// # Errors
-    /// It could not be done at all; the next run tries again.
+    /// Why nothing or not everything could be done; the next run tries again.
     fn run(&self, deadline: Instant) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Takes a webhook.
+    /// Processes a webhook.
     ///
     /// # Errors
-    /// Whatever kept it from being taken: it will be delivered again.
+    /// Why it was not processed; its sender delivers it again.
     fn receive(&self, delivery: Delivery) -> impl Future<Output = Result<Answer, Error>> + Send;
 }
 
-/// A webhook, as it came.
+/// A webhook as it was received.
 pub struct Delivery {
     /// When it must be answered.
     pub deadline: Instant,
@@ -55,7 +55,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A header's value; empty where it is missing or no text.
+    /// The value of a header; empty if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -68,7 +68,7 @@ impl Delivery {
     }
 }
 
-/// A background function with what it shares with the others: a problem document for every failure of a webhook.
+/// A background function, with a problem document for every failure of a webhook.
 pub struct BackgroundService<B> {
     /// Or why there is none: the settings cannot be used.
     ready: Result<Ready<B>, Invalid>,
@@ -81,7 +81,7 @@ struct Ready<B> {
 }
 
 impl<B: Background> BackgroundService<B> {
-    /// Makes ready; see [`Background::new`]. With settings that cannot be used, every run fails and every webhook is answered
+    /// See [`Background::new`]. With settings that cannot be used, every run fails and every webhook is answered
     /// with 503.
     #[must_use]
     pub fn new(settings: Result<Config, Invalid>) -> Self {
@@ -96,17 +96,17 @@ impl<B: Background> BackgroundService<B> {
         self.ready.as_ref().map_err(|invalid| Error::Unavailable(Box::new(invalid.clone())))
     }
 
-    /// Fetches and connects to what the first run will need; see [`Background::warm`].
+    /// See [`Background::warm`].
     pub async fn warm(&self) {
         if let Ok(ready) = &self.ready {
             warmed(B::NAME, ready.function.warm()).await;
         }
     }
 
-    /// Does what the schedule is for.
+    /// Does the scheduled work.
     ///
     /// # Errors
-    /// It could not be done at all, which the runtime counts as an error of the function.
+    /// As [`Background::run`]; the Lambda runtime counts it as an error of the function.
     pub async fn run(&self, context: &Context) -> Result<(), Error> {
         let work = async {
             let Ready { function, run_budget } = self.ready()?;
@@ -135,10 +135,10 @@ impl<B: Background> BackgroundService<B> {
         answered(B::NAME, &request_id, &method, work).await
     }
 
-    /// Answers whatever Lambda was invoked with: a webhook through API Gateway, or the schedule.
+    /// Handles an event of Lambda: a webhook through API Gateway, or the schedule.
     ///
     /// # Errors
-    /// The event is neither, or [`BackgroundService::run`]'s.
+    /// As [`BackgroundService::run`], or the event is neither.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_http::Error> {
         let LambdaEvent { payload, context } = event;
         if payload.get("requestContext").is_none() {

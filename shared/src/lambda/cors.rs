@@ -1,5 +1,5 @@
-//! Cross-origin requests (the Fetch standard, "CORS protocol"), answered by the functions themselves so that there is
-//! one implementation and errors carry the headers too.
+//! Cross-origin requests (the Fetch standard, "CORS protocol"). The functions answer them, not API Gateway, so that errors carry
+//! the headers as well.
 
 use lambda_http::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -8,12 +8,12 @@ use lambda_http::http::header::{
 
 use crate::model::Origin;
 
-/// Request headers a page may send.
+/// Request headers that a page may send.
 const ALLOWED_HEADERS: HeaderValue =
     HeaderValue::from_static("authorization, apikey, x-client-info, content-type, idempotency-key, if-match");
-/// Response headers a page may read.
+/// Response headers that a page may read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("etag, retry-after, idempotent-replayed, x-request-id, location");
-/// How long a browser may remember a preflight, in seconds.
+/// How long a browser may cache a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins that pages may call from.

@@ -18,30 +18,30 @@ use crate::config::{Config, Invalid};
 use crate::error::Error;
 use crate::secrets::Secrets;
 
-/// A function: what it needs, and what it answers.
+/// A function that web apps call.
 pub trait Function: Sized + Send + Sync + 'static {
-    /// Its name in logs, which is its package's.
+    /// The name in the log: that of the package.
     const NAME: &'static str;
 
-    /// The methods it takes, besides OPTIONS.
+    /// The methods that it takes, besides `OPTIONS`.
     const METHODS: &'static [&'static str];
 
-    /// Makes ready. It never fails: what cannot be had yet is asked for again by the requests that need it.
+    /// Performs no I/O. Never fails: a missing setting or secret is an error of the requests that need it.
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
 
-    /// Fetches and connects to what the first request will need. It never fails either, and may be given up.
+    /// Fetches secrets and connects to what the first request needs. Never fails, and may be cancelled.
     fn warm(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// Answers one request of a known user.
+    /// Answers one request of an authenticated user.
     ///
     /// # Errors
-    /// Whatever kept it from succeeding.
+    /// Why it did not succeed; the caller gets it as a problem document.
     fn handle(&self, call: Call) -> impl Future<Output = Result<Answer, Error>> + Send;
 }
 
-/// A function with what all of them share before it: CORS, methods, tokens, time, and a problem document for every failure.
+/// A function with what all functions share: CORS, methods, tokens, the deadline, and a problem document for every failure.
 pub struct Service<F> {
     cors: Cors,
     /// Or why there is none: the settings cannot be used.
@@ -56,7 +56,7 @@ struct Ready<F> {
 }
 
 impl<F: Function> Service<F> {
-    /// Makes ready; see [`Function::new`]. With settings that cannot be used, every request is answered with 503.
+    /// See [`Function::new`]. With settings that cannot be used, every request is answered with 503.
     #[must_use]
     pub fn new(settings: Result<Config, Invalid>) -> Self {
         match settings {
@@ -65,15 +65,15 @@ impl<F: Function> Service<F> {
         }
     }
 
-    /// Fetches and connects to what the first request will need, all at once, as far as that is quickly done: initialising has
-    /// the full CPU, and whatever fails or takes too long is left to the requests that need it.
+    /// Fetches and connects to what the first request needs, concurrently and for a short time: Lambda grants the full CPU before
+    /// the first request. What fails or takes too long is left to the requests that need it.
     pub async fn warm(&self) {
         if let Ok(ready) = &self.ready {
             warmed(F::NAME, async { _ = tokio::join!(ready.authenticator.warm(), ready.function.warm()) }).await;
         }
     }
 
-    /// Answers one request. Every failure is an answer; none is an error of the runtime's.
+    /// Answers one request. Every failure is an answer; none is an error of the Lambda runtime.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
         let request_id = request_id(&request);

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::{Error, FieldError};
 use crate::model::Patch;
 
-/// Where the input came from: in a query string every value is text, in a body it has a JSON type.
+/// The source of the input: in a query string every value is text, in a body it has a JSON type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Query,
@@ -45,7 +45,7 @@ impl Input {
     /// A JSON body.
     ///
     /// # Errors
-    /// Not JSON, or not an object.
+    /// `InvalidRequest` if it is not JSON or not an object.
     pub fn body(bytes: &[u8]) -> Result<Self, Error> {
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(members)) => {
@@ -56,7 +56,7 @@ impl Input {
         }
     }
 
-    /// Notes that a field is wrong. `message` ends the sentence that the field begins.
+    /// Notes that a field is wrong. `message` is the end of a sentence that begins with the field.
     pub fn refuse(&mut self, field: &str, message: impl Into<String>) {
         let field = self.path(field);
         self.errors.push(FieldError { field, message: message.into() });
@@ -74,7 +74,7 @@ impl Input {
         self.fields.contains_key(field)
     }
 
-    /// Notes every one of `fields` that is null though nothing can be cleared by it.
+    /// Notes each of `fields` that is null, for fields that null cannot clear.
     pub fn refuse_nulls(&mut self, fields: &[&str]) {
         for field in fields {
             if self.fields.get(*field).is_some_and(Value::is_null) {
@@ -89,7 +89,7 @@ impl Input {
         self.checked_text(field, value, longest)
     }
 
-    /// Text that is null to clear what stands.
+    /// Text, or null to clear the present value.
     pub fn patch_text(&mut self, field: &str, longest: usize) -> Patch<String> {
         match self.fields.remove(field) {
             None => Patch::Keep,
@@ -147,7 +147,7 @@ impl Input {
         read
     }
 
-    /// Anything that is written as one word and knows how to say what is wrong with it.
+    /// A string that is parsed; the error of its parser is the message.
     pub fn parsed<T: FromStr<Err = &'static str>>(&mut self, field: &str) -> Option<T> {
         let value = self.take(field)?;
         let read = value.as_str().ok_or("must be a string").and_then(T::from_str);
@@ -180,7 +180,7 @@ impl Input {
         read
     }
 
-    /// A list of `count` objects, each read by `read`; its errors carry the position.
+    /// A list of `count` objects, each read by `read`. The fields of errors contain the position: `phone_numbers[1].phone_number`.
     pub fn objects<T>(&mut self, field: &str, count: RangeInclusive<usize>, mut read: impl FnMut(&mut Self) -> Option<T>) -> Vec<T> {
         self.list(field, count, |input, name, value| {
             let Value::Object(members) = value else {
@@ -253,7 +253,7 @@ impl Input {
         items.filter_map(|(index, item)| read(self, &format!("{field}[{index}]"), item)).collect()
     }
 
-    /// A null in a body is as good as nothing; an empty value in a query string is not.
+    /// The value of a field. A null in a body counts as absent; an empty value in a query string does not.
     fn take(&mut self, field: &str) -> Option<Value> {
         self.fields.remove(field).filter(|value| !value.is_null())
     }
@@ -284,8 +284,8 @@ impl Input {
     }
 }
 
-/// The pair of flags `assigned` and `unassigned`: which of the two is wanted, if either. A flag that is false asks for
-/// nothing, as if it were not there.
+/// The flags `assigned` and `unassigned`: `Some(true)` selects numbers with an agent, `Some(false)` those without. A flag that is
+/// false counts as absent.
 pub fn assigned(input: &mut Input) -> Option<bool> {
     let assigned = input.boolean("assigned").unwrap_or(false);
     let unassigned = input.boolean("unassigned").unwrap_or(false);
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asked_for_is_refused() {
+    fn an_unknown_field_is_refused() {
         let mut input = query("limit=5&areacode=312");
         assert_eq!(input.integer("limit", 1..=100), Some(5));
         assert_eq!(fields(input), ["areacode"]);

@@ -25,11 +25,11 @@ pub(super) async fn warmed(name: &str, work: impl Future<Output = ()>) {
     match outcome {
         Ok(Ok(())) => tracing::info!(function = name, duration_ms, "warmed up"),
         Ok(Err(panic)) => tracing::error!(function = name, error = panic_message(panic.as_ref()), "warming up failed"),
-        Err(_) => tracing::warn!(function = name, duration_ms, "warming up was given up"),
+        Err(_) => tracing::warn!(function = name, duration_ms, "warming up was cancelled"),
     }
 }
 
-/// What every request has in common: it is answered whatever happens, and logged.
+/// Turns the outcome of a request, a panic included, into an answer, and logs it.
 pub(super) async fn answered(
     name: &str,
     request_id: &str,
@@ -64,7 +64,7 @@ pub(super) fn request_id(request: &Request) -> String {
     }
 }
 
-/// Our own failures are errors, Telnyx's are warnings, the caller's are neither.
+/// Logs an error: our own failures as errors, Telnyx's as warnings, refusals as information.
 pub(super) fn log(error: &Error, request_id: &str) {
     match error.kind().blame {
         Blame::Ours => tracing::error!(request_id, code = error.code(), error = %error, "request failed"),

@@ -50,11 +50,11 @@ words! {
 }
 
 words! {
-    /// Where a number is in its life: enum `phone_number_status`.
+    /// The status of a number: enum `phone_number_status`.
     Status {
         /// Its purchase has begun and is not confirmed.
         Pending = "pending",
-        /// Live.
+        /// In use.
         Active = "active",
         /// Temporarily disabled.
         Inactive = "inactive",
@@ -69,11 +69,11 @@ words! {
 }
 
 words! {
-    /// What a number can carry.
+    /// What a number can be used for.
     Feature { Voice = "voice", Sms = "sms", Mms = "mms", Fax = "fax", Emergency = "emergency" }
 }
 
-/// An amount of money; its currency stands beside it. Written as a decimal string with two decimals at the least.
+/// An amount of money, whose currency is a field beside it. Written as a decimal string with at least two decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(pub Decimal);
 
