@@ -168,7 +168,7 @@ class Transformed(unittest.TestCase):
         self.assertEqual(alarms.keys(), counted | set(kinds))
         report = (ROOT / "functions/phone-numbers-reconcile/src/report.rs").read_text()
         for metric in counted:
-            self.assertIn(f'("{metric}", ', report)
+            self.assertIn(f'"{metric}"', report)
         for alarm in alarms.values():
             self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": {"Ref": "AWS::StackName"}}])
         self.assertEqual(alarms["StuckPurchases"]["TreatMissingData"], "breaching")
