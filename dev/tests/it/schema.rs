@@ -1,6 +1,7 @@
 //! The database: the documented table to the letter, what stands beside it, and how both come to a database.
 
 mod documented;
+mod earlier;
 mod existing;
 mod ledger;
 mod same_agency;

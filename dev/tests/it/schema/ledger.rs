@@ -6,7 +6,7 @@ use dev::postgres::{Server, connect};
 use super::{lines, refusal, two_agencies};
 
 /// Every table of ours.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "agency_phone_numbers_archive",
     "phone_number_deployment",
     "phone_number_findings",
@@ -14,6 +14,7 @@ const TABLES: [&str; 11] = [
     "phone_number_idempotency_keys",
     "phone_number_idempotency_purchases",
     "phone_number_inventory_walks",
+    "phone_number_migrations",
     "phone_number_purchases",
     "phone_number_releases",
     "phone_number_sightings",
