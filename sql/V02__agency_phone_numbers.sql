@@ -1,6 +1,18 @@
 -- The platform's table of phone numbers, exactly as documented: enums, table, constraints, indexes, trigger and view;
--- then a rule of ours on it. Whatever exists is left as it is.
-do $prerequisites$
+-- then a rule of ours on it. Whatever exists is left as it is, with its privileges.
+do $objects$
+declare
+  home constant text := quote_ident(current_schema());
+  -- Every role, and those of Supabase's REST API.
+  outsiders constant text := concat_ws(
+    ', ',
+    'public',
+    (
+      select string_agg(quote_ident(r.rolname), ', ')
+      from pg_roles as r
+      where r.rolname in ('anon', 'authenticated')
+    )
+  );
 begin
   if to_regprocedure('uuid_generate_v4()') is null then
     if exists (select from pg_available_extensions where name = 'uuid-ossp') then
@@ -11,6 +23,7 @@ begin
       returns uuid
       language sql
       volatile
+      set search_path = ''
       as 'select pg_catalog.gen_random_uuid()';
     end if;
   end if;
@@ -34,15 +47,11 @@ begin
       return new;
     end
     $function$;
-  end if;
-end
-$prerequisites$;
 
-do $table$
-declare
-  role_name text;
-begin
-  if to_regclass(quote_ident(current_schema()) || '.agency_phone_numbers') is null then
+    execute format('revoke execute on function update_updated_at_column() from %s', outsiders);
+  end if;
+
+  if to_regclass(home || '.agency_phone_numbers') is null then
     create table agency_phone_numbers (
       id uuid default uuid_generate_v4() not null,
       agency_id uuid not null,
@@ -86,36 +95,9 @@ begin
 
     -- Supabase grants every new table to the roles of its REST API, and without row level security each tenant could read
     -- the numbers of all tenants. Grant it again, together with policies, if the REST API needs it.
-    for role_name in
-      select r.rolname
-      from pg_roles as r
-      where r.rolname in ('anon', 'authenticated')
-    loop
-      execute format('revoke all on table agency_phone_numbers from %I', role_name);
-    end loop;
+    execute format('revoke all on table agency_phone_numbers from %s', outsiders);
   end if;
-end
-$table$;
 
-create index if not exists idx_agency_phones_agency_id
-on agency_phone_numbers (agency_id);
-
-create index if not exists idx_agency_phones_phone_number
-on agency_phone_numbers (phone_number);
-
-create index if not exists idx_agency_phones_agent_mapping
-on agency_phone_numbers (agent_mapping_id)
-where agent_mapping_id is not null;
-
-create index if not exists idx_agency_phones_status
-on agency_phone_numbers (status);
-
-create index if not exists idx_agency_phones_active
-on agency_phone_numbers (agency_id, is_active)
-where is_active = true;
-
-do $trigger$
-begin
   if not exists (
     select
     from pg_trigger as t
@@ -127,14 +109,8 @@ begin
     for each row
     execute function update_updated_at_column();
   end if;
-end
-$trigger$;
 
-do $view$
-declare
-  role_name text;
-begin
-  if to_regclass(quote_ident(current_schema()) || '.v_agency_phone_numbers_with_agent') is null then
+  if to_regclass(home || '.v_agency_phone_numbers_with_agent') is null then
     create view v_agency_phone_numbers_with_agent as
     select
       n.id,
@@ -170,17 +146,28 @@ begin
     if current_setting('server_version_num')::integer >= 150000 then
       alter view v_agency_phone_numbers_with_agent set (security_invoker = true);
     else
-      for role_name in
-        select r.rolname
-        from pg_roles as r
-        where r.rolname in ('anon', 'authenticated')
-      loop
-        execute format('revoke all on table v_agency_phone_numbers_with_agent from %I', role_name);
-      end loop;
+      execute format('revoke all on table v_agency_phone_numbers_with_agent from %s', outsiders);
     end if;
   end if;
 end
-$view$;
+$objects$;
+
+create index if not exists idx_agency_phones_agency_id
+on agency_phone_numbers (agency_id);
+
+create index if not exists idx_agency_phones_phone_number
+on agency_phone_numbers (phone_number);
+
+create index if not exists idx_agency_phones_agent_mapping
+on agency_phone_numbers (agent_mapping_id)
+where agent_mapping_id is not null;
+
+create index if not exists idx_agency_phones_status
+on agency_phone_numbers (status);
+
+create index if not exists idx_agency_phones_active
+on agency_phone_numbers (agency_id, is_active)
+where is_active = true;
 
 -- A number answers calls with an agent of its own agency, or with none.
 --
@@ -191,7 +178,7 @@ returns trigger
 language plpgsql
 as $function$
 begin
-  -- An agent of another agency is refused in the words for one that never was: a tenant cannot tell them apart.
+  -- The message is the same as for an agent that does not exist, so that a tenant cannot tell them apart.
   if not exists (
     select
     from agent_mappings as a

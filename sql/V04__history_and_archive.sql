@@ -48,6 +48,7 @@ comment on column phone_number_history.changes is
 create or replace function phone_number_history_is_append_only()
 returns trigger
 language plpgsql
+set search_path = ''
 as $function$
 begin
   raise exception using
@@ -73,6 +74,13 @@ declare
   changes jsonb;
   event text;
 begin
+  -- On another table, the trigger would write entries about numbers that nothing happened to.
+  if tg_relid <> 'agency_phone_numbers'::regclass then
+    raise exception using
+      errcode = 'object_not_in_prerequisite_state',
+      message = format('agency_phone_numbers_history is not a trigger for %s', tg_relid::regclass);
+  end if;
+
   if tg_op <> 'INSERT' then
     before := to_jsonb(old) - 'updated_at';
   end if;
@@ -82,8 +90,7 @@ begin
   end if;
 
   event := case
-    -- A purchase that is only intended, and one that came to nothing, are the ledger's matter; a released row moves
-    -- to the archive and back.
+    -- Intended and failed purchases are in the ledger alone. A released row moves to the archive and back.
     when tg_op = 'INSERT' then case when new.status in ('active', 'inactive') then 'bought' end
     when tg_op = 'DELETE' then case when old.status in ('active', 'inactive') then 'deleted' end
     when new.status = 'released' and old.status <> 'released' then 'released'
@@ -97,7 +104,7 @@ begin
     return null;
   end if;
 
-  -- The row of a number that is bought says how it begins, not how it differs from the intent.
+  -- The entry of a purchase has the values that the row begins with, not the difference from the intended purchase.
   if event = 'bought' then
     before := '{}';
   end if;
@@ -124,12 +131,6 @@ begin
   return null;
 end
 $function$;
-
-do $search_path$
-begin
-  execute format('alter function agency_phone_numbers_history() set search_path = %I, pg_temp', current_schema());
-end
-$search_path$;
 
 create or replace trigger agency_phone_numbers_history
 after insert or update or delete on agency_phone_numbers
@@ -208,3 +209,11 @@ begin
   return record ->> 'id';
 end
 $function$;
+
+-- Both functions use the tables of this schema, whatever the search path of the session and its temporary tables.
+do $search_path$
+begin
+  execute format('alter function agency_phone_numbers_history() set search_path = %I, pg_temp', current_schema());
+  execute format('alter function agency_phone_numbers_restore(jsonb) set search_path = %I, pg_temp', current_schema());
+end
+$search_path$;

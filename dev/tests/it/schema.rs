@@ -4,6 +4,7 @@ mod documented;
 mod earlier;
 mod existing;
 mod ledger;
+mod privileges;
 mod same_agency;
 
 use dev::postgres::TestDatabase;

@@ -23,6 +23,9 @@ const EARLIER: [&str; 12] = [
     "reconcile_at_scale",
 ];
 
+/// The functions of the numbered files differ from those that the earlier migrations left.
+const FUNCTIONS: &str = include_str!("../fixtures/earlier_functions.sql");
+
 /// Replaces the record of the numbered files by that of `migrations`, the first of them as version 1.
 async fn record(client: &Client, migrations: &[&str]) {
     client
@@ -46,6 +49,7 @@ async fn record(client: &Client, migrations: &[&str]) {
 /// A database as the last of the earlier migrations left it, with a number.
 async fn last() -> (TestDatabase, Client) {
     let (database, client) = two_agencies().await;
+    client.batch_execute(FUNCTIONS).await.unwrap();
     record(&client, &EARLIER).await;
     (database, client)
 }
