@@ -42,6 +42,7 @@ const LOCK: i64 = 0x7068_6f6e_656e;
 /// How long a migration waits for a table that is in use. Meanwhile, later statements on that table wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The record of the files that were applied to a database, with the SHA-256 of each.
 const CREATE_RECORD: &str = "\
 create table if not exists phone_number_migrations (
   name text not null,
@@ -49,13 +50,7 @@ create table if not exists phone_number_migrations (
   applied_at timestamptz default now() not null,
   constraint phone_number_migrations_pkey
     primary key (name)
-);
-
-comment on table phone_number_migrations is
-  'The files in sql/ that were applied to this database.';
-
-comment on column phone_number_migrations.sha256 is
-  'SHA-256 of the file.'";
+)";
 
 const RECORDED: &str = "\
 select m.name, m.sha256
