@@ -1,8 +1,10 @@
 //! The database: the documented table to the letter, what stands beside it, and how both come to a database.
 
 mod documented;
+mod earlier;
 mod existing;
 mod ledger;
+mod privileges;
 mod same_agency;
 
 use dev::postgres::TestDatabase;

@@ -1,12 +1,9 @@
 //! The ledgers of purchases and releases, and the other tables of ours.
 
-use dev::migrations;
-use dev::postgres::{Server, connect};
-
 use super::{lines, refusal, two_agencies};
 
 /// Every table of ours.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "agency_phone_numbers_archive",
     "phone_number_deployment",
     "phone_number_findings",
@@ -14,6 +11,7 @@ const TABLES: [&str; 11] = [
     "phone_number_idempotency_keys",
     "phone_number_idempotency_purchases",
     "phone_number_inventory_walks",
+    "phone_number_migrations",
     "phone_number_purchases",
     "phone_number_releases",
     "phone_number_sightings",
@@ -185,68 +183,4 @@ async fn a_row_has_one_unfinished_purchase_and_one_unfinished_release() {
     for again in [purchase, release] {
         client.batch_execute(again).await.unwrap();
     }
-}
-
-#[tokio::test]
-async fn the_rest_api_of_the_platform_reads_none_of_it() {
-    // Roles belong to a server, not to a database: a server of our own.
-    let server = Server::temporary().await.unwrap();
-    server.create_database("platform", None).await.unwrap();
-    let client = connect(&server.url("platform")).await.unwrap();
-    client
-        .batch_execute(
-            "create role anon;
-             create role authenticated;
-             alter default privileges in schema public grant all on tables to anon, authenticated;
-             create table granted ()",
-        )
-        .await
-        .unwrap();
-    migrations::platform(&server.url("platform")).await.unwrap();
-    migrations::run(&server.url("platform"), None).await.unwrap();
-    let readable = lines(
-        &client,
-        "select r.rolname::text, c.relname::text
-         from pg_class as c
-         cross join pg_roles as r
-         where r.rolname in ('anon', 'authenticated')
-           and c.relkind = 'r'
-           and (c.relname = 'granted' or c.relname like 'agency\\_phone\\_numbers%' or c.relname like 'phone\\_number\\_%')
-           and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete')
-         order by 1, 2",
-    )
-    .await;
-    assert_eq!(readable, ["anon granted", "authenticated granted"]);
-    let error = refusal(&client, "set role authenticated; select v.id from v_agency_phone_numbers_with_agent as v").await;
-    assert_eq!(error.code().code(), "42501");
-    // Nor does anybody write by way of what puts rows back.
-    let error = refusal(&client, "set role authenticated; select agency_phone_numbers_restore('{}')").await;
-    assert_eq!(error.code().code(), "42501");
-}
-
-#[tokio::test]
-async fn whoever_may_write_the_table_needs_no_right_to_its_history() {
-    let server = Server::temporary().await.unwrap();
-    server.create_database("platform", None).await.unwrap();
-    let client = connect(&server.url("platform")).await.unwrap();
-    migrations::platform(&server.url("platform")).await.unwrap();
-    migrations::run(&server.url("platform"), None).await.unwrap();
-    client
-        .batch_execute(
-            "create role web_app;
-             insert into agencies (name, slug) values ('A', 'a');
-             grant select on agencies to web_app;
-             grant select, insert, update, delete on agency_phone_numbers to web_app;
-             set role web_app;
-             insert into agency_phone_numbers (agency_id, phone_number, status)
-             select a.id, '+13125550100', 'active' from agencies as a;
-             update agency_phone_numbers set status = 'inactive';
-             delete from agency_phone_numbers",
-        )
-        .await
-        .unwrap();
-    assert_eq!(refusal(&client, "select h.id from phone_number_history as h").await.code().code(), "42501");
-    client.batch_execute("reset role").await.unwrap();
-    let told = lines(&client, "select h.event, h.actor from phone_number_history as h order by h.id").await;
-    assert_eq!(told, ["bought platform", "changed platform", "deleted platform"]);
 }

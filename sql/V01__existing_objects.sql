@@ -1,20 +1,17 @@
--- The platform's table of phone numbers, to the letter of its documentation: enums, table, constraints, indexes,
--- trigger and view.
+-- What a database has already of the objects in the next files.
 --
--- On many databases part of this exists already. So the file first looks at what is there, and says everything that
--- contradicts it in one message; only then does it create what is missing. It never replaces or alters what it finds.
--- What counts as a contradiction: an enum with other labels; a column that is missing, or of another type, default or
--- nullability; a constraint, index or trigger of the same name that means something else. What does not: the order of
--- the columns, and further columns as long as a row can be inserted without them, since every statement of ours names
--- the columns it uses.
+-- Many databases have the platform's table of phone numbers, or a part of what belongs to it. This file compares what is
+-- there with the documentation and reports every contradiction in one message. The next files replace nothing that passes,
+-- and create what is missing.
 --
--- It is one `do` block because a block is atomic wherever it runs: in the transaction of a migration tool, or under
--- plain psql, where each statement of a file commits by itself.
+-- Contradictions: an enum with other labels; a column that is missing or has another type, default or nullability; a
+-- constraint, index or trigger of the same name with another definition. Accepted: another order of the columns, and
+-- further columns if an insert may leave them out. Every statement of ours names the columns it uses.
 do $migration$
 declare
-  -- The schema the platform's tables are in, quoted where necessary. Ours go beside them.
-  home text;
-  phones regclass;
+  -- The schema of the platform's tables, quoted if necessary.
+  home constant text := quote_ident(current_schema());
+  phones constant regclass := to_regclass(quote_ident(current_schema()) || '.agency_phone_numbers');
   contradictions text[] := '{}';
   additions text[] := '{}';
   found_as text;
@@ -22,53 +19,7 @@ declare
   documented text[] := '{}';
   expected record;
 begin
-  -- 1. The platform comes first.
-
-  select c.relnamespace::regnamespace::text
-  into home
-  from pg_class as c
-  where c.oid = to_regclass('agencies');
-
-  if home is null then
-    raise exception using
-      errcode = 'undefined_table',
-      message = 'table agencies does not exist: the platform''s tables come before these migrations',
-      hint = 'On a database of your own, run sql/platform.sql first.';
-  end if;
-
-  if to_regclass(home || '.agent_mappings') is null then
-    raise exception using
-      errcode = 'undefined_table',
-      message = format(
-        'table %s.agent_mappings does not exist: the platform''s tables come before these migrations',
-        home
-      ),
-      hint = 'On a database of your own, run sql/platform.sql first.';
-  end if;
-
-  -- For this transaction: unqualified names mean the platform's schema, and uuid_generate_v4() is found wherever its
-  -- extension was installed (Supabase keeps extensions in a schema of their own).
-  perform set_config(
-    'search_path',
-    concat_ws(
-      ', ',
-      home,
-      nullif(current_setting('search_path'), ''),
-      (
-        select min(p.pronamespace::regnamespace::text)
-        from pg_proc as p
-        where p.proname = 'uuid_generate_v4'
-          and p.pronargs = 0
-      )
-    ),
-    true
-  );
-
-  phones := to_regclass(home || '.agency_phone_numbers');
-
-  -- 2. What is there already, and does it contradict us?
-
-  -- Only what this file itself refers to. A platform that lacks other columns is a matter for the functions using them.
+  -- Only the columns that these files refer to. The functions report any other column that they miss.
   for expected in
     select c.table_name, c.column_name, c.type
     from (values
@@ -176,7 +127,7 @@ begin
     loop
       documented := documented || expected.name;
 
-      -- Which schema uuid_generate_v4() lives in is no contradiction.
+      -- uuid_generate_v4() may be in any schema.
       select concat_ws(
         ' ',
         format_type(a.atttypid, a.atttypmod),
@@ -239,7 +190,8 @@ begin
         )
       ) as c (name, definition)
     loop
-      -- The same rule under another name counts as found: the functions tell violations apart by the constraint's name.
+      -- Also finds the same rule under another name, which is a contradiction: the functions identify a violated rule by
+      -- its name.
       select format('%s %s', c.conname, pg_get_constraintdef(c.oid))
       into found_as
       from pg_constraint as c
@@ -252,6 +204,7 @@ begin
       order by c.conname = expected.name desc
       limit 1;
 
+      -- What the table lacks is added below. That fails if rows violate it.
       if found_as is null then
         additions := additions || format(
           'alter table agency_phone_numbers add constraint %I %s',
@@ -274,7 +227,7 @@ begin
     where t.tgrelid = phones
       and t.tgname = 'update_agency_phone_numbers_updated_at';
 
-    if found_as !~ ' BEFORE UPDATE ON \S+ FOR EACH ROW EXECUTE FUNCTION (\S+\.)?update_updated_at_column\(\)$' then
+    if found_as !~ ' BEFORE UPDATE ON .+ FOR EACH ROW EXECUTE FUNCTION (.+\.)?update_updated_at_column\(\)$' then
       contradictions := contradictions || format(
         'trigger of agency_phone_numbers: found %s, expected BEFORE UPDATE FOR EACH ROW EXECUTE FUNCTION %s',
         found_as,
@@ -333,6 +286,49 @@ begin
     end if;
   end if;
 
+  -- A table that has the name of a ledger and is not it.
+  for expected in
+    select t.name, string_agg(c.definition, ', ' order by c.position) as missing
+    from (values
+      ('phone_number_purchases', array[
+        'id uuid', 'order_id uuid', 'agency_id uuid', 'agency_phone_number_id uuid',
+        'phone_number character varying(20)', 'deployment text', 'telnyx_account text', 'key_sha256 bytea',
+        'connection_id text', 'telnyx_reference text', 'telnyx_order_id text', 'telnyx_phone_number_id text',
+        'number_type character varying(50)', 'country_code character varying(5)', 'features text[]',
+        'monthly_cost numeric(10,4)', 'upfront_cost numeric(10,4)', 'currency character varying(3)',
+        'max_monthly_cost numeric(10,4)', 'max_upfront_cost numeric(10,4)', 'limit_currency character varying(3)',
+        'requirements_met boolean', 'requirements_deadline timestamp with time zone', 'origin text', 'caller_id uuid',
+        'customer_reference text', 'phase text', 'order_attempts integer', 'order_missed_at timestamp with time zone',
+        'number_missed_at timestamp with time zone', 'failure_code text', 'failure_detail text', 'lease_token uuid',
+        'leased_until timestamp with time zone', 'created_at timestamp with time zone',
+        'updated_at timestamp with time zone', 'completed_at timestamp with time zone'
+      ]),
+      ('phone_number_releases', array[
+        'id uuid', 'agency_id uuid', 'agency_phone_number_id uuid', 'phone_number character varying(20)',
+        'deployment text', 'telnyx_account text', 'key_sha256 bytea', 'telnyx_phone_number_id text', 'caller_id uuid',
+        'previous_status phone_number_status', 'previous_agent_mapping_id uuid', 'phase text', 'failure_code text',
+        'failure_detail text', 'lease_token uuid', 'leased_until timestamp with time zone',
+        'created_at timestamp with time zone', 'updated_at timestamp with time zone',
+        'completed_at timestamp with time zone'
+      ])
+    ) as t (name, columns)
+    cross join unnest(t.columns) with ordinality as c (definition, position)
+    where to_regclass(home || '.' || t.name) is not null
+      and not exists (
+        select
+        from pg_attribute as a
+        join pg_class as r
+          on r.oid = a.attrelid
+          and r.relkind in ('r', 'p')
+        where a.attrelid = to_regclass(home || '.' || t.name)
+          and concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod)) = c.definition
+          and not a.attisdropped
+      )
+    group by t.name
+  loop
+    contradictions := contradictions || format('found %s without %s', expected.name, expected.missing);
+  end loop;
+
   if contradictions <> '{}' then
     raise exception using
       errcode = 'object_not_in_prerequisite_state',
@@ -342,96 +338,10 @@ begin
       );
   end if;
 
-  -- 3. Create what is missing.
-
-  if to_regprocedure('uuid_generate_v4()') is null then
-    if exists (select from pg_available_extensions where name = 'uuid-ossp') then
-      create extension "uuid-ossp";
-    else
-      -- A server without the contrib modules: the same version 4 uuid, from the server itself.
-      create function uuid_generate_v4()
-      returns uuid
-      language sql
-      volatile
-      as 'select pg_catalog.gen_random_uuid()';
-    end if;
-  end if;
-
-  if to_regtype('call_direction') is null then
-    create type call_direction as enum ('inbound', 'outbound');
-  end if;
-
-  if to_regtype('phone_number_status') is null then
-    create type phone_number_status as enum ('pending', 'active', 'inactive', 'released');
-  end if;
-
-  if to_regprocedure('update_updated_at_column()') is null then
-    create function update_updated_at_column()
-    returns trigger
-    language plpgsql
-    set search_path = ''
-    as $function$
-    begin
-      new.updated_at := now();
-      return new;
-    end
-    $function$;
-  end if;
-
   if phones is null then
-    create table agency_phone_numbers (
-      id uuid default uuid_generate_v4() not null,
-      agency_id uuid not null,
-      phone_number varchar(20) not null,
-      phone_number_id varchar(255),
-      friendly_name varchar(255),
-      number_type varchar(50),
-      country_code varchar(5),
-      voice_enabled boolean default true not null,
-      sms_enabled boolean default false not null,
-      mms_enabled boolean default false not null,
-      agent_mapping_id uuid,
-      direction call_direction default 'inbound',
-      monthly_cost numeric(10, 4),
-      setup_cost numeric(10, 4),
-      currency varchar(3) default 'USD' not null,
-      status phone_number_status default 'pending' not null,
-      is_active boolean default true not null,
-      purchased_at timestamptz,
-      released_at timestamptz,
-      created_at timestamptz default now() not null,
-      updated_at timestamptz default now() not null,
-      constraint agency_phone_numbers_pkey
-        primary key (id),
-      constraint agency_phone_numbers_phone_unique
-        unique (phone_number),
-      constraint agency_phone_numbers_agency_id_fkey
-        foreign key (agency_id)
-        references agencies (id)
-        on delete cascade,
-      constraint agency_phone_numbers_agent_mapping_id_fkey
-        foreign key (agent_mapping_id)
-        references agent_mappings (id)
-        on delete set null,
-      constraint agency_phone_numbers_phone_format
-        check (phone_number ~ '^\+[1-9][0-9]{6,14}$')
-    );
-
-    comment on table agency_phone_numbers is
-      'Purchased Telnyx phone numbers assigned to agencies, each with an agent mapping or without.';
-
-    -- Supabase grants every new table to the roles of its REST API. A table without row level security would show
-    -- each tenant the numbers of all: whoever wants it readable there grants it again, with policies.
-    for expected in
-      select r.rolname as name
-      from pg_roles as r
-      where r.rolname in ('anon', 'authenticated')
-    loop
-      execute format('revoke all on table agency_phone_numbers from %I', expected.name);
-    end loop;
+    return;
   end if;
 
-  -- Constraints missing from a table that was there. Rows that violate one stop the migration here, and undo it.
   for expected in
     select a.statement
     from unnest(additions) as a (statement)
@@ -439,79 +349,23 @@ begin
     execute expected.statement;
   end loop;
 
-  create index if not exists idx_agency_phones_agency_id
-  on agency_phone_numbers (agency_id);
+  -- A trigger will refuse an agent of another agency, but it checks only what is written from now on. Which of the two
+  -- agencies is right in an existing row, only an operator can say.
+  select string_agg(n.id::text, ', ' order by n.id)
+  into found_as
+  from agency_phone_numbers as n
+  join agent_mappings as a
+    on a.id = n.agent_mapping_id
+  where a.agency_id is distinct from n.agency_id;
 
-  create index if not exists idx_agency_phones_phone_number
-  on agency_phone_numbers (phone_number);
-
-  create index if not exists idx_agency_phones_agent_mapping
-  on agency_phone_numbers (agent_mapping_id)
-  where agent_mapping_id is not null;
-
-  create index if not exists idx_agency_phones_status
-  on agency_phone_numbers (status);
-
-  create index if not exists idx_agency_phones_active
-  on agency_phone_numbers (agency_id, is_active)
-  where is_active = true;
-
-  if not exists (
-    select
-    from pg_trigger as t
-    where t.tgrelid = to_regclass(home || '.agency_phone_numbers')
-      and t.tgname = 'update_agency_phone_numbers_updated_at'
-  ) then
-    create trigger update_agency_phone_numbers_updated_at
-    before update on agency_phone_numbers
-    for each row
-    execute function update_updated_at_column();
-  end if;
-
-  if to_regclass(home || '.v_agency_phone_numbers_with_agent') is null then
-    create view v_agency_phone_numbers_with_agent as
-    select
-      n.id,
-      n.agency_id,
-      n.phone_number,
-      n.phone_number_id,
-      n.friendly_name,
-      n.number_type,
-      n.country_code,
-      n.voice_enabled,
-      n.sms_enabled,
-      n.mms_enabled,
-      n.agent_mapping_id,
-      n.direction,
-      n.monthly_cost,
-      n.setup_cost,
-      n.currency,
-      n.status,
-      n.is_active,
-      n.purchased_at,
-      n.released_at,
-      n.created_at,
-      n.updated_at,
-      a.ultravox_agent_name,
-      a.voice,
-      a.language_hint
-    from agency_phone_numbers as n
-    left join agent_mappings as a
-      on a.id = n.agent_mapping_id;
-
-    -- Whoever reads the view sees what they may see of the tables beneath it. A server older than 15 cannot be told
-    -- so and would read them as the view's owner, past any row level security: there the REST API is kept out.
-    if current_setting('server_version_num')::integer >= 150000 then
-      alter view v_agency_phone_numbers_with_agent set (security_invoker = true);
-    else
-      for expected in
-        select r.rolname as name
-        from pg_roles as r
-        where r.rolname in ('anon', 'authenticated')
-      loop
-        execute format('revoke all on table v_agency_phone_numbers_with_agent from %I', expected.name);
-      end loop;
-    end if;
+  if found_as is not null then
+    raise exception using
+      errcode = 'object_not_in_prerequisite_state',
+      message = format(
+        'these rows of agency_phone_numbers carry an agent of another agency; the migration has changed nothing: %s',
+        found_as
+      ),
+      hint = 'Unassign those agents (set agent_mapping_id to null), then run the migration again.';
   end if;
 end
 $migration$;
