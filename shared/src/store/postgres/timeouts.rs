@@ -4,14 +4,14 @@ use std::time::Duration;
 
 /// The longest that one statement may take, with the connection it needs. The others are eighths of it.
 #[derive(Clone, Copy)]
-pub(super) struct Limits(Duration);
+pub(in crate::store) struct Limits(Duration);
 
 impl Limits {
-    pub(super) const fn of(whole: Duration) -> Self {
+    pub(in crate::store) const fn of(whole: Duration) -> Self {
         Self(whole)
     }
 
-    pub(super) const fn whole(self) -> Duration {
+    pub(in crate::store) const fn whole(self) -> Duration {
         self.0
     }
 

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
-use super::inventory::{RECONCILE, sign};
-use super::{Store, Undone, rows_of};
 use crate::error::Error;
+use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::{Store, Undone, rows_of};
 
 /// Whether a row `n` is inactive because a comparison with Telnyx did not find its number.
 macro_rules! switched_off {
@@ -20,7 +20,7 @@ macro_rules! switched_off {
     };
 }
 
-pub(super) use switched_off;
+pub(in crate::store) use switched_off;
 
 /// Ends the life of a row that is switched off, unless it has changed meanwhile. Its history says why.
 const END: &str = concat!(
@@ -49,7 +49,7 @@ from ended e
 returning id"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[END];
+pub(in crate::store) const STATEMENTS: &[&str] = &[END];
 
 impl Store {
     /// Ends the life of a row that is switched off: it becomes released. False if it has changed meanwhile.

@@ -7,12 +7,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::deployment::of_this_deployment;
-use super::lives::switched_off;
-use super::walks::MissingRow;
-use super::{Store, Undone, column, millis, rows_of, word};
 use crate::error::Error;
 use crate::model::{E164, Reference, Status};
+use crate::store::deployment::of_this_deployment;
+use crate::store::numbers::switched_off::switched_off;
+use crate::store::reconcile::walks::MissingRow;
+use crate::store::{Store, Undone, column, millis, rows_of, word};
 
 /// Says, within a transaction, who changes a row for which reason.
 const SIGN: &str = "\
@@ -159,10 +159,10 @@ select (
        ) as accounts"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[SIGN, AGENCIES, COMPARE, DEACTIVATE, CORRECT, STUCK];
+pub(in crate::store) const STATEMENTS: &[&str] = &[SIGN, AGENCIES, COMPARE, DEACTIVATE, CORRECT, STUCK];
 
 /// Who changes rows after a comparison with Telnyx.
-pub(super) const RECONCILE: &str = "reconcile";
+pub(in crate::store) const RECONCILE: &str = "reconcile";
 
 /// A number of an account's inventory, as far as its owner can be told by it.
 #[derive(Clone, Debug)]
@@ -302,7 +302,7 @@ impl Store {
     }
 
     /// A change that follows from a comparison with Telnyx, as the history is to have it: whether it was made.
-    pub(super) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
+    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
         self.transaction(|| self.try_to_reconcile(sql, parameters)).await
     }
 
@@ -317,7 +317,7 @@ impl Store {
 }
 
 /// Says, for the rest of the transaction, that a person of ours or a comparison makes the changes.
-pub(super) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
+pub(in crate::store) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
     rows_of(transaction, SIGN, &[&actor]).await?;
     Ok(())
 }

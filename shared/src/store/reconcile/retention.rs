@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Store, millis};
 use crate::error::Error;
+use crate::store::{Store, millis};
 
 /// Deletes findings that were closed so long ago, and dismissed ones that nothing has shown since.
 const FINDINGS: &str = "\
@@ -58,7 +58,7 @@ from old
 where r.id = old.id
 returning r.id";
 
-pub(super) const STATEMENTS: &[&str] = &[FINDINGS, PURCHASES, RELEASES];
+pub(in crate::store) const STATEMENTS: &[&str] = &[FINDINGS, PURCHASES, RELEASES];
 
 impl Store {
     /// Deletes at most `limit` findings that were closed, and last seen, longer ago than `retention`; how many.

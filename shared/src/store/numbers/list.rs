@@ -6,11 +6,11 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::callers::{AUTHORIZE, actor};
-use super::numbers::{caller, columns, lives, phone_number, shown_columns, shown_joins, stored_columns};
-use super::{Query, Store, agents, column};
 use crate::error::Error;
 use crate::model::{AvailableAgent, Money, Permission, PhoneNumber, Status};
+use crate::store::callers::{AUTHORIZE, actor};
+use crate::store::numbers::change::{caller, columns, lives, phone_number, shown_columns, shown_joins, stored_columns};
+use crate::store::{Query, Store, agents, column};
 
 /// The rows that a [`ListFilter`] lets through.
 macro_rules! filter {
@@ -66,7 +66,7 @@ group by n.currency
 order by n.currency"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[LIST, COUNT, SUMMARY];
+pub(in crate::store) const STATEMENTS: &[&str] = &[LIST, COUNT, SUMMARY];
 
 /// Which of an agency's rows are wanted; what is None does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

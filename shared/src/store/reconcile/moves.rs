@@ -2,14 +2,14 @@
 
 use uuid::Uuid;
 
-use super::inventory::{RECONCILE, sign};
-use super::lives::switched_off;
-use super::{Store, Undone, rows_of};
 use crate::error::Error;
+use crate::store::numbers::switched_off::switched_off;
+use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::{Store, Undone, rows_of};
 
 /// The purchase, its row and a release under way take the account that has the number now, and its id there; all or nothing. A
 /// row that was switched off for want of its number is switched on again.
-pub(super) const MOVE: &str = concat!(
+pub(in crate::store) const MOVE: &str = concat!(
     "-- moves.follow
 with moved as (
   update phone_number_purchases p
@@ -42,7 +42,7 @@ select m.agency_phone_number_id
 from moved m"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[MOVE];
+pub(in crate::store) const STATEMENTS: &[&str] = &[MOVE];
 
 impl Store {
     /// Has the ledger follow a number to another account; false if it was followed already.

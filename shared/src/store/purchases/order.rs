@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::deployment::deployed_row;
-use super::purchases::{Claim, Purchase, columns, purchase};
-use super::{Store, column, millis};
 use crate::error::Error;
 use crate::model::Money;
+use crate::store::deployment::deployed_row;
+use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
+use crate::store::{Store, column, millis};
 
 const OF_ORDER: &str = "\
 -- purchases.of_order
@@ -127,7 +127,7 @@ returning ",
     columns!()
 );
 
-pub(super) const STATEMENTS: &[&str] = &[OF_ORDER, ORDERING, NOT_ORDERING, CANCELLING, ORDERED, MISSED, NUMBER_MISSED, REOPEN];
+pub(in crate::store) const STATEMENTS: &[&str] = &[OF_ORDER, ORDERING, NOT_ORDERING, CANCELLING, ORDERED, MISSED, NUMBER_MISSED, REOPEN];
 
 /// What Telnyx offered a number for, just before it was ordered.
 #[derive(Clone, Debug)]

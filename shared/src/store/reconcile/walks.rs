@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::accounts::accounts_in;
-use super::deployment::of_this_deployment;
-use super::strangers::Stranger;
-use super::{Store, column, digest, millis, word};
 use crate::error::Error;
 use crate::model::E164;
+use crate::store::deployment::of_this_deployment;
+use crate::store::reconcile::accounts::accounts_in;
+use crate::store::reconcile::strangers::Stranger;
+use crate::store::{Store, column, digest, millis, word};
 
 /// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
 /// does not decide it: an account that cannot be read would come first for ever.
@@ -189,7 +189,7 @@ left join (
 order by f.id"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[ACCOUNTS, BEGIN, RENEW, ADVANCE, PAUSE, FINISH, MISSING];
+pub(in crate::store) const STATEMENTS: &[&str] = &[ACCOUNTS, BEGIN, RENEW, ADVANCE, PAUSE, FINISH, MISSING];
 
 /// A walk through the inventory of an account, in the hands of somebody.
 #[derive(Clone, Debug)]

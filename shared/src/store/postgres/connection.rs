@@ -11,8 +11,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::limits::Limits;
 use super::login;
+use super::timeouts::Limits;
 use crate::config;
 use crate::error::{Error, Source, chain};
 use crate::secrets::{Secret, Secrets};
@@ -23,9 +23,9 @@ const LARGEST_POOL: usize = 4;
 /// What the log calls the setting.
 const LOGIN: &str = "DATABASE_URL";
 
-pub(super) struct Connections {
+pub(in crate::store) struct Connections {
     config: config::Database,
-    pub(super) limits: Limits,
+    pub(in crate::store) limits: Limits,
     secrets: Arc<Secrets>,
     opened: Mutex<Option<Opened>>,
     /// When one was last handed out, in milliseconds since 1970. The wall clock goes on while a function is frozen.
@@ -40,11 +40,11 @@ struct Opened {
 }
 
 impl Connections {
-    pub(super) fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
+    pub(in crate::store) fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
         Self { config: config.clone(), limits: Limits::of(config.timeout), secrets, opened: Mutex::default(), last_used: AtomicU64::new(0) }
     }
 
-    pub(super) async fn get(&self) -> Result<Object, Error> {
+    pub(in crate::store) async fn get(&self) -> Result<Object, Error> {
         let idle = self.idle_for();
         let client = self.take().await?;
         if idle < self.limits.trusted_for() || self.is_alive(&client).await {
@@ -92,13 +92,13 @@ impl Connections {
     }
 
     /// Throws away a connection that has died, and with it those that wait unused.
-    pub(super) fn discard(&self, client: Object) {
+    pub(in crate::store) fn discard(&self, client: Object) {
         drop(Object::take(client));
         self.discard_all();
     }
 
     /// Throws away every connection that waits unused.
-    pub(super) fn discard_all(&self) {
+    pub(in crate::store) fn discard_all(&self) {
         if let Some(opened) = self.lock().as_ref() {
             opened.pool.retain(|_, _| false);
         }
@@ -180,7 +180,7 @@ pub async fn connect(config: &config::Database, secrets: &Secrets) -> Result<Cli
 }
 
 /// Whether the connection is gone, rather than the statement refused.
-pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
+pub(in crate::store) fn is_lost(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         None => true,
         Some(code) => {

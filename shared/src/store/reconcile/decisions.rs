@@ -3,15 +3,15 @@
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
-use super::adoption::{Adoptee, adopt};
-use super::finding_kind::FindingKind;
-use super::findings::{Finding, Observation, finding};
-use super::inventory::sign;
-use super::leftovers::{BACKFILL, abandoned};
-use super::moves::MOVE;
-use super::{Store, Undone, column, digest, rows_of};
 use crate::error::Error;
 use crate::model::{E164, Reference};
+use crate::store::reconcile::adopt::{Adoptee, adopt};
+use crate::store::reconcile::compare::sign;
+use crate::store::reconcile::finding_kinds::FindingKind;
+use crate::store::reconcile::findings::{Finding, Observation, finding};
+use crate::store::reconcile::legacy_rows::{BACKFILL, abandoned};
+use crate::store::reconcile::moves::MOVE;
+use crate::store::{Store, Undone, column, digest, rows_of};
 
 /// One that is open, kept from others who would decide it.
 const DECIDE: &str = "\
@@ -175,7 +175,7 @@ from phone_number_purchases p
 where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
 order by p.agency_phone_number_id, p.created_at desc";
 
-pub(super) const STATEMENTS: &[&str] =
+pub(in crate::store) const STATEMENTS: &[&str] =
     &[DECIDE, RESOLVE, TAKE, STRANGER, AGENCY, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEFTOVERS, GIVE_UP, BOUGHT];
 
 /// A person of ours, in the history.

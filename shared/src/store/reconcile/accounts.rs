@@ -1,7 +1,7 @@
 //! The Telnyx accounts that the database names, and how one is renamed.
 
-use super::{Store, Undone, column, rows_of};
 use crate::error::Error;
+use crate::store::{Store, Undone, column, rows_of};
 
 /// The distinct accounts of a ledger, as a recursive part of a statement: of each account one row is read, by the index.
 macro_rules! accounts_in {
@@ -36,7 +36,7 @@ macro_rules! accounts_in {
     };
 }
 
-pub(super) use accounts_in;
+pub(in crate::store) use accounts_in;
 
 const NAMES: &str = concat!(
     "-- accounts.names
@@ -133,7 +133,7 @@ set telnyx_account = $2 /* to */
 where f.telnyx_account = $1 /* from */
 returning f.id";
 
-pub(super) const STATEMENTS: &[&str] =
+pub(in crate::store) const STATEMENTS: &[&str] =
     &[NAMES, RENAME_PURCHASES, RENAME_RELEASES, DROP_WALK, DROP_SIGHTINGS, DROP_STRANGERS, MERGE_FINDINGS, RENAME_FINDINGS];
 
 /// How many rows one statement renames, so that each is over well within its time limit.

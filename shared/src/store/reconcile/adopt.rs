@@ -3,11 +3,11 @@
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
-use super::deployment::deployment;
-use super::intents::VACATE;
-use super::inventory::{RECONCILE, sign};
-use super::{Store, Undone, column, rows_of};
 use crate::error::Error;
+use crate::store::deployment::deployment;
+use crate::store::purchases::begin::VACATE;
+use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::{Store, Undone, column, rows_of};
 
 /// A row that nobody answers for any more, so that its number can go to whom it belongs.
 const SURRENDER: &str = "\
@@ -78,7 +78,7 @@ where p.phase in ('completed', 'failed', 'cancelled')
 returning p.agency_phone_number_id"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[SURRENDER, ADOPT];
+pub(in crate::store) const STATEMENTS: &[&str] = &[SURRENDER, ADOPT];
 
 /// A number at Telnyx that gets a row.
 #[derive(Clone, Debug)]
@@ -128,7 +128,11 @@ impl Store {
 }
 
 /// The row that a number gets, instead of those rows; None when another live row has it.
-pub(super) async fn adopt(transaction: &Transaction<'_>, adoptee: &Adoptee<'_>, instead_of: &[Uuid]) -> Result<Option<Uuid>, Undone> {
+pub(in crate::store) async fn adopt(
+    transaction: &Transaction<'_>,
+    adoptee: &Adoptee<'_>,
+    instead_of: &[Uuid],
+) -> Result<Option<Uuid>, Undone> {
     let row_id = Uuid::new_v4();
     if !instead_of.is_empty() {
         rows_of(transaction, SURRENDER, &[&adoptee.number, &instead_of]).await?;

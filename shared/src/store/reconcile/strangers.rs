@@ -3,9 +3,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Store, column, digest};
 use crate::error::Error;
 use crate::model::E164;
+use crate::store::{Store, column, digest};
 
 /// Forgets the strangers of an account that the walk that began at that time has seen as something else: in a row, or as a
 /// finding of their own.
@@ -76,7 +76,7 @@ select count(*) as strangers,
 from phone_number_strangers s
 where s.telnyx_account = $1 /* telnyx_account */";
 
-pub(super) const STATEMENTS: &[&str] = &[IDENTIFY, COUNT, FORGET, SAMPLE];
+pub(in crate::store) const STATEMENTS: &[&str] = &[IDENTIFY, COUNT, FORGET, SAMPLE];
 
 /// A number of an account that no purchase of ours names.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::callers::{AUTHORIZE, actor};
-use super::numbers::{GET, caller, no_such_number, phone_number};
-use super::{Query, Store, column};
 use crate::error::Error;
 use crate::model::{HistoryEntry, Money, Permission, PhoneNumber};
+use crate::store::callers::{AUTHORIZE, actor};
+use crate::store::numbers::change::{GET, caller, no_such_number, phone_number};
+use crate::store::{Query, Store, column};
 
 /// What happened to one of the caller's rows, in the order it happened.
 const HISTORY: &str = concat!(
@@ -26,7 +26,7 @@ where h.agency_phone_number_id = $3 /* id */
 order by h.id"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[HISTORY];
+pub(in crate::store) const STATEMENTS: &[&str] = &[HISTORY];
 
 impl Store {
     /// One of the caller's numbers, and what happened to it.

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{Store, column};
 use crate::error::Error;
 use crate::model::E164;
+use crate::store::{Store, column};
 
 /// Other orders and numbers of an account that were placed or shown with a key, the latest first. Of a purchase whose key the
 /// ledger does not know, any other will do.
@@ -31,7 +31,7 @@ where p.phone_number = $1 /* phone_number */
   and p.phase not in ('failed', 'cancelled')
 limit 1";
 
-pub(super) const STATEMENTS: &[&str] = &[WITNESSES, BOUGHT_THERE];
+pub(in crate::store) const STATEMENTS: &[&str] = &[WITNESSES, BOUGHT_THERE];
 
 /// Something that the key of an account must know.
 #[derive(Clone, Debug, PartialEq, Eq)]

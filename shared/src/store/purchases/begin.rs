@@ -4,12 +4,12 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::deployment::{deployed, deployment};
-use super::idempotency::{KeyEntry, KeyPosition, list_within};
-use super::purchases::{Claim, Purchase, columns, purchase};
-use super::{Store, Undone, column, millis, rows_of};
 use crate::error::Error;
 use crate::model::{Actor, E164, PriceLimits, Reference};
+use crate::store::deployment::{deployed, deployment};
+use crate::store::idempotency_keys::{KeyEntry, KeyPosition, list_within};
+use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
+use crate::store::{Store, Undone, column, millis, rows_of};
 
 /// One purchase of an agency begins at a time: what the next one counts, this one has written.
 const LOCK: &str = "\
@@ -40,7 +40,7 @@ where a.id = $1 /* agency_id */"
 );
 
 /// Makes room for a number that was released: its row goes to the archive.
-pub(super) const VACATE: &str = "\
+pub(in crate::store) const VACATE: &str = "\
 -- purchases.vacate
 with vacated as (
   delete from agency_phone_numbers n
@@ -90,7 +90,7 @@ returning ",
     columns!()
 );
 
-pub(super) const STATEMENTS: &[&str] = &[LOCK, QUOTA, VACATE, BEGIN];
+pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, VACATE, BEGIN];
 
 /// What somebody wants to buy, and how.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@ use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::finding_kind::{FindingKind, Subject};
-use super::{Store, column, digest, word};
 use crate::error::Error;
+use crate::store::reconcile::finding_kinds::{FindingKind, Subject};
+use crate::store::{Store, column, digest, word};
 
 /// Notes findings, or that they are seen again. A dismissed finding is opened again when it grows: it is about more numbers
 /// than before, or about other rows where both lists of rows are complete.
@@ -282,7 +282,7 @@ from phone_number_findings f
 where f.state = 'open'
 order by f.first_seen_at, f.id";
 
-pub(super) const STATEMENTS: &[&str] =
+pub(in crate::store) const STATEMENTS: &[&str] =
     &[REPORT, KNOWN, SETTLE, UNSEEN, CLOSE, CLOSE_LEFTOVERS, SETTLE_SAME_ACCOUNT, SETTLE_WORK, COUNT, OPEN];
 
 /// What is found, by a comparison with Telnyx or by a saga.
@@ -489,7 +489,7 @@ fn of_inventory() -> Vec<&'static str> {
     FindingKind::ALL.iter().filter(|kind| kind.subject() == Subject::Inventory).map(|kind| kind.as_str()).collect()
 }
 
-pub(super) fn finding(row: &Row) -> Result<Finding, Error> {
+pub(in crate::store) fn finding(row: &Row) -> Result<Finding, Error> {
     Ok(Finding {
         id: column(row, "id")?,
         observation: Observation {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::deployment::deployment;
-use super::{Store, column, millis, word};
 use crate::error::Error;
 use crate::model::{E164, Status};
+use crate::store::deployment::deployment;
+use crate::store::{Store, column, millis, word};
 
 /// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting. Rows that
 /// a copied database has brought along are the other deployment's.
@@ -34,7 +34,7 @@ limit $1 /* limit */";
 /// Takes a row from before the ledger into it, as what Telnyx says it is, unless that is no longer what it was then: its
 /// release may have begun, or its purchase come to an end. The purchase has the row's id, so that doing it twice does
 /// nothing.
-pub(super) const BACKFILL: &str = concat!(
+pub(in crate::store) const BACKFILL: &str = concat!(
     "-- inventory.backfill
 with leftover as (
   select n.id, n.agency_id, n.phone_number, n.created_at, n.status
@@ -74,7 +74,7 @@ select noted.id
 from noted"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[LEFTOVERS, BACKFILL];
+pub(in crate::store) const STATEMENTS: &[&str] = &[LEFTOVERS, BACKFILL];
 
 /// A row from before the ledger.
 #[derive(Clone, Debug)]
@@ -145,6 +145,6 @@ impl Store {
 }
 
 /// The parameters with which a row is taken in as released.
-pub(super) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a (dyn ToSql + Sync); 6] {
+pub(in crate::store) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a (dyn ToSql + Sync); 6] {
     [row_id, account, &None::<&str>, &None::<&str>, &"cancelled", &None::<&[u8]>]
 }

@@ -8,9 +8,9 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::purchases::{Purchase, columns, purchase};
-use super::{Store, column, millis, rows_of};
 use crate::error::Error;
+use crate::store::purchases::ledger::{Purchase, columns, purchase};
+use crate::store::{Store, column, millis, rows_of};
 
 /// Whether an entry `i` of a key, with its purchase `p`, keeps the key from expiring: the purchase is unfinished, or it ended
 /// less than the time to live ago. A row without a purchase counts from when it was listed.
