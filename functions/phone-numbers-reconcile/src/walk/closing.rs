@@ -4,7 +4,7 @@ use shared::error::Error;
 use shared::store::{FindingKind, Observation};
 use shared::telnyx::KeyDigest;
 
-use crate::walker::Walker;
+use crate::walk::Walker;
 
 /// How many strangers the finding about them names.
 const SAMPLE: i64 = 10;

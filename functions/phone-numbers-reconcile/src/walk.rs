@@ -1,5 +1,12 @@
 //! One walk through the inventory of an account, page by page, until it is over or time is up.
 
+mod closing;
+mod compare;
+pub(crate) mod missing;
+mod moves;
+mod pages;
+mod verdict;
+
 use std::time::Duration;
 
 use shared::error::Error;
@@ -9,8 +16,9 @@ use tokio::time::Instant;
 
 use crate::Reconcile;
 use crate::report::Report;
-use crate::verdict::Asked;
-use crate::windows::{self, Next};
+
+use pages::Next;
+use verdict::Asked;
 
 /// With less time than this left, a walk stops, and the next run continues it.
 pub(crate) const LEAST_FOR_A_PAGE: Duration = Duration::from_secs(3);
@@ -52,7 +60,7 @@ impl<'a> Walker<'a> {
             }
             let place = &self.walk.place;
             let progress = match self.session.inventory(&place.window, place.page).await {
-                Ok(page) if windows::is_served(place, &page) => self.take(&page).await?,
+                Ok(page) if pages::is_served(place, &page) => self.take(&page).await?,
                 Ok(_) => self.do_without("the page is empty").await?,
                 Err(failure) if failure.refuses_request() && !place.is_start() => self.do_without(&format!("{failure:?}")).await?,
                 Err(failure) => self.fail(&failure).await?,
@@ -67,12 +75,12 @@ impl<'a> Walker<'a> {
 
     /// Compares a page and goes on behind it.
     async fn take(&mut self, page: &InventoryPage) -> Result<Progress, Error> {
-        if !windows::fits(&self.walk.place, &page.numbers) {
+        if !pages::fits(&self.walk.place, &page.numbers) {
             tracing::error!(account = self.walk.account, window = self.walk.place.window, "Telnyx ignores the filter by digits");
-            return self.advance(windows::abandon(&self.walk.place), &Seen::default()).await;
+            return self.advance(pages::abandon(&self.walk.place), &Seen::default()).await;
         }
         let seen = self.compare_page(&page.numbers).await?;
-        self.advance(windows::after(&self.walk.place, page), &seen).await
+        self.advance(pages::after(&self.walk.place, page), &seen).await
     }
 
     /// Goes on without a page that Telnyx does not serve.
@@ -80,7 +88,7 @@ impl<'a> Walker<'a> {
         let place = &self.walk.place;
         tracing::warn!(account = self.walk.account, window = place.window, page = place.page, reason, "Telnyx does not serve a page");
         self.report.accounts_failed += 1;
-        self.advance(windows::after_refusal(&self.walk.place), &Seen::default()).await
+        self.advance(pages::after_refusal(&self.walk.place), &Seen::default()).await
     }
 
     /// Stops at a page that could not be read. Telnyx may be down, or refuse the key: without the first page of an account
@@ -91,7 +99,7 @@ impl<'a> Walker<'a> {
         if self.walk.place.is_start() || !matches!(failure, Failure::Unknown(_)) {
             return Ok(Progress::Stopped);
         }
-        let progress = self.advance(windows::after_failure(&self.walk.place), &Seen::default()).await?;
+        let progress = self.advance(pages::after_failure(&self.walk.place), &Seen::default()).await?;
         Ok(if progress == Progress::On { Progress::Stopped } else { progress })
     }
 

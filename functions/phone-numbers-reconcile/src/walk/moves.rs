@@ -8,7 +8,7 @@ use shared::saga::{Absence, Trace};
 use shared::store::{Counterpart, FindingKind};
 use shared::telnyx::{Failure, Owned, Session};
 
-use crate::walker::Walker;
+use crate::walk::Walker;
 
 /// What came of following a number to the account that shows it.
 pub(crate) enum Followed {

@@ -7,9 +7,9 @@ use shared::store::{Adoptee, Counterpart, FindingKind, Observation, Owner, Seen,
 use shared::telnyx::{KeyDigest, Owned};
 use uuid::Uuid;
 
-use crate::moves::Followed;
-use crate::verdict::{Verdict, verdict};
-use crate::walker::Walker;
+use crate::walk::Walker;
+use crate::walk::moves::Followed;
+use crate::walk::verdict::{Verdict, verdict};
 
 /// A number of a page, with what it is to us.
 struct Judged<'a> {

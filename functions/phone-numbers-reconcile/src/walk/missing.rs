@@ -9,9 +9,9 @@ use shared::saga::{Absence, Trace};
 use shared::store::{FindingKind, Missing, MissingRow, Observation, Place, Seen};
 
 use crate::Reconcile;
-use crate::closing::listed;
 use crate::report::Report;
-use crate::walker::Walker;
+use crate::walk::Walker;
+use crate::walk::closing::listed;
 
 /// How many rows are looked into after one walk at most, and how many a finding lists.
 const ROWS: i64 = 1_000;
