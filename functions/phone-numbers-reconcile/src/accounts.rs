@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use shared::error::Error;
-use shared::lease::renewing;
+use shared::store::renewing;
 use shared::model::AccountName;
 use shared::telnyx::Account;
 use tokio::time::Instant;
