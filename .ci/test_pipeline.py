@@ -78,7 +78,7 @@ class Pipeline(unittest.TestCase):
 
     def test_what_it_makes_a_deployment_gets_from_a_variable(self):
         descriptions = [output["Description"] for output in self.template["Outputs"].values()]
-        variables = [found[1] for found in (re.match(r"([A-Z_]+) of the GitHub environment", text) for text in descriptions) if found]
+        variables = [found[1] for found in (re.search(r"variable ([A-Z_]+) of the GitHub environment", text) for text in descriptions) if found]
         self.assertEqual(len(variables), 3)
         workflow = (ROOT / ".github/workflows/deploy.yml").read_text()
         for name in variables:
