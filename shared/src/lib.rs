@@ -15,10 +15,9 @@
 //! | [`store`] | Postgres: the pool and every statement | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`telnyx`] | the client for Telnyx: search, order, inventory (feature `telnyx`) | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`numbering`] | the numbering plans of countries (feature `telnyx`) | `model` |
-//! | [`lease`] | renewing a lease while work is done | `error` |
-//! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `lease`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
+//! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
 //! | [`lambda`] | the Lambda runtime: one request in, one answer out; [`input`] and [`cors`] | `auth`, `config`, `error`, `model`, `problem`, `secrets` |
-//! | [`idempotency`] | idempotency keys: the same key, the same answer | `config`, `error`, `lambda`, `lease`, `model`, `problem`, `store` |
+//! | [`idempotency`] | idempotency keys: the same key, the same answer | `config`, `error`, `lambda`, `model`, `problem`, `store` |
 //!
 //! [`store`] and [`telnyx`] do not depend on each other, nor on HTTP as callers use it.
 
@@ -28,7 +27,6 @@ pub mod deadline;
 pub mod error;
 pub mod idempotency;
 pub mod lambda;
-pub mod lease;
 pub mod model;
 #[cfg(feature = "telnyx")]
 pub mod numbering;

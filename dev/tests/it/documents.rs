@@ -7,8 +7,8 @@ use dev::workspace;
 use shared::config::{Fallback, Kind, SETTINGS, Setting};
 use shared::error;
 
-use crate::functions::FUNCTIONS;
-use crate::product::template;
+use crate::support::functions::FUNCTIONS;
+use crate::support::product::template;
 
 fn document(name: &str) -> String {
     fs::read_to_string(workspace::root().join("docs").join(name)).unwrap()
