@@ -162,7 +162,7 @@ class Transformed(unittest.TestCase):
     def test_what_reconcile_finds_out_is_watched_and_its_silence_too(self):
         alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
         alarms = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == "PhoneNumbers"}
-        kinds = re.findall(r'^    (\w+) = "\w+", (?:Inventory|Ledger),', (ROOT / "shared/src/store/finding_kind.rs").read_text(), re.MULTILINE)
+        kinds = re.findall(r'^    (\w+) = "\w+", (?:Inventory|Ledger),', (ROOT / "shared/src/store/reconcile/finding_kinds.rs").read_text(), re.MULTILINE)
         self.assertIn("ReleasedButBilled", kinds)
         counted = {"StuckPurchases", "StuckReleases", "StuckAccounts", "AccountsFailed", "DatabaseObjections", "WrongDeployment"}
         self.assertEqual(alarms.keys(), counted | set(kinds))

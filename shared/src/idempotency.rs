@@ -19,10 +19,9 @@ use uuid::Uuid;
 use crate::config;
 use crate::error::Error;
 use crate::lambda::{Answer, Call};
-use crate::lease::renewing;
 use crate::model::Actor;
 use crate::problem;
-use crate::store::{KeptAnswer, KeyClaim, KeyState, Store};
+use crate::store::{KeptAnswer, KeyClaim, KeyState, Store, renewing};
 
 /// Says that nothing new was done: the answer is that of an earlier request.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

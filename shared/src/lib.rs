@@ -17,22 +17,18 @@
 //! | [`store`] | Postgres: the pool and every statement | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`telnyx`] | Telnyx's API: search, order, inventory (feature `telnyx`) | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`numbering`] | the world's numbering plans (feature `telnyx`) | `model` |
-//! | [`lease`] | renewing a lease while work goes on | `error` |
-//! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `lease`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
+//! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
 //! | [`lambda`] | the runtime: one request in, one answer out | `auth`, `config`, `cors`, `error`, `input`, `problem`, `secrets` |
-//! | [`idempotency`] | the same key, the same answer | `config`, `error`, `lambda`, `lease`, `model`, `problem`, `store` |
+//! | [`idempotency`] | the same key, the same answer | `config`, `error`, `lambda`, `model`, `problem`, `store` |
 //!
 //! [`store`] and [`telnyx`] do not depend on each other, nor on HTTP as callers use it.
 
 pub mod auth;
 pub mod config;
-pub mod cors;
 pub mod deadline;
 pub mod error;
 pub mod idempotency;
-pub mod input;
 pub mod lambda;
-pub mod lease;
 pub mod model;
 #[cfg(feature = "telnyx")]
 pub mod numbering;
@@ -44,3 +40,5 @@ pub mod store;
 #[cfg(feature = "telnyx")]
 pub mod telnyx;
 mod tls;
+
+pub use lambda::{cors, input};

@@ -6,34 +6,17 @@
 //! What is written about a number's row is recorded in its history by a trigger, in the same transaction. Statements tell
 //! it who writes in the setting `phone_numbers.actor`, and `phone_numbers.event` where the change itself does not.
 
-mod accounts;
-mod adoption;
 mod agents;
 mod callers;
 mod clock;
-mod connection;
-mod decisions;
 mod deployment;
-mod finding_kind;
-mod findings;
-mod history;
-mod idempotency;
-mod intents;
-mod inventory;
-mod leftovers;
-mod limits;
-mod listing;
-mod lives;
-mod login;
-mod moves;
+mod idempotency_keys;
+mod lease;
 mod numbers;
-mod orders;
+mod postgres;
 mod purchases;
+mod reconcile;
 mod releases;
-mod retention;
-mod strangers;
-mod walks;
-mod witnesses;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,26 +30,21 @@ use tokio_postgres::{Row, Statement};
 use crate::config::Config;
 use crate::error::Error;
 use crate::secrets::Secrets;
-use connection::Connections;
+use postgres::connection::{self, Connections};
 
-pub use adoption::Adoptee;
-pub use connection::connect;
-pub use decisions::Adoption;
 pub use deployment::Deployment;
-pub use finding_kind::{FindingKind, Subject};
-pub use findings::{Finding, Observation, OpenFindings, UnseenFinding};
-pub use idempotency::{KeptAnswer, KeyClaim, KeyEntry, KeyPosition, KeyState, Listed};
-pub use intents::{Begun, Intent, Quota};
-pub use inventory::{Counterpart, CounterpartRow, KnownPurchase, Origin, Owner, Stuck};
-pub use leftovers::Leftover;
-pub use listing::{Assignment, ListFilter, ListPage, Listing, Position, Summary};
-pub use numbers::Change;
-pub use orders::{Cancelling, Offer, OrderNoted, OrderState, Sought};
-pub use purchases::{BoughtNumber, Claim, Completed, Holding, Phase, Purchase, Turn};
+pub use idempotency_keys::{KeptAnswer, KeyClaim, KeyEntry, KeyPosition, KeyState, Listed};
+pub use lease::renewing;
+pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
+pub use postgres::connection::connect;
+pub use purchases::{
+    Begun, BoughtNumber, Cancelling, Claim, Completed, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, Quota, Sought, Turn,
+};
+pub use reconcile::{
+    Adoptee, Adoption, Counterpart, CounterpartRow, Finding, FindingKind, KnownPurchase, Leftover, Missing, MissingRow, Observation,
+    OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger, Walk, Witness,
+};
 pub use releases::{Deleting, Release, ReleaseBegun, ReleaseStart, ReleaseTarget};
-pub use strangers::{Stranger, Strangers, UnseenStranger};
-pub use walks::{Missing, MissingRow, Place, Seen, Walk};
-pub use witnesses::Witness;
 
 /// The database, as the business' verbs. See the submodules for what it can do.
 pub struct Store {
@@ -78,30 +56,30 @@ pub struct Store {
 /// Every statement there is, for tests that prepare them all.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     let modules = [
-        accounts::STATEMENTS,
-        adoption::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
         clock::STATEMENTS,
-        decisions::STATEMENTS,
         deployment::STATEMENTS,
-        findings::STATEMENTS,
-        history::STATEMENTS,
-        idempotency::STATEMENTS,
-        intents::STATEMENTS,
-        inventory::STATEMENTS,
-        leftovers::STATEMENTS,
-        listing::STATEMENTS,
-        lives::STATEMENTS,
-        moves::STATEMENTS,
-        numbers::STATEMENTS,
-        orders::STATEMENTS,
-        purchases::STATEMENTS,
+        idempotency_keys::STATEMENTS,
+        numbers::change::STATEMENTS,
+        numbers::history::STATEMENTS,
+        numbers::list::STATEMENTS,
+        numbers::switched_off::STATEMENTS,
+        purchases::begin::STATEMENTS,
+        purchases::ledger::STATEMENTS,
+        purchases::order::STATEMENTS,
+        reconcile::accounts::STATEMENTS,
+        reconcile::adopt::STATEMENTS,
+        reconcile::compare::STATEMENTS,
+        reconcile::decisions::STATEMENTS,
+        reconcile::findings::STATEMENTS,
+        reconcile::legacy_rows::STATEMENTS,
+        reconcile::moves::STATEMENTS,
+        reconcile::retention::STATEMENTS,
+        reconcile::strangers::STATEMENTS,
+        reconcile::walks::STATEMENTS,
+        reconcile::witnesses::STATEMENTS,
         releases::STATEMENTS,
-        retention::STATEMENTS,
-        strangers::STATEMENTS,
-        walks::STATEMENTS,
-        witnesses::STATEMENTS,
     ];
     modules.into_iter().flatten().copied()
 }

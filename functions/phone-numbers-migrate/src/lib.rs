@@ -5,6 +5,7 @@
 //! deployment (setting `DEPLOYMENT`), and refuses the database of another one.
 
 pub mod deployment;
+mod earlier;
 pub mod migrations;
 
 use anyhow::{Result, anyhow};

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use shared::error::Error;
-use shared::lease::renewing;
+use shared::store::renewing;
 use shared::model::AccountName;
 use shared::telnyx::Account;
 use tokio::time::Instant;
 
+use crate::Reconcile;
 use crate::report::Report;
-use crate::walker::{LEAST_FOR_A_PAGE, Walker};
-use crate::{Reconcile, missing};
+use crate::walk::missing;
+use crate::walk::{LEAST_FOR_A_PAGE, Walker};
 
 /// Walks through every account, those first that were visited longest ago.
 pub(crate) async fn compare_accounts(reconcile: &Reconcile, report: &mut Report, deadline: Instant) -> Result<(), Error> {

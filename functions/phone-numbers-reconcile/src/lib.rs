@@ -8,18 +8,12 @@
 
 mod account_names;
 mod accounts;
-mod backfill;
-mod backlog;
-mod closing;
-mod compare;
-mod missing;
-mod moves;
+mod legacy_rows;
 mod report;
 mod retention;
-mod verdict;
-mod walker;
+mod unfinished;
+mod walk;
 mod webhook;
-mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +26,8 @@ use shared::secrets::Secrets;
 use shared::store::{Deployment, is_refusal};
 use tokio::time::Instant;
 
-use backlog::Time;
 use report::Report;
+use unfinished::Time;
 
 /// How many things of a kind are worked on at a time.
 const AT_A_TIME: usize = 4;
@@ -89,9 +83,9 @@ impl Reconcile {
         account_names::rename(self, report).await?;
         let (began, now) = (self.sagas.store.now().await?, Instant::now());
         let until = |tenths: u32| now + deadline.saturating_duration_since(now) * tenths / 10;
-        backlog::finish_purchases(self, report, Time { began, until: until(3), deadline }).await?;
-        backlog::finish_releases(self, report, Time { began, until: until(5), deadline }).await?;
-        backfill::take_in(self, report, until(6)).await?;
+        unfinished::finish_purchases(self, report, Time { began, until: until(3), deadline }).await?;
+        unfinished::finish_releases(self, report, Time { began, until: until(5), deadline }).await?;
+        legacy_rows::take_in(self, report, until(6)).await?;
         accounts::compare_accounts(self, report, deadline).await?;
         self.pass_over(report, self.sagas.store.settle_work().await).await?;
         retention::expire_keys(self, report).await

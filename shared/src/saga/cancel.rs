@@ -9,9 +9,8 @@ use super::attempt::Attempt;
 use super::proof::{Absence, Trace};
 use crate::deadline::sleep_within;
 use crate::error::Error;
-use crate::lease::renewing;
 use crate::model::Actor;
-use crate::store::{Cancelling, Claim, Phase, ReleaseTarget, Sought};
+use crate::store::{Cancelling, Claim, Phase, ReleaseTarget, Sought, renewing};
 use crate::telnyx::{Failure, Order, OrderStatus, Orders, Refusal, usable_id};
 
 /// The pause before a cancelled order is looked at again.

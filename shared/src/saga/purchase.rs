@@ -11,9 +11,8 @@ use super::outcome::ending;
 use super::{Sagas, offer};
 use crate::deadline::sleep_within;
 use crate::error::Error;
-use crate::lease::renewing;
 use crate::model::{Actor, Status};
-use crate::store::{Begun, Claim, Intent, KeyEntry, KeyPosition, Offer, Phase, Purchase};
+use crate::store::{Begun, Claim, Intent, KeyEntry, KeyPosition, Offer, Phase, Purchase, renewing};
 use crate::telnyx::{Account, Session};
 
 /// How often a number is tried whose holder gives up just then.

@@ -15,9 +15,8 @@ use super::Sagas;
 use super::deletion::{Deletion, Outcome};
 use crate::deadline::sleep_within;
 use crate::error::{Error, Source};
-use crate::lease::renewing;
 use crate::model::{Actor, Status};
-use crate::store::{Release, ReleaseBegun, ReleaseStart, ReleaseTarget};
+use crate::store::{Release, ReleaseBegun, ReleaseStart, ReleaseTarget, renewing};
 use crate::telnyx::Account;
 
 /// The pause before another process's progress is looked at again.

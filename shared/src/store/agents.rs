@@ -3,9 +3,9 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Store, column};
 use crate::error::Error;
 use crate::model::AvailableAgent;
+use crate::store::{Store, column};
 
 /// Every agent of the caller's agency, by name, if wanted.
 pub(super) const AVAILABLE: &str = "\

@@ -3,9 +3,9 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Query, Store, column};
 use crate::error::Error;
 use crate::model::{Actor, Permission};
+use crate::store::{Query, Store, column};
 
 /// The caller's agency, if the caller has one and a role that permits what is asked.
 ///

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Store, column};
 use crate::error::Error;
+use crate::store::{Store, column};
 
 const NOW: &str = "\
 -- clock.now

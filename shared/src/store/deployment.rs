@@ -1,7 +1,7 @@
 //! The deployment that a database belongs to: who may write at Telnyx on its behalf.
 
-use super::{Store, column};
 use crate::error::Error;
+use crate::store::{Store, column};
 
 /// Whether the database belongs to the deployment in a parameter.
 macro_rules! deployed {

@@ -7,11 +7,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::deployment::{deployed_number, deployed_row, deployment, of_this_deployment};
-use super::purchases::Turn;
-use super::{Store, column, digest, millis, word};
 use crate::error::Error;
 use crate::model::{Actor, E164, Status};
+use crate::store::deployment::{deployed_number, deployed_row, deployment, of_this_deployment};
+use crate::store::purchases::ledger::Turn;
+use crate::store::{Store, column, digest, millis, word};
 
 /// A column of the latest purchase into the row of a release `r`.
 macro_rules! of_purchase {

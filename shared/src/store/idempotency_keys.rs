@@ -1,0 +1,400 @@
+//! Idempotency keys: the first final answer to each, the purchases that its requests have begun or joined, and a lease while
+//! a request is being worked on.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::store::purchases::ledger::{Purchase, columns, purchase};
+use crate::store::{Store, column, millis, rows_of};
+
+/// Whether an entry `i` of a key, with its purchase `p`, keeps the key from expiring: the purchase is unfinished, or it ended
+/// less than the time to live ago. A row without a purchase counts from when it was listed.
+macro_rules! keeps_key {
+    ($ttl_ms:literal) => {
+        concat!(
+            "(
+        p.phase in ('intended', 'ordering', 'ordered')
+        or coalesce(p.completed_at, p.updated_at, i.listed_at) >= now() - ",
+            $ttl_ms,
+            "::bigint /* ttl_ms */ * interval '1 millisecond'
+      )"
+        )
+    };
+}
+
+/// Takes a key for a request: one that is new, has expired, or whose last holder has died or left without an answer. An
+/// expired key starts anew, without its answer and its purchases.
+///
+/// `lists` is read from the statement's snapshot, and may lack a purchase whose transaction this statement waits for. That
+/// transaction has renewed the key's lease, so that the key is busy then and not expired.
+const CLAIM: &str = concat!(
+    "\
+-- idempotency.claim
+with lists as (
+  select exists (
+    select
+    from phone_number_idempotency_purchases i
+    left join phone_number_purchases p on p.id = i.purchase_id
+    where i.agency_id = $1 /* agency_id */
+      and i.function = $2 /* function */
+      and i.key = $3 /* key */
+      and ",
+    keeps_key!("$7"),
+    "
+  ) as keep_key
+), claimed as (
+  insert into phone_number_idempotency_keys as k
+    (agency_id, function, key, request_hash, lease_token, leased_until, expires_at)
+  values ($1, $2, $3, $4 /* request_hash */, $5 /* lease_token */,
+          now() + $6::bigint /* lease_ms */ * interval '1 millisecond',
+          now() + $7 * interval '1 millisecond')
+  on conflict (agency_id, function, key) do update
+  set request_hash = excluded.request_hash,
+      status = null,
+      content_type = null,
+      body = null,
+      lease_token = excluded.lease_token,
+      leased_until = excluded.leased_until,
+      created_at =
+        case when k.expires_at < now() and not (select l.keep_key from lists l) then excluded.created_at else k.created_at end,
+      expires_at =
+        case when k.expires_at < now() and not (select l.keep_key from lists l) then excluded.expires_at else k.expires_at end
+  where (k.leased_until is null or k.leased_until < now() or k.lease_token = excluded.lease_token)
+    and (
+      (k.expires_at < now() and not (select l.keep_key from lists l))
+      or (k.status is null and k.request_hash = excluded.request_hash)
+    )
+  returning k.agency_id, k.function, k.key, k.created_at = now() as is_new
+), forgotten as (
+  delete from phone_number_idempotency_purchases i
+  using claimed c
+  where i.agency_id = c.agency_id
+    and i.function = c.function
+    and i.key = c.key
+    and c.is_new
+)
+select c.key
+from claimed c"
+);
+
+/// What is kept for a key.
+const GET: &str = "\
+-- idempotency.get
+select k.request_hash,
+       k.status,
+       k.content_type,
+       k.body,
+       greatest(0, extract(epoch from k.leased_until - now()))::float8 as busy_for
+from phone_number_idempotency_keys k
+where k.agency_id = $1 /* agency_id */
+  and k.function = $2 /* function */
+  and k.key = $3 /* key */";
+
+const RENEW: &str = "\
+-- idempotency.renew
+update phone_number_idempotency_keys k
+set leased_until = now() + $5::bigint /* lease_ms */ * interval '1 millisecond'
+where k.agency_id = $1 /* agency_id */
+  and k.function = $2 /* function */
+  and k.key = $3 /* key */
+  and k.lease_token = $4 /* lease_token */
+returning k.key";
+
+/// Keeps the answer, for whoever holds the key. Doing so again over another connection is no loss.
+const ANSWER: &str = "\
+-- idempotency.answer
+update phone_number_idempotency_keys k
+set status = $5 /* status */,
+    content_type = $6 /* content_type */,
+    body = $7 /* body */,
+    lease_token = null,
+    leased_until = null
+where k.agency_id = $1 /* agency_id */
+  and k.function = $2 /* function */
+  and k.key = $3 /* key */
+  and (k.lease_token = $4 /* lease_token */ or (k.status = $5 and k.content_type = $6 and k.body = $7))
+returning k.key";
+
+/// Lets the same request be made again.
+const YIELD: &str = "\
+-- idempotency.yield
+update phone_number_idempotency_keys k
+set lease_token = null,
+    leased_until = null
+where k.agency_id = $1 /* agency_id */
+  and k.function = $2 /* function */
+  and k.key = $3 /* key */
+  and k.lease_token = $4 /* lease_token */
+returning k.key";
+
+/// Lists a purchase, or a row without one, at a position of the key, for whoever holds the key, and renews the lease. The
+/// lease counts from `clock_timestamp()`: the transaction may have begun long before, to wait for its agency's lock.
+const LIST: &str = "\
+-- idempotency.list
+with held as (
+  update phone_number_idempotency_keys k
+  set leased_until = clock_timestamp() + $5::bigint /* lease_ms */ * interval '1 millisecond'
+  where k.agency_id = $1 /* agency_id */
+    and k.function = $2 /* function */
+    and k.key = $3 /* key */
+    and k.lease_token = $4 /* lease_token */
+  returning k.agency_id, k.function, k.key
+)
+insert into phone_number_idempotency_purchases as i
+  (agency_id, function, key, position, purchase_id, agency_phone_number_id)
+select h.agency_id, h.function, h.key, $6 /* position */, $7 /* purchase_id */, $8 /* row_id */
+from held h
+on conflict (agency_id, function, key, position) do update
+set purchase_id = excluded.purchase_id,
+    agency_phone_number_id = excluded.agency_phone_number_id,
+    listed_at = excluded.listed_at
+returning i.position";
+
+/// What a key lists, as it is now.
+const LISTED: &str = concat!(
+    "\
+-- idempotency.listed
+select i.position,
+       i.agency_phone_number_id as row_id,
+       ",
+    columns!(),
+    "
+from phone_number_idempotency_purchases i
+left join phone_number_purchases p on p.id = i.purchase_id
+where i.agency_id = $1 /* agency_id */
+  and i.function = $2 /* function */
+  and i.key = $3 /* key */"
+);
+
+/// Deletes expired keys, and what they list.
+const EXPIRE: &str = concat!(
+    "\
+-- idempotency.expire
+with expired as (
+  select k.agency_id, k.function, k.key
+  from phone_number_idempotency_keys k
+  where k.expires_at < now()
+    and (k.leased_until is null or k.leased_until < now())
+    and not exists (
+      select
+      from phone_number_idempotency_purchases i
+      left join phone_number_purchases p on p.id = i.purchase_id
+      where i.agency_id = k.agency_id
+        and i.function = k.function
+        and i.key = k.key
+        and ",
+    keeps_key!("$2"),
+    "
+    )
+  order by k.expires_at
+  limit $1 /* limit */
+  for update of k skip locked
+), unlisted as (
+  delete from phone_number_idempotency_purchases i
+  using expired e
+  where i.agency_id = e.agency_id
+    and i.function = e.function
+    and i.key = e.key
+)
+delete from phone_number_idempotency_keys k
+using expired e
+where k.agency_id = e.agency_id
+  and k.function = e.function
+  and k.key = e.key
+returning k.key"
+);
+
+pub(super) const STATEMENTS: &[&str] = &[CLAIM, GET, RENEW, ANSWER, YIELD, LIST, LISTED, EXPIRE];
+
+/// A key in the hands of somebody who works on its request.
+#[derive(Clone, Debug)]
+pub struct KeyClaim {
+    /// The agency whose key it is.
+    pub agency_id: Uuid,
+    /// The function that was asked.
+    pub function: &'static str,
+    /// The key.
+    pub key: String,
+    /// SHA-256 of the request in canonical form.
+    pub request_hash: [u8; 32],
+    /// The holder's own token.
+    pub token: Uuid,
+    /// How long it is held without a renewal.
+    pub lease: Duration,
+}
+
+/// One of the numbers that the request of a held key asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPosition<'a> {
+    /// The key.
+    pub key: &'a KeyClaim,
+    /// The index of the number in the request.
+    pub position: i16,
+}
+
+/// What a key lists at a position.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are ten of them at most")]
+pub enum Listed {
+    /// A purchase that a request with the key has begun or joined, as it is now.
+    Purchase(Purchase),
+    /// A row that the agency had already, and that no purchase is known of.
+    Row(Uuid),
+}
+
+/// What is to be listed at a position.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyEntry {
+    /// The purchase with this id.
+    Purchase(Uuid),
+    /// The row with this id, which no purchase is known of.
+    Row(Uuid),
+}
+
+impl KeyEntry {
+    /// The values of the columns `purchase_id` and `agency_phone_number_id`.
+    const fn columns(self) -> (Option<Uuid>, Option<Uuid>) {
+        match self {
+            Self::Purchase(id) => (Some(id), None),
+            Self::Row(id) => (None, Some(id)),
+        }
+    }
+}
+
+/// An answer that is kept for a key.
+#[derive(Clone, Debug)]
+pub struct KeptAnswer {
+    /// The HTTP status.
+    pub status: i16,
+    /// The type of the body.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug)]
+pub enum KeyState {
+    /// It is ours: the request is to be worked on.
+    Claimed,
+    /// The same request was answered with this.
+    Answered(KeptAnswer),
+    /// The same request is being worked on; its lease ends after this long at the latest.
+    Busy(Duration),
+    /// It was used for another request.
+    Reused,
+}
+
+impl Store {
+    /// Takes a key, or tells why it cannot be had. A key lives for `ttl`; see [`Store::expire_keys`].
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn claim_key(&self, claim: &KeyClaim, ttl: Duration) -> Result<KeyState, Error> {
+        let KeyClaim { agency_id, function, key, request_hash, token, lease } = claim;
+        let hash = request_hash.as_slice();
+        loop {
+            if self.row(CLAIM, &[agency_id, function, key, &hash, token, &millis(*lease), &millis(ttl)]).await?.is_some() {
+                return Ok(KeyState::Claimed);
+            }
+            // Gone between the two statements: then it can be had.
+            let Some(row) = self.row(GET, &[agency_id, function, key]).await? else { continue };
+            if column::<&[u8]>(&row, "request_hash")? != hash {
+                return Ok(KeyState::Reused);
+            }
+            if let Some(status) = column(&row, "status")? {
+                return Ok(KeyState::Answered(KeptAnswer {
+                    status,
+                    content_type: column(&row, "content_type")?,
+                    body: column(&row, "body")?,
+                }));
+            }
+            let busy_for: Option<f64> = column(&row, "busy_for")?;
+            return Ok(KeyState::Busy(Duration::from_secs_f64(busy_for.unwrap_or_default())));
+        }
+    }
+
+    /// Prolongs the hold on a key; false when it is lost.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn renew_key(&self, claim: &KeyClaim) -> Result<bool, Error> {
+        self.fenced(RENEW, &[&claim.agency_id, &claim.function, &claim.key, &claim.token, &millis(claim.lease)]).await
+    }
+
+    /// Keeps the final answer; false when the hold on the key is lost.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn keep_answer(&self, claim: &KeyClaim, answer: &KeptAnswer) -> Result<bool, Error> {
+        let KeptAnswer { status, content_type, body } = answer;
+        self.fenced(ANSWER, &[&claim.agency_id, &claim.function, &claim.key, &claim.token, status, content_type, body]).await
+    }
+
+    /// Lets a key go without an answer, so that the same request can be made again at once.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn yield_key(&self, claim: &KeyClaim) -> Result<(), Error> {
+        self.fenced(YIELD, &[&claim.agency_id, &claim.function, &claim.key, &claim.token]).await.map(|_| ())
+    }
+
+    /// Lists a purchase or a row at a position of a held key, in place of what was listed there; false when the hold on the
+    /// key is lost.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn list_purchase(&self, place: KeyPosition<'_>, entry: KeyEntry) -> Result<bool, Error> {
+        let KeyPosition { key, position } = place;
+        let (purchase_id, row_id) = entry.columns();
+        let lease = millis(key.lease);
+        self.fenced(LIST, &[&key.agency_id, &key.function, &key.key, &key.token, &lease, &position, &purchase_id, &row_id]).await
+    }
+
+    /// What a key lists, by position.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails, `Internal` if the ledger lacks a listed purchase.
+    pub async fn listed_purchases(&self, key: &KeyClaim) -> Result<HashMap<i16, Listed>, Error> {
+        let rows = self.rows(LISTED, &[&key.agency_id, &key.function, &key.key]).await?;
+        rows.iter().map(|row| Ok((column(row, "position")?, listed(row)?))).collect()
+    }
+
+    /// Deletes keys that have expired, `limit` at most, and returns how many it deleted. A key lives for `ttl` from its first
+    /// request and, if that is later, for `ttl` from the end of the last purchase that it lists.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn expire_keys(&self, limit: i64, ttl: Duration) -> Result<usize, Error> {
+        Ok(self.rows(EXPIRE, &[&limit, &millis(ttl)]).await?.len())
+    }
+}
+
+/// [`Store::list_purchase`] as a part of a transaction.
+pub(super) async fn list_within(
+    transaction: &Transaction<'_>,
+    place: KeyPosition<'_>,
+    entry: KeyEntry,
+) -> Result<bool, tokio_postgres::Error> {
+    let KeyPosition { key, position } = place;
+    let (purchase_id, row_id) = entry.columns();
+    let lease = millis(key.lease);
+    let rows = rows_of(transaction, LIST, &[&key.agency_id, &key.function, &key.key, &key.token, &lease, &position, &purchase_id, &row_id])
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+fn listed(row: &Row) -> Result<Listed, Error> {
+    if let Some(row_id) = column(row, "row_id")? {
+        return Ok(Listed::Row(row_id));
+    }
+    match column::<Option<Uuid>>(row, "id")? {
+        Some(_) => Ok(Listed::Purchase(purchase(row)?)),
+        None => Err(Error::Internal("the ledger lacks a purchase that an idempotency key lists".into())),
+    }
+}

@@ -1,0 +1,71 @@
+//! The end of a number's life that nobody asked for: Telnyx does not have the number any more.
+
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::{Store, Undone, rows_of};
+
+/// Whether a row `n` is inactive because a comparison with Telnyx did not find its number.
+macro_rules! switched_off {
+    () => {
+        "n.status = 'inactive' and (
+         select h.event = 'reconciled' and h.changes #>> '{status,to}' = 'inactive'
+         from phone_number_history h
+         where h.agency_phone_number_id = n.id
+           and h.changes ? 'status'
+         order by h.id desc
+         limit 1
+       )"
+    };
+}
+
+pub(in crate::store) use switched_off;
+
+/// Ends the life of a row that is switched off, unless it has changed meanwhile. Its history says why.
+const END: &str = concat!(
+    "-- lives.end
+with ended as (
+  update agency_phone_numbers n
+  set status = 'released',
+      is_active = false,
+      released_at = now(),
+      agent_mapping_id = null
+  where n.id = $1 /* row_id */
+    and n.is_active
+    and ",
+    switched_off!(),
+    "
+  returning n.id, n.agency_id, n.phone_number, n.phone_number_id
+)
+insert into phone_number_history (agency_id, agency_phone_number_id, phone_number, event, actor, changes)
+select e.agency_id,
+       e.id,
+       e.phone_number,
+       'reconciled',
+       $2 /* actor */,
+       jsonb_build_object('number_at_telnyx', jsonb_build_object('from', e.phone_number_id, 'to', null))
+from ended e
+returning id"
+);
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[END];
+
+impl Store {
+    /// Ends the life of a row that is switched off: it becomes released. False if it has changed meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if a statement fails.
+    pub async fn end_life(&self, row_id: Uuid) -> Result<bool, Error> {
+        self.transaction(|| self.try_to_end(row_id)).await
+    }
+
+    async fn try_to_end(&self, row_id: Uuid) -> Result<bool, Undone> {
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        sign(&transaction, RECONCILE).await?;
+        let ended = rows_of(&transaction, END, &[&row_id, &RECONCILE]).await?;
+        transaction.commit().await?;
+        Ok(!ended.is_empty())
+    }
+}

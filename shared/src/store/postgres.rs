@@ -1,0 +1,5 @@
+//! Connections to Postgres: the pool, the login, and the time limits.
+
+pub(super) mod connection;
+mod login;
+mod timeouts;

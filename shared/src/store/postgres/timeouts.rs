@@ -1,0 +1,62 @@
+//! How long the database may take over what: everything is a share of one limit.
+
+use std::time::Duration;
+
+/// The longest that one statement may take, with the connection it needs. The others are eighths of it.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct Limits(Duration);
+
+impl Limits {
+    pub(in crate::store) const fn of(whole: Duration) -> Self {
+        Self(whole)
+    }
+
+    pub(in crate::store) const fn whole(self) -> Duration {
+        self.0
+    }
+
+    fn eighths(self, count: u32) -> Duration {
+        self.0 * count / 8
+    }
+
+    pub(super) fn connect(self) -> Duration {
+        self.eighths(3)
+    }
+
+    /// After this long unused, a connection proves that it is alive before it is used: a function that was frozen does not
+    /// hear of a connection that a firewall or a failover dropped without a word.
+    pub(super) fn trusted_for(self) -> Duration {
+        self.eighths(10)
+    }
+
+    /// How long that proof may take.
+    pub(super) fn proof(self) -> Duration {
+        self.eighths(1)
+    }
+
+    /// Unacknowledged data ends a connection after this long (RFC 5482).
+    pub(super) fn unacknowledged(self) -> Duration {
+        self.eighths(6)
+    }
+
+    /// What the server gives up after on its own, so that a client that vanished leaves no lock behind. `set` takes no
+    /// parameters.
+    pub(super) fn session(self) -> String {
+        let (statement, wait) = (self.eighths(7).as_millis(), self.eighths(5).as_millis());
+        format!("set statement_timeout = {statement}; set lock_timeout = {wait}; set idle_in_transaction_session_timeout = {wait}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_gives_up_before_we_do_and_each_step_before_the_whole() {
+        let limits = Limits::of(Duration::from_secs(8));
+        let session = "set statement_timeout = 7000; set lock_timeout = 5000; set idle_in_transaction_session_timeout = 5000";
+        assert_eq!(limits.session(), session);
+        let steps = [limits.proof(), limits.connect(), limits.unacknowledged(), limits.whole(), limits.trusted_for()];
+        assert_eq!(steps, [1, 3, 6, 8, 10].map(Duration::from_secs));
+    }
+}

@@ -1,0 +1,247 @@
+//! How a purchase begins: within its agency's quota the number is taken and the intent noted, all or nothing, and a released
+//! row that has the number makes room.
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::model::{Actor, E164, PriceLimits, Reference};
+use crate::store::deployment::{deployed, deployment};
+use crate::store::idempotency_keys::{KeyEntry, KeyPosition, list_within};
+use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
+use crate::store::{Store, Undone, column, millis, rows_of};
+
+/// One purchase of an agency begins at a time: what the next one counts, this one has written.
+const LOCK: &str = "\
+-- purchases.lock
+select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
+
+/// How many numbers an agency has and may have, and whether somebody has this one.
+const QUOTA: &str = concat!(
+    "-- purchases.quota
+select ",
+    deployed!("$3"),
+    " as deployed,
+       a.settings ->> 'max_phone_numbers' as own_limit,
+       (
+         select count(*)
+         from agency_phone_numbers n
+         where n.agency_id = a.id
+           and n.status <> 'released'
+       ) as held,
+       exists (
+         select
+         from agency_phone_numbers n
+         where n.phone_number = $2 /* phone_number */
+           and n.status <> 'released'
+       ) as taken
+from agencies a
+where a.id = $1 /* agency_id */"
+);
+
+/// Makes room for a number that was released: its row goes to the archive.
+pub(in crate::store) const VACATE: &str = "\
+-- purchases.vacate
+with vacated as (
+  delete from agency_phone_numbers n
+  where n.phone_number = $1 /* phone_number */
+    and n.status = 'released'
+  returning n.id, n.agency_id, n.phone_number, to_jsonb(n) as record
+)
+insert into agency_phone_numbers_archive as a (id, agency_id, phone_number, replaced_by, record)
+select v.id, v.agency_id, v.phone_number, $2 /* row_id */, v.record
+from vacated v
+returning a.id";
+
+/// Takes a number for an agency and notes the intent to buy it, both or neither. No row comes back where the number is
+/// taken already.
+const BEGIN: &str = concat!(
+    "-- purchases.begin
+with taken as (
+  insert into agency_phone_numbers (id, agency_id, phone_number, friendly_name, agent_mapping_id, status)
+  values ($13 /* row_id */, $1 /* agency_id */, $2 /* phone_number */, $3 /* friendly_name */, $4 /* agent_mapping_id */,
+          'pending')
+  on conflict (phone_number) do nothing
+  returning id, agency_id, phone_number
+)
+insert into phone_number_purchases as p
+  (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, connection_id,
+   caller_id, customer_reference, max_monthly_cost, max_upfront_cost, limit_currency, lease_token, leased_until, deployment)
+select $5 /* id */,
+       $6 /* order_id */,
+       t.agency_id,
+       t.id,
+       t.phone_number,
+       $7 /* telnyx_account */,
+       $14 /* telnyx_reference */,
+       $8 /* connection_id */,
+       $9 /* caller_id */,
+       $10 /* customer_reference */,
+       $15 /* max_monthly_cost */,
+       $16 /* max_upfront_cost */,
+       $17 /* limit_currency */,
+       $11 /* lease_token */,
+       now() + $12::bigint /* lease_ms */ * interval '1 millisecond',
+       ",
+    deployment!(),
+    "
+from taken t
+returning ",
+    columns!()
+);
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, VACATE, BEGIN];
+
+/// What somebody wants to buy, and how.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The purchase's id, made here so that a statement sent twice is one purchase.
+    pub id: Uuid,
+    /// Our id of the order it belongs to.
+    pub order_id: Uuid,
+    /// The number.
+    pub number: E164,
+    /// The agency's label for it.
+    pub friendly_name: Option<String>,
+    /// The agent it is for.
+    pub agent_mapping_id: Option<Uuid>,
+    /// The name of the account at Telnyx that is to buy it.
+    pub account: String,
+    /// The application that its calls are to go to.
+    pub connection_id: Option<String>,
+    /// The caller's own reference.
+    pub customer_reference: Option<String>,
+    /// The most that the caller pays.
+    pub limits: PriceLimits,
+}
+
+/// What became of an intent.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum Begun {
+    /// It is noted, and ours to pursue.
+    New(Purchase),
+    /// The number is taken.
+    Taken,
+    /// The agency has as many numbers as this, and may have no more.
+    QuotaExceeded(i64),
+    /// The database belongs to another deployment.
+    WrongDeployment,
+    /// The hold on the idempotency key is lost: nothing is begun.
+    KeyLost,
+}
+
+/// How many numbers an agency has and may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// All but the released.
+    pub held: i64,
+    /// None is no limit.
+    pub limit: Option<i64>,
+}
+
+impl Quota {
+    /// The limit, where there is no room for `more` numbers.
+    #[must_use]
+    pub fn exceeded_by(&self, more: i64) -> Option<i64> {
+        self.limit.filter(|limit| self.held + more > *limit)
+    }
+}
+
+impl Store {
+    /// Takes the number for the caller's agency and notes the intent, unless somebody has the number or the agency has no
+    /// room for it. `default_limit` is how many numbers an agency may have whose settings do not say. For a request with an
+    /// idempotency key, the key lists the purchase at `place` in the same transaction.
+    ///
+    /// # Errors
+    /// `NotFound`: the agent is not the agency's; `Unavailable` or `Internal` if a query fails.
+    pub async fn begin_purchase(
+        &self,
+        actor: &Actor,
+        intent: &Intent,
+        claim: &Claim,
+        default_limit: Option<i64>,
+        place: Option<KeyPosition<'_>>,
+    ) -> Result<Begun, Error> {
+        self.transaction(|| self.try_to_begin(actor, intent, claim, default_limit, place)).await
+    }
+
+    async fn try_to_begin(
+        &self,
+        actor: &Actor,
+        intent: &Intent,
+        claim: &Claim,
+        default_limit: Option<i64>,
+        place: Option<KeyPosition<'_>>,
+    ) -> Result<Begun, Undone> {
+        let (number, row_id) = (intent.number.as_str(), Uuid::new_v4());
+        let reference = Reference { deployment: self.deployment.clone(), agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
+        let limits = &intent.limits;
+        let (max_monthly_cost, max_upfront_cost) = (limits.monthly.map(|cost| cost.0), limits.upfront.map(|cost| cost.0));
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        rows_of(&transaction, LOCK, &[&actor.agency_id]).await?;
+        // A statement of its own, to see what was written while we waited for the lock.
+        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, &number, &self.deployment]).await?;
+        let Some(quota) = quota.first() else { return Ok(Begun::Taken) };
+        if column(quota, "taken")? {
+            return Ok(Begun::Taken);
+        }
+        if !column::<bool>(quota, "deployed")? {
+            return Ok(Begun::WrongDeployment);
+        }
+        if let Some(limit) = read_quota(quota, default_limit)?.exceeded_by(1) {
+            return Ok(Begun::QuotaExceeded(limit));
+        }
+        rows_of(&transaction, VACATE, &[&number, &row_id]).await?;
+        let begun = rows_of(
+            &transaction,
+            BEGIN,
+            &[
+                &actor.agency_id,
+                &number,
+                &intent.friendly_name,
+                &intent.agent_mapping_id,
+                &intent.id,
+                &intent.order_id,
+                &intent.account,
+                &intent.connection_id,
+                &actor.user_id,
+                &intent.customer_reference,
+                &claim.token,
+                &millis(claim.lease),
+                &row_id,
+                &reference,
+                &max_monthly_cost,
+                &max_upfront_cost,
+                &limits.currency,
+            ],
+        )
+        .await?;
+        // Dropped without a commit, a transaction is undone.
+        let Some(begun) = begun.first() else { return Ok(Begun::Taken) };
+        if let Some(place) = place
+            && !list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await?
+        {
+            return Ok(Begun::KeyLost);
+        }
+        transaction.commit().await?;
+        Ok(Begun::New(purchase(begun)?))
+    }
+
+    /// How many numbers an agency has and may have.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn quota(&self, agency_id: Uuid, default_limit: Option<i64>) -> Result<Quota, Error> {
+        let row = self.row(QUOTA, &[&agency_id, &"", &self.deployment]).await?;
+        let row = row.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?;
+        read_quota(&row, default_limit)
+    }
+}
+
+/// A limit of the agency's own goes before the general one; one that cannot be read permits nothing.
+fn read_quota(row: &Row, default_limit: Option<i64>) -> Result<Quota, Error> {
+    let own: Option<&str> = column(row, "own_limit")?;
+    Ok(Quota { held: column(row, "held")?, limit: own.map_or(default_limit, |own| Some(own.parse().unwrap_or(0))) })
+}

@@ -1,0 +1,24 @@
+//! What reconcile needs: walks through the accounts at Telnyx, the comparison with the rows, and findings.
+
+pub(super) mod accounts;
+pub(super) mod adopt;
+pub(super) mod compare;
+pub(super) mod decisions;
+pub(super) mod finding_kinds;
+pub(super) mod findings;
+pub(super) mod legacy_rows;
+pub(super) mod moves;
+pub(super) mod retention;
+pub(super) mod strangers;
+pub(super) mod walks;
+pub(super) mod witnesses;
+
+pub use adopt::Adoptee;
+pub use compare::{Counterpart, CounterpartRow, KnownPurchase, Origin, Owner, Stuck};
+pub use decisions::Adoption;
+pub use finding_kinds::{FindingKind, Subject};
+pub use findings::{Finding, Observation, OpenFindings, UnseenFinding};
+pub use legacy_rows::Leftover;
+pub use strangers::{Stranger, Strangers, UnseenStranger};
+pub use walks::{Missing, MissingRow, Place, Seen, Walk};
+pub use witnesses::Witness;

@@ -1,0 +1,399 @@
+//! What an operator decides about a finding: do as it suggests, or leave it.
+
+use deadpool_postgres::Transaction;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::model::{E164, Reference};
+use crate::store::reconcile::adopt::{Adoptee, adopt};
+use crate::store::reconcile::compare::sign;
+use crate::store::reconcile::finding_kinds::FindingKind;
+use crate::store::reconcile::findings::{Finding, Observation, finding};
+use crate::store::reconcile::legacy_rows::{BACKFILL, abandoned};
+use crate::store::reconcile::moves::MOVE;
+use crate::store::{Store, Undone, column, digest, rows_of};
+
+/// One that is open, kept from others who would decide it.
+const DECIDE: &str = "\
+-- decisions.decide
+select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
+       f.agency_phone_number_ids, f.number_count, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
+from phone_number_findings f
+where f.id = $1 /* id */
+  and f.state = 'open'
+for update";
+
+/// Ends a finding, and has the history tell.
+const RESOLVE: &str = "\
+-- decisions.resolve
+with resolved as (
+  update phone_number_findings f
+  set state = $2 /* state */,
+      resolved_at = now(),
+      resolved_by = $3 /* resolved_by */
+  where f.id = $1 /* id */
+    and f.state = 'open'
+  returning f.id, f.phone_number, f.kind
+)
+insert into phone_number_history (phone_number, event, actor, changes)
+select r.phone_number,
+       'reconciled',
+       $3,
+       jsonb_build_object('finding', jsonb_build_object('id', r.id, 'kind', r.kind, 'from', 'open', 'to', $2::text))
+from resolved r
+returning id";
+
+/// Takes one number out of a finding about many, and has the history tell. The finding ends with its last number.
+const TAKE: &str = "\
+-- decisions.take
+with taken as (
+  delete from phone_number_strangers s
+  where s.telnyx_account = $2 /* telnyx_account */
+    and s.phone_number = $3 /* phone_number */
+  returning s.phone_number
+), counted as (
+  update phone_number_findings f
+  set number_count = greatest(f.number_count - 1, 0),
+      state = case when f.number_count > 1 then f.state else 'adopted' end,
+      resolved_at = case when f.number_count > 1 then f.resolved_at else now() end,
+      resolved_by = case when f.number_count > 1 then f.resolved_by else $4::text /* resolved_by */ end
+  from taken t
+  where f.id = $1 /* id */
+  returning f.id, t.phone_number, f.kind
+)
+insert into phone_number_history (phone_number, event, actor, changes)
+select c.phone_number,
+       'reconciled',
+       $4,
+       jsonb_build_object('finding', jsonb_build_object('id', c.id, 'kind', c.kind, 'from', 'open', 'to', 'adopted'))
+from counted c
+returning id";
+
+/// A number of an account that no purchase of ours names, kept from others who would take it.
+const STRANGER: &str = "\
+-- decisions.stranger
+select s.telnyx_phone_number_id, s.key_sha256
+from phone_number_strangers s
+where s.telnyx_account = $1 /* telnyx_account */
+  and s.phone_number = $2 /* phone_number */
+for update";
+
+const AGENCY: &str = "\
+-- decisions.agency
+select a.id
+from agencies a
+where a.id = $1 /* agency_id */";
+
+/// Switches off what a drift says is not at Telnyx.
+const ACCEPT_DRIFT: &str = "\
+-- decisions.accept_drift
+update agency_phone_numbers n
+set status = 'inactive'
+where n.id = any($1::uuid[] /* row_ids */)
+  and n.status = 'active'
+  and n.is_active
+returning n.id";
+
+/// Whether the ledger can have a purchase as done for an agency: it is this agency's, or not known at all.
+const MAY_BE_OF: &str = "\
+-- decisions.may_be_of
+select not exists (
+         select
+         from phone_number_purchases p
+         where p.id = $1 /* purchase_id */
+           and p.agency_id <> $2 /* agency_id */
+       ) as may_be";
+
+/// Whatever waits for proof whose the API key is may go on with this key.
+const VOUCH: &str = "\
+-- decisions.vouch
+with purchases as (
+  update phone_number_purchases p
+  set key_sha256 = $2 /* key_sha256 */
+  where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
+    and p.phase not in ('failed', 'cancelled')
+    and p.telnyx_account = $3 /* telnyx_account */
+  returning p.id
+), releases as (
+  update phone_number_releases r
+  set key_sha256 = $2
+  where r.agency_phone_number_id = any($1)
+    and r.phase = 'requested'
+    and r.telnyx_account = $3
+  returning r.id
+)
+select id
+from purchases
+union all
+select id
+from releases";
+
+/// The rows of a finding that wait for a purchase that predates the ledger.
+const LEFTOVERS: &str = "\
+-- decisions.leftovers
+select n.id
+from agency_phone_numbers n
+where n.id = any($1::uuid[] /* row_ids */)
+  and n.status = 'pending'
+  and not exists (
+    select
+    from phone_number_purchases p
+    where p.agency_phone_number_id = n.id
+  )";
+
+/// Purchases whose order or number is missing are given up, and their rows with them.
+const GIVE_UP: &str = "\
+-- decisions.give_up
+with cancelled as (
+  update phone_number_purchases p
+  set phase = 'cancelled',
+      completed_at = now(),
+      lease_token = null,
+      leased_until = null
+  where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
+    and p.phase in ('ordering', 'ordered')
+    and (p.order_missed_at is not null or p.number_missed_at is not null)
+  returning p.id, p.agency_phone_number_id
+), released as (
+  update agency_phone_numbers n
+  set status = 'released',
+      is_active = false,
+      released_at = now(),
+      agent_mapping_id = null
+  from cancelled c
+  where n.id = c.agency_phone_number_id
+    and n.status = 'pending'
+)
+select c.id
+from cancelled c";
+
+/// The latest purchases into rows, and their accounts.
+const BOUGHT: &str = "\
+-- decisions.bought
+select distinct on (p.agency_phone_number_id) p.id, p.telnyx_account
+from phone_number_purchases p
+where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
+order by p.agency_phone_number_id, p.created_at desc";
+
+pub(in crate::store) const STATEMENTS: &[&str] =
+    &[DECIDE, RESOLVE, TAKE, STRANGER, AGENCY, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEFTOVERS, GIVE_UP, BOUGHT];
+
+/// A person of ours, in the history.
+const OPERATOR: &str = "operator";
+
+/// What came of adopting what was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// The number is the agency's, under this row.
+    Adopted(Uuid),
+    /// So many rows are inactive.
+    Deactivated(usize),
+    /// So many purchases and releases go on with the API key.
+    Vouched(usize),
+    /// So many purchases are given up.
+    GivenUp(usize),
+    /// The ledger has the number in the account of the finding.
+    Moved,
+    /// The finding suggests nothing that could be done here, or that can be done any more.
+    NothingToDo,
+    /// There is no open finding with this id.
+    NoSuchFinding,
+    /// The finding is about many numbers: name one.
+    NumberNeeded,
+    /// The finding is not about this number.
+    NoSuchNumber,
+    /// It does not say whose the number is, or there is no such agency: name one.
+    AgencyNeeded,
+    /// A live row has the number.
+    Held,
+}
+
+impl Adoption {
+    /// Whether the finding is settled by it.
+    const fn is_done(&self) -> bool {
+        matches!(self, Self::Adopted(_) | Self::Deactivated(_) | Self::Vouched(_) | Self::GivenUp(_) | Self::Moved)
+    }
+}
+
+/// What an operator wants to become of a finding.
+#[derive(Clone, Copy, Debug)]
+struct Decision<'a> {
+    number: Option<&'a E164>,
+    agency_id: Option<Uuid>,
+}
+
+impl Store {
+    /// Does what a finding suggests: a number becomes `agency_id`'s, or that of the agency it was bought for; the rows of a
+    /// drift are switched off; work goes on with a key that was in doubt; a purchase that misses its order or number is given
+    /// up; the ledger follows a number that was moved. Of a finding about many numbers `number` names the one to adopt, and the finding stays open
+    /// with the others. Telnyx is not asked for anything.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the transaction fails.
+    pub async fn adopt_finding(&self, id: Uuid, number: Option<&E164>, agency_id: Option<Uuid>) -> Result<Adoption, Error> {
+        self.transaction(|| self.try_to_adopt_finding(id, Decision { number, agency_id })).await
+    }
+
+    async fn try_to_adopt_finding(&self, id: Uuid, decision: Decision<'_>) -> Result<Adoption, Undone> {
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        let Some(row) = rows_of(&transaction, DECIDE, &[&id]).await?.into_iter().next() else { return Ok(Adoption::NoSuchFinding) };
+        sign(&transaction, OPERATOR).await?;
+        let adoption = decide(&transaction, &finding(&row)?, decision).await?;
+        if adoption.is_done() {
+            transaction.commit().await?;
+        }
+        Ok(adoption)
+    }
+
+    /// Leaves what was found as it is; false if there is no such open finding.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn dismiss_finding(&self, id: Uuid) -> Result<bool, Error> {
+        self.fenced(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await
+    }
+}
+
+/// Does what is suggested, within a transaction that is kept only where it was done.
+async fn decide(transaction: &Transaction<'_>, finding: &Finding, decision: Decision<'_>) -> Result<Adoption, Undone> {
+    let observation = &finding.observation;
+    if observation.kind == FindingKind::NotOurs && observation.number.is_none() {
+        return adopt_stranger(transaction, finding, decision).await;
+    }
+    if decision.number.is_some_and(|number| observation.number.as_deref() != Some(number.as_str())) {
+        return Ok(Adoption::NoSuchNumber);
+    }
+    let adoption = match observation.kind {
+        FindingKind::NotOurs
+        | FindingKind::UnprovenClaim
+        | FindingKind::AgencyGone
+        | FindingKind::HeldByAnother
+        | FindingKind::ReleasedButBilled => adopt_number(transaction, observation, decision.agency_id).await?,
+        FindingKind::InventoryDrift => Adoption::Deactivated(rows_of(transaction, ACCEPT_DRIFT, &[&observation.row_ids]).await?.len()),
+        FindingKind::KeyUnproven => vouch(transaction, observation).await?,
+        FindingKind::OrderMissing | FindingKind::NumberMissing => {
+            Adoption::GivenUp(rows_of(transaction, GIVE_UP, &[&observation.row_ids]).await?.len())
+        }
+        FindingKind::NumberMoved => follow(transaction, observation).await?,
+        FindingKind::ReleaseRefused | FindingKind::SameAccount => Adoption::NothingToDo,
+    };
+    if adoption.is_done() {
+        rows_of(transaction, RESOLVE, &[&finding.id, &"adopted", &OPERATOR]).await?;
+    }
+    Ok(adoption)
+}
+
+/// Gives a number that Telnyx bills to an agency.
+async fn adopt_number(transaction: &Transaction<'_>, observation: &Observation, chosen: Option<Uuid>) -> Result<Adoption, Undone> {
+    let Some(agency_id) = agency(transaction, chosen.or(observation.agency_id)).await? else {
+        return Ok(Adoption::AgencyNeeded);
+    };
+    let (Some(number), Some(phone_number_id)) = (&observation.number, &observation.phone_number_id) else {
+        return Ok(Adoption::NoSuchNumber);
+    };
+    let named = named_purchase(transaction, observation, agency_id).await?;
+    let purchase_id = named.map_or_else(Uuid::new_v4, |(_, id)| id);
+    let reference = named.map_or_else(|| own_reference(purchase_id), |(reference, _)| reference.to_owned());
+    let adoptee = Adoptee {
+        key_digest: observation.key_digest,
+        ..adoptee(agency_id, number, phone_number_id, &observation.account, (purchase_id, &reference))
+    };
+    let instead_of = if observation.kind == FindingKind::HeldByAnother { observation.row_ids.as_slice() } else { &[] };
+    let row_id = adopt(transaction, &adoptee, instead_of).await?;
+    Ok(row_id.map_or(Adoption::Held, Adoption::Adopted))
+}
+
+/// The purchase that a number names, with its reference, if the agency can have it: the agency of a purchase never changes. A
+/// reference that proves nothing stays the reference of the purchase that has it.
+async fn named_purchase<'a>(
+    transaction: &Transaction<'_>,
+    observation: &'a Observation,
+    agency_id: Uuid,
+) -> Result<Option<(&'a str, Uuid)>, Undone> {
+    let Some(reference) = observation.reference.as_deref().filter(|_| observation.kind != FindingKind::UnprovenClaim) else {
+        return Ok(None);
+    };
+    let Some(named) = reference.parse::<Reference>().ok().filter(|named| named.agency_id == agency_id) else { return Ok(None) };
+    let rows = rows_of(transaction, MAY_BE_OF, &[&named.purchase_id, &agency_id]).await?;
+    let may_be = rows.first().map(|row| column(row, "may_be")).transpose()?;
+    Ok(Some((reference, named.purchase_id)).filter(|_| may_be == Some(true)))
+}
+
+/// Has the work that waits for proof go on with the key of the finding. A row from before the ledger has no work that could: it
+/// is released.
+async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
+    let key = observation.key_digest.as_ref().map(<[u8; 32]>::as_slice);
+    let vouched = rows_of(transaction, VOUCH, &[&observation.row_ids, &key, &observation.account]).await?.len();
+    let mut given_up = 0;
+    for leftover in rows_of(transaction, LEFTOVERS, &[&observation.row_ids]).await? {
+        let row_id: Uuid = column(&leftover, "id")?;
+        given_up += rows_of(transaction, BACKFILL, &abandoned(&row_id, &observation.account.as_str())).await?.len();
+    }
+    Ok(match (vouched, given_up) {
+        (0, 0) => Adoption::NothingToDo,
+        (0, rows) => Adoption::GivenUp(rows),
+        (rows, _) => Adoption::Vouched(rows),
+    })
+}
+
+/// Has the ledger follow a number to the account of the finding.
+async fn follow(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
+    let Some(phone_number_id) = &observation.phone_number_id else { return Ok(Adoption::NothingToDo) };
+    let key = observation.key_digest.as_ref().map(<[u8; 32]>::as_slice);
+    let mut moved = 0;
+    for bought in rows_of(transaction, BOUGHT, &[&observation.row_ids]).await? {
+        let (id, from): (Uuid, String) = (column(&bought, "id")?, column(&bought, "telnyx_account")?);
+        moved += rows_of(transaction, MOVE, &[&id, &from, &observation.account, phone_number_id, &key]).await?.len();
+    }
+    Ok(if moved > 0 { Adoption::Moved } else { Adoption::NothingToDo })
+}
+
+/// Adopts one of the numbers of an account that no purchase of ours names.
+async fn adopt_stranger(transaction: &Transaction<'_>, finding: &Finding, decision: Decision<'_>) -> Result<Adoption, Undone> {
+    let account = finding.observation.account.as_str();
+    let Some(number) = decision.number.map(E164::as_str) else { return Ok(Adoption::NumberNeeded) };
+    let strangers = rows_of(transaction, STRANGER, &[&account, &number]).await?;
+    let Some(stranger) = strangers.first() else { return Ok(Adoption::NoSuchNumber) };
+    let Some(agency_id) = agency(transaction, decision.agency_id).await? else { return Ok(Adoption::AgencyNeeded) };
+    let phone_number_id: &str = column(stranger, "telnyx_phone_number_id")?;
+    let purchase_id = Uuid::new_v4();
+    let reference = own_reference(purchase_id);
+    let key_digest = digest(stranger, "key_sha256")?;
+    let adoptee = Adoptee { key_digest, ..adoptee(agency_id, number, phone_number_id, account, (purchase_id, &reference)) };
+    let Some(row_id) = adopt(transaction, &adoptee, &[]).await? else { return Ok(Adoption::Held) };
+    rows_of(transaction, TAKE, &[&finding.id, &account, &number, &OPERATOR]).await?;
+    Ok(Adoption::Adopted(row_id))
+}
+
+/// The agency, if there is one.
+async fn agency(transaction: &Transaction<'_>, agency_id: Option<Uuid>) -> Result<Option<Uuid>, Undone> {
+    let found = rows_of(transaction, AGENCY, &[&agency_id]).await?;
+    Ok(agency_id.filter(|_| !found.is_empty()))
+}
+
+/// The reference of a purchase that is none at Telnyx.
+fn own_reference(purchase_id: Uuid) -> String {
+    format!("adopted:{purchase_id}")
+}
+
+const fn adoptee<'a>(
+    agency_id: Uuid,
+    number: &'a str,
+    phone_number_id: &'a str,
+    account: &'a str,
+    (purchase_id, reference): (Uuid, &'a str),
+) -> Adoptee<'a> {
+    Adoptee {
+        agency_id,
+        number,
+        phone_number_id,
+        number_type: None,
+        country_code: None,
+        purchase_id,
+        account,
+        reference,
+        order_id: None,
+        key_digest: None,
+    }
+}

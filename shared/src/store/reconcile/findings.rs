@@ -1,0 +1,510 @@
+//! Findings: what only an operator can decide. How they are reported, seen again, and closed.
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::store::reconcile::finding_kinds::{FindingKind, Subject};
+use crate::store::{Store, column, digest, word};
+
+/// Notes findings, or that they are seen again. A dismissed finding is opened again when it grows: it is about more numbers
+/// than before, or about other rows where both lists of rows are complete.
+const REPORT: &str = "\
+-- findings.report
+insert into phone_number_findings as f
+  (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, number_count,
+   detail, key_sha256)
+select distinct on (o.kind, o.account, o.number)
+       o.kind, o.account, o.number, o.phone_number_id, o.reference, o.agency_id, o.row_ids, o.number_count, o.detail,
+       o.key_sha256
+from jsonb_to_recordset($1::jsonb /* observations */) as o
+  (kind text, account text, number text, phone_number_id text, reference text, agency_id uuid, row_ids uuid[], number_count bigint,
+   detail text, key_sha256 bytea)
+order by o.kind, o.account, o.number
+on conflict (telnyx_account, kind, coalesce(phone_number, '')) where state in ('open', 'dismissed') do update
+set (telnyx_phone_number_id, telnyx_reference, agency_id, detail, key_sha256, last_seen_at, agency_phone_number_ids, number_count, state,
+     first_seen_at, resolved_at, resolved_by) = (
+  select excluded.telnyx_phone_number_id,
+         excluded.telnyx_reference,
+         excluded.agency_id,
+         excluded.detail,
+         excluded.key_sha256,
+         excluded.last_seen_at,
+         case when g.is_current then excluded.agency_phone_number_ids else f.agency_phone_number_ids end,
+         case when g.is_current then excluded.number_count else f.number_count end,
+         case when g.is_current then 'open' else f.state end,
+         case when g.is_current and f.state = 'dismissed' then excluded.first_seen_at else f.first_seen_at end,
+         case when not g.is_current then f.resolved_at end,
+         case when not g.is_current then f.resolved_by end
+  from (values (
+    f.state = 'open'
+    or excluded.number_count > f.number_count
+    or (
+      cardinality(f.agency_phone_number_ids) >= f.number_count
+      and cardinality(excluded.agency_phone_number_ids) >= excluded.number_count
+      and not excluded.agency_phone_number_ids <@ f.agency_phone_number_ids
+    )
+  )) as g (is_current)
+)
+returning f.first_seen_at = f.last_seen_at as is_new";
+
+/// Which of these numbers of an account have a finding that is open or dismissed, by number and kind.
+const KNOWN: &str = "\
+-- findings.known
+select f.phone_number, f.kind
+from unnest($2::text[] /* phone_numbers */) as i (phone_number)
+join phone_number_findings f
+  on f.telnyx_account = $1 /* telnyx_account */
+  and f.phone_number = i.phone_number
+  and f.state in ('open', 'dismissed')";
+
+/// Closes findings of an account that a whole walk, begun at that time, has seen to be settled: the number is in its row, or
+/// something else is found about it; the rows of a drift have their numbers or are live no more; no stranger is left. None of
+/// this rests on the absence of a number.
+const SETTLE: &str = "\
+-- findings.settle
+with settled as (
+  select f.id
+  from phone_number_findings f
+  where f.telnyx_account = $1 /* telnyx_account */
+    and f.state = 'open'
+    and f.last_seen_at < $2 /* started_at */
+    and case
+      when f.kind = 'not_ours' then not exists (
+        select
+        from phone_number_strangers s
+        where s.telnyx_account = f.telnyx_account
+      )
+      when f.kind = 'inventory_drift' then f.phone_number is null and not exists (
+        select
+        from agency_phone_numbers n
+        join phone_number_purchases p
+          on p.agency_phone_number_id = n.id
+          and p.telnyx_account = f.telnyx_account
+        left join phone_number_sightings s
+          on s.telnyx_account = f.telnyx_account
+          and s.agency_phone_number_id = n.id
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status = 'active'
+          and n.is_active
+          and (s.seen_at is null or s.seen_at < $2)
+      )
+      when f.kind = any($3::text[] /* kinds */) then exists (
+        select
+        from agency_phone_numbers n
+        join phone_number_sightings s
+          on s.telnyx_account = f.telnyx_account
+          and s.agency_phone_number_id = n.id
+        where n.phone_number = f.phone_number
+          and n.phone_number_id = f.telnyx_phone_number_id
+          and s.seen_at >= $2
+      ) or exists (
+        select
+        from phone_number_strangers s
+        where s.telnyx_account = f.telnyx_account
+          and s.phone_number = f.phone_number
+          and s.seen_at >= $2
+      ) or exists (
+        select
+        from phone_number_findings o
+        where o.telnyx_account = f.telnyx_account
+          and o.phone_number = f.phone_number
+          and o.state in ('open', 'dismissed')
+          and o.kind <> f.kind
+          and o.last_seen_at >= $2
+      )
+      else false
+    end
+  for update skip locked
+)
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+from settled
+where f.id = settled.id
+returning f.id";
+
+/// Open findings about numbers that neither of the last two whole walks has seen, others each time.
+const UNSEEN: &str = "\
+-- findings.unseen
+select f.id, f.telnyx_phone_number_id, f.key_sha256
+from phone_number_findings f
+where f.telnyx_account = $1 /* telnyx_account */
+  and f.state = 'open'
+  and f.kind = any($2::text[] /* kinds */)
+  and f.telnyx_phone_number_id is not null
+  and f.last_seen_at < $3 /* previous_started_at */
+order by random()
+limit $4 /* limit */";
+
+/// Closes a finding about a number that is gone, unless it has been seen again.
+const CLOSE: &str = "\
+-- findings.close
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+where f.id = $1 /* id */
+  and f.state = 'open'
+  and f.last_seen_at < $2 /* previous_started_at */
+returning f.id";
+
+/// Ends what was found of rows that predate the ledger and are in it by now, or live no more.
+const CLOSE_LEFTOVERS: &str = "\
+-- findings.close_leftovers
+with settled as (
+  select f.id
+  from phone_number_findings f
+  where f.state = 'open'
+    and f.kind = 'inventory_drift'
+    and f.phone_number is not null
+    and not exists (
+      select
+      from agency_phone_numbers n
+      where n.id = any(f.agency_phone_number_ids)
+        and n.status = 'active'
+        and n.is_active
+        and not exists (
+          select
+          from phone_number_purchases p
+          where p.agency_phone_number_id = n.id
+        )
+    )
+  for update skip locked
+)
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+from settled
+where f.id = settled.id
+returning f.id";
+
+/// Closes findings of an account that is another by name only, when neither of the last two whole walks has met it twice.
+const SETTLE_SAME_ACCOUNT: &str = "\
+-- findings.settle_same_account
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+where f.telnyx_account = $1 /* telnyx_account */
+  and f.state = 'open'
+  and f.kind = 'same_account'
+  and f.last_seen_at < $2 /* previous_started_at */
+returning f.id";
+
+/// Closes findings about work that could not go on, when it has gone on or nobody wants it any more: an unproven key, while no
+/// row of the finding waits for a purchase, for a release or to be looked for; a missing order or number, while no purchase misses
+/// it; a refused release, when the row is no longer live; a moved number, when the ledger has followed it, its own account shows it
+/// again, or no live row is left.
+const SETTLE_WORK: &str = "\
+-- findings.settle_work
+with settled as (
+  select f.id
+  from phone_number_findings f
+  where f.state = 'open'
+    and case f.kind
+      when 'key_unproven' then not exists (
+        select
+        from phone_number_purchases p
+        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
+          and p.phase in ('intended', 'ordering', 'ordered')
+      ) and not exists (
+        select
+        from agency_phone_numbers n
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status in ('pending', 'inactive')
+      )
+      when 'order_missing' then not exists (
+        select
+        from phone_number_purchases p
+        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
+          and p.phase in ('ordering', 'ordered')
+          and p.order_missed_at is not null
+      )
+      when 'number_missing' then not exists (
+        select
+        from phone_number_purchases p
+        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
+          and p.phase = 'ordered'
+          and p.number_missed_at is not null
+      )
+      when 'release_refused' then not exists (
+        select
+        from agency_phone_numbers n
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status in ('active', 'inactive')
+      )
+      when 'number_moved' then not exists (
+        select
+        from agency_phone_numbers n
+        join lateral (
+          select p.telnyx_account
+          from phone_number_purchases p
+          where p.agency_phone_number_id = n.id
+          order by p.created_at desc
+          limit 1
+        ) p on p.telnyx_account <> f.telnyx_account
+        left join phone_number_sightings s
+          on s.telnyx_account = p.telnyx_account
+          and s.agency_phone_number_id = n.id
+        where n.id = any(f.agency_phone_number_ids)
+          and n.status <> 'released'
+          and (s.seen_at is null or s.seen_at < f.last_seen_at)
+      )
+      else false
+    end
+  for update skip locked
+)
+update phone_number_findings f
+set state = 'gone',
+    resolved_at = now(),
+    resolved_by = 'reconcile'
+from settled
+where f.id = settled.id
+returning f.id";
+
+const COUNT: &str = "\
+-- findings.count
+select f.kind, count(*) as open
+from phone_number_findings f
+where f.state = 'open'
+group by f.kind";
+
+const OPEN: &str = "\
+-- findings.open
+select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
+       f.agency_phone_number_ids, f.number_count, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
+from phone_number_findings f
+where f.state = 'open'
+order by f.first_seen_at, f.id";
+
+pub(in crate::store) const STATEMENTS: &[&str] =
+    &[REPORT, KNOWN, SETTLE, UNSEEN, CLOSE, CLOSE_LEFTOVERS, SETTLE_SAME_ACCOUNT, SETTLE_WORK, COUNT, OPEN];
+
+/// What is found, by a comparison with Telnyx or by a saga.
+#[derive(Clone, Debug, Serialize)]
+pub struct Observation {
+    /// What is the matter.
+    pub kind: FindingKind,
+    /// The account at Telnyx.
+    pub account: String,
+    /// The number, in E.164; None if the finding is about a whole account.
+    pub number: Option<String>,
+    /// Telnyx's id of the number; None where Telnyx does not have it.
+    pub phone_number_id: Option<String>,
+    /// The number's `customer_reference`.
+    pub reference: Option<String>,
+    /// The agency whose number it is or was, as far as that is known.
+    pub agency_id: Option<Uuid>,
+    /// The rows concerned, or the first of them where `number_count` is larger.
+    pub row_ids: Vec<Uuid>,
+    /// How many numbers the finding is about.
+    pub number_count: i64,
+    /// What an operator has to know, in a sentence.
+    pub detail: String,
+    /// The SHA-256 of the API key that it was found with.
+    #[serde(rename = "key_sha256", serialize_with = "as_bytea")]
+    pub key_digest: Option<[u8; 32]>,
+}
+
+/// As Postgres reads `bytea` from text.
+#[allow(clippy::ref_option, reason = "what serde calls")]
+fn as_bytea<S: Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
+    let hex = |digest: &[u8; 32]| digest.iter().fold("\\x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+    digest.as_ref().map(hex).serialize(serializer)
+}
+
+impl Observation {
+    /// An observation about one number or one account, with the kind's own sentence and nothing else known.
+    #[must_use]
+    pub fn new(kind: FindingKind, account: &str) -> Self {
+        Self {
+            kind,
+            account: account.to_owned(),
+            number: None,
+            phone_number_id: None,
+            reference: None,
+            agency_id: None,
+            row_ids: Vec::new(),
+            number_count: 1,
+            detail: kind.detail().to_owned(),
+            key_digest: None,
+        }
+    }
+}
+
+/// A finding that nobody has decided yet.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Its id.
+    pub id: Uuid,
+    /// What was found.
+    pub observation: Observation,
+    /// When it was seen first.
+    pub first_seen_at: DateTime<Utc>,
+    /// When it was seen last.
+    pub last_seen_at: DateTime<Utc>,
+}
+
+/// A finding about a number that the walks have not seen again.
+#[derive(Clone, Debug)]
+pub struct UnseenFinding {
+    /// The finding.
+    pub id: Uuid,
+    /// Telnyx's id of the number.
+    pub phone_number_id: String,
+    /// The SHA-256 of the API key that showed it, if that was noted.
+    pub key_digest: Option<[u8; 32]>,
+}
+
+/// How many findings are open.
+#[derive(Clone, Debug, Default)]
+pub struct OpenFindings {
+    /// Of all kinds, those that a newer version has reported included.
+    pub all: i64,
+    /// Of each kind of which any is open.
+    pub by_kind: Vec<(FindingKind, i64)>,
+}
+
+impl OpenFindings {
+    /// How many of a kind are open.
+    #[must_use]
+    pub fn of(&self, kind: FindingKind) -> i64 {
+        self.by_kind.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count)
+    }
+}
+
+impl Store {
+    /// Notes findings, or that they are seen again, all or none: how many are new.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails, because one of the findings is locked say.
+    pub async fn report(&self, observations: &[Observation]) -> Result<usize, Error> {
+        if observations.is_empty() {
+            return Ok(0);
+        }
+        let observations = serde_json::to_value(observations).map_err(|error| Error::Internal(Box::new(error)))?;
+        let rows = self.rows(REPORT, &[&observations]).await?;
+        let new = rows.iter().map(|row| column::<bool>(row, "is_new")).collect::<Result<Vec<_>, _>>()?;
+        Ok(new.into_iter().filter(|is_new| *is_new).count())
+    }
+
+    /// Which of these numbers of an account have an open or dismissed finding: pairs of number and kind.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn known_findings(&self, account: &str, numbers: &[&str]) -> Result<Vec<(String, String)>, Error> {
+        let rows = self.rows(KNOWN, &[&account, &numbers]).await?;
+        rows.iter().map(|row| Ok((column(row, "phone_number")?, column(row, "kind")?))).collect()
+    }
+
+    /// Closes the open findings of an account that a whole walk, begun at `started_at`, has seen to be settled; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn settle_findings(&self, account: &str, started_at: DateTime<Utc>) -> Result<usize, Error> {
+        Ok(self.rows(SETTLE, &[&account, &started_at, &of_inventory()]).await?.len())
+    }
+
+    /// Closes an account's open findings that another name stands for it, unless one was seen since `since`; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn settle_same_account(&self, account: &str, since: DateTime<Utc>) -> Result<usize, Error> {
+        Ok(self.rows(SETTLE_SAME_ACCOUNT, &[&account, &since]).await?.len())
+    }
+
+    /// Closes the open findings about purchases and releases that have gone on, or that nobody wants any more; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn settle_work(&self) -> Result<usize, Error> {
+        Ok(self.rows(SETTLE_WORK, &[]).await?.len())
+    }
+
+    /// At most `limit` open findings about numbers of an account that no walk has seen since `since`, others each time.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn unseen_findings(&self, account: &str, since: DateTime<Utc>, limit: i64) -> Result<Vec<UnseenFinding>, Error> {
+        let rows = self.rows(UNSEEN, &[&account, &of_inventory(), &since, &limit]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UnseenFinding {
+                    id: column(row, "id")?,
+                    phone_number_id: column(row, "telnyx_phone_number_id")?,
+                    key_digest: digest(row, "key_sha256")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Closes a finding about a number that is gone; false if it has been seen since `since` or is closed already.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn close_finding(&self, finding: &UnseenFinding, since: DateTime<Utc>) -> Result<bool, Error> {
+        Ok(self.row(CLOSE, &[&finding.id, &since]).await?.is_some())
+    }
+
+    /// Ends the findings about rows that predate the ledger and are settled by now; how many.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn close_leftover_findings(&self) -> Result<usize, Error> {
+        Ok(self.rows(CLOSE_LEFTOVERS, &[]).await?.len())
+    }
+
+    /// How many findings are open.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn open_findings_count(&self) -> Result<OpenFindings, Error> {
+        let mut counts = OpenFindings::default();
+        for row in self.rows(COUNT, &[]).await? {
+            let open: i64 = column(&row, "open")?;
+            counts.all += open;
+            if let Ok(kind) = column::<&str>(&row, "kind")?.parse() {
+                counts.by_kind.push((kind, open));
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The findings that nobody has decided yet, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn open_findings(&self) -> Result<Vec<Finding>, Error> {
+        self.rows(OPEN, &[]).await?.iter().map(finding).collect()
+    }
+}
+
+/// The words of the kinds that are about numbers of an inventory.
+fn of_inventory() -> Vec<&'static str> {
+    FindingKind::ALL.iter().filter(|kind| kind.subject() == Subject::Inventory).map(|kind| kind.as_str()).collect()
+}
+
+pub(in crate::store) fn finding(row: &Row) -> Result<Finding, Error> {
+    Ok(Finding {
+        id: column(row, "id")?,
+        observation: Observation {
+            kind: word(row, "kind")?,
+            account: column(row, "telnyx_account")?,
+            number: column(row, "phone_number")?,
+            phone_number_id: column(row, "telnyx_phone_number_id")?,
+            reference: column(row, "telnyx_reference")?,
+            agency_id: column(row, "agency_id")?,
+            row_ids: column(row, "agency_phone_number_ids")?,
+            number_count: column(row, "number_count")?,
+            detail: column(row, "detail")?,
+            key_digest: digest(row, "key_sha256")?,
+        },
+        first_seen_at: column(row, "first_seen_at")?,
+        last_seen_at: column(row, "last_seen_at")?,
+    })
+}

@@ -1,0 +1,150 @@
+//! Rows that functions from before the ledger left behind, and how they get into it.
+
+use std::time::Duration;
+
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::model::{E164, Status};
+use crate::store::deployment::deployment;
+use crate::store::{Store, column, millis, word};
+
+/// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting. Rows that
+/// a copied database has brought along are the other deployment's.
+const LEFTOVERS: &str = "\
+-- inventory.leftovers
+select n.id,
+       n.agency_id,
+       n.phone_number,
+       n.status::text as status,
+       n.created_at <= now() - $2::bigint /* stuck_ms */ * interval '1 millisecond' as stuck
+from phone_number_deployment d
+join agency_phone_numbers n on n.created_at >= d.since
+where n.status <> 'released'
+  and n.is_active
+  and not exists (
+    select
+    from phone_number_purchases p
+    where p.agency_phone_number_id = n.id
+  )
+order by random()
+limit $1 /* limit */";
+
+/// Takes a row from before the ledger into it, as what Telnyx says it is, unless that is no longer what it was then: its
+/// release may have begun, or its purchase come to an end. The purchase has the row's id, so that doing it twice does
+/// nothing.
+pub(in crate::store) const BACKFILL: &str = concat!(
+    "-- inventory.backfill
+with leftover as (
+  select n.id, n.agency_id, n.phone_number, n.created_at, n.status
+  from agency_phone_numbers n
+  where n.id = $1 /* row_id */
+    and n.is_active
+    and (n.status = 'pending' or ($5::text /* phase */ = 'completed' and n.status in ('active', 'inactive')))
+  for update
+), noted as (
+  insert into phone_number_purchases as p
+    (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id,
+     telnyx_phone_number_id, key_sha256, deployment, origin, phase, order_attempts, created_at, completed_at)
+  select l.id, l.id, l.agency_id, l.id, l.phone_number, $2 /* telnyx_account */, 'backfilled:' || l.id,
+         $3 /* telnyx_order_id */, $4 /* telnyx_phone_number_id */, $6 /* key_sha256 */, ",
+    deployment!(),
+    ", 'backfilled', $5, 1, l.created_at,
+         case when $5 = 'completed' then now() end
+  from leftover l
+  on conflict (id) do nothing
+  returning p.id
+), changed as (
+  update agency_phone_numbers n
+  set phone_number_id = coalesce($4, n.phone_number_id),
+      status = case
+        when $5 = 'cancelled' then 'released'
+        when $5 = 'completed' and n.status = 'pending' then 'active'
+        else n.status
+      end,
+      is_active = $5 <> 'cancelled',
+      purchased_at = case when $5 = 'completed' then coalesce(n.purchased_at, now()) else n.purchased_at end,
+      released_at = case when $5 = 'cancelled' then now() else n.released_at end,
+      agent_mapping_id = case when $5 <> 'cancelled' then n.agent_mapping_id end
+  from noted
+  where n.id = noted.id
+)
+select noted.id
+from noted"
+);
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[LEFTOVERS, BACKFILL];
+
+/// A row from before the ledger.
+#[derive(Clone, Debug)]
+pub struct Leftover {
+    /// The row.
+    pub row_id: Uuid,
+    /// Its agency.
+    pub agency_id: Uuid,
+    /// The number.
+    pub number: E164,
+    /// The row's status.
+    pub status: Status,
+    /// It is too old for somebody to be buying it still.
+    pub stuck: bool,
+}
+
+impl Store {
+    /// Rows from before the ledger, `limit` at the most.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn leftovers(&self, limit: i64, stuck_after: Duration) -> Result<Vec<Leftover>, Error> {
+        let rows = self.rows(LEFTOVERS, &[&limit, &millis(stuck_after)]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Leftover {
+                    row_id: column(row, "id")?,
+                    agency_id: column(row, "agency_id")?,
+                    number: word(row, "phone_number")?,
+                    status: word(row, "status")?,
+                    stuck: column(row, "stuck")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Takes a row into the ledger whose number Telnyx has under this id, as a key has shown.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn backfill_owned(
+        &self,
+        leftover: &Leftover,
+        account: &str,
+        phone_number_id: &str,
+        key_digest: [u8; 32],
+    ) -> Result<bool, Error> {
+        let key = key_digest.as_slice();
+        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &None::<&str>, &phone_number_id, &"completed", &key]).await
+    }
+
+    /// Takes a row into the ledger whose number is ordered, as a key has shown.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn backfill_ordered(&self, leftover: &Leftover, account: &str, order_id: &str, key_digest: [u8; 32]) -> Result<bool, Error> {
+        let key = key_digest.as_slice();
+        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &order_id, &None::<&str>, &"ordered", &key]).await
+    }
+
+    /// Takes a row into the ledger whose purchase came to nothing: it counts as released.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn backfill_abandoned(&self, leftover: &Leftover, account: &str) -> Result<bool, Error> {
+        self.reconciled(BACKFILL, &abandoned(&leftover.row_id, &account)).await
+    }
+}
+
+/// The parameters with which a row is taken in as released.
+pub(in crate::store) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a (dyn ToSql + Sync); 6] {
+    [row_id, account, &None::<&str>, &None::<&str>, &"cancelled", &None::<&[u8]>]
+}

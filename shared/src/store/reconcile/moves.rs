@@ -1,0 +1,71 @@
+//! A number that Telnyx has moved to another account: the ledger follows it, once.
+
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::store::numbers::switched_off::switched_off;
+use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::{Store, Undone, rows_of};
+
+/// The purchase, its row and a release under way take the account that has the number now, and its id there; all or nothing. A
+/// row that was switched off for want of its number is switched on again.
+pub(in crate::store) const MOVE: &str = concat!(
+    "-- moves.follow
+with moved as (
+  update phone_number_purchases p
+  set telnyx_account = $3 /* to */,
+      telnyx_phone_number_id = $4 /* telnyx_phone_number_id */,
+      key_sha256 = $5 /* key_sha256 */
+  where p.id = $1 /* purchase_id */
+    and p.telnyx_account = $2 /* from */
+    and p.phase = 'completed'
+  returning p.agency_phone_number_id
+), rows as (
+  update agency_phone_numbers n
+  set phone_number_id = $4,
+      status = case when n.is_active and ",
+    switched_off!(),
+    " then 'active' else n.status end
+  from moved m
+  where n.id = m.agency_phone_number_id
+    and n.status in ('active', 'inactive')
+), releases as (
+  update phone_number_releases r
+  set telnyx_account = $3,
+      telnyx_phone_number_id = $4,
+      key_sha256 = $5
+  from moved m
+  where r.agency_phone_number_id = m.agency_phone_number_id
+    and r.phase = 'requested'
+)
+select m.agency_phone_number_id
+from moved m"
+);
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[MOVE];
+
+impl Store {
+    /// Has the ledger follow a number to another account; false if it was followed already.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if a statement fails.
+    pub async fn move_number(
+        &self,
+        purchase_id: Uuid,
+        from: &str,
+        to: &str,
+        phone_number_id: &str,
+        key_digest: [u8; 32],
+    ) -> Result<bool, Error> {
+        self.transaction(|| self.try_to_move(purchase_id, from, to, phone_number_id, key_digest)).await
+    }
+
+    async fn try_to_move(&self, purchase_id: Uuid, from: &str, to: &str, id: &str, key_digest: [u8; 32]) -> Result<bool, Undone> {
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        sign(&transaction, RECONCILE).await?;
+        let moved = rows_of(&transaction, MOVE, &[&purchase_id, &from, &to, &id, &key_digest.as_slice()]).await?;
+        transaction.commit().await?;
+        Ok(!moved.is_empty())
+    }
+}

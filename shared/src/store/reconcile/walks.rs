@@ -1,0 +1,414 @@
+//! Walks through the inventory of each account at Telnyx: how far each has come, which rows and strangers it has seen, and
+//! which rows no walk sees any more.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::model::E164;
+use crate::store::deployment::of_this_deployment;
+use crate::store::reconcile::accounts::accounts_in;
+use crate::store::reconcile::strangers::Stranger;
+use crate::store::{Store, column, digest, millis, word};
+
+/// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
+/// does not decide it: an account that cannot be read would come first for ever.
+const ACCOUNTS: &str = concat!(
+    "-- walks.accounts
+with recursive ",
+    accounts_in!("bought_in", "phone_number_purchases"),
+    "
+select a.telnyx_account
+from (
+  select b.telnyx_account
+  from bought_in b
+  where b.telnyx_account is not null
+  union
+  select w.telnyx_account
+  from phone_number_inventory_walks w
+) a
+left join phone_number_inventory_walks w on w.telnyx_account = a.telnyx_account
+order by w.visited_at nulls first, a.telnyx_account"
+);
+
+/// Begins a walk through an account, or continues the one that stopped; for one at a time.
+const BEGIN: &str = "\
+-- walks.begin
+insert into phone_number_inventory_walks as w (telnyx_account, started_at, lease_token, leased_until)
+values ($1 /* telnyx_account */, now(), $2 /* lease_token */, now() + $3::bigint /* lease_ms */ * interval '1 millisecond')
+on conflict (telnyx_account) do update
+set started_at = case when w.window_digits = '' and w.next_page = 1 then excluded.started_at else w.started_at end,
+    visited_at = excluded.visited_at,
+    lease_token = excluded.lease_token,
+    leased_until = excluded.leased_until
+where w.leased_until is null
+  or w.leased_until < now()
+  or w.lease_token = excluded.lease_token
+returning w.window_digits, w.next_page, w.refused_page, w.page_limit, w.failed_runs, w.is_whole, w.started_at, w.previous_started_at";
+
+const RENEW: &str = "\
+-- walks.renew
+update phone_number_inventory_walks w
+set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
+where w.telnyx_account = $1 /* telnyx_account */
+  and w.lease_token = $2 /* lease_token */
+returning w.telnyx_account";
+
+/// Notes what a page has shown and where the walk goes on, both or neither. A walk that starts over is dated anew.
+const ADVANCE: &str = "\
+-- walks.advance
+with before as (
+  select w.telnyx_account, w.started_at
+  from phone_number_inventory_walks w
+  where w.telnyx_account = $1 /* telnyx_account */
+    and w.lease_token = $2 /* lease_token */
+  for update
+), advanced as (
+  update phone_number_inventory_walks w
+  set window_digits = $3 /* window_digits */,
+      next_page = $4 /* next_page */,
+      refused_page = $5 /* refused_page */,
+      page_limit = $6 /* page_limit */,
+      failed_runs = $7 /* failed_runs */,
+      is_whole = $8 /* is_whole */,
+      started_at = case when $9 /* starts_over */ then now() else w.started_at end
+  from before b
+  where w.telnyx_account = b.telnyx_account
+  returning w.window_digits, w.next_page, w.refused_page, w.page_limit, w.failed_runs, w.is_whole, w.started_at,
+            w.previous_started_at
+), sighted as (
+  insert into phone_number_sightings as s (telnyx_account, agency_phone_number_id, seen_at)
+  select distinct b.telnyx_account, i.row_id, b.started_at
+  from before b
+  cross join unnest($10::uuid[] /* row_ids */) as i (row_id)
+  on conflict (telnyx_account, agency_phone_number_id) do update
+  set seen_at = excluded.seen_at
+), met as (
+  insert into phone_number_strangers as s
+    (telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, key_sha256, seen_at)
+  select distinct on (i.phone_number) b.telnyx_account, i.phone_number, i.phone_number_id, i.reference, i.key_sha256, b.started_at
+  from before b
+  cross join unnest(
+    $11::text[] /* phone_numbers */, $12::text[] /* phone_number_ids */, $13::text[] /* references */, $14::bytea[] /* key_sha256s */
+  ) as i (phone_number, phone_number_id, reference, key_sha256)
+  on conflict (telnyx_account, phone_number) do update
+  set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
+      telnyx_reference = excluded.telnyx_reference,
+      key_sha256 = excluded.key_sha256,
+      seen_at = excluded.seen_at
+)
+select a.*
+from advanced a";
+
+const PAUSE: &str = "\
+-- walks.pause
+update phone_number_inventory_walks w
+set lease_token = null,
+    leased_until = null
+where w.telnyx_account = $1 /* telnyx_account */
+  and w.lease_token = $2 /* lease_token */
+returning w.telnyx_account";
+
+/// Ends a walk. One that has skipped nothing counts as a whole walk. What was seen by neither of the last two whole walks is
+/// no longer known to have been seen.
+const FINISH: &str = "\
+-- walks.finish
+with finished as (
+  update phone_number_inventory_walks w
+  set window_digits = '',
+      next_page = 1,
+      refused_page = null,
+      failed_runs = 0,
+      is_whole = true,
+      previous_started_at = case when w.is_whole then w.started_at else w.previous_started_at end,
+      finished_at = case when w.is_whole then now() else w.finished_at end,
+      lease_token = null,
+      leased_until = null
+  where w.telnyx_account = $1 /* telnyx_account */
+    and w.lease_token = $2 /* lease_token */
+  returning w.telnyx_account
+), forgotten as (
+  delete from phone_number_sightings s
+  using finished f, phone_number_inventory_walks before
+  where before.telnyx_account = f.telnyx_account
+    and s.telnyx_account = f.telnyx_account
+    and s.seen_at < before.previous_started_at
+    and before.is_whole
+)
+select f.telnyx_account
+from finished f";
+
+/// The rows that an account should have a number for: how many there are, how many of the active ones no walk has seen since
+/// a time, and the first of those.
+const MISSING: &str = concat!(
+    "-- walks.missing
+with expected as materialized (
+  select n.id,
+         p.id as purchase_id,
+         n.status = 'active' and p.completed_at < $3 /* unseen_since */ and (s.seen_at is null or s.seen_at < $3) as is_missing
+  from phone_number_purchases p
+  join agency_phone_numbers n on n.id = p.agency_phone_number_id
+  left join phone_number_sightings s
+    on s.telnyx_account = p.telnyx_account
+    and s.agency_phone_number_id = n.id
+  where p.telnyx_account = $1 /* telnyx_account */
+    and p.completed_at < $2 /* started_at */
+    and n.status in ('active', 'inactive')
+    and n.is_active
+    and n.phone_number_id is not null
+    and ",
+    of_this_deployment!("p"),
+    "
+    and not exists (
+      select
+      from phone_number_purchases l
+      where l.agency_phone_number_id = p.agency_phone_number_id
+        and (l.created_at, l.id) > (p.created_at, p.id)
+    )
+), counted as (
+  select count(*) as expected, count(*) filter (where e.is_missing) as missing
+  from expected e
+), first as (
+  select e.id, e.purchase_id
+  from expected e
+  where e.is_missing
+  order by e.id
+  limit $4 /* limit */
+)
+select c.expected, c.missing, f.id, n.agency_id, n.phone_number, n.phone_number_id, f.purchase_id, p.telnyx_account,
+       p.telnyx_reference, p.telnyx_order_id, p.key_sha256
+from counted c
+left join (
+  first f
+  join agency_phone_numbers n on n.id = f.id
+  join phone_number_purchases p on p.id = f.purchase_id
+) on true
+order by f.id"
+);
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[ACCOUNTS, BEGIN, RENEW, ADVANCE, PAUSE, FINISH, MISSING];
+
+/// A walk through the inventory of an account, in the hands of somebody.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// The account's name.
+    pub account: String,
+    /// How far it has come.
+    pub place: Place,
+    /// When the walk began, on the database's clock.
+    pub started_at: DateTime<Utc>,
+    /// When the last whole walk before it began.
+    pub previous_started_at: Option<DateTime<Utc>>,
+    /// The holder's own token.
+    pub token: Uuid,
+}
+
+/// How far a walk has come. The inventory is read page by page; where Telnyx does not serve so many pages, through windows:
+/// lists of the numbers that contain certain digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The digits of the window; empty for the whole account.
+    pub window: String,
+    /// The page to read next, from 1.
+    pub page: u32,
+    /// The page of this window that could not be read and has not been read since.
+    pub refused_page: Option<u32>,
+    /// Telnyx does not serve pages of this account from this one on.
+    pub page_limit: Option<u32>,
+    /// In how many runs in a row the page failed.
+    pub failed_runs: u32,
+    /// Whether the walk has skipped nothing so far.
+    pub is_whole: bool,
+}
+
+impl Place {
+    /// The beginning of a walk.
+    #[must_use]
+    pub const fn start(page_limit: Option<u32>) -> Self {
+        Self { window: String::new(), page: 1, refused_page: None, page_limit, failed_runs: 0, is_whole: true }
+    }
+
+    /// Whether it is the beginning of a walk.
+    #[must_use]
+    pub const fn is_start(&self) -> bool {
+        self.window.is_empty() && self.page == 1
+    }
+}
+
+/// What a page has shown.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The rows whose numbers are there.
+    pub row_ids: Vec<Uuid>,
+    /// The numbers that no purchase of ours names.
+    pub strangers: Vec<Stranger>,
+}
+
+/// The rows that an account should have a number for and that no walk sees.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// How many rows the account should have a number for.
+    pub expected: i64,
+    /// How many of them are active and were not seen.
+    pub count: i64,
+    /// The first of those, by their ids.
+    pub rows: Vec<MissingRow>,
+}
+
+/// A row whose number no walk sees, with what the ledger knows of the number.
+#[derive(Clone, Debug)]
+pub struct MissingRow {
+    /// The row.
+    pub row_id: Uuid,
+    /// Its agency.
+    pub agency_id: Uuid,
+    /// The number.
+    pub number: E164,
+    /// Telnyx's id of the number.
+    pub phone_number_id: String,
+    /// The purchase that bought it.
+    pub purchase_id: Uuid,
+    /// The account that it was bought in.
+    pub account: String,
+    /// The reference of its order.
+    pub reference: String,
+    /// Telnyx's id of the order.
+    pub order_id: Option<String>,
+    /// The SHA-256 of the API key that placed the order or first showed the number.
+    pub key_digest: Option<[u8; 32]>,
+}
+
+impl Store {
+    /// The names of the accounts that numbers were ever bought in, those first that were last visited longest ago.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn telnyx_accounts(&self) -> Result<Vec<String>, Error> {
+        self.rows(ACCOUNTS, &[]).await?.iter().map(|row| column(row, "telnyx_account")).collect()
+    }
+
+    /// Begins a walk through an account's inventory, or continues the one that stopped. None: somebody else walks.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn walk(&self, account: &str, lease: Duration) -> Result<Option<Walk>, Error> {
+        let token = Uuid::new_v4();
+        let row = self.row(BEGIN, &[&account, &token, &millis(lease)]).await?;
+        row.map(|row| walk(&row, account, token)).transpose()
+    }
+
+    /// Prolongs the hold on a walk; false when it is lost.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn renew_walk(&self, walk: &Walk, lease: Duration) -> Result<bool, Error> {
+        self.fenced(RENEW, &[&walk.account, &walk.token, &millis(lease)]).await
+    }
+
+    /// Notes what a page has shown and where the walk goes on. A walk that goes back to its beginning counts from now on.
+    /// Returns the walk as it is then; None: it is somebody else's by now.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn advance_walk(&self, held: &Walk, place: &Place, seen: &Seen) -> Result<Option<Walk>, Error> {
+        let starts_over = place.is_start() && !held.place.is_start();
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let numbers: Vec<_> = seen.strangers.iter().map(|stranger| stranger.number.as_str()).collect();
+        let ids: Vec<_> = seen.strangers.iter().map(|stranger| stranger.phone_number_id.as_str()).collect();
+        let references: Vec<_> = seen.strangers.iter().map(|stranger| stranger.reference.as_deref()).collect();
+        let keys: Vec<_> = seen.strangers.iter().map(|stranger| stranger.key_digest.as_slice()).collect();
+        let row = self
+            .row(
+                ADVANCE,
+                &[
+                    &held.account,
+                    &held.token,
+                    &place.window,
+                    &number(place.page),
+                    &place.refused_page.map(number),
+                    &place.page_limit.map(number),
+                    &number(place.failed_runs),
+                    &place.is_whole,
+                    &starts_over,
+                    &seen.row_ids,
+                    &numbers,
+                    &ids,
+                    &references,
+                    &keys,
+                ],
+            )
+            .await?;
+        row.map(|row| walk(&row, &held.account, held.token)).transpose()
+    }
+
+    /// Stops a walk, to be continued; false when it is somebody else's by now.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn pause_walk(&self, walk: &Walk) -> Result<bool, Error> {
+        self.fenced(PAUSE, &[&walk.account, &walk.token]).await
+    }
+
+    /// Ends a walk, which counts as a whole one if it has skipped nothing; false when it is somebody else's by now.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn finish_walk(&self, walk: &Walk) -> Result<bool, Error> {
+        self.fenced(FINISH, &[&walk.account, &walk.token]).await
+    }
+
+    /// The active rows that an account should have a number for and that no walk has seen since `unseen_since`, counted, and
+    /// the first `limit` of them. Rows that were bought after the walk began are not expected.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn missing(&self, walk: &Walk, unseen_since: DateTime<Utc>, limit: i64) -> Result<Missing, Error> {
+        let rows = self.rows(MISSING, &[&walk.account, &walk.started_at, &unseen_since, &limit]).await?;
+        let counts = rows.first().ok_or_else(|| Error::Internal("walks.missing returned no row".into()))?;
+        Ok(Missing {
+            expected: column(counts, "expected")?,
+            count: column(counts, "missing")?,
+            rows: rows.iter().filter_map(|row| missing_row(row).transpose()).collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+fn missing_row(row: &Row) -> Result<Option<MissingRow>, Error> {
+    let row_id: Option<Uuid> = column(row, "id")?;
+    let missing = |row_id| -> Result<MissingRow, Error> {
+        Ok(MissingRow {
+            row_id,
+            agency_id: column(row, "agency_id")?,
+            number: word(row, "phone_number")?,
+            phone_number_id: column(row, "phone_number_id")?,
+            purchase_id: column(row, "purchase_id")?,
+            account: column(row, "telnyx_account")?,
+            reference: column(row, "telnyx_reference")?,
+            order_id: column(row, "telnyx_order_id")?,
+            key_digest: digest(row, "key_sha256")?,
+        })
+    };
+    row_id.map(missing).transpose()
+}
+
+fn walk(row: &Row, account: &str, token: Uuid) -> Result<Walk, Error> {
+    let number =
+        |name: &str| -> Result<Option<u32>, Error> { Ok(column::<Option<i32>>(row, name)?.and_then(|number| u32::try_from(number).ok())) };
+    Ok(Walk {
+        account: account.to_owned(),
+        place: Place {
+            window: column(row, "window_digits")?,
+            page: number("next_page")?.unwrap_or(1),
+            refused_page: number("refused_page")?,
+            page_limit: number("page_limit")?,
+            failed_runs: number("failed_runs")?.unwrap_or(0),
+            is_whole: column(row, "is_whole")?,
+        },
+        started_at: column(row, "started_at")?,
+        previous_started_at: column(row, "previous_started_at")?,
+        token,
+    })
+}
