@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::testing::{parsed, spoilt, verdict, with};
+    use super::super::testing::{parsed, verdict, with, with_odd_members};
     use super::*;
 
     const NUMBER: &str = "+13125550123";
@@ -194,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_odd_item_is_another_number_only_by_a_readable_number_or_status(
-            item in spoilt(json!({
+            item in with_odd_members(json!({
                 "id": "1", "phone_number": NUMBER, "status": "active", "customer_reference": "r", "phone_number_type": "local",
                 "country_iso_alpha2": "US", "deletion_lock_enabled": false,
             })),

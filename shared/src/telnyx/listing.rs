@@ -9,7 +9,7 @@ use super::{Failure, Session};
 pub(super) const LARGEST_PAGE: &str = "250";
 /// The longest listing that is searched, in pages: 10,000 items.
 const MOST_SEARCHED_PAGES: u32 = 40;
-/// More pages than any account has: 25 million items. A larger count is not believable and is ignored.
+/// More pages than any account has: 25 million items. A larger count is ignored.
 const MOST_PAGES: u32 = 100_000;
 
 /// One page of a listing, without the items that could not be read.

@@ -188,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::super::testing::{parsed, spoilt};
+    use super::super::testing::{parsed, with_odd_members};
     use super::*;
 
     fn good() -> Value {
@@ -201,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_odd_offer_hides_no_other_and_every_offer_is_shown_or_counted(odd in vec(spoilt(good()), 0..5), limit in 0_usize..7) {
+        fn an_odd_offer_hides_no_other_and_every_offer_is_shown_or_counted(odd in vec(with_odd_members(good()), 0..5), limit in 0_usize..7) {
             let mut items = odd.clone();
             items.push(good());
             let read = parsed(&json!({ "data": items }), |document| offers(document, usize::MAX)).unwrap();

@@ -46,7 +46,7 @@ pub(super) fn any_json() -> impl Strategy<Value = Value> {
 }
 
 /// The item with some of its members replaced by any JSON, or removed.
-pub(super) fn spoilt(item: Value) -> impl Strategy<Value = Value> {
+pub(super) fn with_odd_members(item: Value) -> impl Strategy<Value = Value> {
     let names: Vec<String> = item.as_object().unwrap().keys().cloned().collect();
     let change = (proptest::sample::select(names), proptest::option::of(any_json()));
     vec(change, 0..4).prop_map(move |changes| {
