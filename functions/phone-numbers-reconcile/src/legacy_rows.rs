@@ -1,186 +1,184 @@
-//! Rows that functions from before the ledger left behind: they are taken into it as what Telnyx says they are.
+//! Adds rows that predate the ledger to it, in the state that Telnyx reports for their numbers.
 
 use shared::error::Error;
 use shared::model::{Reference, Status};
 use shared::saga::{Absence, Trace};
-use shared::store::{FindingKind, Leftover, Observation};
-use shared::telnyx::{Account, Failure, Owned};
+use shared::store::{FindingKind, Leftover as LegacyRow, Observation};
+use shared::telnyx::{Account, Failure, Owned, Session};
 use tokio::time::Instant;
 
-use crate::Reconcile;
-use crate::report::Report;
+use crate::run::Run;
 
-/// Takes rows into the ledger; doing so twice, or in two runs at once, is doing it once.
-pub(crate) async fn take_in(reconcile: &Reconcile, report: &mut Report, until: Instant) -> Result<(), Error> {
-    let store = &reconcile.sagas.store;
-    let leftovers = store.leftovers(reconcile.config.batch, reconcile.config.stuck_after).await;
-    let leftovers = reconcile.pass_over(report, leftovers).await?.unwrap_or_default();
-    for leftover in &leftovers {
-        if Instant::now() >= until {
-            break;
-        }
-        let accounts = match reconcile.sagas.accounts.all_of_agency(leftover.agency_id).await {
-            Ok(accounts) => accounts,
-            Err(error) => {
-                tracing::warn!(row_id = %leftover.row_id, error = %error, "a row from before the ledger has no account to be asked");
-                continue;
+impl Run<'_> {
+    /// Adds legacy rows to the ledger until `until`. Adding one twice, or in two runs at once, has the effect of adding it once.
+    pub(crate) async fn add_legacy_rows(&mut self, until: Instant) -> Result<(), Error> {
+        let rows = self.store().leftovers(self.config.batch, self.config.stuck_after).await;
+        for row in &self.skip_refused(rows).await?.unwrap_or_default() {
+            if Instant::now() >= until {
+                break;
             }
-        };
-        let outcome = take_in_one(reconcile, report, leftover, &accounts, until).await;
-        match reconcile.pass_over(report, outcome).await? {
-            Some(Ok(true)) => report.backfilled += 1,
-            Some(Ok(false)) | None => {}
-            Some(Err(failure)) => {
-                tracing::warn!(row_id = %leftover.row_id, ?failure, "Telnyx could not be asked about a row from before the ledger");
+            let accounts = match self.sagas.accounts.all_of_agency(row.agency_id).await {
+                Ok(accounts) => accounts,
+                Err(error) => {
+                    tracing::warn!(row_id = %row.row_id, error = %error, "no account of the agency can be read for a row that predates the ledger");
+                    continue;
+                }
+            };
+            let outcome = Backfill { run: self, row, accounts: &accounts, until }.add().await;
+            match self.skip_refused(outcome).await? {
+                Some(Outcome::Added) => self.report.backfilled += 1,
+                Some(Outcome::NotAdded) | None => {}
+                Some(Outcome::TelnyxFailed(failure)) => {
+                    tracing::warn!(row_id = %row.row_id, ?failure, "Telnyx could not be asked about a row that predates the ledger");
+                }
             }
         }
+        let closed = self.store().close_leftover_findings().await;
+        self.skip_refused(closed).await?;
+        Ok(())
     }
-    reconcile.pass_over(report, store.close_leftover_findings().await).await?;
-    Ok(())
+}
+
+/// What became of a row.
+enum Outcome {
+    Added,
+    /// It is not decidable yet, needs an operator, or was added by another run.
+    NotAdded,
+    TelnyxFailed(Failure),
 }
 
 /// Where the number of a row is.
-enum Whereabouts<'a> {
+enum Location<'a> {
     /// In this account, under this id.
     Owned(&'a Account, String),
-    /// In an order of this account that is not decided, by its id.
+    /// In an undecided order of this account, with this id.
     Ordered(&'a Account, String),
-    /// In an account, but as something else.
+    /// In an account, but being ordered or bought for another agency.
     Unclear,
-    /// In none of them.
+    /// In none of the accounts.
     Nowhere,
 }
 
-/// Whether the row was taken in; the inner failure is Telnyx's.
-async fn take_in_one(
-    reconcile: &Reconcile,
-    report: &mut Report,
-    leftover: &Leftover,
-    accounts: &[Account],
+/// The work on one row.
+struct Backfill<'r, 'a> {
+    run: &'r mut Run<'a>,
+    row: &'r LegacyRow,
+    /// The accounts that the row's agency may buy in.
+    accounts: &'r [Account],
     until: Instant,
-) -> Result<Result<bool, Failure>, Error> {
-    let store = &reconcile.sagas.store;
-    let taken_in = match whereabouts(reconcile, leftover, accounts, until).await {
-        Ok(Whereabouts::Owned(account, id)) => store.backfill_owned(leftover, &account.name, &id, account.key_digest()).await?,
-        Ok(Whereabouts::Ordered(account, id)) => store.backfill_ordered(leftover, &account.name, &id, account.key_digest()).await?,
-        Ok(Whereabouts::Nowhere) if leftover.stuck => give_up(reconcile, report, leftover, accounts, until).await?,
-        Ok(Whereabouts::Unclear | Whereabouts::Nowhere) => false,
-        Err(failure) => return Ok(Err(failure)),
-    };
-    Ok(Ok(taken_in))
 }
 
-async fn whereabouts<'a>(
-    reconcile: &Reconcile,
-    leftover: &Leftover,
-    accounts: &'a [Account],
-    until: Instant,
-) -> Result<Whereabouts<'a>, Failure> {
-    let session = |account| reconcile.sagas.telnyx.session(account, until);
-    for account in accounts {
-        match session(account).find_number(&leftover.number).await? {
-            Some(owned) if is_anothers(leftover, &owned) => return Ok(Whereabouts::Unclear),
-            Some(owned) if owned.is_active => return Ok(Whereabouts::Owned(account, owned.id)),
-            // One that is being bought is in the inventory, too, as such.
-            Some(_) | None => {}
-        }
+impl<'r> Backfill<'r, '_> {
+    async fn add(&mut self) -> Result<Outcome, Error> {
+        let (store, row) = (self.run.store(), self.row);
+        let is_added = match self.locate().await {
+            Ok(Location::Owned(account, id)) => store.backfill_owned(row, &account.name, &id, account.key_digest()).await?,
+            Ok(Location::Ordered(account, id)) => store.backfill_ordered(row, &account.name, &id, account.key_digest()).await?,
+            Ok(Location::Nowhere) if row.stuck => return self.give_up().await,
+            Ok(Location::Unclear | Location::Nowhere) => return Ok(Outcome::NotAdded),
+            Err(failure) => return Ok(Outcome::TelnyxFailed(failure)),
+        };
+        Ok(added_if(is_added))
     }
-    for account in accounts.iter().filter(|_| leftover.status == Status::Pending) {
-        if let Some(order) = session(account).pending_order_for(&leftover.number).await? {
-            return Ok(Whereabouts::Ordered(account, order.id));
-        }
-    }
-    for account in accounts {
-        // Its order may have been decided since the first look.
-        if session(account).find_number(&leftover.number).await?.is_some() {
-            return Ok(Whereabouts::Unclear);
-        }
-    }
-    Ok(Whereabouts::Nowhere)
-}
 
-/// Nobody can be buying the number any more: a row that waits for it is released, if each of the accounts may be believed, and
-/// one that should have it is left to an operator.
-async fn give_up(
-    reconcile: &Reconcile,
-    report: &mut Report,
-    leftover: &Leftover,
-    accounts: &[Account],
-    until: Instant,
-) -> Result<bool, Error> {
-    let store = &reconcile.sagas.store;
-    let Some(present) = accounts.first() else { return Ok(false) };
-    match leftover.status {
-        Status::Pending => {
-            for account in accounts {
-                if !is_absent(reconcile, report, leftover, account, until).await? {
-                    return Ok(false);
-                }
+    async fn locate(&self) -> Result<Location<'r>, Failure> {
+        let number = &self.row.number;
+        for account in self.accounts {
+            match self.session(account).find_number(number).await? {
+                Some(owned) if self.is_for_another_agency(&owned) => return Ok(Location::Unclear),
+                Some(owned) if owned.is_active => return Ok(Location::Owned(account, owned.id)),
+                // The inventory also lists numbers that are being ordered.
+                Some(_) | None => {}
             }
-            store.backfill_abandoned(leftover, &present.name).await
         }
-        Status::Active => {
-            report.new_findings += store.report(&[nowhere(leftover, present)]).await?;
-            Ok(false)
+        for account in self.accounts.iter().filter(|_| self.row.status == Status::Pending) {
+            if let Some(order) = self.session(account).pending_order_for(number).await? {
+                return Ok(Location::Ordered(account, order.id));
+            }
         }
-        Status::Inactive | Status::Released => Ok(false),
-    }
-}
-
-/// Whether an account that knows no order and no number of a row is to be believed.
-async fn is_absent(
-    reconcile: &Reconcile,
-    report: &mut Report,
-    leftover: &Leftover,
-    account: &Account,
-    until: Instant,
-) -> Result<bool, Error> {
-    let session = reconcile.sagas.telnyx.session(account, until);
-    match reconcile.sagas.absence(session, &trace(leftover, account)).await? {
-        Absence::Proven => Ok(true),
-        Absence::WrongKey => {
-            let detail = "No account of the agency knows an order or a number for this row, which predates the ledger, and nothing \
-                          shows that this account's key is the right one. Adopt this finding to release the row.";
-            let detail = detail.to_owned();
-            let found = Observation { detail, ..about(leftover, FindingKind::KeyUnproven, account) };
-            report.new_findings += reconcile.sagas.store.report(&[found]).await?;
-            Ok(false)
+        // The order may have been decided between the two loops above.
+        for account in self.accounts {
+            if self.session(account).find_number(number).await?.is_some() {
+                return Ok(Location::Unclear);
+            }
         }
-        Absence::WrongKeyOf(_) | Absence::Moved(_) | Absence::Elsewhere(_) | Absence::NotNow(_) => Ok(false),
+        Ok(Location::Nowhere)
+    }
+
+    /// Handles a row that is too old for its number to be on order still. A pending one is added as released if the absence of
+    /// the number is proven for each account; an active one is reported.
+    async fn give_up(&mut self) -> Result<Outcome, Error> {
+        let Some(first) = self.accounts.first() else { return Ok(Outcome::NotAdded) };
+        match self.row.status {
+            Status::Pending => {
+                for account in self.accounts {
+                    if !self.is_absent_from(account).await? {
+                        return Ok(Outcome::NotAdded);
+                    }
+                }
+                Ok(added_if(self.run.store().backfill_abandoned(self.row, &first.name).await?))
+            }
+            Status::Active => {
+                let detail = "No account of the agency has this number, whose row predates the ledger.";
+                self.report(FindingKind::InventoryDrift, first, detail).await?;
+                Ok(Outcome::NotAdded)
+            }
+            Status::Inactive | Status::Released => Ok(Outcome::NotAdded),
+        }
+    }
+
+    /// Whether it is proven that an account has neither an order nor the number. Reports an account whose key is unproven.
+    async fn is_absent_from(&mut self, account: &Account) -> Result<bool, Error> {
+        match self.run.sagas.absence(self.session(account), &self.trace(account)).await? {
+            Absence::Proven => Ok(true),
+            Absence::WrongKey => {
+                let detail = "No account of the agency has an order or a number for this row, which predates the ledger, and nothing \
+                              shows that this account's key is the right one. Adopt this finding to release the row.";
+                self.report(FindingKind::KeyUnproven, account, detail).await?;
+                Ok(false)
+            }
+            Absence::WrongKeyOf(_) | Absence::Moved(_) | Absence::Elsewhere(_) | Absence::NotNow(_) => Ok(false),
+        }
+    }
+
+    async fn report(&mut self, kind: FindingKind, account: &Account, detail: &str) -> Result<(), Error> {
+        let observation = Observation {
+            number: Some(self.row.number.to_string()),
+            agency_id: Some(self.row.agency_id),
+            row_ids: vec![self.row.row_id],
+            detail: detail.to_owned(),
+            key_digest: Some(account.key_digest()),
+            ..Observation::new(kind, &account.name)
+        };
+        self.run.report.new_findings += self.run.store().report(&[observation]).await?;
+        Ok(())
+    }
+
+    fn session<'s>(&'s self, account: &'s Account) -> Session<'s> {
+        self.run.sagas.telnyx.session(account, self.until)
+    }
+
+    fn trace<'s>(&'s self, account: &'s Account) -> Trace<'s> {
+        Trace {
+            number: &self.row.number,
+            agency_id: self.row.agency_id,
+            row_id: self.row.row_id,
+            account: &account.name,
+            purchase_id: None,
+            reference: None,
+            key_digest: None,
+            order_id: None,
+            phone_number_id: None,
+        }
+    }
+
+    /// Whether the reference of a number names another agency than the row's.
+    fn is_for_another_agency(&self, owned: &Owned) -> bool {
+        let reference = owned.customer_reference.as_deref().and_then(|reference| reference.parse::<Reference>().ok());
+        reference.is_some_and(|reference| reference.agency_id != self.row.agency_id)
     }
 }
 
-fn trace<'a>(leftover: &'a Leftover, account: &'a Account) -> Trace<'a> {
-    Trace {
-        number: &leftover.number,
-        agency_id: leftover.agency_id,
-        row_id: leftover.row_id,
-        account: &account.name,
-        purchase_id: None,
-        reference: None,
-        key_digest: None,
-        order_id: None,
-        phone_number_id: None,
-    }
-}
-
-/// Whether a number was bought for another agency than the row's.
-fn is_anothers(leftover: &Leftover, owned: &Owned) -> bool {
-    let reference = owned.customer_reference.as_deref().and_then(|reference| reference.parse::<Reference>().ok());
-    reference.is_some_and(|reference| reference.agency_id != leftover.agency_id)
-}
-
-fn nowhere(leftover: &Leftover, account: &Account) -> Observation {
-    let detail = "No account of the agency has this number, whose row predates the ledger.".to_owned();
-    Observation { detail, ..about(leftover, FindingKind::InventoryDrift, account) }
-}
-
-fn about(leftover: &Leftover, kind: FindingKind, account: &Account) -> Observation {
-    Observation {
-        number: Some(leftover.number.to_string()),
-        agency_id: Some(leftover.agency_id),
-        row_ids: vec![leftover.row_id],
-        key_digest: Some(account.key_digest()),
-        ..Observation::new(kind, &account.name)
-    }
+const fn added_if(is_added: bool) -> Outcome {
+    if is_added { Outcome::Added } else { Outcome::NotAdded }
 }

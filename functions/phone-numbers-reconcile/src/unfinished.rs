@@ -1,7 +1,7 @@
-//! Purchases and releases that nobody works on any more: each gets one step further, or to its end.
+//! Resumes purchases and releases that no process works on.
 //!
-//! Each is looked at once in a run, in batches, until the share of time is spent. Those that only wait, for documents say,
-//! come after those at risk, and never delay the other parts of the run.
+//! A run looks at each of them once, in batches, until its share of the time is used up. Those with an unknown order come first,
+//! those that only wait (for documents, for example) last.
 
 use std::time::Duration;
 
@@ -14,107 +14,115 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::report::Report;
-use crate::{AT_A_TIME, Reconcile};
+use crate::run::Run;
 
-/// How long one purchase or release may take: an order is not placed with less than two seconds left.
-const FOR_EACH: Duration = Duration::from_secs(6);
+/// How many purchases or releases are resumed concurrently.
+const CONCURRENCY: usize = 4;
+/// How long one purchase or release may take. No order is placed with less than two seconds left.
+const MAX_TIME_FOR_ONE: Duration = Duration::from_secs(6);
 
-/// How long a run has for one of its parts.
+/// The kind of work that is resumed.
 #[derive(Clone, Copy)]
-pub(crate) struct Time {
-    /// When the run began, on the database's clock. What was looked at since is not looked at again.
-    pub(crate) began: DateTime<Utc>,
-    /// From then on nothing more is begun.
-    pub(crate) until: Instant,
-    /// When all work must have stopped.
-    pub(crate) deadline: Instant,
+pub(crate) enum Work {
+    Purchases,
+    Releases,
 }
 
-impl Time {
-    /// The deadline of one purchase or release that begins now; None if none may begin any more.
-    fn for_one(self) -> Option<Instant> {
-        let now = Instant::now();
-        (now < self.until).then(|| self.deadline.min(now + FOR_EACH))
-    }
+/// What became of one purchase or release.
+enum Outcome {
+    PurchaseCompleted,
+    /// It failed or was cancelled: it is over.
+    PurchaseFailed,
+    PurchasePending,
+    /// The error may go away; a later run tries again.
+    PurchaseInterrupted(Error),
+    ReleaseCompleted,
+    ReleaseInterrupted(Error),
+    /// There was no time left for it, or another process works on it.
+    Skipped,
 }
 
-/// Takes up unfinished purchases: those with an unknown order first, then those that were looked at longest ago.
-pub(crate) async fn finish_purchases(reconcile: &Reconcile, report: &mut Report, time: Time) -> Result<(), Error> {
-    let (store, limit) = (&reconcile.sagas.store, reconcile.config.batch);
-    let mut last = Turn::default();
-    loop {
-        let batch = reconcile.pass_over(report, store.unattended_purchases(time.began, last, limit).await).await?.unwrap_or_default();
-        let Some(next) = batch.last().copied() else { return Ok(()) };
-        let is_last = is_last(batch.len(), limit);
-        let work = stream::iter(batch).map(|turn| finish_purchase(reconcile, turn.id, time));
-        for outcome in work.buffer_unordered(AT_A_TIME).filter_map(std::future::ready).collect::<Vec<_>>().await {
-            count_purchase(report, outcome);
-        }
-        if is_last || time.for_one().is_none() {
-            return Ok(());
-        }
-        last = next;
-    }
-}
-
-fn count_purchase(report: &mut Report, outcome: Result<Phase, Error>) {
-    match outcome {
-        Ok(Phase::Completed) => report.purchases_completed += 1,
-        Ok(Phase::Failed | Phase::Cancelled) => report.purchases_failed += 1,
-        Ok(Phase::Intended | Phase::Ordering | Phase::Ordered) => report.purchases_pending += 1,
-        // A refusal by Telnyx is an end, too.
-        Err(error) if !error.retryable() => report.purchases_failed += 1,
-        Err(error) => {
-            report.purchases_pending += 1;
-            report.unfinished(&error, "a purchase could not be continued");
-        }
-    }
-}
-
-/// None: there is no time for it in this run, or somebody works on it.
-async fn finish_purchase(reconcile: &Reconcile, id: Uuid, time: Time) -> Option<Result<Phase, Error>> {
-    let buyer = Buyer { sagas: &reconcile.sagas, deadline: time.for_one()?, is_patient: false };
-    // On the heap, since several of these futures exist at once.
-    match Box::pin(buyer.resume(id)).await {
-        Ok(bought) => bought.and_then(|bought| bought.purchase).map(|purchase| Ok(purchase.phase)),
-        Err(error) => Some(Err(error)),
-    }
-}
-
-/// Takes up releases under way, those first that were looked at longest ago.
-pub(crate) async fn finish_releases(reconcile: &Reconcile, report: &mut Report, time: Time) -> Result<(), Error> {
-    let (store, limit) = (&reconcile.sagas.store, reconcile.config.batch);
-    let mut last = Turn::default();
-    loop {
-        let batch = reconcile.pass_over(report, store.unattended_releases(time.began, last, limit).await).await?.unwrap_or_default();
-        let Some(next) = batch.last().copied() else { return Ok(()) };
-        let is_last = is_last(batch.len(), limit);
-        let work = stream::iter(batch).map(|turn| finish_release(reconcile, turn.id, time));
-        for outcome in work.buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await {
-            match outcome {
-                Ok(true) => report.releases_completed += 1,
-                Ok(false) => {}
-                Err(error) => {
-                    report.releases_failed += 1;
-                    report.unfinished(&error, "a release could not be finished");
-                }
+impl Run<'_> {
+    /// Resumes all unfinished work of a kind, in batches.
+    ///
+    /// `started_at` is when the run began, on the database's clock: work that was looked at since then is not looked at again.
+    /// Nothing is begun after `until`.
+    pub(crate) async fn resume_all(&mut self, work: Work, started_at: DateTime<Utc>, until: Instant) -> Result<(), Error> {
+        let limit = self.config.batch;
+        let mut last = Turn::default();
+        loop {
+            let batch = match work {
+                Work::Purchases => self.store().unattended_purchases(started_at, last, limit).await,
+                Work::Releases => self.store().unattended_releases(started_at, last, limit).await,
+            };
+            let batch = self.skip_refused(batch).await?.unwrap_or_default();
+            let Some(next) = batch.last().copied() else { return Ok(()) };
+            let is_last = i64::try_from(batch.len()).is_ok_and(|length| length < limit);
+            let resumed = stream::iter(batch).map(|turn| self.resume_one(work, turn.id, until));
+            let outcomes: Vec<_> = resumed.buffer_unordered(CONCURRENCY).collect().await;
+            for outcome in outcomes {
+                outcome.count(&mut self.report);
             }
+            if is_last || Instant::now() >= until {
+                return Ok(());
+            }
+            last = next;
         }
-        if is_last || time.for_one().is_none() {
-            return Ok(());
+    }
+
+    async fn resume_one(&self, work: Work, id: Uuid, until: Instant) -> Outcome {
+        let now = Instant::now();
+        if now >= until {
+            return Outcome::Skipped;
         }
-        last = next;
+        let deadline = self.deadline.min(now + MAX_TIME_FOR_ONE);
+        // On the heap, since several of these futures exist at once.
+        match work {
+            Work::Purchases => Box::pin(self.resume_purchase(id, deadline)).await,
+            Work::Releases => Box::pin(self.resume_release(id, deadline)).await,
+        }
+    }
+
+    async fn resume_purchase(&self, id: Uuid, deadline: Instant) -> Outcome {
+        let buyer = Buyer { sagas: self.sagas, deadline, is_patient: false };
+        match buyer.resume(id).await {
+            Ok(bought) => match bought.and_then(|bought| bought.purchase).map(|purchase| purchase.phase) {
+                Some(Phase::Completed) => Outcome::PurchaseCompleted,
+                Some(Phase::Failed | Phase::Cancelled) => Outcome::PurchaseFailed,
+                Some(Phase::Intended | Phase::Ordering | Phase::Ordered) => Outcome::PurchasePending,
+                None => Outcome::Skipped,
+            },
+            Err(error) if error.retryable() => Outcome::PurchaseInterrupted(error),
+            // Telnyx rejected the order: the purchase is over.
+            Err(_) => Outcome::PurchaseFailed,
+        }
+    }
+
+    async fn resume_release(&self, row_id: Uuid, deadline: Instant) -> Outcome {
+        match (Releaser { sagas: self.sagas, deadline }).resume(row_id).await {
+            Ok(true) => Outcome::ReleaseCompleted,
+            Ok(false) => Outcome::Skipped,
+            Err(error) => Outcome::ReleaseInterrupted(error),
+        }
     }
 }
 
-/// False: there is no time for it in this run, or somebody works on it.
-async fn finish_release(reconcile: &Reconcile, row_id: Uuid, time: Time) -> Result<bool, Error> {
-    let Some(deadline) = time.for_one() else { return Ok(false) };
-    let releaser = Releaser { sagas: &reconcile.sagas, deadline };
-    Box::pin(releaser.resume(row_id)).await
-}
-
-/// Whether a batch of this length is the last one.
-fn is_last(length: usize, limit: i64) -> bool {
-    i64::try_from(length).is_ok_and(|length| length < limit)
+impl Outcome {
+    fn count(self, report: &mut Report) {
+        match self {
+            Self::PurchaseCompleted => report.purchases_completed += 1,
+            Self::PurchaseFailed => report.purchases_failed += 1,
+            Self::PurchasePending => report.purchases_pending += 1,
+            Self::PurchaseInterrupted(error) => {
+                report.purchases_pending += 1;
+                report.log_interruption(&error, "a purchase could not be continued");
+            }
+            Self::ReleaseCompleted => report.releases_completed += 1,
+            Self::ReleaseInterrupted(error) => {
+                report.releases_failed += 1;
+                report.log_interruption(&error, "a release could not be finished");
+            }
+            Self::Skipped => {}
+        }
+    }
 }

@@ -1,132 +1,136 @@
-//! One walk through the inventory of an account, page by page, until it is over or time is up.
+//! One walk through the inventory of an account, page by page, until every page was read or time is up.
 
 mod closing;
 mod compare;
 pub(crate) mod missing;
 mod moves;
 mod pages;
+mod strangers;
 mod verdict;
 
 use std::time::Duration;
 
 use shared::error::Error;
 use shared::store::{Seen, Walk};
-use shared::telnyx::{Failure, InventoryPage, Session};
+use shared::telnyx::{Account, Failure, InventoryPage, Session};
 use tokio::time::Instant;
 
-use crate::Reconcile;
-use crate::report::Report;
+use crate::run::Run;
 
 use pages::Next;
-use verdict::Asked;
+use verdict::Scope;
 
-/// With less time than this left, a walk stops, and the next run continues it.
-pub(crate) const LEAST_FOR_A_PAGE: Duration = Duration::from_secs(3);
+/// The time that one page needs. With less than this left, a walk stops, and the next run continues it.
+pub(crate) const MIN_PAGE_TIME: Duration = Duration::from_secs(3);
 
-/// Whoever holds a walk.
-pub(crate) struct Walker<'a> {
-    pub(crate) reconcile: &'a Reconcile,
-    pub(crate) report: &'a mut Report,
-    pub(crate) session: Session<'a>,
-    pub(crate) walk: Walk,
-    pub(crate) asked: Asked,
-    deadline: Instant,
+/// A walk whose lease this process holds.
+pub(crate) struct AccountWalk<'r, 'a> {
+    run: &'r mut Run<'a>,
+    /// Telnyx, asked with the account's key.
+    session: Session<'r>,
+    scope: Scope,
+    /// The walk as the database has it.
+    state: Walk,
 }
 
-/// Whether a walk goes on.
+/// What follows a page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// With the next page.
-    On,
-    /// In a later run, or in other hands.
-    Stopped,
-    /// It has been everywhere.
-    Over,
+    /// The next page.
+    Continue,
+    /// Nothing in this run: a later one continues, or another process has the lease.
+    Stop,
+    /// The end of the walk: all pages were read or skipped.
+    Finish,
 }
 
-impl<'a> Walker<'a> {
-    pub(crate) fn new(reconcile: &'a Reconcile, report: &'a mut Report, session: Session<'a>, walk: Walk, deadline: Instant) -> Self {
-        let deployment = reconcile.deployment.clone().unwrap_or_default();
-        let asked = Asked { account: walk.account.as_str().into(), deployment };
-        Self { reconcile, report, session, walk, asked, deadline }
+impl<'r, 'a> AccountWalk<'r, 'a> {
+    pub(crate) fn new(run: &'r mut Run<'a>, account: &'r Account, state: Walk) -> Self {
+        let session = run.sagas.telnyx.session(account, run.deadline);
+        let scope = Scope { account: state.account.as_str().into(), deployment: run.deployment.to_owned() };
+        Self { run, session, scope, state }
     }
 
-    /// Continues the walk until it is over or time is up. What Telnyx does not tell now is asked for in a later run.
-    pub(crate) async fn walk(&mut self) -> Result<(), Error> {
+    /// Reads pages until the walk is finished or time is up. A page that cannot be read now is left to a later run.
+    pub(crate) async fn advance_until_deadline(&mut self) -> Result<(), Error> {
         loop {
-            if self.deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_PAGE {
-                self.report.accounts_paused += 1;
+            if self.run.deadline.saturating_duration_since(Instant::now()) < MIN_PAGE_TIME {
+                self.run.report.accounts_paused += 1;
                 return Ok(());
             }
-            let place = &self.walk.place;
+            let place = &self.state.place;
             let progress = match self.session.inventory(&place.window, place.page).await {
-                Ok(page) if pages::is_served(place, &page) => self.take(&page).await?,
-                Ok(_) => self.do_without("the page is empty").await?,
-                Err(failure) if failure.refuses_request() && !place.is_start() => self.do_without(&format!("{failure:?}")).await?,
-                Err(failure) => self.fail(&failure).await?,
+                Ok(page) if pages::is_served(place, &page) => self.take_page(&page).await?,
+                Ok(_) => self.skip_page("the page is empty").await?,
+                Err(failure) if failure.refuses_request() && !place.is_start() => self.skip_page(&format!("{failure:?}")).await?,
+                Err(failure) => self.stop_at_failure(&failure).await?,
             };
             match progress {
-                Progress::On => {}
-                Progress::Stopped => return Ok(()),
-                Progress::Over => return self.end().await,
+                Progress::Continue => {}
+                Progress::Stop => return Ok(()),
+                Progress::Finish => return self.finish().await,
             }
         }
     }
 
-    /// Compares a page and goes on behind it.
-    async fn take(&mut self, page: &InventoryPage) -> Result<Progress, Error> {
-        if !pages::fits(&self.walk.place, &page.numbers) {
-            tracing::error!(account = self.walk.account, window = self.walk.place.window, "Telnyx ignores the filter by digits");
-            return self.advance(pages::abandon(&self.walk.place), &Seen::default()).await;
+    /// Compares a page and moves on to the next one.
+    async fn take_page(&mut self, page: &InventoryPage) -> Result<Progress, Error> {
+        let place = &self.state.place;
+        if !pages::matches_window(place, &page.numbers) {
+            tracing::error!(account = self.state.account, window = place.window, "Telnyx ignores the filter by digits");
+            return self.advance(pages::without_windows(place), &Seen::default()).await;
         }
         let seen = self.compare_page(&page.numbers).await?;
-        self.advance(pages::after(&self.walk.place, page), &seen).await
+        self.advance(pages::after(&self.state.place, page), &seen).await
     }
 
-    /// Goes on without a page that Telnyx does not serve.
-    async fn do_without(&mut self, reason: &str) -> Result<Progress, Error> {
-        let place = &self.walk.place;
-        tracing::warn!(account = self.walk.account, window = place.window, page = place.page, reason, "Telnyx does not serve a page");
-        self.report.accounts_failed += 1;
-        self.advance(pages::after_refusal(&self.walk.place), &Seen::default()).await
+    /// Continues without a page that Telnyx does not serve.
+    async fn skip_page(&mut self, reason: &str) -> Result<Progress, Error> {
+        let place = &self.state.place;
+        tracing::warn!(account = self.state.account, window = place.window, page = place.page, reason, "Telnyx does not serve a page");
+        self.run.report.accounts_failed += 1;
+        self.advance(pages::after_refusal(place), &Seen::default()).await
     }
 
-    /// Stops at a page that could not be read. Telnyx may be down, or refuse the key: without the first page of an account
-    /// there is nothing to walk through.
-    async fn fail(&mut self, failure: &Failure) -> Result<Progress, Error> {
-        tracing::warn!(account = self.walk.account, ?failure, "the inventory of an account could not be read");
-        self.report.accounts_failed += 1;
-        if self.walk.place.is_start() || !matches!(failure, Failure::Unknown(_)) {
-            return Ok(Progress::Stopped);
+    /// Stops at a page that could not be read. A failure of the first page of an account is not counted against the page:
+    /// Telnyx may be down, or reject the key.
+    async fn stop_at_failure(&mut self, failure: &Failure) -> Result<Progress, Error> {
+        tracing::warn!(account = self.state.account, ?failure, "the inventory of an account could not be read");
+        self.run.report.accounts_failed += 1;
+        if self.state.place.is_start() || !matches!(failure, Failure::Unknown(_)) {
+            return Ok(Progress::Stop);
         }
-        let progress = self.advance(pages::after_failure(&self.walk.place), &Seen::default()).await?;
-        Ok(if progress == Progress::On { Progress::Stopped } else { progress })
+        match self.advance(pages::after_failure(&self.state.place), &Seen::default()).await? {
+            Progress::Continue => Ok(Progress::Stop),
+            progress @ (Progress::Stop | Progress::Finish) => Ok(progress),
+        }
     }
 
+    /// Writes what a page has shown and where the walk continues.
     async fn advance(&mut self, next: Next, seen: &Seen) -> Result<Progress, Error> {
         let (place, progress) = match next {
-            Next::At(place) => (place, Progress::On),
-            Next::Over(place) => (place, Progress::Over),
+            Next::Read(place) => (place, Progress::Continue),
+            Next::End(place) => (place, Progress::Finish),
         };
-        let Some(walk) = self.reconcile.sagas.store.advance_walk(&self.walk, &place, seen).await? else { return Ok(Progress::Stopped) };
-        self.walk = walk;
+        let Some(state) = self.run.store().advance_walk(&self.state, &place, seen).await? else { return Ok(Progress::Stop) };
+        self.state = state;
         Ok(progress)
     }
 
-    /// Draws the conclusions of a walk that has been everywhere. Only from a whole one anything follows about what it did not
-    /// see.
-    async fn end(&mut self) -> Result<(), Error> {
-        let is_whole = self.walk.place.is_whole;
+    /// Draws the conclusions of a walk that came to its end. Only a whole walk, which skipped nothing, shows that something is
+    /// missing.
+    async fn finish(&mut self) -> Result<(), Error> {
+        let is_whole = self.state.place.is_whole;
         self.report_strangers().await?;
         if is_whole {
-            self.look_into_missing().await?;
+            self.check_missing().await?;
             self.close_findings().await?;
         } else {
-            tracing::error!(account = self.walk.account, "the inventory of an account could not be read whole");
-            self.report.accounts_failed += 1;
+            tracing::error!(account = self.state.account, "parts of the inventory of an account could not be read");
+            self.run.report.accounts_failed += 1;
         }
-        if self.reconcile.sagas.store.finish_walk(&self.walk).await? && is_whole {
-            self.report.accounts_compared += 1;
+        if self.run.store().finish_walk(&self.state).await? && is_whole {
+            self.run.report.accounts_compared += 1;
         }
         Ok(())
     }

@@ -1,58 +1,60 @@
-//! Where a walk goes on after a page, and after a page that Telnyx does not serve.
+//! Decides which page a walk reads next.
 //!
-//! The inventory is read page by page. A page that is refused, or empty though there should be one, makes the walk start over
-//! once: the account may have shrunk. When the same page is not served again, Telnyx serves no pages from there on. What lies
-//! beyond is read through windows: the numbers that contain certain digits, first those of three digits from 100 to 999, and
-//! where a window has too many pages itself, those of one digit more. Every number is in the windows of its own first digits,
-//! whatever else a window shows.
+//! The inventory is read page by page. A page that is refused, or empty although it should not be, makes the walk start over
+//! once: the account may have fewer numbers by now. If the same page is refused again, Telnyx serves no pages from there on.
+//! The rest is read through windows: lists of the numbers that contain certain digits. The first windows are the three-digit
+//! ones from 100 to 999. If a window has too many pages itself, it is replaced by the ten windows with one more digit. Every
+//! number is in the windows of its own first digits, whatever else a window shows.
+//!
+//! Performs no I/O.
 
 use shared::store::Place;
 use shared::telnyx::{InventoryPage, Owned};
 
 /// The longest number in E.164, in digits.
 const LONGEST_NUMBER: usize = 15;
-/// The shortest filter that Telnyx takes, in digits.
+/// The shortest filter that Telnyx accepts, in digits.
 const SHORTEST_WINDOW: usize = 3;
-/// A page that has failed in so many runs in a row counts as not served.
-const FAILED_RUNS: u32 = 3;
+/// A page that has failed in this many consecutive runs counts as not served.
+const MAX_FAILED_RUNS: u32 = 3;
 
-/// Where a walk goes on.
+/// Where a walk continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// With this page.
-    At(Place),
-    /// Nowhere: it is over.
-    Over(Place),
+pub(super) enum Next {
+    /// At this page.
+    Read(Place),
+    /// Nowhere: the walk has come to its end, in this state.
+    End(Place),
 }
 
-/// Whether Telnyx has served a page that it was asked for: one beyond the first has something on it, since the page before
-/// said that there is one. Without any count there is no such promise.
-pub(crate) const fn is_served(place: &Place, page: &InventoryPage) -> bool {
+/// Whether Telnyx has served the page at `place`. A page beyond the first must not be empty, since the page before announced
+/// it; unless Telnyx sends no count of pages.
+pub(super) const fn is_served(place: &Place, page: &InventoryPage) -> bool {
     !page.is_empty || place.page == 1 || page.total_pages.is_none()
 }
 
-/// Whether all numbers belong into the window. A filter that Telnyx ignores shows others.
-pub(crate) fn fits(place: &Place, numbers: &[Owned]) -> bool {
+/// Whether all numbers contain the digits of the window. If not, Telnyx ignores the filter.
+pub(super) fn matches_window(place: &Place, numbers: &[Owned]) -> bool {
     numbers.iter().all(|owned| owned.number.digits().contains(&place.window))
 }
 
-/// After a page that was served.
-pub(crate) fn after(place: &Place, page: &InventoryPage) -> Next {
+/// Where a walk continues after a page that was served.
+pub(super) fn after(place: &Place, page: &InventoryPage) -> Next {
     if page.is_empty || page.total_pages.is_some_and(|pages| place.page >= pages) {
         return leave(place);
     }
     let limit = place.page_limit.unwrap_or(u32::MAX);
-    // What is served of the whole account is read: should windows not work, it is all that can be.
+    // The account as a whole is read up to the limit before the windows, because the filter may turn out not to work.
     let has_too_many = !place.window.is_empty() && page.total_pages.is_some_and(|pages| pages >= limit);
     if has_too_many || place.page + 1 >= limit {
         return narrow(place);
     }
     let refused_page = place.refused_page.filter(|refused| *refused > place.page);
-    Next::At(Place { page: place.page + 1, refused_page, failed_runs: 0, ..place.clone() })
+    Next::Read(Place { page: place.page + 1, refused_page, failed_runs: 0, ..place.clone() })
 }
 
-/// After a page that Telnyx does not serve, which is not the first of the account.
-pub(crate) fn after_refusal(place: &Place) -> Next {
+/// Where a walk continues after a page that Telnyx does not serve. Not for the first page of an account.
+pub(super) fn after_refusal(place: &Place) -> Next {
     if place.page == 1 {
         return skip(place);
     }
@@ -60,21 +62,21 @@ pub(crate) fn after_refusal(place: &Place) -> Next {
         return narrow(&Place { page_limit: place.refused_page, ..place.clone() });
     }
     let is_whole = place.is_whole || place.window.is_empty();
-    Next::At(Place { page: 1, refused_page: Some(place.page), failed_runs: 0, is_whole, ..place.clone() })
+    Next::Read(Place { page: 1, refused_page: Some(place.page), failed_runs: 0, is_whole, ..place.clone() })
 }
 
-/// After a page that could not be read this time.
-pub(crate) fn after_failure(place: &Place) -> Next {
+/// Where a walk continues after a page that could not be read this time: at the same page, up to [`MAX_FAILED_RUNS`] times.
+pub(super) fn after_failure(place: &Place) -> Next {
     let failed = Place { failed_runs: place.failed_runs + 1, ..place.clone() };
-    if failed.failed_runs < FAILED_RUNS { Next::At(failed) } else { after_refusal(&failed) }
+    if failed.failed_runs < MAX_FAILED_RUNS { Next::Read(failed) } else { after_refusal(&failed) }
 }
 
-/// Gives up the windows, since their filter is ignored.
-pub(crate) fn abandon(place: &Place) -> Next {
-    Next::Over(Place { is_whole: false, ..place.clone() })
+/// Ends a walk whose windows cannot be read, because Telnyx ignores the filter.
+pub(super) fn without_windows(place: &Place) -> Next {
+    Next::End(Place { is_whole: false, ..place.clone() })
 }
 
-/// Goes on with the first of the windows that have all of this one's numbers.
+/// Replaces a window by windows with one more digit: continues with the first of them.
 fn narrow(place: &Place) -> Next {
     match place.window.len() {
         0 => enter(place, format!("1{}", "0".repeat(SHORTEST_WINDOW - 1))),
@@ -83,24 +85,24 @@ fn narrow(place: &Place) -> Next {
     }
 }
 
-/// Leaves a window that cannot be read.
+/// Leaves a window that cannot be read completely.
 fn skip(place: &Place) -> Next {
     leave(&Place { is_whole: false, ..place.clone() })
 }
 
-/// Leaves a window for the one behind it.
+/// Continues with the next window.
 fn leave(place: &Place) -> Next {
     let mut window = place.window.as_str();
-    // Behind the last window of one digit more comes the one behind theirs.
+    // After the last window of one more digit follows the next one with fewer digits.
     while window.len() > SHORTEST_WINDOW && window.ends_with('9') {
         window = &window[..window.len() - 1];
     }
-    let behind = window.parse::<u64>().ok().map(|digits| (digits + 1).to_string()).filter(|behind| behind.len() == window.len());
-    behind.map_or_else(|| Next::Over(place.clone()), |window| enter(place, window))
+    let next = window.parse::<u64>().ok().map(|digits| (digits + 1).to_string()).filter(|next| next.len() == window.len());
+    next.map_or_else(|| Next::End(place.clone()), |window| enter(place, window))
 }
 
 fn enter(place: &Place, window: String) -> Next {
-    Next::At(Place { window, page: 1, refused_page: None, failed_runs: 0, ..*place })
+    Next::Read(Place { window, page: 1, refused_page: None, failed_runs: 0, ..*place })
 }
 
 #[cfg(test)]
@@ -129,13 +131,13 @@ mod tests {
 
     fn place(next: Next) -> Place {
         match next {
-            Next::At(place) => place,
-            Next::Over(place) => panic!("it is over: {place:?}"),
+            Next::Read(place) => place,
+            Next::End(place) => panic!("the walk has ended: {place:?}"),
         }
     }
 
-    /// Walks through an account of which Telnyx serves so many pages of so many numbers: the numbers that are seen, how many
-    /// pages that takes, and whether the walk is whole.
+    /// Walks through an account of which Telnyx serves the first `served` pages of `size` numbers each. Returns the numbers that
+    /// were seen, how many pages were asked for, and whether the walk is whole.
     fn walk(numbers: &[String], size: usize, served: u32) -> (BTreeSet<String>, usize, bool) {
         let (mut current, mut seen, mut asked) = (Place::start(None), BTreeSet::new(), 0);
         loop {
@@ -150,8 +152,8 @@ mod tests {
                 after(&current, &page(&shown, pages))
             };
             match next {
-                Next::At(next) => current = next,
-                Next::Over(end) => return (seen, asked, end.is_whole),
+                Next::Read(next) => current = next,
+                Next::End(end) => return (seen, asked, end.is_whole),
             }
         }
     }
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_of_which_few_pages_are_served_is_read_whole_all_the_same() {
+    fn an_account_of_which_few_pages_are_served_is_read_whole() {
         let one_exchange = (0..500).map(|index| format!("+1312555{index:04}"));
         let elsewhere = (0..40).map(|index| format!("+4420{index:08}"));
         let short = ["+9991234".to_owned(), "+99912345".to_owned()];
@@ -172,7 +174,7 @@ mod tests {
         for served in [1, 3] {
             let (seen, asked, is_whole) = walk(&numbers, 10, served);
             assert_eq!((seen.len(), is_whole), (numbers.len(), true), "{served}");
-            // Each of 900 windows takes a page; the others are in proportion to the numbers.
+            // Each of the 900 windows takes a page; the other pages are in proportion to the numbers.
             assert!(asked < 900 + 2 * numbers.len(), "{asked}");
         }
     }
@@ -182,7 +184,7 @@ mod tests {
         let next = place(after_refusal(&at("", 7)));
         assert_eq!((next.is_start(), next.refused_page), (true, Some(7)));
         let shrunk = after(&Place { page: 6, ..next.clone() }, &page(&["+13125550123"], 6));
-        assert!(matches!(shrunk, Next::Over(Place { is_whole: true, .. })));
+        assert!(matches!(shrunk, Next::End(Place { is_whole: true, .. })));
         let read = place(after(&Place { page: 7, ..next.clone() }, &page(&["+13125550123"], 9)));
         assert_eq!((read.page, read.refused_page), (8, None));
         let again = place(after_refusal(&Place { page: 7, ..next }));
@@ -190,29 +192,29 @@ mod tests {
     }
 
     #[test]
-    fn a_known_limit_is_not_tried_again_and_leaves_smaller_accounts_alone() {
+    fn a_known_limit_is_not_tried_again_and_does_not_affect_smaller_accounts() {
         let known = Place { page: 6, page_limit: Some(7), ..Place::start(None) };
         assert_eq!(place(after(&known, &page(&["+13125550123"], 9))).window, "100");
-        assert!(matches!(after(&known, &page(&["+13125550123"], 6)), Next::Over(_)));
+        assert!(matches!(after(&known, &page(&["+13125550123"], 6)), Next::End(_)));
         let window = Place { page_limit: Some(7), ..at("131", 1) };
         assert_eq!(place(after(&window, &page(&["+13125550123"], 7))).window, "1310");
         assert_eq!(place(after(&window, &page(&["+13125550123"], 6))).page, 2);
     }
 
     #[test]
-    fn an_empty_page_is_served_only_where_none_was_promised() {
+    fn an_empty_page_counts_as_served_only_if_no_page_was_announced() {
         let empty = |total_pages| InventoryPage { numbers: Vec::new(), is_empty: true, total_pages };
         assert!(is_served(&at("", 1), &empty(Some(0))) && is_served(&at("", 1), &empty(Some(3))));
         assert!(!is_served(&at("", 2), &empty(Some(3))) && !is_served(&at("", 2), &empty(Some(1))));
         assert!(is_served(&at("", 2), &empty(None)));
-        assert!(matches!(after(&at("", 2), &empty(None)), Next::Over(_)));
+        assert!(matches!(after(&at("", 2), &empty(None)), Next::End(_)));
     }
 
     #[test]
-    fn a_window_that_cannot_be_read_is_left_out_and_said_so() {
+    fn a_window_that_cannot_be_read_makes_the_walk_incomplete() {
         let next = place(after_refusal(&at("131", 1)));
         assert_eq!((next.window.as_str(), next.is_whole), ("132", false));
-        assert!(matches!(after_refusal(&at("999", 1)), Next::Over(Place { is_whole: false, .. })));
+        assert!(matches!(after_refusal(&at("999", 1)), Next::End(Place { is_whole: false, .. })));
         assert_eq!(place(after_refusal(&at("1399", 1))).window, "140");
         let number = Place { refused_page: Some(2), ..at("131255501234567", 2) };
         assert_eq!(place(after_refusal(&number)).window, "131255501234568");
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_keeps_failing_is_not_waited_for_for_ever() {
+    fn a_page_that_keeps_failing_is_skipped() {
         let mut failing = at("", 7);
         for runs in [1, 2] {
             failing = place(after_failure(&failing));
@@ -236,9 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_ignored_is_noticed() {
-        assert!(fits(&at("", 1), &page(&["+13125550123"], 1).numbers) && fits(&at("555", 1), &page(&["+13125550123"], 1).numbers));
-        assert!(!fits(&at("131", 1), &page(&["+13125550123", "+442012345678"], 1).numbers));
-        assert_eq!(abandon(&at("131", 1)), Next::Over(Place { is_whole: false, ..at("131", 1) }));
+    fn an_ignored_filter_is_detected() {
+        assert!(
+            matches_window(&at("", 1), &page(&["+13125550123"], 1).numbers)
+                && matches_window(&at("555", 1), &page(&["+13125550123"], 1).numbers)
+        );
+        assert!(!matches_window(&at("131", 1), &page(&["+13125550123", "+442012345678"], 1).numbers));
+        assert_eq!(without_windows(&at("131", 1)), Next::End(Place { is_whole: false, ..at("131", 1) }));
     }
 }
