@@ -6,6 +6,7 @@
 //! What is written about a number's row is recorded in its history by a trigger, in the same transaction. Statements tell
 //! it who writes in the setting `phone_numbers.actor`, and `phone_numbers.event` where the change itself does not.
 
+mod agencies;
 mod agents;
 mod callers;
 mod clock;
@@ -35,13 +36,13 @@ use postgres::connection::{self, Connections};
 pub use deployment::Deployment;
 pub use idempotency_keys::{KeptAnswer, KeyClaim, KeyEntry, KeyPosition, KeyState, Listed};
 pub use lease::renewing;
-pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
+pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Summary};
 pub use postgres::connection::connect;
 pub use purchases::{
     Begun, BoughtNumber, Cancelling, Claim, Completed, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, Quota, Sought, Turn,
 };
 pub use reconcile::{
-    Adoptee, Adoption, Counterpart, CounterpartRow, Finding, FindingKind, KnownPurchase, Leftover, Missing, MissingRow, Observation,
+    Adoptee, Adoption, Counterpart, CounterpartRow, Finding, FindingKind, KnownPurchase, LegacyRow, Missing, MissingRow, Observation,
     OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger, Walk, Witness,
 };
 pub use releases::{Deleting, Release, ReleaseBegun, ReleaseStart, ReleaseTarget};
@@ -56,16 +57,21 @@ pub struct Store {
 /// Every statement there is, for tests that prepare them all.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     let modules = [
+        agencies::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
         clock::STATEMENTS,
         deployment::STATEMENTS,
         idempotency_keys::STATEMENTS,
+        numbers::archive::STATEMENTS,
         numbers::change::STATEMENTS,
         numbers::history::STATEMENTS,
         numbers::list::STATEMENTS,
+        numbers::read::STATEMENTS,
         numbers::switched_off::STATEMENTS,
         purchases::begin::STATEMENTS,
+        purchases::finish::STATEMENTS,
+        purchases::holding::STATEMENTS,
         purchases::ledger::STATEMENTS,
         purchases::order::STATEMENTS,
         reconcile::accounts::STATEMENTS,
@@ -77,6 +83,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         reconcile::moves::STATEMENTS,
         reconcile::retention::STATEMENTS,
         reconcile::strangers::STATEMENTS,
+        reconcile::stuck::STATEMENTS,
         reconcile::walks::STATEMENTS,
         reconcile::witnesses::STATEMENTS,
         releases::STATEMENTS,
@@ -151,7 +158,7 @@ impl Store {
 
     /// A connection that did not answer in time is not trusted to answer anybody else.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let outcome = tokio::time::timeout(self.connections.limits.whole(), work).await;
+        let outcome = tokio::time::timeout(self.connections.timeouts.whole(), work).await;
         outcome.unwrap_or_else(|_| {
             self.connections.discard_all();
             Err(Error::Unavailable("the database did not answer in time".into()))

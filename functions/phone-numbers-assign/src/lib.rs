@@ -63,7 +63,7 @@ impl Assign {
         let status = input.parsed::<Status>("status");
         let assigned = assigned(&mut input);
         input.finish()?;
-        let all = self.store.assignment(call.user_id, status, assigned).await?;
+        let all = self.store.numbers_and_agents(call.user_id, status, assigned).await?;
         Answer::ok(&All { phone_numbers: all.numbers, available_agents: all.agents })
     }
 

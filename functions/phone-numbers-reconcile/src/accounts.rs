@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use shared::error::Error;
-use shared::store::renewing;
 use shared::model::AccountName;
+use shared::store::renewing;
 use shared::telnyx::Account;
 use tokio::time::Instant;
 

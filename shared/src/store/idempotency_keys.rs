@@ -34,7 +34,7 @@ macro_rules! keeps_key {
 /// transaction has renewed the key's lease, so that the key is busy then and not expired.
 const CLAIM: &str = concat!(
     "\
--- idempotency.claim
+-- idempotency_keys.claim
 with lists as (
   select exists (
     select
@@ -84,7 +84,7 @@ from claimed c"
 
 /// What is kept for a key.
 const GET: &str = "\
--- idempotency.get
+-- idempotency_keys.get
 select k.request_hash,
        k.status,
        k.content_type,
@@ -96,7 +96,7 @@ where k.agency_id = $1 /* agency_id */
   and k.key = $3 /* key */";
 
 const RENEW: &str = "\
--- idempotency.renew
+-- idempotency_keys.renew
 update phone_number_idempotency_keys k
 set leased_until = now() + $5::bigint /* lease_ms */ * interval '1 millisecond'
 where k.agency_id = $1 /* agency_id */
@@ -107,7 +107,7 @@ returning k.key";
 
 /// Keeps the answer, for whoever holds the key. Doing so again over another connection is no loss.
 const ANSWER: &str = "\
--- idempotency.answer
+-- idempotency_keys.answer
 update phone_number_idempotency_keys k
 set status = $5 /* status */,
     content_type = $6 /* content_type */,
@@ -122,7 +122,7 @@ returning k.key";
 
 /// Lets the same request be made again.
 const YIELD: &str = "\
--- idempotency.yield
+-- idempotency_keys.yield
 update phone_number_idempotency_keys k
 set lease_token = null,
     leased_until = null
@@ -135,7 +135,7 @@ returning k.key";
 /// Lists a purchase, or a row without one, at a position of the key, for whoever holds the key, and renews the lease. The
 /// lease counts from `clock_timestamp()`: the transaction may have begun long before, to wait for its agency's lock.
 const LIST: &str = "\
--- idempotency.list
+-- idempotency_keys.list
 with held as (
   update phone_number_idempotency_keys k
   set leased_until = clock_timestamp() + $5::bigint /* lease_ms */ * interval '1 millisecond'
@@ -158,7 +158,7 @@ returning i.position";
 /// What a key lists, as it is now.
 const LISTED: &str = concat!(
     "\
--- idempotency.listed
+-- idempotency_keys.listed
 select i.position,
        i.agency_phone_number_id as row_id,
        ",
@@ -174,7 +174,7 @@ where i.agency_id = $1 /* agency_id */
 /// Deletes expired keys, and what they list.
 const EXPIRE: &str = concat!(
     "\
--- idempotency.expire
+-- idempotency_keys.expire
 with expired as (
   select k.agency_id, k.function, k.key
   from phone_number_idempotency_keys k

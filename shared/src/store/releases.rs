@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::model::{Actor, E164, Status};
 use crate::store::deployment::{deployed_number, deployed_row, deployment, of_this_deployment};
 use crate::store::purchases::ledger::Turn;
-use crate::store::{Store, column, digest, millis, word};
+use crate::store::{Store, column, digest, millis};
 
 /// A column of the latest purchase into the row of a release `r`.
 macro_rules! of_purchase {
@@ -473,8 +473,8 @@ impl Store {
 fn target(row: &Row) -> Result<ReleaseTarget, Error> {
     Ok(ReleaseTarget {
         row_id: column(row, "id")?,
-        number: word(row, "phone_number")?,
-        status: word(row, "status")?,
+        number: column(row, "phone_number")?,
+        status: column(row, "status")?,
         purchase_id: column(row, "purchase_id")?,
         account: column(row, "telnyx_account")?,
     })
@@ -485,7 +485,7 @@ fn release(row: &Row, token: Uuid, is_new: bool) -> Result<Release, Error> {
         id: column(row, "id")?,
         agency_id: column(row, "agency_id")?,
         row_id: column(row, "agency_phone_number_id")?,
-        number: word(row, "phone_number")?,
+        number: column(row, "phone_number")?,
         account: column(row, "telnyx_account")?,
         telnyx_phone_number_id: column(row, "telnyx_phone_number_id")?,
         purchase_id: column(row, "purchase_id")?,

@@ -1,19 +1,28 @@
 //! What happened to a number, as its agency is shown it.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::Transaction;
 use serde_json::Value;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::read::{GET, no_such_number};
+use super::row::phone_number;
 use crate::error::Error;
 use crate::model::{HistoryEntry, Money, Permission, PhoneNumber};
-use crate::store::callers::{AUTHORIZE, actor};
-use crate::store::numbers::change::{GET, caller, no_such_number, phone_number};
-use crate::store::{Query, Store, column};
+use crate::store::callers::{AUTHORIZE, actor, caller};
+use crate::store::{Query, Store, Undone, column, rows_of};
+
+/// Says, within a transaction, who changes a row for which reason.
+const SIGN: &str = "\
+-- numbers.history.sign
+select set_config('phone_numbers.actor', $1 /* actor */, true) as actor,
+       set_config('phone_numbers.event', 'reconciled', true) as event";
 
 /// What happened to one of the caller's rows, in the order it happened.
 const HISTORY: &str = concat!(
-    "-- numbers.history\n",
+    "-- numbers.history.entries\n",
     caller!(),
     "
 select h.at,
@@ -26,9 +35,26 @@ where h.agency_phone_number_id = $3 /* id */
 order by h.id"
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[HISTORY];
+pub(in crate::store) const STATEMENTS: &[&str] = &[SIGN, HISTORY];
+
+/// Who changes rows after a comparison with Telnyx.
+pub(in crate::store) const RECONCILE: &str = "reconcile";
 
 impl Store {
+    /// A change that follows from a comparison with Telnyx, as the history is to have it: whether it was made.
+    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
+        self.transaction(|| self.try_to_reconcile(sql, parameters)).await
+    }
+
+    async fn try_to_reconcile(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Undone> {
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        sign(&transaction, RECONCILE).await?;
+        let changed = rows_of(&transaction, sql, parameters).await?;
+        transaction.commit().await?;
+        Ok(!changed.is_empty())
+    }
+
     /// One of the caller's numbers, and what happened to it.
     ///
     /// # Errors
@@ -46,6 +72,12 @@ impl Store {
         let number = rows.first().map_or_else(|| Err(no_such_number("id")), phone_number)?;
         Ok((number, history.iter().map(history_entry).collect::<Result<_, _>>()?))
     }
+}
+
+/// Says, for the rest of the transaction, that a person of ours or a comparison makes the changes.
+pub(in crate::store) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
+    rows_of(transaction, SIGN, &[&actor]).await?;
+    Ok(())
 }
 
 fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {

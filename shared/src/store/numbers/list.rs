@@ -6,10 +6,10 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::row::phone_number;
 use crate::error::Error;
 use crate::model::{AvailableAgent, Money, Permission, PhoneNumber, Status};
-use crate::store::callers::{AUTHORIZE, actor};
-use crate::store::numbers::change::{caller, columns, lives, phone_number, shown_columns, shown_joins, stored_columns};
+use crate::store::callers::{AUTHORIZE, actor, caller};
 use crate::store::{Query, Store, agents, column};
 
 /// The rows that a [`ListFilter`] lets through.
@@ -26,12 +26,12 @@ macro_rules! filter {
 }
 
 const LIST: &str = concat!(
-    "-- numbers.list\n",
+    "-- numbers.list.page\n",
     caller!(),
     "\nselect ",
     shown_columns!(),
     "\nfrom caller c\n",
-    lives!(),
+    current_and_archived!(),
     "\n",
     shown_joins!(),
     "\n",
@@ -43,10 +43,11 @@ limit $10::bigint
 offset $11::bigint"
 );
 
-const COUNT: &str = concat!("-- numbers.count\n", caller!(), "\nselect count(*) as total\nfrom caller c\n", lives!(), "\n", filter!());
+const COUNT: &str =
+    concat!("-- numbers.list.count\n", caller!(), "\nselect count(*) as total\nfrom caller c\n", current_and_archived!(), "\n", filter!());
 
 const SUMMARY: &str = concat!(
-    "-- numbers.summary\n",
+    "-- numbers.list.summary\n",
     caller!(),
     "
 select n.currency,
@@ -60,7 +61,7 @@ select n.currency,
        sum(n.monthly_cost) filter (where n.status in ('active', 'inactive')) as monthly_cost
 from caller c
 ",
-    lives!(),
+    current_and_archived!(),
     "
 group by n.currency
 order by n.currency"
@@ -152,7 +153,7 @@ pub struct Cost {
 
 /// The rows to assign agents to, and the agents.
 #[derive(Debug)]
-pub struct Assignment {
+pub struct NumbersAndAgents {
     /// The rows.
     pub numbers: Vec<PhoneNumber>,
     /// The agency's agents.
@@ -204,7 +205,12 @@ impl Store {
     ///
     /// # Errors
     /// `Forbidden`, and the database's own.
-    pub async fn assignment(&self, user_id: Uuid, status: Option<Status>, assigned: Option<bool>) -> Result<Assignment, Error> {
+    pub async fn numbers_and_agents(
+        &self,
+        user_id: Uuid,
+        status: Option<Status>,
+        assigned: Option<bool>,
+    ) -> Result<NumbersAndAgents, Error> {
         let roles = Permission::Read.roles();
         let status = status.map(Status::as_str);
         let none = (None::<Uuid>, None::<String>, None::<DateTime<Utc>>, None::<i64>);
@@ -219,7 +225,7 @@ impl Store {
             ])
             .await?;
         actor(user_id, &caller)?;
-        Ok(Assignment {
+        Ok(NumbersAndAgents {
             numbers: rows.iter().map(phone_number).collect::<Result<_, _>>()?,
             agents: agents.iter().map(agents::available).collect::<Result<_, _>>()?,
         })

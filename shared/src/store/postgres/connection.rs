@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::login;
-use super::timeouts::Limits;
+use super::timeouts::Timeouts;
 use crate::config;
 use crate::error::{Error, Source, chain};
 use crate::secrets::{Secret, Secrets};
@@ -25,7 +25,7 @@ const LOGIN: &str = "DATABASE_URL";
 
 pub(in crate::store) struct Connections {
     config: config::Database,
-    pub(in crate::store) limits: Limits,
+    pub(in crate::store) timeouts: Timeouts,
     secrets: Arc<Secrets>,
     opened: Mutex<Option<Opened>>,
     /// When one was last handed out, in milliseconds since 1970. The wall clock goes on while a function is frozen.
@@ -41,13 +41,19 @@ struct Opened {
 
 impl Connections {
     pub(in crate::store) fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
-        Self { config: config.clone(), limits: Limits::of(config.timeout), secrets, opened: Mutex::default(), last_used: AtomicU64::new(0) }
+        Self {
+            config: config.clone(),
+            timeouts: Timeouts::of(config.timeout),
+            secrets,
+            opened: Mutex::default(),
+            last_used: AtomicU64::new(0),
+        }
     }
 
     pub(in crate::store) async fn get(&self) -> Result<Object, Error> {
         let idle = self.idle_for();
         let client = self.take().await?;
-        if idle < self.limits.trusted_for() || self.is_alive(&client).await {
+        if idle < self.timeouts.trusted_for() || self.is_alive(&client).await {
             return Ok(client);
         }
         // What killed one has most likely killed them all.
@@ -88,7 +94,7 @@ impl Connections {
     }
 
     async fn is_alive(&self, client: &Object) -> bool {
-        matches!(tokio::time::timeout(self.limits.proof(), client.simple_query("")).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(self.timeouts.proof(), client.simple_query("")).await, Ok(Ok(_)))
     }
 
     /// Throws away a connection that has died, and with it those that wait unused.
@@ -130,10 +136,10 @@ impl Connections {
     fn pool(&self, login: &str) -> Result<Pool, Source> {
         let mut config = login::parse(login, &self.config)?;
         config
-            .connect_timeout(self.limits.connect())
-            .tcp_user_timeout(self.limits.unacknowledged())
+            .connect_timeout(self.timeouts.connect())
+            .tcp_user_timeout(self.timeouts.unacknowledged())
             // Counted in whole seconds, and none at all is an error.
-            .keepalives_idle(self.limits.trusted_for().max(Duration::from_secs(1)));
+            .keepalives_idle(self.timeouts.trusted_for().max(Duration::from_secs(1)));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = if config.get_ssl_mode() == SslMode::Disable {
             Manager::from_config(config, NoTls, recycling)
@@ -141,7 +147,7 @@ impl Connections {
             let tls = MakeRustlsConnect::new(tls::client(&self.config.authorities)?);
             Manager::from_config(config, tls, recycling)
         };
-        let session = self.limits.session();
+        let session = self.timeouts.session();
         let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
             let session = session.clone();
             Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
@@ -151,8 +157,8 @@ impl Connections {
             // The one used last knows our statements already; the others are for when it is busy.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(self.limits.whole()))
-            .create_timeout(Some(self.limits.connect()))
+            .wait_timeout(Some(self.timeouts.whole()))
+            .create_timeout(Some(self.timeouts.connect()))
             .post_create(prepare)
             .build()?)
     }
@@ -167,7 +173,7 @@ pub async fn connect(config: &config::Database, secrets: &Secrets) -> Result<Cli
     let unavailable = |error| Error::Unavailable(Box::new(error));
     let login = secrets.resolve(LOGIN, config.login.as_ref()).await?;
     let mut settings = login::parse(login.expose(), config).map_err(Error::Unavailable)?;
-    settings.connect_timeout(Limits::of(config.timeout).connect());
+    settings.connect_timeout(Timeouts::of(config.timeout).connect());
     if settings.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = settings.connect(NoTls).await.map_err(unavailable)?;
         tokio::spawn(connection);

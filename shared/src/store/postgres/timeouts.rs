@@ -4,9 +4,9 @@ use std::time::Duration;
 
 /// The longest that one statement may take, with the connection it needs. The others are eighths of it.
 #[derive(Clone, Copy)]
-pub(in crate::store) struct Limits(Duration);
+pub(in crate::store) struct Timeouts(Duration);
 
-impl Limits {
+impl Timeouts {
     pub(in crate::store) const fn of(whole: Duration) -> Self {
         Self(whole)
     }
@@ -53,10 +53,10 @@ mod tests {
 
     #[test]
     fn the_server_gives_up_before_we_do_and_each_step_before_the_whole() {
-        let limits = Limits::of(Duration::from_secs(8));
+        let timeouts = Timeouts::of(Duration::from_secs(8));
         let session = "set statement_timeout = 7000; set lock_timeout = 5000; set idle_in_transaction_session_timeout = 5000";
-        assert_eq!(limits.session(), session);
-        let steps = [limits.proof(), limits.connect(), limits.unacknowledged(), limits.whole(), limits.trusted_for()];
+        assert_eq!(timeouts.session(), session);
+        let steps = [timeouts.proof(), timeouts.connect(), timeouts.unacknowledged(), timeouts.whole(), timeouts.trusted_for()];
         assert_eq!(steps, [1, 3, 6, 8, 10].map(Duration::from_secs));
     }
 }

@@ -8,17 +8,18 @@ use crate::error::Error;
 use crate::model::{Actor, E164, PriceLimits, Reference};
 use crate::store::deployment::{deployed, deployment};
 use crate::store::idempotency_keys::{KeyEntry, KeyPosition, list_within};
+use crate::store::numbers::archive::VACATE;
 use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
 use crate::store::{Store, Undone, column, millis, rows_of};
 
 /// One purchase of an agency begins at a time: what the next one counts, this one has written.
 const LOCK: &str = "\
--- purchases.lock
+-- purchases.begin.lock
 select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
 
 /// How many numbers an agency has and may have, and whether somebody has this one.
 const QUOTA: &str = concat!(
-    "-- purchases.quota
+    "-- purchases.begin.quota
 select ",
     deployed!("$3"),
     " as deployed,
@@ -39,24 +40,10 @@ from agencies a
 where a.id = $1 /* agency_id */"
 );
 
-/// Makes room for a number that was released: its row goes to the archive.
-pub(in crate::store) const VACATE: &str = "\
--- purchases.vacate
-with vacated as (
-  delete from agency_phone_numbers n
-  where n.phone_number = $1 /* phone_number */
-    and n.status = 'released'
-  returning n.id, n.agency_id, n.phone_number, to_jsonb(n) as record
-)
-insert into agency_phone_numbers_archive as a (id, agency_id, phone_number, replaced_by, record)
-select v.id, v.agency_id, v.phone_number, $2 /* row_id */, v.record
-from vacated v
-returning a.id";
-
 /// Takes a number for an agency and notes the intent to buy it, both or neither. No row comes back where the number is
 /// taken already.
 const BEGIN: &str = concat!(
-    "-- purchases.begin
+    "-- purchases.begin.insert
 with taken as (
   insert into agency_phone_numbers (id, agency_id, phone_number, friendly_name, agent_mapping_id, status)
   values ($13 /* row_id */, $1 /* agency_id */, $2 /* phone_number */, $3 /* friendly_name */, $4 /* agent_mapping_id */,
@@ -90,7 +77,7 @@ returning ",
     columns!()
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, VACATE, BEGIN];
+pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, BEGIN];
 
 /// What somebody wants to buy, and how.
 #[derive(Clone, Debug)]

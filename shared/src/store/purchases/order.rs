@@ -13,7 +13,7 @@ use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
 use crate::store::{Store, column, millis};
 
 const OF_ORDER: &str = "\
--- purchases.of_order
+-- purchases.order.find
 select p.id
 from phone_number_purchases p
 where (p.telnyx_reference = $1 /* telnyx_reference */ or p.telnyx_order_id = $2 /* telnyx_order_id */)
@@ -23,7 +23,7 @@ limit 1";
 /// From here on the outcome of an order is unknown until Telnyx has told it. Nothing is ordered for a row that is gone, nor by
 /// another deployment than the one that the database and the purchase belong to.
 const ORDERING: &str = concat!(
-    "-- purchases.ordering
+    "-- purchases.order.ordering
 update phone_number_purchases p
 set phase = 'ordering',
     order_attempts = p.order_attempts + 1,
@@ -48,7 +48,7 @@ returning ",
 
 /// Why nothing may be ordered.
 const NOT_ORDERING: &str = concat!(
-    "-- purchases.not_ordering
+    "-- purchases.order.not_ordering
 select exists (select from agency_phone_numbers n where n.id = p.agency_phone_number_id and n.status = 'pending') as wanted,
        ",
     deployed_row!("p", "$2"),
@@ -59,7 +59,7 @@ where p.id = $1 /* id */"
 
 /// Keeps the lease of a purchase for the time that its order is cancelled at Telnyx.
 const CANCELLING: &str = concat!(
-    "-- purchases.cancelling
+    "-- purchases.order.cancelling
 with held as (
   update phone_number_purchases p
   set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
@@ -75,7 +75,7 @@ from held h"
 );
 
 const ORDERED: &str = concat!(
-    "-- purchases.ordered
+    "-- purchases.order.ordered
 update phone_number_purchases p
 set phase = 'ordered',
     telnyx_order_id = $4 /* telnyx_order_id */,
@@ -94,7 +94,7 @@ returning ",
 
 /// Notes that a look-up did not find the order, and tells whether an earlier one, long enough ago, did not either.
 const MISSED: &str = "\
--- purchases.missed
+-- purchases.order.order_missed
 update phone_number_purchases p
 set order_missed_at = coalesce(p.order_missed_at, now()),
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
@@ -105,7 +105,7 @@ returning p.order_missed_at <= now() - $4::bigint /* missing_after_ms */ * inter
 
 /// Notes that the inventory does not show the number of a successful order, and tells likewise.
 const NUMBER_MISSED: &str = "\
--- purchases.number_missed
+-- purchases.order.number_missed
 update phone_number_purchases p
 set number_missed_at = coalesce(p.number_missed_at, now()),
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
@@ -116,7 +116,7 @@ returning p.number_missed_at <= now() - $4::bigint /* missing_after_ms */ * inte
 
 /// An order that was never placed may be placed again.
 const REOPEN: &str = concat!(
-    "-- purchases.reopen
+    "-- purchases.order.reopen
 update phone_number_purchases p
 set phase = 'intended',
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'

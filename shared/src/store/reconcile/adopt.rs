@@ -5,13 +5,13 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::deployment::deployment;
-use crate::store::purchases::begin::VACATE;
-use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::numbers::archive::VACATE;
+use crate::store::numbers::history::{RECONCILE, sign};
 use crate::store::{Store, Undone, column, rows_of};
 
 /// A row that nobody answers for any more, so that its number can go to whom it belongs.
 const SURRENDER: &str = "\
--- inventory.surrender
+-- reconcile.adopt.surrender
 update agency_phone_numbers n
 set status = 'released',
     is_active = false,
@@ -26,7 +26,7 @@ returning n.id";
 /// number can do and costs, only the ledger may still know. Whose purchase it was never changes: no row is made where the ledger
 /// has it as another agency's.
 const ADOPT: &str = concat!(
-    "-- inventory.adopt
+    "-- reconcile.adopt.insert
 with adopted as (
   insert into agency_phone_numbers
     (id, agency_id, phone_number, phone_number_id, number_type, country_code, voice_enabled, sms_enabled, mms_enabled,

@@ -5,8 +5,10 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::{E164, Reference};
+use crate::store::agencies::AGENCY;
+use crate::store::numbers::history::sign;
+use crate::store::purchases::finish::GIVE_UP;
 use crate::store::reconcile::adopt::{Adoptee, adopt};
-use crate::store::reconcile::compare::sign;
 use crate::store::reconcile::finding_kinds::FindingKind;
 use crate::store::reconcile::findings::{Finding, Observation, finding};
 use crate::store::reconcile::legacy_rows::{BACKFILL, abandoned};
@@ -15,7 +17,7 @@ use crate::store::{Store, Undone, column, digest, rows_of};
 
 /// One that is open, kept from others who would decide it.
 const DECIDE: &str = "\
--- decisions.decide
+-- reconcile.decisions.lock
 select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
        f.agency_phone_number_ids, f.number_count, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
 from phone_number_findings f
@@ -25,7 +27,7 @@ for update";
 
 /// Ends a finding, and has the history tell.
 const RESOLVE: &str = "\
--- decisions.resolve
+-- reconcile.decisions.resolve
 with resolved as (
   update phone_number_findings f
   set state = $2 /* state */,
@@ -45,7 +47,7 @@ returning id";
 
 /// Takes one number out of a finding about many, and has the history tell. The finding ends with its last number.
 const TAKE: &str = "\
--- decisions.take
+-- reconcile.decisions.take
 with taken as (
   delete from phone_number_strangers s
   where s.telnyx_account = $2 /* telnyx_account */
@@ -71,22 +73,16 @@ returning id";
 
 /// A number of an account that no purchase of ours names, kept from others who would take it.
 const STRANGER: &str = "\
--- decisions.stranger
+-- reconcile.decisions.stranger
 select s.telnyx_phone_number_id, s.key_sha256
 from phone_number_strangers s
 where s.telnyx_account = $1 /* telnyx_account */
   and s.phone_number = $2 /* phone_number */
 for update";
 
-const AGENCY: &str = "\
--- decisions.agency
-select a.id
-from agencies a
-where a.id = $1 /* agency_id */";
-
 /// Switches off what a drift says is not at Telnyx.
 const ACCEPT_DRIFT: &str = "\
--- decisions.accept_drift
+-- reconcile.decisions.accept_drift
 update agency_phone_numbers n
 set status = 'inactive'
 where n.id = any($1::uuid[] /* row_ids */)
@@ -96,7 +92,7 @@ returning n.id";
 
 /// Whether the ledger can have a purchase as done for an agency: it is this agency's, or not known at all.
 const MAY_BE_OF: &str = "\
--- decisions.may_be_of
+-- reconcile.decisions.may_be_of
 select not exists (
          select
          from phone_number_purchases p
@@ -106,7 +102,7 @@ select not exists (
 
 /// Whatever waits for proof whose the API key is may go on with this key.
 const VOUCH: &str = "\
--- decisions.vouch
+-- reconcile.decisions.vouch
 with purchases as (
   update phone_number_purchases p
   set key_sha256 = $2 /* key_sha256 */
@@ -129,8 +125,8 @@ select id
 from releases";
 
 /// The rows of a finding that wait for a purchase that predates the ledger.
-const LEFTOVERS: &str = "\
--- decisions.leftovers
+const LEGACY_ROWS: &str = "\
+-- reconcile.decisions.legacy_rows
 select n.id
 from agency_phone_numbers n
 where n.id = any($1::uuid[] /* row_ids */)
@@ -141,42 +137,15 @@ where n.id = any($1::uuid[] /* row_ids */)
     where p.agency_phone_number_id = n.id
   )";
 
-/// Purchases whose order or number is missing are given up, and their rows with them.
-const GIVE_UP: &str = "\
--- decisions.give_up
-with cancelled as (
-  update phone_number_purchases p
-  set phase = 'cancelled',
-      completed_at = now(),
-      lease_token = null,
-      leased_until = null
-  where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
-    and p.phase in ('ordering', 'ordered')
-    and (p.order_missed_at is not null or p.number_missed_at is not null)
-  returning p.id, p.agency_phone_number_id
-), released as (
-  update agency_phone_numbers n
-  set status = 'released',
-      is_active = false,
-      released_at = now(),
-      agent_mapping_id = null
-  from cancelled c
-  where n.id = c.agency_phone_number_id
-    and n.status = 'pending'
-)
-select c.id
-from cancelled c";
-
 /// The latest purchases into rows, and their accounts.
 const BOUGHT: &str = "\
--- decisions.bought
+-- reconcile.decisions.bought
 select distinct on (p.agency_phone_number_id) p.id, p.telnyx_account
 from phone_number_purchases p
 where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
 order by p.agency_phone_number_id, p.created_at desc";
 
-pub(in crate::store) const STATEMENTS: &[&str] =
-    &[DECIDE, RESOLVE, TAKE, STRANGER, AGENCY, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEFTOVERS, GIVE_UP, BOUGHT];
+pub(in crate::store) const STATEMENTS: &[&str] = &[DECIDE, RESOLVE, TAKE, STRANGER, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEGACY_ROWS, BOUGHT];
 
 /// A person of ours, in the history.
 const OPERATOR: &str = "operator";
@@ -326,8 +295,8 @@ async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Resu
     let key = observation.key_digest.as_ref().map(<[u8; 32]>::as_slice);
     let vouched = rows_of(transaction, VOUCH, &[&observation.row_ids, &key, &observation.account]).await?.len();
     let mut given_up = 0;
-    for leftover in rows_of(transaction, LEFTOVERS, &[&observation.row_ids]).await? {
-        let row_id: Uuid = column(&leftover, "id")?;
+    for legacy_row in rows_of(transaction, LEGACY_ROWS, &[&observation.row_ids]).await? {
+        let row_id: Uuid = column(&legacy_row, "id")?;
         given_up += rows_of(transaction, BACKFILL, &abandoned(&row_id, &observation.account.as_str())).await?.len();
     }
     Ok(match (vouched, given_up) {

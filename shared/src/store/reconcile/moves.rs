@@ -3,14 +3,14 @@
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::store::numbers::history::{RECONCILE, sign};
 use crate::store::numbers::switched_off::switched_off;
-use crate::store::reconcile::compare::{RECONCILE, sign};
 use crate::store::{Store, Undone, rows_of};
 
 /// The purchase, its row and a release under way take the account that has the number now, and its id there; all or nothing. A
 /// row that was switched off for want of its number is switched on again.
 pub(in crate::store) const MOVE: &str = concat!(
-    "-- moves.follow
+    "-- reconcile.moves.follow
 with moved as (
   update phone_number_purchases p
   set telnyx_account = $3 /* to */,

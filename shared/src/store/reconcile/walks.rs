@@ -12,12 +12,12 @@ use crate::model::E164;
 use crate::store::deployment::of_this_deployment;
 use crate::store::reconcile::accounts::accounts_in;
 use crate::store::reconcile::strangers::Stranger;
-use crate::store::{Store, column, digest, millis, word};
+use crate::store::{Store, column, digest, millis};
 
 /// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
 /// does not decide it: an account that cannot be read would come first for ever.
 const ACCOUNTS: &str = concat!(
-    "-- walks.accounts
+    "-- reconcile.walks.accounts
 with recursive ",
     accounts_in!("bought_in", "phone_number_purchases"),
     "
@@ -36,7 +36,7 @@ order by w.visited_at nulls first, a.telnyx_account"
 
 /// Begins a walk through an account, or continues the one that stopped; for one at a time.
 const BEGIN: &str = "\
--- walks.begin
+-- reconcile.walks.begin
 insert into phone_number_inventory_walks as w (telnyx_account, started_at, lease_token, leased_until)
 values ($1 /* telnyx_account */, now(), $2 /* lease_token */, now() + $3::bigint /* lease_ms */ * interval '1 millisecond')
 on conflict (telnyx_account) do update
@@ -50,7 +50,7 @@ where w.leased_until is null
 returning w.window_digits, w.next_page, w.refused_page, w.page_limit, w.failed_runs, w.is_whole, w.started_at, w.previous_started_at";
 
 const RENEW: &str = "\
--- walks.renew
+-- reconcile.walks.renew
 update phone_number_inventory_walks w
 set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
 where w.telnyx_account = $1 /* telnyx_account */
@@ -59,7 +59,7 @@ returning w.telnyx_account";
 
 /// Notes what a page has shown and where the walk goes on, both or neither. A walk that starts over is dated anew.
 const ADVANCE: &str = "\
--- walks.advance
+-- reconcile.walks.advance
 with before as (
   select w.telnyx_account, w.started_at
   from phone_number_inventory_walks w
@@ -104,7 +104,7 @@ select a.*
 from advanced a";
 
 const PAUSE: &str = "\
--- walks.pause
+-- reconcile.walks.pause
 update phone_number_inventory_walks w
 set lease_token = null,
     leased_until = null
@@ -115,7 +115,7 @@ returning w.telnyx_account";
 /// Ends a walk. One that has skipped nothing counts as a whole walk. What was seen by neither of the last two whole walks is
 /// no longer known to have been seen.
 const FINISH: &str = "\
--- walks.finish
+-- reconcile.walks.finish
 with finished as (
   update phone_number_inventory_walks w
   set window_digits = '',
@@ -144,7 +144,7 @@ from finished f";
 /// The rows that an account should have a number for: how many there are, how many of the active ones no walk has seen since
 /// a time, and the first of those.
 const MISSING: &str = concat!(
-    "-- walks.missing
+    "-- reconcile.walks.missing
 with expected as materialized (
   select n.id,
          p.id as purchase_id,
@@ -367,7 +367,7 @@ impl Store {
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn missing(&self, walk: &Walk, unseen_since: DateTime<Utc>, limit: i64) -> Result<Missing, Error> {
         let rows = self.rows(MISSING, &[&walk.account, &walk.started_at, &unseen_since, &limit]).await?;
-        let counts = rows.first().ok_or_else(|| Error::Internal("walks.missing returned no row".into()))?;
+        let counts = rows.first().ok_or_else(|| Error::Internal("reconcile.walks.missing returned no row".into()))?;
         Ok(Missing {
             expected: column(counts, "expected")?,
             count: column(counts, "missing")?,
@@ -382,7 +382,7 @@ fn missing_row(row: &Row) -> Result<Option<MissingRow>, Error> {
         Ok(MissingRow {
             row_id,
             agency_id: column(row, "agency_id")?,
-            number: word(row, "phone_number")?,
+            number: column(row, "phone_number")?,
             phone_number_id: column(row, "phone_number_id")?,
             purchase_id: column(row, "purchase_id")?,
             account: column(row, "telnyx_account")?,

@@ -9,7 +9,7 @@ use crate::store::{Store, column};
 /// Other orders and numbers of an account that were placed or shown with a key, the latest first. Of a purchase whose key the
 /// ledger does not know, any other will do.
 const WITNESSES: &str = "\
--- witnesses.find
+-- reconcile.witnesses.find
 select p.telnyx_order_id,
        p.telnyx_phone_number_id
 from phone_number_purchases p
@@ -22,7 +22,7 @@ limit 4";
 
 /// Whether the ledger has another purchase of a number in an account, which came to something or still may.
 const BOUGHT_THERE: &str = "\
--- witnesses.bought_there
+-- reconcile.witnesses.bought_there
 select p.id
 from phone_number_purchases p
 where p.phone_number = $1 /* phone_number */
