@@ -26,7 +26,7 @@ const LANDMARKS: [(&str, &str); 30] = [
     (PURCHASE, "idempotency_keys.claim"),
     (PURCHASE, "idempotency_keys.answer"),
     (PURCHASE, "purchases.begin.lock"),
-    (PURCHASE, "purchases.vacate"),
+    (PURCHASE, "numbers.archive.vacate"),
     (PURCHASE, "purchases.begin.insert"),
     (PURCHASE, "commit"),
     (PURCHASE, "GET /v2/available_phone_numbers"),

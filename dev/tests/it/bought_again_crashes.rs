@@ -12,7 +12,7 @@ use crate::world::{World, eventually, send};
 
 /// What a purchase says to Postgres until its intent is committed.
 const TRANSACTION: [&str; 6] =
-    ["start", "purchases.begin.lock", "purchases.begin.quota", "purchases.vacate", "purchases.begin.insert", "commit"];
+    ["start", "purchases.begin.lock", "purchases.begin.quota", "numbers.archive.vacate", "purchases.begin.insert", "commit"];
 
 /// Insists that an exchange of rows has happened whole, or not at all.
 async fn all_or_nothing(world: &World, old: &Value) {

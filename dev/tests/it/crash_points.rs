@@ -175,7 +175,7 @@ impl Subject {
                 ("POST /", 4),
                 ("callers.authorize", 1),
                 ("purchases.begin.lock", 1),
-                ("purchases.vacate", 1),
+                ("numbers.archive.vacate", 1),
                 ("purchases.begin.insert", 1),
                 ("commit", 1),
                 ("GET /v2/available_phone_numbers", 1),

@@ -16,7 +16,7 @@ const LANDMARKS: [&str; 13] = [
     "idempotency_keys.listed",
     "purchases.begin.lock",
     "purchases.begin.quota",
-    "purchases.vacate",
+    "numbers.archive.vacate",
     "purchases.begin.insert",
     "idempotency_keys.list",
     "commit",

@@ -366,7 +366,7 @@ async fn without_a_database_nothing_is_bought() {
     world.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
     assert_eq!(world.telnyx.exchanges().len(), asked);
     wire.open();
-    for statement in ["purchases.begin.lock", "purchases.begin.quota", "purchases.vacate", "purchases.begin.insert"] {
+    for statement in ["purchases.begin.lock", "purchases.begin.quota", "numbers.archive.vacate", "purchases.begin.insert"] {
         // Each attempt and its repetition.
         for _ in 0..2 {
             wire.strike(statement, Moment::Before, Fault::Cut);

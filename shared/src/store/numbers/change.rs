@@ -1,6 +1,8 @@
 //! The change of one row on behalf of its agency.
 
 use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::read::no_such_number;
@@ -12,14 +14,14 @@ use crate::store::{Query, Store, column};
 
 /// Changes a row if everything holds, and tells in the same answer what did not. That a release has begun is read from
 /// the row itself, which is locked: another table would be seen as it was when the statement began.
-const CHANGE: &str = concat!(
+const UPDATE: &str = concat!(
     "-- numbers.change.update\n",
     caller!(),
     ", target as (
   select n.id,
          n.status,
          n.status = 'released' or not n.is_active as released,
-         $13::timestamptz[] /* expected */ is null or n.updated_at = any($13) as expected,
+         $5::timestamptz[] /* expected */ is null or n.updated_at = any($5) as expected,
          set_config('phone_numbers.actor', $1::text, true) as actor
   from agency_phone_numbers n
   join caller c on c.agency_id = n.agency_id
@@ -34,22 +36,22 @@ const CHANGE: &str = concat!(
   select m.id
   from agent_mappings m
   join caller c on c.agency_id = m.agency_id
-  where m.id = $5 /* agent */
+  where m.id = ($4::jsonb /* change */ ->> 'agent_mapping_id')::uuid
 ), changed as (
   update agency_phone_numbers n
-  set agent_mapping_id = case when $4 /* set_agent */ then $5 else n.agent_mapping_id end,
-      direction = coalesce($6::text::call_direction, n.direction),
-      friendly_name = case when $7 /* set_name */ then $8::text else n.friendly_name end,
-      voice_enabled = coalesce($9::boolean, n.voice_enabled),
-      sms_enabled = coalesce($10::boolean, n.sms_enabled),
-      mms_enabled = coalesce($11::boolean, n.mms_enabled),
-      status = coalesce($12::text::phone_number_status, n.status)
+  set agent_mapping_id = (jsonb_populate_record(n, $4)).agent_mapping_id,
+      direction = (jsonb_populate_record(n, $4)).direction,
+      friendly_name = (jsonb_populate_record(n, $4)).friendly_name,
+      voice_enabled = (jsonb_populate_record(n, $4)).voice_enabled,
+      sms_enabled = (jsonb_populate_record(n, $4)).sms_enabled,
+      mms_enabled = (jsonb_populate_record(n, $4)).mms_enabled,
+      status = (jsonb_populate_record(n, $4)).status
   from target t
   where n.id = t.id
     and not t.released
     and t.expected
-    and ($5::uuid is null or exists (select from agent))
-    and ($12::text is null or t.status in ('active', 'inactive'))
+    and ($4 ->> 'agent_mapping_id' is null or exists (select from agent))
+    and ($4 ->> 'status' is null or t.status in ('active', 'inactive'))
   returning ",
     columns!(),
     "
@@ -69,38 +71,44 @@ left join changed n on n.id = f.id
     shown_joins!()
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[CHANGE];
+pub(in crate::store) const STATEMENTS: &[&str] = &[UPDATE];
 
-/// What to change in a row; what is None or `Keep` stays as it is.
-#[derive(Clone, Debug)]
+/// The changes to a row; members that are None or `Keep` stay as they are.
+///
+/// It is sent to the statement as JSON with the names of the columns, in which null clears a column.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Change {
     /// The agent.
+    #[serde(rename = "agent_mapping_id", skip_serializing_if = "is_kept", serialize_with = "patch")]
     pub agent: Patch<Uuid>,
     /// The default direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// The label.
+    #[serde(skip_serializing_if = "is_kept", serialize_with = "patch")]
     pub friendly_name: Patch<String>,
-    /// Calls.
+    /// Whether the number takes calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub voice_enabled: Option<bool>,
-    /// SMS.
+    /// Whether it takes SMS.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sms_enabled: Option<bool>,
-    /// MMS.
+    /// Whether it takes MMS.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mms_enabled: Option<bool>,
     /// `active` or `inactive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
 }
 
-impl Default for Change {
-    fn default() -> Self {
-        Self {
-            agent: Patch::Keep,
-            direction: None,
-            friendly_name: Patch::Keep,
-            voice_enabled: None,
-            sms_enabled: None,
-            mms_enabled: None,
-            status: None,
-        }
+const fn is_kept<T>(patch: &Patch<T>) -> bool {
+    matches!(patch, Patch::Keep)
+}
+
+fn patch<T: Serialize, S: Serializer>(patch: &Patch<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match patch {
+        Patch::Keep | Patch::Clear => serializer.serialize_none(),
+        Patch::Set(value) => value.serialize(serializer),
     }
 }
 
@@ -115,32 +123,8 @@ impl Store {
     /// own.
     pub async fn change(&self, user_id: Uuid, id: Uuid, change: &Change, expected: Option<&[DateTime<Utc>]>) -> Result<PhoneNumber, Error> {
         let roles = Permission::Manage.roles();
-        let (set_agent, agent) = parts(&change.agent);
-        let (set_name, name) = parts(&change.friendly_name);
-        let direction = change.direction.map(Direction::as_str);
-        let status = change.status.map(Status::as_str);
         let [caller, rows] = self
-            .run([
-                Query::new(AUTHORIZE, &[&user_id, &roles]),
-                Query::new(
-                    CHANGE,
-                    &[
-                        &user_id,
-                        &roles,
-                        &id,
-                        &set_agent,
-                        &agent,
-                        &direction,
-                        &set_name,
-                        &name,
-                        &change.voice_enabled,
-                        &change.sms_enabled,
-                        &change.mms_enabled,
-                        &status,
-                        &expected,
-                    ],
-                ),
-            ])
+            .run([Query::new(AUTHORIZE, &[&user_id, &roles]), Query::new(UPDATE, &[&user_id, &roles, &id, &Json(change), &expected])])
             .await?;
         actor(user_id, &caller)?;
         let row = rows.first().ok_or_else(|| no_such_number("phone_number_id"))?;
@@ -150,20 +134,12 @@ impl Store {
         if column(row, "released")? {
             return Err(Error::PhoneNumberReleased);
         }
-        if agent.is_some() && !column::<bool>(row, "agent_found")? {
+        if matches!(change.agent, Patch::Set(_)) && !column::<bool>(row, "agent_found")? {
             return Err(Error::NotFound { what: "agent", field: "agent_mapping_id".to_owned() });
         }
-        if status.is_some() && !column::<bool>(row, "has_status_to_choose")? {
+        if change.status.is_some() && !column::<bool>(row, "has_status_to_choose")? {
             return Err(Error::PurchaseInProgress);
         }
         Err(Error::PreconditionFailed)
-    }
-}
-
-fn parts<T>(patch: &Patch<T>) -> (bool, Option<&T>) {
-    match patch {
-        Patch::Keep => (false, None),
-        Patch::Clear => (true, None),
-        Patch::Set(value) => (true, Some(value)),
     }
 }
