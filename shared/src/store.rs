@@ -34,18 +34,19 @@ use crate::secrets::Secrets;
 use postgres::connection::{self, Connections};
 
 pub use deployment::Deployment;
-pub use idempotency_keys::{KeptAnswer, KeyClaim, KeyEntry, KeyPosition, KeyState, Listed};
-pub use lease::renewing;
+pub use idempotency_keys::{IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, Listed};
+pub use lease::{Fenced, Lease, Leased};
 pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Summary};
 pub use postgres::connection::connect;
 pub use purchases::{
-    Begun, BoughtNumber, Cancelling, Claim, Completed, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, Quota, Sought, Turn,
+    Activation, Begun, BoughtNumber, Cancelling, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota,
+    Sought, Turn,
 };
 pub use reconcile::{
     Adoptee, Adoption, Counterpart, CounterpartRow, Finding, FindingKind, KnownPurchase, LegacyRow, Missing, MissingRow, Observation,
-    OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger, Walk, Witness,
+    OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger, Walk, WalkOf, Witness,
 };
-pub use releases::{Deleting, Release, ReleaseBegun, ReleaseStart, ReleaseTarget};
+pub use releases::{Deleting, HeldRelease, Release, ReleaseBegun, ReleaseId, ReleaseStart, ReleaseTarget};
 
 /// The database, as the business' verbs. See the submodules for what it can do.
 pub struct Store {
@@ -253,12 +254,6 @@ pub fn is_refusal(error: &Error) -> bool {
 /// A column, whose absence or other type is a defect of ours.
 fn column<'row, T: tokio_postgres::types::FromSql<'row>>(row: &'row Row, name: &str) -> Result<T, Error> {
     row.try_get(name).map_err(|error| Error::Internal(Box::new(error)))
-}
-
-/// A column that holds one of a closed set of words.
-fn word<T: std::str::FromStr<Err = &'static str>>(row: &Row, name: &str) -> Result<T, Error> {
-    let text: &str = column(row, name)?;
-    text.parse().map_err(|reason| Error::Internal(format!("column {name} {reason}, and is {text}").into()))
 }
 
 /// A column with a SHA-256, whose length a constraint keeps.

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use shared::error::Error;
 use shared::model::AccountName;
-use shared::store::renewing;
 use shared::telnyx::Account;
 use tokio::time::Instant;
 
@@ -49,12 +48,12 @@ fn in_turn(ledger: &[String], of_agencies: &[AccountName]) -> Vec<String> {
 
 /// Continues the walk through an account, and gives it back however it went.
 async fn compare_account(reconcile: &Reconcile, report: &mut Report, account: &Account, deadline: Instant) -> Result<(), Error> {
-    let (store, lease) = (&reconcile.sagas.store, reconcile.sagas.config.lease);
-    let Some(walk) = store.walk(&account.name, lease).await? else { return Ok(()) };
-    let held = walk.clone();
+    let store = &reconcile.sagas.store;
+    let Some(walk) = store.walk(&account.name, reconcile.sagas.config.lease).await? else { return Ok(()) };
+    let lease = walk.lease.clone();
     let session = reconcile.sagas.telnyx.session(account, deadline);
     let mut walker = Walker::new(reconcile, report, session, walk, deadline);
-    let outcome = renewing(lease, || store.renew_walk(&held, lease), walker.walk()).await;
-    let given_back = store.pause_walk(&held).await;
-    outcome.and(given_back.map(|_| ()))
+    let outcome = store.renewing(&lease, walker.walk()).await;
+    let given_back = store.give_back(&lease).await;
+    outcome.and(given_back)
 }

@@ -59,9 +59,9 @@ pub(crate) async fn finish_purchases(reconcile: &Reconcile, report: &mut Report,
 
 fn count_purchase(report: &mut Report, outcome: Result<Phase, Error>) {
     match outcome {
-        Ok(Phase::Completed) => report.purchases_completed += 1,
-        Ok(Phase::Failed | Phase::Cancelled) => report.purchases_failed += 1,
-        Ok(Phase::Intended | Phase::Ordering | Phase::Ordered) => report.purchases_pending += 1,
+        Ok(Phase::Completed { .. }) => report.purchases_completed += 1,
+        Ok(Phase::Failed { .. } | Phase::Cancelled) => report.purchases_failed += 1,
+        Ok(Phase::Intended | Phase::Ordering | Phase::Ordered { .. }) => report.purchases_pending += 1,
         // A refusal by Telnyx is an end, too.
         Err(error) if !error.retryable() => report.purchases_failed += 1,
         Err(error) => {

@@ -15,7 +15,7 @@ impl Walker<'_> {
     /// Reports the strangers of the account. Those that neither of the last two whole walks has seen are forgotten, the last
     /// ones only once one of them is proven to be gone: an inventory that shows nothing may be broken.
     pub(crate) async fn report_strangers(&mut self) -> Result<(), Error> {
-        let (store, account) = (&self.reconcile.sagas.store, self.walk.account.clone());
+        let (store, account) = (&self.reconcile.sagas.store, self.walk.account().to_owned());
         let identified = store.identify_strangers(&account, self.walk.started_at).await;
         self.reconcile.pass_over(self.report, identified).await?;
         if let Some(since) = self.walk.previous_started_at.filter(|_| self.walk.place.is_whole) {
@@ -38,7 +38,7 @@ impl Walker<'_> {
 
     /// Closes findings: those that the walk has seen to be settled, and those about numbers that are proven to be gone.
     pub(crate) async fn close_findings(&mut self) -> Result<(), Error> {
-        let (store, account) = (&self.reconcile.sagas.store, self.walk.account.clone());
+        let (store, account) = (&self.reconcile.sagas.store, self.walk.account().to_owned());
         let settled = store.settle_findings(&account, self.walk.started_at).await;
         self.reconcile.pass_over(self.report, settled).await?;
         let Some(since) = self.walk.previous_started_at else { return Ok(()) };

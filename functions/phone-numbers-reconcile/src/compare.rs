@@ -79,7 +79,7 @@ impl Walker<'_> {
         if numbers.is_empty() {
             return Ok(HashSet::new());
         }
-        Ok(self.reconcile.sagas.store.known_findings(&self.walk.account, &numbers).await?.into_iter().collect())
+        Ok(self.reconcile.sagas.store.known_findings(self.walk.account(), &numbers).await?.into_iter().collect())
     }
 
     /// Whether a number is still there and still judged alike: the page is from a moment ago, the rows are of now, and in
@@ -102,7 +102,7 @@ impl Walker<'_> {
             number_type: owned.number_type.as_deref(),
             country_code: owned.country_code.as_deref(),
             purchase_id,
-            account: &self.walk.account,
+            account: self.walk.account(),
             reference: &known_as,
             order_id: order.as_ref().map(|order| order.id.as_str()),
             key_digest: Some(self.session.account().key_digest()),
@@ -131,7 +131,7 @@ impl Walker<'_> {
             agency_id: counterpart.agency_id.filter(|_| is_known),
             row_ids: row.map(|row| row.id).into_iter().collect(),
             key_digest: Some(self.session.account().key_digest()),
-            ..Observation::new(kind, &self.walk.account)
+            ..Observation::new(kind, self.walk.account())
         }
     }
 
@@ -141,7 +141,7 @@ impl Walker<'_> {
         let other = origin.or_else(|| counterpart.purchase.as_ref().map(|purchase| &purchase.account));
         let sentence = FindingKind::SameAccount.detail();
         let detail = format!("{sentence} The other name: {}. One of the numbers: {}.", other.map_or("", |name| name), owned.number);
-        Observation { detail, ..Observation::new(FindingKind::SameAccount, &self.walk.account) }
+        Observation { detail, ..Observation::new(FindingKind::SameAccount, self.walk.account()) }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use shared::error::Error;
 use shared::saga::{Absence, Trace};
-use shared::store::{FindingKind, Missing, MissingRow, Observation, Place, Seen};
+use shared::store::{Fenced, FindingKind, Missing, MissingRow, Observation, Place, Seen};
 
 use crate::Reconcile;
 use crate::closing::listed;
@@ -77,7 +77,7 @@ impl Walker<'_> {
             missing.expected,
             named(rows, count)
         );
-        self.report_findings(vec![drift(&self.walk.account, rows, count, detail)]).await
+        self.report_findings(vec![drift(self.walk.account(), rows, count, detail)]).await
     }
 }
 
@@ -100,7 +100,8 @@ fn trace(row: &MissingRow) -> Trace<'_> {
 pub(crate) async fn without_key(reconcile: &Reconcile, report: &mut Report, account: &str) -> Result<(), Error> {
     let store = &reconcile.sagas.store;
     let Some(walk) = store.walk(account, reconcile.sagas.config.lease).await? else { return Ok(()) };
-    let Some(walk) = store.advance_walk(&walk, &Place::start(walk.place.page_limit), &Seen::default()).await? else { return Ok(()) };
+    let advanced = store.advance_walk(&walk, &Place::start(walk.place.page_limit), &Seen::default()).await?;
+    let Fenced::Done(walk) = advanced else { return Ok(()) };
     let missing = store.missing(&walk, walk.started_at, ROWS).await?;
     if missing.count == 0 {
         return store.finish_walk(&walk).await.map(|_| ());
@@ -113,7 +114,7 @@ pub(crate) async fn without_key(reconcile: &Reconcile, report: &mut Report, acco
         named(&missing.rows, missing.count)
     );
     report.new_findings += store.report(&[drift(account, &missing.rows, missing.count, detail)]).await?;
-    store.pause_walk(&walk).await.map(|_| ())
+    store.give_back(&walk.lease).await
 }
 
 fn drift(account: &str, rows: &[MissingRow], count: i64, detail: String) -> Observation {

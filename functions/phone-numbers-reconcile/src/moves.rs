@@ -42,9 +42,9 @@ impl Walker<'_> {
         }
         let trace = Trace { phone_number_id: row.phone_number_id.as_deref(), ..Trace::from(&purchase) };
         match sagas.absence(session, &trace).await? {
-            Absence::Moved(found) if found.0.name == self.walk.account => {
+            Absence::Moved(found) if found.0.name == self.walk.account() => {
                 let key_digest = found.0.key_digest();
-                let moved = sagas.store.move_number(purchase.id, &purchase.account, &self.walk.account, &found.1.id, key_digest).await;
+                let moved = sagas.store.move_number(purchase.id, &purchase.account, self.walk.account(), &found.1.id, key_digest).await;
                 let moved = self.reconcile.pass_over(self.report, moved).await?;
                 self.report.moved += usize::from(moved == Some(true));
                 Ok(if moved.is_some() { Followed::Here } else { Followed::NotNow })

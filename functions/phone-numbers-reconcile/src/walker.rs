@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::error::Error;
-use shared::store::{Seen, Walk};
+use shared::store::{Fenced, Seen, Walk};
 use shared::telnyx::{Failure, InventoryPage, Session};
 use tokio::time::Instant;
 
@@ -39,7 +39,7 @@ enum Progress {
 impl<'a> Walker<'a> {
     pub(crate) fn new(reconcile: &'a Reconcile, report: &'a mut Report, session: Session<'a>, walk: Walk, deadline: Instant) -> Self {
         let deployment = reconcile.deployment.clone().unwrap_or_default();
-        let asked = Asked { account: walk.account.as_str().into(), deployment };
+        let asked = Asked { account: walk.account().into(), deployment };
         Self { reconcile, report, session, walk, asked, deadline }
     }
 
@@ -68,7 +68,7 @@ impl<'a> Walker<'a> {
     /// Compares a page and goes on behind it.
     async fn take(&mut self, page: &InventoryPage) -> Result<Progress, Error> {
         if !windows::fits(&self.walk.place, &page.numbers) {
-            tracing::error!(account = self.walk.account, window = self.walk.place.window, "Telnyx ignores the filter by digits");
+            tracing::error!(account = self.walk.account(), window = self.walk.place.window, "Telnyx ignores the filter by digits");
             return self.advance(windows::abandon(&self.walk.place), &Seen::default()).await;
         }
         let seen = self.compare_page(&page.numbers).await?;
@@ -78,7 +78,7 @@ impl<'a> Walker<'a> {
     /// Goes on without a page that Telnyx does not serve.
     async fn do_without(&mut self, reason: &str) -> Result<Progress, Error> {
         let place = &self.walk.place;
-        tracing::warn!(account = self.walk.account, window = place.window, page = place.page, reason, "Telnyx does not serve a page");
+        tracing::warn!(account = self.walk.account(), window = place.window, page = place.page, reason, "Telnyx does not serve a page");
         self.report.accounts_failed += 1;
         self.advance(windows::after_refusal(&self.walk.place), &Seen::default()).await
     }
@@ -86,7 +86,7 @@ impl<'a> Walker<'a> {
     /// Stops at a page that could not be read. Telnyx may be down, or refuse the key: without the first page of an account
     /// there is nothing to walk through.
     async fn fail(&mut self, failure: &Failure) -> Result<Progress, Error> {
-        tracing::warn!(account = self.walk.account, ?failure, "the inventory of an account could not be read");
+        tracing::warn!(account = self.walk.account(), ?failure, "the inventory of an account could not be read");
         self.report.accounts_failed += 1;
         if self.walk.place.is_start() || !matches!(failure, Failure::Unknown(_)) {
             return Ok(Progress::Stopped);
@@ -100,8 +100,10 @@ impl<'a> Walker<'a> {
             Next::At(place) => (place, Progress::On),
             Next::Over(place) => (place, Progress::Over),
         };
-        let Some(walk) = self.reconcile.sagas.store.advance_walk(&self.walk, &place, seen).await? else { return Ok(Progress::Stopped) };
-        self.walk = walk;
+        match self.reconcile.sagas.store.advance_walk(&self.walk, &place, seen).await? {
+            Fenced::Done(walk) => self.walk = walk,
+            Fenced::Lost => return Ok(Progress::Stopped),
+        }
         Ok(progress)
     }
 
@@ -114,10 +116,10 @@ impl<'a> Walker<'a> {
             self.look_into_missing().await?;
             self.close_findings().await?;
         } else {
-            tracing::error!(account = self.walk.account, "the inventory of an account could not be read whole");
+            tracing::error!(account = self.walk.account(), "the inventory of an account could not be read whole");
             self.report.accounts_failed += 1;
         }
-        if self.reconcile.sagas.store.finish_walk(&self.walk).await? && is_whole {
+        if self.reconcile.sagas.store.finish_walk(&self.walk).await?.is_done() && is_whole {
             self.report.accounts_compared += 1;
         }
         Ok(())

@@ -20,7 +20,9 @@ use super::cancel::Cancelled;
 use super::proof::{Absence, Trace, names_another, observation};
 use super::{Sagas, offer};
 use crate::error::Error;
-use crate::store::{BoughtNumber, Claim, Completed, FindingKind, Observation, OrderNoted, OrderState, Phase, Purchase, Sought};
+use crate::store::{
+    Activation, BoughtNumber, Fenced, FindingKind, Lease, Observation, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Sought,
+};
 use crate::telnyx::{Account, Failure, Order, OrderStatus, Orders, Refusal, Session, usable_id};
 
 /// With less time than this left, an order is not placed: its answer could come too late to be written down.
@@ -30,7 +32,7 @@ const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
 pub(super) struct Attempt<'a> {
     pub(super) sagas: &'a Sagas,
     pub(super) deadline: Instant,
-    pub(super) claim: Claim,
+    pub(super) lease: &'a Lease<PurchaseId>,
     pub(super) account: Account,
     /// As the ledger has it, after the last write.
     pub(super) purchase: Purchase,
@@ -60,11 +62,14 @@ const WAIT: Step = Step::Wait(Duration::ZERO);
 impl Attempt<'_> {
     /// The next step from where the purchase stands.
     pub(super) async fn step(&mut self) -> Result<Step, Error> {
-        match self.purchase.phase {
+        match &self.purchase.phase {
             Phase::Intended => self.place_order().await,
             Phase::Ordering => self.look_up().await,
-            Phase::Ordered => self.await_order().await,
-            Phase::Completed | Phase::Failed | Phase::Cancelled => Ok(Step::Done),
+            Phase::Ordered { order_id } => {
+                let order_id = order_id.clone();
+                self.await_order(&order_id).await
+            }
+            Phase::Completed { .. } | Phase::Failed { .. } | Phase::Cancelled => Ok(Step::Done),
         }
     }
 
@@ -123,7 +128,7 @@ impl Attempt<'_> {
             return Ok(Step::Stop);
         }
         let leased_until = Instant::now() + self.sagas.config.lease;
-        match self.sagas.store.begin_order(&self.claim, &offer, self.account.key_digest()).await? {
+        match self.sagas.store.begin_order(self.lease, &offer, self.account.key_digest()).await? {
             OrderNoted::Noted(purchase) => self.purchase = purchase,
             OrderNoted::Lost => return Ok(Step::Lost),
             OrderNoted::WrongDeployment => return Ok(Step::Blocked(self.sagas.store.wrong_deployment().await)),
@@ -174,7 +179,7 @@ impl Attempt<'_> {
         if !matches!(error, Error::NumberUnavailable) {
             return Ok(Step::Fail(error));
         }
-        Ok(match self.sagas.store.note_missing_order(&self.claim, self.sagas.config.lag()).await? {
+        Ok(match self.sagas.store.note_missing_order(self.lease, self.sagas.config.lag()).await? {
             Sought::Lost => Step::Lost,
             Sought::NotLong => WAIT,
             Sought::Long => Step::Fail(error),
@@ -192,22 +197,22 @@ impl Attempt<'_> {
             Absence::Proven => {}
             absence => return Ok(self.unproven(absence).await),
         }
-        match self.sagas.store.note_missing_order(&self.claim, self.sagas.config.order_missing_after).await? {
+        match self.sagas.store.note_missing_order(self.lease, self.sagas.config.order_missing_after).await? {
             Sought::Lost => Ok(Step::Lost),
             Sought::NotLong => Ok(WAIT),
-            Sought::Long => match self.sagas.store.reopen_purchase(&self.claim).await? {
-                Some(purchase) => {
+            Sought::Long => match self.sagas.store.reopen_purchase(self.lease).await? {
+                Fenced::Done(purchase) => {
                     self.purchase = purchase;
                     Ok(Step::Next)
                 }
-                None => Ok(Step::Lost),
+                Fenced::Lost => Ok(Step::Lost),
             },
         }
     }
 
     /// `ordered`: asks what has become of the order.
-    async fn await_order(&mut self) -> Result<Step, Error> {
-        let found = match self.purchase.telnyx_order_id.as_deref().and_then(usable_id) {
+    async fn await_order(&mut self, order_id: &str) -> Result<Step, Error> {
+        let found = match usable_id(order_id) {
             Some(id) => self.session().order(id).await,
             None => Ok(None),
         };
@@ -227,7 +232,7 @@ impl Attempt<'_> {
             Absence::Proven => {}
             absence => return Ok(self.unproven(absence).await),
         }
-        match self.sagas.store.note_missing_order(&self.claim, self.sagas.config.lag()).await? {
+        match self.sagas.store.note_missing_order(self.lease, self.sagas.config.lag()).await? {
             Sought::Lost => return Ok(Step::Lost),
             Sought::NotLong => {}
             Sought::Long => self.sagas.report(observation(FindingKind::OrderMissing, &Trace::from(&self.purchase))).await,
@@ -251,9 +256,8 @@ impl Attempt<'_> {
     /// Writes down an order and does what its status asks for.
     async fn settle(&mut self, order: Order) -> Result<Step, Error> {
         let deadline = self.requirements_deadline(&order).await;
-        let noted = self.purchase.phase == Phase::Ordered
+        let noted = matches!(&self.purchase.phase, Phase::Ordered { order_id } if *order_id == order.id)
             && !self.purchase.order_missed
-            && self.purchase.telnyx_order_id.as_deref() == Some(&order.id)
             && self.purchase.requirements_met == order.requirements_met
             && self.purchase.requirements_deadline == deadline;
         if !noted {
@@ -264,9 +268,9 @@ impl Attempt<'_> {
                 number_type: order.number_type.as_deref(),
                 key_digest: self.account.key_digest(),
             };
-            match self.sagas.store.note_order(&self.claim, &state).await? {
-                Some(purchase) => self.purchase = purchase,
-                None => return Ok(Step::Lost),
+            match self.sagas.store.note_order(self.lease, &state).await? {
+                Fenced::Done(purchase) => self.purchase = purchase,
+                Fenced::Lost => return Ok(Step::Lost),
             }
         }
         match order.status {
@@ -281,7 +285,8 @@ impl Attempt<'_> {
     /// Until when Telnyx waits for documents. It is asked once, when an order that is written down turns out to lack some;
     /// not knowing it keeps nothing from going on.
     async fn requirements_deadline(&self, order: &Order) -> Option<DateTime<Utc>> {
-        let waits = self.purchase.phase == Phase::Ordered && order.status == OrderStatus::Pending && order.requirements_met == Some(false);
+        let is_ordered = matches!(self.purchase.phase, Phase::Ordered { .. });
+        let waits = is_ordered && order.status == OrderStatus::Pending && order.requirements_met == Some(false);
         match (&order.item_id, self.purchase.requirements_deadline) {
             (Some(item_id), None) if waits => self.session().requirements_deadline(item_id).await.ok().flatten(),
             (_, known) => known,
@@ -321,16 +326,16 @@ impl Attempt<'_> {
             country_code: owned.country_code.as_deref(),
             key_digest: self.account.key_digest(),
         };
-        match self.sagas.store.complete_purchase(&self.claim, &number).await? {
-            Completed::Lost => return Ok(Step::Lost),
-            Completed::Activated => {}
-            Completed::WithoutRow => {
+        match self.sagas.store.complete_purchase(self.lease, &number).await? {
+            Fenced::Lost => return Ok(Step::Lost),
+            Fenced::Done((purchase, Activation::Activated)) => self.purchase = purchase,
+            Fenced::Done((purchase, Activation::WithoutRow)) => {
                 let trace = Trace { phone_number_id: Some(&owned.id), ..Trace::from(&self.purchase) };
                 let found = observation(FindingKind::AgencyGone, &trace);
                 self.sagas.report(Observation { agency_id: None, key_digest: Some(number.key_digest), ..found }).await;
+                self.purchase = purchase;
             }
         }
-        self.purchase.phase = Phase::Completed;
         Ok(Step::Done)
     }
 
@@ -341,7 +346,7 @@ impl Attempt<'_> {
             Absence::Proven => {}
             absence => return Ok(self.unproven(absence).await),
         }
-        match self.sagas.store.note_missing_number(&self.claim, self.sagas.config.number_missing_after()).await? {
+        match self.sagas.store.note_missing_number(self.lease, self.sagas.config.number_missing_after()).await? {
             Sought::Lost => return Ok(Step::Lost),
             Sought::NotLong => {}
             Sought::Long => self.sagas.report(observation(FindingKind::NumberMissing, &Trace::from(&self.purchase))).await,

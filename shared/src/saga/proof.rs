@@ -46,7 +46,7 @@ impl<'a> From<&'a Purchase> for Trace<'a> {
             purchase_id: Some(purchase.id),
             reference: Some(&purchase.reference),
             key_digest: purchase.key_digest,
-            order_id: purchase.telnyx_order_id.as_deref(),
+            order_id: purchase.telnyx_order_id(),
             phone_number_id: None,
         }
     }

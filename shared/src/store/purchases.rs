@@ -7,7 +7,7 @@ pub(super) mod ledger;
 pub(super) mod order;
 
 pub use begin::{Begun, Intent, Quota};
-pub use finish::{BoughtNumber, Completed};
+pub use finish::{Activation, BoughtNumber};
 pub use holding::Holding;
-pub use ledger::{Claim, Phase, Purchase, Turn};
+pub use ledger::{Phase, Purchase, PurchaseId, Turn};
 pub use order::{Cancelling, Offer, OrderNoted, OrderState, Sought};

@@ -22,5 +22,5 @@ pub use findings::{Finding, Observation, OpenFindings, UnseenFinding};
 pub use legacy_rows::LegacyRow;
 pub use strangers::{Stranger, Strangers, UnseenStranger};
 pub use stuck::Stuck;
-pub use walks::{Missing, MissingRow, Place, Seen, Walk};
+pub use walks::{Missing, MissingRow, Place, Seen, Walk, WalkOf};
 pub use witnesses::Witness;

@@ -8,9 +8,10 @@ use crate::error::Error;
 use crate::model::{Actor, E164, PriceLimits, Reference};
 use crate::store::deployment::{deployed, deployment};
 use crate::store::idempotency_keys::{KeyEntry, KeyPosition, list_within};
+use crate::store::lease::{Fenced, Lease};
 use crate::store::numbers::archive::VACATE;
-use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
-use crate::store::{Store, Undone, column, millis, rows_of};
+use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
+use crate::store::{Store, Undone, column, rows_of};
 
 /// One purchase of an agency begins at a time: what the next one counts, this one has written.
 const LOCK: &str = "\
@@ -146,30 +147,29 @@ impl Store {
         &self,
         actor: &Actor,
         intent: &Intent,
-        claim: &Claim,
+        lease: &Lease<PurchaseId>,
         default_limit: Option<i64>,
         place: Option<KeyPosition<'_>>,
     ) -> Result<Begun, Error> {
-        self.transaction(|| self.try_to_begin(actor, intent, claim, default_limit, place)).await
+        self.transaction(|| self.try_to_begin(actor, intent, lease, default_limit, place)).await
     }
 
     async fn try_to_begin(
         &self,
         actor: &Actor,
         intent: &Intent,
-        claim: &Claim,
+        lease: &Lease<PurchaseId>,
         default_limit: Option<i64>,
         place: Option<KeyPosition<'_>>,
     ) -> Result<Begun, Undone> {
-        let (number, row_id) = (intent.number.as_str(), Uuid::new_v4());
+        let (number, row_id) = (&intent.number, Uuid::new_v4());
         let reference = Reference { deployment: self.deployment.clone(), agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
         let limits = &intent.limits;
-        let (max_monthly_cost, max_upfront_cost) = (limits.monthly.map(|cost| cost.0), limits.upfront.map(|cost| cost.0));
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
         rows_of(&transaction, LOCK, &[&actor.agency_id]).await?;
         // A statement of its own, to see what was written while we waited for the lock.
-        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, &number, &self.deployment]).await?;
+        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, number, &self.deployment]).await?;
         let Some(quota) = quota.first() else { return Ok(Begun::Taken) };
         if column(quota, "taken")? {
             return Ok(Begun::Taken);
@@ -180,13 +180,13 @@ impl Store {
         if let Some(limit) = read_quota(quota, default_limit)?.exceeded_by(1) {
             return Ok(Begun::QuotaExceeded(limit));
         }
-        rows_of(&transaction, VACATE, &[&number, &row_id]).await?;
+        rows_of(&transaction, VACATE, &[number, &row_id]).await?;
         let begun = rows_of(
             &transaction,
             BEGIN,
             &[
                 &actor.agency_id,
-                &number,
+                number,
                 &intent.friendly_name,
                 &intent.agent_mapping_id,
                 &intent.id,
@@ -195,12 +195,12 @@ impl Store {
                 &intent.connection_id,
                 &actor.user_id,
                 &intent.customer_reference,
-                &claim.token,
-                &millis(claim.lease),
+                &lease.token,
+                &lease.millis(),
                 &row_id,
                 &reference,
-                &max_monthly_cost,
-                &max_upfront_cost,
+                &limits.monthly,
+                &limits.upfront,
                 &limits.currency,
             ],
         )
@@ -208,7 +208,7 @@ impl Store {
         // Dropped without a commit, a transaction is undone.
         let Some(begun) = begun.first() else { return Ok(Begun::Taken) };
         if let Some(place) = place
-            && !list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await?
+            && list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await? == Fenced::Lost
         {
             return Ok(Begun::KeyLost);
         }

@@ -2,17 +2,18 @@
 
 use rust_decimal::Decimal;
 
-use super::ledger::Claim;
+use super::ledger::{Purchase, PurchaseId, columns, purchase};
 use crate::error::Error;
 use crate::model::Money;
+use crate::store::lease::{Fenced, Lease};
 use crate::store::{Store, column};
 
 /// Width of the column `currency`, in characters.
 const LONGEST_CURRENCY: usize = 3;
 
 /// The purchase is done and the row is live, both or neither.
-const COMPLETE: &str = "\
--- purchases.finish.complete
+const COMPLETE: &str = concat!(
+    "-- purchases.finish.complete
 with done as (
   update phone_number_purchases p
   set phase = 'completed',
@@ -27,8 +28,7 @@ with done as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase = 'ordered'
-  returning p.agency_phone_number_id, p.number_type, p.country_code, p.features, p.monthly_cost, p.upfront_cost, p.currency,
-            set_config('phone_numbers.actor', coalesce(p.caller_id::text, 'reconcile'), true) as actor
+  returning p.*, set_config('phone_numbers.actor', coalesce(p.caller_id::text, 'reconcile'), true) as actor
 ), activated as (
   update agency_phone_numbers n
   set status = 'active',
@@ -47,8 +47,12 @@ with done as (
     and n.status = 'pending'
   returning n.id
 )
-select exists (select from activated) as activated
-from done";
+select exists (select from activated) as activated,
+       ",
+    columns!(),
+    "
+from done p"
+);
 
 /// The purchase has failed for good and the row is gone, if it did not go with its agency; the one that had made room for
 /// it is back, as it was, unless its own agency is gone. The row is put back whole, whatever columns it has. `removed` is
@@ -164,61 +168,63 @@ pub struct BoughtNumber<'a> {
     pub key_digest: [u8; 32],
 }
 
-/// What finishing a purchase came to.
+/// The row of a completed purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Completed {
-    /// It is done and its row is live.
+pub enum Activation {
+    /// The row is live.
     Activated,
-    /// It is done, and its row was deleted with its agency: Telnyx bills a number that nobody has.
+    /// The row was deleted with its agency. Telnyx bills a number that no agency has.
     WithoutRow,
-    /// The lease is lost.
-    Lost,
 }
 
 impl Store {
-    /// Finishes a purchase and makes its row live.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn complete_purchase(&self, claim: &Claim, bought: &BoughtNumber<'_>) -> Result<Completed, Error> {
-        let BoughtNumber { phone_number_id, number_type, country_code, key_digest } = bought;
-        let key = key_digest.as_slice();
-        let row = self.row(COMPLETE, &[&claim.purchase_id, &claim.token, phone_number_id, number_type, country_code, &key]).await?;
-        Ok(match row {
-            None => Completed::Lost,
-            Some(row) if column(&row, "activated")? => Completed::Activated,
-            Some(_) => Completed::WithoutRow,
-        })
-    }
-
-    /// Ends a purchase with the error that it failed with and removes its row; false when the lease is lost. The price in
-    /// `PriceExceeded` is noted, so that the error can be told again.
+    /// Completes a purchase and makes its row live. Returns the purchase as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn fail_purchase(&self, claim: &Claim, error: &Error) -> Result<bool, Error> {
+    pub async fn complete_purchase(
+        &self,
+        lease: &Lease<PurchaseId>,
+        bought: &BoughtNumber<'_>,
+    ) -> Result<Fenced<(Purchase, Activation)>, Error> {
+        let BoughtNumber { phone_number_id, number_type, country_code, key_digest } = bought;
+        let key = key_digest.as_slice();
+        let done = self.fenced(COMPLETE, &[&lease.of.0, &lease.token, phone_number_id, number_type, country_code, &key]).await?;
+        done.read(|row| {
+            let activation = if column(row, "activated")? { Activation::Activated } else { Activation::WithoutRow };
+            Ok((purchase(row)?, activation))
+        })
+    }
+
+    /// Ends a purchase with the error that it failed with and removes its row. The price in `PriceExceeded` is noted, so that
+    /// a repeated request gets the same error.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn fail_purchase(&self, lease: &Lease<PurchaseId>, error: &Error) -> Result<Fenced, Error> {
         let price = if let Error::PriceExceeded(price) = error { Some(price) } else { None };
         let amount = |amount: Option<Money>| amount.and_then(storable);
         let monthly_cost = amount(price.and_then(|price| price.monthly));
         let upfront_cost = amount(price.and_then(|price| price.upfront));
         let currency = price.and_then(|price| price.currency.as_deref()).filter(|currency| currency.chars().count() <= LONGEST_CURRENCY);
         let (code, detail, is_priced) = (error.code(), error.to_string(), price.is_some());
-        let Claim { purchase_id, token, .. } = claim;
-        self.fenced(FAIL, &[purchase_id, token, &code, &detail, &is_priced, &monthly_cost, &upfront_cost, &currency]).await
+        let (id, token) = (&lease.of.0, &lease.token);
+        let failed = self.fenced(FAIL, &[id, token, &code, &detail, &is_priced, &monthly_cost, &upfront_cost, &currency]).await?;
+        failed.read(|_| Ok(()))
     }
 
-    /// Ends a purchase that was given up before it was paid for, and its row with it; false when the lease is lost. `actor` is
-    /// who did it, as the history names them.
+    /// Ends a purchase that was given up before it was paid for, and releases its row. `actor` is who did it, as the history
+    /// names them.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn cancel_purchase(&self, claim: &Claim, actor: &str) -> Result<bool, Error> {
-        self.fenced(CANCEL, &[&claim.purchase_id, &claim.token, &actor]).await
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn cancel_purchase(&self, lease: &Lease<PurchaseId>, actor: &str) -> Result<Fenced, Error> {
+        self.fenced(CANCEL, &[&lease.of.0, &lease.token, &actor]).await?.read(|_| Ok(()))
     }
 }
 
 /// An amount as `numeric(10,4)` holds it. None: it is too large, and only unknown prices can be stored without a mistake.
-fn storable(amount: Money) -> Option<Decimal> {
+fn storable(amount: Money) -> Option<Money> {
     let amount = amount.0.round_dp(4);
-    (amount < Decimal::from(1_000_000)).then_some(amount)
+    (amount < Decimal::from(1_000_000)).then_some(Money(amount))
 }

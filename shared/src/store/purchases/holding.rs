@@ -56,7 +56,7 @@ impl Store {
     /// # Errors
     /// The database's own.
     pub async fn holding(&self, agency_id: Uuid, number: &E164) -> Result<Option<Holding>, Error> {
-        let Some(row) = self.row(HOLDING, &[&number.as_str(), &agency_id]).await? else { return Ok(None) };
+        let Some(row) = self.row(HOLDING, &[number, &agency_id]).await? else { return Ok(None) };
         let bought: Option<Uuid> = column(&row, "id")?;
         Ok(Some(Holding {
             row_id: column(&row, "row_id")?,

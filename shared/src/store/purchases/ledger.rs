@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::{Error, Price};
 use crate::model::{E164, PriceLimits};
 use crate::store::deployment::of_this_deployment;
-use crate::store::{Store, column, digest, millis, word};
+use crate::store::lease::{Lease, Leased};
+use crate::store::{Store, column, digest};
 
 /// The columns of a purchase `p`.
 macro_rules! columns {
@@ -106,36 +108,41 @@ limit $5 /* limit */"
 pub(in crate::store) const STATEMENTS: &[&str] = &[GET, CLAIM, RENEW, YIELD, UNATTENDED];
 
 /// How far a purchase has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The row is there; no order has been placed, or the last one is known not to exist.
+    /// The row exists. No order has been placed, or the last one is known not to exist.
     Intended,
-    /// An order is being placed: whether it exists is unknown.
+    /// An order is being placed. Whether it exists is unknown.
     Ordering,
     /// The order exists.
-    Ordered,
+    Ordered {
+        /// Telnyx's id of the order.
+        order_id: String,
+    },
     /// The number is bought and its row is live.
-    Completed,
-    /// Telnyx refused; the row is gone.
-    Failed,
+    Completed {
+        /// Telnyx's id of the order; None for a purchase that was adopted or predates the ledger.
+        order_id: Option<String>,
+    },
+    /// Nothing was bought, and the row is removed.
+    Failed {
+        /// The code of the error; see [`Error::of_failed_purchase`].
+        code: String,
+    },
     /// Given up before it was paid for.
     Cancelled,
 }
 
-impl std::str::FromStr for Phase {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "intended" => Ok(Self::Intended),
-            "ordering" => Ok(Self::Ordering),
-            "ordered" => Ok(Self::Ordered),
-            "completed" => Ok(Self::Completed),
-            "failed" => Ok(Self::Failed),
-            "cancelled" => Ok(Self::Cancelled),
-            _ => Err("must be a phase of a purchase"),
-        }
-    }
+fn phase(row: &Row) -> Result<Phase, Error> {
+    Ok(match column(row, "phase")? {
+        "intended" => Phase::Intended,
+        "ordering" => Phase::Ordering,
+        "ordered" => Phase::Ordered { order_id: column(row, "telnyx_order_id")? },
+        "completed" => Phase::Completed { order_id: column(row, "telnyx_order_id")? },
+        "failed" => Phase::Failed { code: column(row, "failure_code")? },
+        "cancelled" => Phase::Cancelled,
+        unknown => return Err(Error::Internal(format!("a purchase has the unknown phase {unknown}").into())),
+    })
 }
 
 /// An attempt to buy one number.
@@ -161,8 +168,6 @@ pub struct Purchase {
     pub limits: PriceLimits,
     /// What the number cost when it was last ordered, or when it was refused as too dear.
     pub price: Price,
-    /// Telnyx's id of the order, once there is one.
-    pub telnyx_order_id: Option<String>,
     /// Whether Telnyx has every document it wants, once it has told.
     pub requirements_met: Option<bool>,
     /// Until when Telnyx waits for those that it lacks, once it has told.
@@ -171,8 +176,6 @@ pub struct Purchase {
     pub phase: Phase,
     /// How often an order was placed.
     pub order_attempts: i32,
-    /// Why it failed, as an error's code.
-    pub failure_code: Option<String>,
     /// The SHA-256 of the API key that placed the order or first showed the number; None before that.
     pub key_digest: Option<[u8; 32]>,
     /// The deployment that wrote it.
@@ -190,10 +193,26 @@ pub struct Purchase {
 }
 
 impl Purchase {
-    /// Whether it has come to its end, whichever.
+    /// Whether it has ended, whichever way.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Completed | Phase::Failed | Phase::Cancelled)
+        matches!(self.phase, Phase::Completed { .. } | Phase::Failed { .. } | Phase::Cancelled)
+    }
+
+    /// Whether no order has ever been sent to Telnyx.
+    #[must_use]
+    pub fn is_never_ordered(&self) -> bool {
+        self.phase == Phase::Intended && self.order_attempts == 0
+    }
+
+    /// Telnyx's id of the order, if the order is known.
+    #[must_use]
+    pub fn telnyx_order_id(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Ordered { order_id } => Some(order_id),
+            Phase::Completed { order_id } => order_id.as_deref(),
+            Phase::Intended | Phase::Ordering | Phase::Failed { .. } | Phase::Cancelled => None,
+        }
     }
 }
 
@@ -208,15 +227,17 @@ pub struct Turn {
     pub(in crate::store) is_ordered: bool,
 }
 
-/// The lease of a purchase: what every write of its holder is fenced by.
-#[derive(Clone, Copy, Debug)]
-pub struct Claim {
-    /// The purchase.
-    pub purchase_id: Uuid,
-    /// The holder's own token.
-    pub token: Uuid,
-    /// How long it lasts after each write.
-    pub lease: Duration,
+/// A purchase in the ledger, as what a lease is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurchaseId(pub Uuid);
+
+impl Leased for PurchaseId {
+    const RENEW: &'static str = RENEW;
+    const YIELD: &'static str = YIELD;
+
+    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.0]
+    }
 }
 
 impl Store {
@@ -240,38 +261,13 @@ impl Store {
         self.row(GET, &[&id]).await?.as_ref().map(purchase).transpose()
     }
 
-    /// Takes a purchase's lease. None: it is finished, or somebody else works on it.
+    /// Takes the lease of an unfinished purchase. None: it is finished, or another process works on it.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn claim_purchase(&self, claim: &Claim) -> Result<Option<Purchase>, Error> {
-        let row = self.row(CLAIM, &[&claim.purchase_id, &claim.token, &millis(claim.lease)]).await?;
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn claim_purchase(&self, lease: &Lease<PurchaseId>) -> Result<Option<Purchase>, Error> {
+        let row = self.row(CLAIM, &[&lease.of.0, &lease.token, &lease.millis()]).await?;
         row.as_ref().map(purchase).transpose()
-    }
-
-    /// Prolongs the lease; false when it is lost.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn renew_purchase(&self, claim: &Claim) -> Result<bool, Error> {
-        self.fenced(RENEW, &[&claim.purchase_id, &claim.token, &millis(claim.lease)]).await
-    }
-
-    /// Gives the lease back, so that whoever comes next need not wait for its end.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn yield_purchase(&self, claim: &Claim) -> Result<(), Error> {
-        self.fenced(YIELD, &[&claim.purchase_id, &claim.token]).await.map(|_| ())
-    }
-
-    /// A write that its lease's holder alone may do: whether it was done.
-    pub(in crate::store) async fn fenced(
-        &self,
-        sql: &'static str,
-        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-    ) -> Result<bool, Error> {
-        Ok(self.row(sql, parameters).await?.is_some())
     }
 }
 
@@ -291,12 +287,10 @@ pub(in crate::store) fn purchase(row: &Row) -> Result<Purchase, Error> {
             currency: column::<Option<String>>(row, "limit_currency")?.unwrap_or_default(),
         },
         price: Price { monthly: column(row, "monthly_cost")?, upfront: column(row, "upfront_cost")?, currency: column(row, "currency")? },
-        telnyx_order_id: column(row, "telnyx_order_id")?,
         requirements_met: column(row, "requirements_met")?,
         requirements_deadline: column(row, "requirements_deadline")?,
-        phase: word(row, "phase")?,
+        phase: phase(row)?,
         order_attempts: column(row, "order_attempts")?,
-        failure_code: column(row, "failure_code")?,
         key_digest: digest(row, "key_sha256")?,
         deployment: column(row, "deployment")?,
         created_at: column(row, "created_at")?,

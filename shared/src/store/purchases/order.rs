@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::Money;
 use crate::store::deployment::deployed_row;
-use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
+use crate::store::lease::{Fenced, Lease};
+use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
 use crate::store::{Store, column, millis};
 
 const OF_ORDER: &str = "\
@@ -208,14 +209,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn begin_order(&self, claim: &Claim, offer: &Offer, key_digest: [u8; 32]) -> Result<OrderNoted, Error> {
-        let monthly_cost = offer.monthly_cost.map(|cost| cost.0);
-        let upfront_cost = offer.upfront_cost.map(|cost| cost.0);
-        let (lease, key) = (millis(claim.lease), key_digest.as_slice());
-        let Offer { country_code, features, currency, .. } = offer;
-        let (purchase_id, token, deployment) = (&claim.purchase_id, &claim.token, &self.deployment);
+    pub async fn begin_order(&self, lease: &Lease<PurchaseId>, offer: &Offer, key_digest: [u8; 32]) -> Result<OrderNoted, Error> {
+        let (duration, key) = (lease.millis(), key_digest.as_slice());
+        let Offer { country_code, features, monthly_cost, upfront_cost, currency } = offer;
+        let (purchase_id, token, deployment) = (&lease.of.0, &lease.token, &self.deployment);
         let parameters: [&(dyn ToSql + Sync); 10] =
-            [purchase_id, token, &lease, country_code, features, &monthly_cost, &upfront_cost, currency, &key, deployment];
+            [purchase_id, token, &duration, country_code, features, monthly_cost, upfront_cost, currency, &key, deployment];
         if let Some(row) = self.row(ORDERING, &parameters).await? {
             return Ok(OrderNoted::Noted(purchase(&row)?));
         }
@@ -231,8 +230,8 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn begin_cancelling(&self, claim: &Claim) -> Result<Cancelling, Error> {
-        let row = self.row(CANCELLING, &[&claim.purchase_id, &claim.token, &millis(claim.lease), &self.deployment]).await?;
+    pub async fn begin_cancelling(&self, lease: &Lease<PurchaseId>) -> Result<Cancelling, Error> {
+        let row = self.row(CANCELLING, &[&lease.of.0, &lease.token, &lease.millis(), &self.deployment]).await?;
         Ok(match row.map(|row| column(&row, "deployed")).transpose()? {
             None => Cancelling::Lost,
             Some(true) => Cancelling::Allowed,
@@ -240,16 +239,16 @@ impl Store {
         })
     }
 
-    /// Notes that the order exists, or what it says by now: the purchase as it is then. None: the lease is lost.
+    /// Notes that the order exists, or its present state. Returns the purchase as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn note_order(&self, claim: &Claim, order: &OrderState<'_>) -> Result<Option<Purchase>, Error> {
+    pub async fn note_order(&self, lease: &Lease<PurchaseId>, order: &OrderState<'_>) -> Result<Fenced<Purchase>, Error> {
         let OrderState { order_id, requirements_met, requirements_deadline, number_type, key_digest } = order;
-        let (purchase_id, token, lease, key) = (&claim.purchase_id, &claim.token, millis(claim.lease), key_digest.as_slice());
+        let (purchase_id, token, duration, key) = (&lease.of.0, &lease.token, lease.millis(), key_digest.as_slice());
         let parameters: [&(dyn ToSql + Sync); 8] =
-            [purchase_id, token, &lease, order_id, requirements_met, number_type, requirements_deadline, &key];
-        self.row(ORDERED, &parameters).await?.as_ref().map(purchase).transpose()
+            [purchase_id, token, &duration, order_id, requirements_met, number_type, requirements_deadline, &key];
+        self.fenced(ORDERED, &parameters).await?.read(purchase)
     }
 
     /// Notes that a look-up did not find the order, and tells whether an earlier one, `missing_after` ago or longer, did not
@@ -257,20 +256,20 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn note_missing_order(&self, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
-        self.note_missing(MISSED, claim, missing_after).await
+    pub async fn note_missing_order(&self, lease: &Lease<PurchaseId>, missing_after: Duration) -> Result<Sought, Error> {
+        self.note_missing(MISSED, lease, missing_after).await
     }
 
     /// Notes that the inventory does not show the number of a successful order; see [`Store::note_missing_order`].
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn note_missing_number(&self, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
-        self.note_missing(NUMBER_MISSED, claim, missing_after).await
+    pub async fn note_missing_number(&self, lease: &Lease<PurchaseId>, missing_after: Duration) -> Result<Sought, Error> {
+        self.note_missing(NUMBER_MISSED, lease, missing_after).await
     }
 
-    async fn note_missing(&self, sql: &'static str, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
-        let row = self.row(sql, &[&claim.purchase_id, &claim.token, &millis(claim.lease), &millis(missing_after)]).await?;
+    async fn note_missing(&self, sql: &'static str, lease: &Lease<PurchaseId>, missing_after: Duration) -> Result<Sought, Error> {
+        let row = self.row(sql, &[&lease.of.0, &lease.token, &lease.millis(), &millis(missing_after)]).await?;
         Ok(match row.map(|row| column(&row, "missing")).transpose()? {
             None => Sought::Lost,
             Some(true) => Sought::Long,
@@ -278,11 +277,11 @@ impl Store {
         })
     }
 
-    /// Lets an order that was never placed be placed again: the purchase as it is then. None: the lease is lost.
+    /// Lets an order that was never placed be placed again. Returns the purchase as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn reopen_purchase(&self, claim: &Claim) -> Result<Option<Purchase>, Error> {
-        self.row(REOPEN, &[&claim.purchase_id, &claim.token, &millis(claim.lease)]).await?.as_ref().map(purchase).transpose()
+    pub async fn reopen_purchase(&self, lease: &Lease<PurchaseId>) -> Result<Fenced<Purchase>, Error> {
+        self.fenced(REOPEN, &[&lease.of.0, &lease.token, &lease.millis()]).await?.read(purchase)
     }
 }

@@ -220,7 +220,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn dismiss_finding(&self, id: Uuid) -> Result<bool, Error> {
-        self.fenced(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await
+        Ok(self.row(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await?.is_some())
     }
 }
 

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::E164;
 use crate::store::deployment::of_this_deployment;
+use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::reconcile::accounts::accounts_in;
 use crate::store::reconcile::strangers::Stranger;
-use crate::store::{Store, column, digest, millis};
+use crate::store::{Store, column, digest};
 
 /// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
 /// does not decide it: an account that cannot be read would come first for ever.
@@ -191,19 +193,41 @@ order by f.id"
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[ACCOUNTS, BEGIN, RENEW, ADVANCE, PAUSE, FINISH, MISSING];
 
-/// A walk through the inventory of an account, in the hands of somebody.
+/// The walk through the inventory of an account, as what a lease is of.
 #[derive(Clone, Debug)]
-pub struct Walk {
+pub struct WalkOf {
     /// The account's name.
     pub account: String,
+}
+
+impl Leased for WalkOf {
+    const RENEW: &'static str = RENEW;
+    const YIELD: &'static str = PAUSE;
+
+    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.account]
+    }
+}
+
+/// A walk through the inventory of an account, with its lease.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// The lease.
+    pub lease: Lease<WalkOf>,
     /// How far it has come.
     pub place: Place,
     /// When the walk began, on the database's clock.
     pub started_at: DateTime<Utc>,
     /// When the last whole walk before it began.
     pub previous_started_at: Option<DateTime<Utc>>,
-    /// The holder's own token.
-    pub token: Uuid,
+}
+
+impl Walk {
+    /// The account's name.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.lease.of.account
+    }
 }
 
 /// How far a walk has come. The inventory is read page by page; where Telnyx does not serve so many pages, through windows:
@@ -290,42 +314,34 @@ impl Store {
         self.rows(ACCOUNTS, &[]).await?.iter().map(|row| column(row, "telnyx_account")).collect()
     }
 
-    /// Begins a walk through an account's inventory, or continues the one that stopped. None: somebody else walks.
+    /// Begins a walk through an account's inventory, or continues the one that stopped. None: another process walks.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn walk(&self, account: &str, lease: Duration) -> Result<Option<Walk>, Error> {
-        let token = Uuid::new_v4();
-        let row = self.row(BEGIN, &[&account, &token, &millis(lease)]).await?;
-        row.map(|row| walk(&row, account, token)).transpose()
+    pub async fn walk(&self, account: &str, duration: Duration) -> Result<Option<Walk>, Error> {
+        let lease = Lease::new(WalkOf { account: account.to_owned() }, duration);
+        let row = self.row(BEGIN, &[&account, &lease.token, &lease.millis()]).await?;
+        row.map(|row| walk(&row, lease)).transpose()
     }
 
-    /// Prolongs the hold on a walk; false when it is lost.
+    /// Notes what a page has shown and the next place of the walk. A walk that goes back to its beginning counts from now on.
+    /// Returns the walk as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn renew_walk(&self, walk: &Walk, lease: Duration) -> Result<bool, Error> {
-        self.fenced(RENEW, &[&walk.account, &walk.token, &millis(lease)]).await
-    }
-
-    /// Notes what a page has shown and where the walk goes on. A walk that goes back to its beginning counts from now on.
-    /// Returns the walk as it is then; None: it is somebody else's by now.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn advance_walk(&self, held: &Walk, place: &Place, seen: &Seen) -> Result<Option<Walk>, Error> {
+    pub async fn advance_walk(&self, held: &Walk, place: &Place, seen: &Seen) -> Result<Fenced<Walk>, Error> {
         let starts_over = place.is_start() && !held.place.is_start();
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        let numbers: Vec<_> = seen.strangers.iter().map(|stranger| stranger.number.as_str()).collect();
+        let numbers: Vec<_> = seen.strangers.iter().map(|stranger| &stranger.number).collect();
         let ids: Vec<_> = seen.strangers.iter().map(|stranger| stranger.phone_number_id.as_str()).collect();
         let references: Vec<_> = seen.strangers.iter().map(|stranger| stranger.reference.as_deref()).collect();
         let keys: Vec<_> = seen.strangers.iter().map(|stranger| stranger.key_digest.as_slice()).collect();
-        let row = self
-            .row(
+        let advanced = self
+            .fenced(
                 ADVANCE,
                 &[
-                    &held.account,
-                    &held.token,
+                    &held.lease.of.account,
+                    &held.lease.token,
                     &place.window,
                     &number(place.page),
                     &place.refused_page.map(number),
@@ -341,23 +357,15 @@ impl Store {
                 ],
             )
             .await?;
-        row.map(|row| walk(&row, &held.account, held.token)).transpose()
+        advanced.read(|row| walk(row, held.lease.clone()))
     }
 
-    /// Stops a walk, to be continued; false when it is somebody else's by now.
+    /// Ends a walk, which counts as a whole one if it has skipped nothing.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn pause_walk(&self, walk: &Walk) -> Result<bool, Error> {
-        self.fenced(PAUSE, &[&walk.account, &walk.token]).await
-    }
-
-    /// Ends a walk, which counts as a whole one if it has skipped nothing; false when it is somebody else's by now.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn finish_walk(&self, walk: &Walk) -> Result<bool, Error> {
-        self.fenced(FINISH, &[&walk.account, &walk.token]).await
+    pub async fn finish_walk(&self, walk: &Walk) -> Result<Fenced, Error> {
+        self.fenced(FINISH, &[&walk.lease.of.account, &walk.lease.token]).await?.read(|_| Ok(()))
     }
 
     /// The active rows that an account should have a number for and that no walk has seen since `unseen_since`, counted, and
@@ -366,7 +374,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn missing(&self, walk: &Walk, unseen_since: DateTime<Utc>, limit: i64) -> Result<Missing, Error> {
-        let rows = self.rows(MISSING, &[&walk.account, &walk.started_at, &unseen_since, &limit]).await?;
+        let rows = self.rows(MISSING, &[&walk.account(), &walk.started_at, &unseen_since, &limit]).await?;
         let counts = rows.first().ok_or_else(|| Error::Internal("reconcile.walks.missing returned no row".into()))?;
         Ok(Missing {
             expected: column(counts, "expected")?,
@@ -394,11 +402,11 @@ fn missing_row(row: &Row) -> Result<Option<MissingRow>, Error> {
     row_id.map(missing).transpose()
 }
 
-fn walk(row: &Row, account: &str, token: Uuid) -> Result<Walk, Error> {
+fn walk(row: &Row, lease: Lease<WalkOf>) -> Result<Walk, Error> {
     let number =
         |name: &str| -> Result<Option<u32>, Error> { Ok(column::<Option<i32>>(row, name)?.and_then(|number| u32::try_from(number).ok())) };
     Ok(Walk {
-        account: account.to_owned(),
+        lease,
         place: Place {
             window: column(row, "window_digits")?,
             page: number("next_page")?.unwrap_or(1),
@@ -409,6 +417,5 @@ fn walk(row: &Row, account: &str, token: Uuid) -> Result<Walk, Error> {
         },
         started_at: column(row, "started_at")?,
         previous_started_at: column(row, "previous_started_at")?,
-        token,
     })
 }

@@ -66,6 +66,6 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn is_bought_there(&self, number: &E164, account: &str, except: Option<Uuid>) -> Result<bool, Error> {
-        Ok(self.row(BOUGHT_THERE, &[&number.as_str(), &account, &except]).await?.is_some())
+        Ok(self.row(BOUGHT_THERE, &[number, &account, &except]).await?.is_some())
     }
 }
