@@ -48,14 +48,14 @@ pub use reconcile::{
 };
 pub use releases::{Deleting, HeldRelease, Release, ReleaseBegun, ReleaseId, ReleaseStart, ReleaseTarget};
 
-/// The database, as the business' verbs. See the submodules for what it can do.
+/// The product's database. Its methods are in the submodules, by subject.
 pub struct Store {
     connections: Connections,
     /// The setting `DEPLOYMENT`; None matches no database.
     deployment: Option<String>,
 }
 
-/// Every statement there is, for tests that prepare them all.
+/// Every statement of the store, for tests that prepare them all.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     let modules = [
         agencies::STATEMENTS,
@@ -118,14 +118,14 @@ impl Store {
         }
     }
 
-    /// Sends statements together, so that however many they are they cost one round trip, and returns the rows of each.
+    /// Sends statements together, in one round trip, and returns the rows of each.
     /// They succeed or fail one by one, not as a transaction.
     async fn run<const N: usize>(&self, queries: [Query<'_>; N]) -> Result<[Vec<Row>; N], Error> {
         let work = async {
             let client = self.connections.get().await?;
             match execute(&client, &queries).await {
                 Err(error) if connection::is_lost(&error) => {
-                    // Frozen between two requests, a function does not see its connections die.
+                    // A function that is frozen between two requests does not notice that its connections end.
                     tracing::info!(error = %error, "a database connection was lost and is replaced");
                     self.connections.discard(client);
                     let client = self.connections.get().await?;
@@ -138,8 +138,8 @@ impl Store {
         rows.try_into().map_err(|_| Error::Internal("a statement's rows are missing".into()))
     }
 
-    /// Does a transaction of several statements, anew if its connection breaks, even while it is being committed:
-    /// `attempt` must recognize what it did before.
+    /// Runs a transaction of several statements, and a second time if its connection breaks, also during the commit: the second
+    /// `attempt` must recognize what the first one did.
     async fn transaction<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Undone>>,
@@ -157,7 +157,7 @@ impl Store {
         self.in_time(async { attempts.await.map_err(Error::from) }).await
     }
 
-    /// A connection that did not answer in time is not trusted to answer anybody else.
+    /// Runs `work` within the time limit. After a timeout, the connections are not used again.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let outcome = tokio::time::timeout(self.connections.timeouts.whole(), work).await;
         outcome.unwrap_or_else(|_| {
@@ -184,11 +184,11 @@ async fn execute(client: &Object, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>
     .await
 }
 
-/// Why a transaction was not committed, as far as is known.
+/// Why a transaction was not committed, or may not have been.
 enum Undone {
-    /// The database, or the way there.
+    /// The database or the connection failed.
     Postgres(tokio_postgres::Error),
-    /// Ourselves.
+    /// The code that ran the transaction failed.
     Ours(Error),
 }
 
@@ -223,14 +223,14 @@ async fn rows_of(
     transaction.query(&statement, parameters).await
 }
 
-/// The database decides; what it objects to has a name, and the name has a meaning here.
+/// The error of a statement that failed, by the constraint that it violates or by its SQLSTATE.
 fn failure(error: tokio_postgres::Error) -> Error {
     let Some(reason) = error.as_db_error() else { return Error::Unavailable(Box::new(error)) };
     match (reason.code(), reason.constraint()) {
         (_, Some("agency_phone_numbers_agent_same_agency" | "agency_phone_numbers_agent_mapping_id_fkey")) => {
             Error::NotFound { what: "agent", field: "agent_mapping_id".to_owned() }
         }
-        // A table or column of the platform's is missing here, or may not be read: somebody has to see to it.
+        // A table or column of the platform's is missing here, or may not be read: it needs an operator.
         (&SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN | &SqlState::INSUFFICIENT_PRIVILEGE, _) => {
             Error::Unavailable(Box::new(error))
         }
@@ -251,7 +251,7 @@ pub fn is_refusal(error: &Error) -> bool {
     source.is_some_and(|source| source.as_db_error().is_some() && !connection::is_lost(source))
 }
 
-/// A column, whose absence or other type is a defect of ours.
+/// The value of a column. If the column is missing or has another type, that is a defect of this code.
 fn column<'row, T: tokio_postgres::types::FromSql<'row>>(row: &'row Row, name: &str) -> Result<T, Error> {
     row.try_get(name).map_err(|error| Error::Internal(Box::new(error)))
 }

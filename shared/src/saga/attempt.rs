@@ -1,4 +1,4 @@
-//! One attempt to buy a number, in the hands of the process that holds its lease. Every step is one short write to the ledger or
+//! One attempt to buy a number, by the process that holds its lease. Every step is one short write to the ledger or
 //! one call to Telnyx.
 //!
 //! ```text
@@ -25,7 +25,7 @@ use crate::store::{
 };
 use crate::telnyx::{Account, Failure, Order, OrderStatus, Orders, Refusal, Session, usable_id};
 
-/// With less time than this left, an order is not placed: its answer could come too late to be written down.
+/// With less time than this left, an order is not placed: its answer could come too late to be recorded.
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
 
 /// An attempt to buy a number.
@@ -44,9 +44,9 @@ pub(super) enum Step {
     Next,
     /// Telnyx needs time, or wants to be left alone for as long as this.
     Wait(Duration),
-    /// There is no time left for the next step, or it is switched off: whoever asks again takes it.
+    /// There is no time left for the next step, or purchases are switched off: the next request takes it.
     Stop,
-    /// It cannot go on until an operator has done something; the caller is told to ask again.
+    /// It needs an operator. The caller gets an error after which a retry is permitted.
     Blocked(Error),
     /// Nothing is left to do.
     Done,
@@ -277,7 +277,7 @@ impl Attempt<'_> {
             OrderStatus::Success if !order.names_another(&self.purchase.number) => self.complete().await,
             OrderStatus::Failure => self.order_failed().await,
             OrderStatus::Pending if !self.purchase.has_row || self.documents_are_overdue(&order) => self.give_up_order().await,
-            // A success that names another number is no success of ours.
+            // A successful order of another number does not complete this purchase.
             OrderStatus::Success | OrderStatus::Pending => Ok(WAIT),
         }
     }
@@ -297,13 +297,13 @@ impl Attempt<'_> {
         self.purchase.documents_overdue && matches!(order.requirements_met, Some(false))
     }
 
-    /// A pending order that nobody wants any more, since its agency was deleted, or that can never succeed, since its documents
+    /// Cancels a pending order whose agency was deleted, or that can never succeed, since its documents
     /// are overdue: it is cancelled at Telnyx while that is free.
     async fn give_up_order(&mut self) -> Result<Step, Error> {
         match self.cancel_orders().await? {
             Cancelled::All if self.purchase.has_row => Ok(Step::Fail(Error::NumberUnavailable)),
             Cancelled::All => Ok(Step::Fail(Error::NotFound { what: "agency", field: "agency_id".to_owned() })),
-            // One has succeeded meanwhile, or may yet: the next look tells.
+            // One has succeeded meanwhile, or still may: the next step looks again.
             Cancelled::Succeeded | Cancelled::NotYet | Cancelled::None => Ok(WAIT),
             Cancelled::Lost => Ok(Step::Lost),
             Cancelled::Refused(error) => match error {
@@ -339,7 +339,7 @@ impl Attempt<'_> {
         Ok(Step::Done)
     }
 
-    /// The order has succeeded, and the account does not show its number: it can be a little later than its order, or somebody
+    /// The order has succeeded, and the account does not show its number: it can appear a little later than its order, or somebody
     /// has deleted it since.
     async fn number_missing(&self) -> Result<Step, Error> {
         match self.absence().await? {
@@ -354,7 +354,7 @@ impl Attempt<'_> {
         Ok(WAIT)
     }
 
-    /// An order has failed: the number is not to be had unless another order of the purchase, thought missing once, has not.
+    /// An order has failed: the number is not available, unless another order of the purchase, once not found, has not failed.
     async fn order_failed(&mut self) -> Result<Step, Error> {
         match self.orders().await {
             Ok(orders) if orders.known.iter().any(|order| order.status != OrderStatus::Failure) => {

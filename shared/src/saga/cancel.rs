@@ -1,4 +1,4 @@
-//! Giving up a purchase that is not confirmed: its orders are cancelled while that is possible.
+//! Gives up a purchase that is not confirmed: its orders are cancelled while that is possible.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// How often it is looked at before it counts as not cancelled.
 const LOOKS: u32 = 5;
 
-/// What cancelling the orders of a purchase came to.
+/// The result of cancelling the orders of a purchase.
 pub(super) enum Cancelled {
     /// Each of them shows as failed.
     All,
@@ -121,7 +121,7 @@ impl Attempt<'_> {
     }
 }
 
-/// What the orders of a purchase have come to; None while one is pending and none has succeeded.
+/// The common result of the orders of a purchase; None while one is pending and none has succeeded.
 fn outcome(orders: &Orders) -> Option<Cancelled> {
     let is = |status| move |order: &Order| order.status == status;
     if orders.known.iter().any(is(OrderStatus::Success)) {
@@ -137,7 +137,7 @@ fn outcome(orders: &Orders) -> Option<Cancelled> {
 impl Releaser<'_> {
     /// Gives up the purchase of a number that is pending.
     pub(super) async fn cancel(&self, actor: &Actor, target: &ReleaseTarget) -> Result<(), Error> {
-        // A row from before there was a ledger: its order is not known.
+        // The row predates the ledger: its order is not known.
         let purchase_id = target.purchase_id.ok_or(Error::PurchaseInProgress)?;
         let store = &self.sagas.store;
         let lease = Lease::new(PurchaseId(purchase_id), self.sagas.config.lease);

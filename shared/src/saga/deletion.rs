@@ -1,4 +1,4 @@
-//! The deletion of one number at Telnyx, in the hands of the process that holds its release's lease. Deleting twice does no harm;
+//! The deletion of one number at Telnyx, by the process that holds its release's lease. Deleting twice does no harm;
 //! what must not happen is that a number counts as deleted which Telnyx still has and bills.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::telnyx::{Account, Failure, Owned, Refusal, Session, usable_id};
 
 /// The pause before Telnyx is asked once more.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often Telnyx is asked to delete a number before the caller is told to come again.
+/// How often Telnyx is asked to delete a number before the caller is asked to retry.
 const TRIES: u32 = 6;
 
 /// A number that is being deleted.
@@ -30,7 +30,7 @@ pub(super) struct Deletion<'a> {
     pub(super) may_be_gone: bool,
 }
 
-/// What became of it.
+/// The result of a deletion.
 pub(super) enum Outcome {
     /// Telnyx does not have the number any more.
     Gone,
@@ -113,7 +113,7 @@ impl Deletion<'_> {
         match self.session().find_number(&self.release.number).await {
             Ok(Some(owned)) if owned.id == id => Ok(Outcome::Again(upstream("the number is not gone yet"))),
             Ok(Some(owned)) if self.is_ours(&owned) => self.again_with(&owned, "the number has another id than its row").await,
-            // Ours is not there, even if somebody has bought the number since.
+            // The released number is gone, even if the same number was bought again since.
             Ok(_) => self.conclude().await,
             Err(failure) => Ok(again(failure)),
         }
@@ -137,14 +137,14 @@ impl Deletion<'_> {
     async fn follow(&mut self, account: Account, owned: &Owned) -> Result<Outcome, Error> {
         if let Some(purchase_id) = self.release.purchase_id {
             let (from, to, key) = (&self.release.account, &account.name, account.key_digest());
-            // False: a reconciliation has just done so, and the release goes on there all the same.
+            // False: reconcile has just done so, and the release continues there as well.
             self.sagas.store.move_number(purchase_id, from, to, &owned.id, key).await?;
         }
         self.account = account;
         self.again_with(owned, "the number is in another account by now").await
     }
 
-    /// A refusal undoes the release only while Telnyx has the number: an earlier attempt may have worked unheard.
+    /// A refusal undoes the release only while Telnyx has the number: an earlier attempt may have worked although its answer was lost.
     async fn refused(&mut self, id: &str, refusal: Refusal) -> Result<Outcome, Error> {
         let owned = match self.session().number(id).await {
             Ok(Some(owned)) => Some(owned),
@@ -178,7 +178,7 @@ impl Deletion<'_> {
     }
 
     /// Whether a number is the one to be deleted. The same id is the same number, whatever its reference says. Under another id
-    /// it is ours if it names the purchase; of a row from before the ledger nobody knows what its number carries, but for one
+    /// it is ours if it names the purchase; of a row that predates the ledger the reference is unknown, except for one
     /// thing: not the name of another agency.
     fn is_ours(&self, owned: &Owned) -> bool {
         if self.release.telnyx_phone_number_id.as_ref() == Some(&owned.id) {

@@ -1,4 +1,4 @@
-//! How a purchase ended, as the ledger has it, and what a repeated request gets for a purchase that its idempotency key lists.
+//! The outcome of a purchase in the ledger, and the answer to a repeated request whose idempotency key lists it.
 
 use super::purchase::{Bought, Buyer};
 use crate::error::Error;

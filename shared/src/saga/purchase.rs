@@ -1,4 +1,4 @@
-//! Buying a number: begins a purchase, or takes up the one that is under way, and sees it through.
+//! Buys a number: begins a purchase, or resumes the one that is under way, until it ends or time is up.
 
 use std::time::Duration;
 
@@ -96,10 +96,10 @@ impl Buyer<'_> {
         Err(Error::NumberUnavailable)
     }
 
-    /// Goes on with a purchase unless somebody works on it. None: somebody does, or it is finished.
+    /// Resumes a purchase unless another process works on it. None: another process does, or it is finished.
     ///
     /// # Errors
-    /// It has failed now, and the reason; or it could not be gone on with.
+    /// The error that it has failed with now, or why it cannot be resumed.
     pub async fn resume(&self, purchase_id: Uuid) -> Result<Option<Bought>, Error> {
         let lease = self.lease(purchase_id);
         let Some(purchase) = self.sagas.store.claim_purchase(&lease).await? else { return Ok(None) };
@@ -244,7 +244,7 @@ enum Awaited {
     Left(Purchase),
 }
 
-/// What a purchase would come to.
+/// The result of a check without a purchase.
 #[derive(Debug)]
 pub enum Quote {
     /// The agency has the number, or is buying it.

@@ -73,7 +73,7 @@ impl Releaser<'_> {
         }
     }
 
-    /// The account that the ledger names; for a row from before the ledger, the one that has the number.
+    /// The account that the ledger names; for a row that predates the ledger, the one that has the number.
     async fn account(&self, actor: &Actor, target: &ReleaseTarget) -> Result<Account, Error> {
         if let Some(name) = &target.account {
             return self.sagas.accounts.named(name).await;
@@ -119,7 +119,7 @@ impl Releaser<'_> {
         }
     }
 
-    /// Notes the release or takes up the one under way. None: another process has finished it meanwhile.
+    /// Notes the release or takes the lease of the one under way. None: another process has finished it meanwhile.
     async fn begin(&self, actor: &Actor, target: &ReleaseTarget, account: &Account) -> Result<Option<HeldRelease>, Error> {
         let start = ReleaseStart { row_id: target.row_id, account: account.name.clone(), lease: self.sagas.config.lease };
         loop {

@@ -31,7 +31,7 @@ impl Store {
     /// The Telnyx application that calls to an agency's numbers go to.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn telnyx_application(&self, agency_id: Uuid) -> Result<Option<String>, Error> {
         let row = self.row(CONNECTION, &[&agency_id]).await?;
         let id: Option<String> = row.as_ref().map(|row| column(row, "telnyx_application_id")).transpose()?.flatten();
@@ -41,7 +41,7 @@ impl Store {
     /// Some of the agencies there are, `limit` at the most and others each time.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn agencies(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
         self.rows(AGENCIES, &[&limit]).await?.iter().map(|row| column(row, "id")).collect()
     }

@@ -1,4 +1,4 @@
-//! Who calls: the platform's `users`, read on every request so that a revoked user is out at once.
+//! The caller: the platform's `users`, read on every request, so that a revoked user loses access at once.
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -47,7 +47,7 @@ impl Store {
     }
 }
 
-/// What [`AUTHORIZE`] answered.
+/// The caller that [`AUTHORIZE`] returned, if permitted.
 pub(super) fn actor(user_id: Uuid, rows: &[Row]) -> Result<Actor, Error> {
     let row = rows.first().ok_or(Error::Forbidden("Phone numbers are for users of an agency."))?;
     if column::<Option<bool>>(row, "permitted")? != Some(true) {

@@ -84,7 +84,7 @@ select c.key
 from claimed c"
 );
 
-/// What is kept for a key.
+/// The kept answer of a key, and its lease.
 const GET: &str = "\
 -- idempotency_keys.get
 select k.request_hash,
@@ -107,7 +107,7 @@ where k.agency_id = $1 /* agency_id */
   and k.lease_token = $4 /* lease_token */
 returning k.key";
 
-/// Keeps the answer, for whoever holds the key. Doing so again over another connection is no loss.
+/// Keeps the answer, for the holder of the key. It can be repeated over another connection.
 const ANSWER: &str = "\
 -- idempotency_keys.answer
 update phone_number_idempotency_keys k
@@ -122,7 +122,7 @@ where k.agency_id = $1 /* agency_id */
   and (k.lease_token = $4 /* lease_token */ or (k.status = $5 and k.content_type = $6 and k.body = $7))
 returning k.key";
 
-/// Lets the same request be made again.
+/// Gives the lease back without an answer, so that the same request can be made again.
 const YIELD: &str = "\
 -- idempotency_keys.yield
 update phone_number_idempotency_keys k
@@ -134,7 +134,7 @@ where k.agency_id = $1 /* agency_id */
   and k.lease_token = $4 /* lease_token */
 returning k.key";
 
-/// Lists a purchase, or a row without one, at a position of the key, for whoever holds the key, and renews the lease. The
+/// Lists a purchase, or a row without one, at a position of the key, for the holder of the key, and renews the lease. The
 /// lease counts from `clock_timestamp()`: the transaction may have begun long before, to wait for its agency's lock.
 const LIST: &str = "\
 -- idempotency_keys.list
@@ -282,10 +282,10 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
-/// What is known of a key.
+/// The state of a key, seen by a request that uses it.
 #[derive(Clone, Debug)]
 pub enum KeyState {
-    /// It is ours: the request is to be worked on.
+    /// The lease is held: the request is to be worked on.
     Claimed,
     /// The same request was answered with this.
     Answered(KeptAnswer),
@@ -300,7 +300,7 @@ impl Store {
     /// canonical form. A key lives for `ttl`; see [`Store::expire_keys`].
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn claim_key(&self, lease: &Lease<IdempotencyKey>, request_hash: [u8; 32], ttl: Duration) -> Result<KeyState, Error> {
         let IdempotencyKey { agency_id, function, key } = &lease.of;
         let hash = request_hash.as_slice();

@@ -1,4 +1,4 @@
-//! Releases: a number's way back to Telnyx, noted before Telnyx hears of it, under a lease like a purchase.
+//! The ledger of releases: one row for each release of a number, written before anything is sent to Telnyx.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ from (
 left join phone_number_purchases p on p.agency_phone_number_id = n.id
 order by n.id, p.created_at desc";
 
-/// The releases under way that nobody works on and nobody has looked at since `before`, behind a position in the order in
+/// The releases under way that no process works on or has looked at since `before`, behind a position in the order in
 /// which they are looked at: longest ago first.
 const UNATTENDED: &str = concat!(
     "-- releases.unattended
@@ -311,7 +311,7 @@ pub struct Release {
     pub account: String,
     /// Telnyx's id of the number, where the row knew it.
     pub telnyx_phone_number_id: Option<String>,
-    /// The purchase that bought it; None for a row from before the ledger.
+    /// The purchase that bought it; None for a row that predates the ledger.
     pub purchase_id: Option<Uuid>,
     /// The reference of its order.
     pub reference: Option<String>,
@@ -345,11 +345,11 @@ pub struct HeldRelease {
     pub is_new: bool,
 }
 
-/// What became of beginning a release.
+/// The result of beginning a release.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum ReleaseBegun {
-    /// It is under way, in the hands of the caller.
+    /// It is under way, and the caller holds its lease.
     Held(HeldRelease),
     /// Another process works on it, or the row is not there to be released any more.
     Busy,
@@ -383,12 +383,12 @@ impl Store {
     /// Those of `ids` that are rows of the agency.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn release_targets(&self, agency_id: Uuid, ids: &[Uuid]) -> Result<Vec<ReleaseTarget>, Error> {
         self.rows(TARGETS, &[&agency_id, &ids]).await?.iter().map(target).collect()
     }
 
-    /// Begins a release, or takes up the one that is under way.
+    /// Begins a release, or takes the lease of the one that is under way.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a statement fails.
@@ -449,7 +449,7 @@ impl Store {
         Ok(Some(HeldRelease { lease: Lease { of: ReleaseId(release.id), token, duration }, release, is_new: false }))
     }
 
-    /// The next `limit` releases after `after` that nobody works on and that were last looked at before `before`, those looked
+    /// The next `limit` releases after `after` that no process works on and that were last looked at before `before`, those looked
     /// at longest ago first. The id of each is that of the row.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::model::{Direction, Patch, Permission, PhoneNumber, Status};
 use crate::store::callers::{AUTHORIZE, actor, caller};
 use crate::store::{Query, Store, column};
 
-/// Changes a row if everything holds, and tells in the same answer what did not. That a release has begun is read from
+/// Changes a row if all conditions hold, and returns which of them did not. Whether a release has begun is read from
 /// the row itself, which is locked: another table would be seen as it was when the statement began.
 const UPDATE: &str = concat!(
     "-- numbers.change.update\n",

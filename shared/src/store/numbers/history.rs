@@ -1,4 +1,4 @@
-//! What happened to a number, as its agency is shown it.
+//! The history of a row, as its agency sees it, and the signature that reconcile and operators leave in it.
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
@@ -58,7 +58,7 @@ impl Store {
     /// One of the caller's numbers, and what happened to it.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`, and the database's own.
+    /// `Forbidden`; `NotFound`; `Unavailable` or `Internal` if a query fails.
     pub async fn number_with_history(&self, user_id: Uuid, id: Uuid) -> Result<(PhoneNumber, Vec<HistoryEntry>), Error> {
         let roles = Permission::Read.roles();
         let [caller, rows, history] = self
@@ -74,7 +74,7 @@ impl Store {
     }
 }
 
-/// Says, for the rest of the transaction, that a person of ours or a comparison makes the changes.
+/// Sets who makes the changes of a transaction, an operator or reconcile, for the history.
 pub(in crate::store) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
     rows_of(transaction, SIGN, &[&actor]).await?;
     Ok(())
@@ -92,7 +92,8 @@ fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {
     Ok(HistoryEntry { at: column(row, "at")?, event: column(row, "event")?, actor: column(row, "actor")?, changes })
 }
 
-/// The history has amounts as numbers, and times in the zone of whoever wrote them: callers see them as in the row.
+/// A value of the history in the form that the row has. The history has amounts as numbers, and times in the zone of the
+/// session that wrote them.
 fn as_shown(name: &str, value: &Value) -> Option<Value> {
     match (name, value) {
         ("monthly_cost" | "setup_cost", Value::Number(amount)) => Some(Money(amount.to_string().parse().ok()?).to_string().into()),

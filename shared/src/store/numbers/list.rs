@@ -1,4 +1,4 @@
-//! The list of an agency's numbers: filtered, a page at a time, and in sum.
+//! The list of an agency's numbers: filters, pages, and the summary.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

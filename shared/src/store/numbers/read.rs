@@ -55,7 +55,7 @@ impl Store {
     /// One of the caller's numbers.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`, and the database's own.
+    /// `Forbidden`; `NotFound`; `Unavailable` or `Internal` if a query fails.
     pub async fn number(&self, user_id: Uuid, id: Uuid) -> Result<PhoneNumber, Error> {
         let roles = Permission::Read.roles();
         let [caller, rows] = self.run([Query::new(AUTHORIZE, &[&user_id, &roles]), Query::new(GET, &[&user_id, &roles, &id])]).await?;

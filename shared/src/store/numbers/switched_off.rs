@@ -1,4 +1,4 @@
-//! The end of a number's life that nobody asked for: Telnyx does not have the number any more.
+//! Rows that reconcile switches off because Telnyx does not have their number, switches on again, or releases.
 
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ impl Store {
     /// Switches a row off whose number Telnyx does not have; false when it has changed meanwhile.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn deactivate(&self, missing: &MissingRow) -> Result<bool, Error> {
         self.reconciled(DEACTIVATE, &[&missing.row_id, &missing.phone_number_id]).await
     }
@@ -87,7 +87,7 @@ impl Store {
     /// off; false when it has changed meanwhile.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn correct(&self, row_id: Uuid, phone_number_id: &str, reactivate: bool) -> Result<bool, Error> {
         self.reconciled(CORRECT, &[&row_id, &phone_number_id, &reactivate]).await
     }

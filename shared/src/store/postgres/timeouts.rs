@@ -1,4 +1,4 @@
-//! How long the database may take over what: everything is a share of one limit.
+//! Time limits of database access. Each is a share of one setting.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Timeouts {
     }
 
     /// After this long unused, a connection proves that it is alive before it is used: a function that was frozen does not
-    /// hear of a connection that a firewall or a failover dropped without a word.
+    /// notice a connection that a firewall or a failover dropped silently.
     pub(super) fn trusted_for(self) -> Duration {
         self.eighths(10)
     }
@@ -39,7 +39,7 @@ impl Timeouts {
         self.eighths(6)
     }
 
-    /// What the server gives up after on its own, so that a client that vanished leaves no lock behind. `set` takes no
+    /// The limits that the server enforces itself, so that a client that vanished leaves no lock behind. `set` takes no
     /// parameters.
     pub(super) fn session(self) -> String {
         let (statement, wait) = (self.eighths(7).as_millis(), self.eighths(5).as_millis());

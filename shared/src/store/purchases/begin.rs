@@ -1,5 +1,5 @@
-//! How a purchase begins: within its agency's quota the number is taken and the intent noted, all or nothing, and a released
-//! row that has the number makes room.
+//! The beginning of a purchase: within the agency's quota, the number is taken and the intent noted, all or nothing. A released
+//! row that has the number is archived.
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ const LOCK: &str = "\
 -- purchases.begin.lock
 select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
 
-/// How many numbers an agency has and may have, and whether somebody has this one.
+/// How many numbers an agency has and may have, and whether a live row has this number.
 const QUOTA: &str = concat!(
     "-- purchases.begin.quota
 select ",
@@ -80,7 +80,7 @@ returning ",
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, BEGIN];
 
-/// What somebody wants to buy, and how.
+/// A number to buy, with everything that is noted before it is ordered.
 #[derive(Clone, Debug)]
 pub struct Intent {
     /// The purchase's id, made here so that a statement sent twice is one purchase.
@@ -103,11 +103,11 @@ pub struct Intent {
     pub limits: PriceLimits,
 }
 
-/// What became of an intent.
+/// The result of noting an intent.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Begun {
-    /// It is noted, and ours to pursue.
+    /// It is noted, and the caller holds its lease.
     New(Purchase),
     /// The number is taken.
     Taken,
@@ -137,7 +137,7 @@ impl Quota {
 }
 
 impl Store {
-    /// Takes the number for the caller's agency and notes the intent, unless somebody has the number or the agency has no
+    /// Takes the number for the caller's agency and notes the intent, unless a live row has the number or the agency has no
     /// room for it. `default_limit` is how many numbers an agency may have whose settings do not say. For a request with an
     /// idempotency key, the key lists the purchase at `place` in the same transaction.
     ///
@@ -219,7 +219,7 @@ impl Store {
     /// How many numbers an agency has and may have.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn quota(&self, agency_id: Uuid, default_limit: Option<i64>) -> Result<Quota, Error> {
         let row = self.row(QUOTA, &[&agency_id, &"", &self.deployment]).await?;
         let row = row.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?;

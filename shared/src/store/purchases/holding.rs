@@ -51,10 +51,10 @@ pub struct Holding {
 }
 
 impl Store {
-    /// Who has a number, seen by an agency; None when nobody has.
+    /// The row of a number, as an agency sees it. None: no row has the number.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn holding(&self, agency_id: Uuid, number: &E164) -> Result<Option<Holding>, Error> {
         let Some(row) = self.row(HOLDING, &[number, &agency_id]).await? else { return Ok(None) };
         let bought: Option<Uuid> = column(&row, "id")?;

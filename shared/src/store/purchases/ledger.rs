@@ -1,8 +1,4 @@
-//! The ledger of purchases: one row for each attempt to buy one number, written before Telnyx hears of it.
-//!
-//! Whoever works on a purchase holds its lease: a token of their own, and a time on the database's clock until which
-//! nobody else may take it. Every write renews the lease and is fenced by the token, so that a process that lost its
-//! lease, however late it wakes, writes nothing.
+//! The ledger of purchases: one row for each attempt to buy one number, written before anything is sent to Telnyx.
 
 use std::time::Duration;
 
@@ -54,7 +50,7 @@ pub(in crate::store) use columns;
 
 const GET: &str = concat!("-- purchases.ledger.get\nselect ", columns!(), "\nfrom phone_number_purchases p\nwhere p.id = $1 /* id */");
 
-/// Takes the lease of an unfinished purchase that nobody works on. Taking it again with the same token is no loss.
+/// Takes the lease of an unfinished purchase that no process works on. The same token can take it again.
 const CLAIM: &str = concat!(
     "-- purchases.ledger.claim
 update phone_number_purchases p
@@ -84,7 +80,7 @@ where p.id = $1 /* id */
   and p.lease_token = $2 /* lease_token */
 returning p.id";
 
-/// The unfinished purchases that nobody works on and nobody has looked at since `before`, behind a position in the order in
+/// The unfinished purchases that no process works on or has looked at since `before`, behind a position in the order in
 /// which they are looked at. Those whose number may be paid for without an order on record come first. The others have an
 /// order, and many of them wait for documents for days.
 const UNATTENDED: &str = concat!(
@@ -193,7 +189,7 @@ pub struct Purchase {
 }
 
 impl Purchase {
-    /// Whether it has ended, whichever way.
+    /// Whether it has ended: completed, failed or cancelled.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Completed { .. } | Phase::Failed { .. } | Phase::Cancelled)
@@ -241,7 +237,7 @@ impl Leased for PurchaseId {
 }
 
 impl Store {
-    /// The next `limit` unfinished purchases after `after` that nobody works on and that were last looked at before `before`.
+    /// The next `limit` unfinished purchases after `after` that no process works on and that were last looked at before `before`.
     /// Purchases with an unknown order come first, then those looked at longest ago.
     ///
     /// # Errors
@@ -256,7 +252,7 @@ impl Store {
     /// A purchase as it is now.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn purchase(&self, id: Uuid) -> Result<Option<Purchase>, Error> {
         self.row(GET, &[&id]).await?.as_ref().map(purchase).transpose()
     }

@@ -1,4 +1,4 @@
-//! What the ledger notes of a purchase's order at Telnyx, before and after Telnyx hears of it.
+//! The order of a purchase at Telnyx: what the ledger notes before and after it is sent.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ returning ",
     columns!()
 );
 
-/// Notes that a look-up did not find the order, and tells whether an earlier one, long enough ago, did not either.
+/// Notes that a look-up did not find the order, and returns whether an earlier one, long enough ago, did not either.
 const MISSED: &str = "\
 -- purchases.order.order_missed
 update phone_number_purchases p
@@ -104,7 +104,8 @@ where p.id = $1 /* id */
   and p.phase in ('intended', 'ordering', 'ordered')
 returning p.order_missed_at <= now() - $4::bigint /* missing_after_ms */ * interval '1 millisecond' as missing";
 
-/// Notes that the inventory does not show the number of a successful order, and tells likewise.
+/// Notes that the inventory does not show the number of a successful order, and returns whether an earlier look, long enough ago,
+/// did not show it either.
 const NUMBER_MISSED: &str = "\
 -- purchases.order.number_missed
 update phone_number_purchases p
@@ -145,7 +146,7 @@ pub struct Offer {
     pub currency: Option<String>,
 }
 
-/// What became of the note that an order is about to be placed.
+/// The result of noting that an order is about to be placed.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum OrderNoted {
@@ -200,7 +201,7 @@ impl Store {
     /// The unfinished purchase that an order at Telnyx belongs to.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn purchase_of_order(&self, reference: &str, order_id: &str) -> Result<Option<Uuid>, Error> {
         self.row(OF_ORDER, &[&reference, &order_id]).await?.as_ref().map(|row| column(row, "id")).transpose()
     }
@@ -251,7 +252,7 @@ impl Store {
         self.fenced(ORDERED, &parameters).await?.read(purchase)
     }
 
-    /// Notes that a look-up did not find the order, and tells whether an earlier one, `missing_after` ago or longer, did not
+    /// Notes that a look-up did not find the order, and returns whether an earlier one, `missing_after` ago or longer, did not
     /// either.
     ///
     /// # Errors

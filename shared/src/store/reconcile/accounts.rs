@@ -107,7 +107,7 @@ delete from phone_number_strangers s
 where s.telnyx_account = $1 /* from */
 returning s.phone_number";
 
-/// What both names have a finding of is told once, by the one under the new name.
+/// If both names have the same finding, the one under the new name stays.
 const MERGE_FINDINGS: &str = "\
 -- reconcile.accounts.merge_findings
 update phone_number_findings f

@@ -1,4 +1,4 @@
-//! A number at Telnyx that should have a row and has none gets one.
+//! Gives a row to a number at Telnyx that should have one and has none.
 
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::store::numbers::archive::VACATE;
 use crate::store::numbers::history::{RECONCILE, sign};
 use crate::store::{Store, Undone, column, rows_of};
 
-/// A row that nobody answers for any more, so that its number can go to whom it belongs.
+/// Releases a row, so that its number can get a row of another agency.
 const SURRENDER: &str = "\
 -- reconcile.adopt.surrender
 update agency_phone_numbers n
@@ -106,11 +106,11 @@ pub struct Adoptee<'a> {
 }
 
 impl Store {
-    /// Gives a number of ours at Telnyx that has no live row the row that it should have. None: it has one by now, or its
+    /// Gives a number at Telnyx that has no live row the row that it should have. None: it has one now, or its
     /// purchase is still being pursued.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn adopt(&self, adoptee: &Adoptee<'_>) -> Result<Option<Uuid>, Error> {
         self.transaction(|| self.try_to_adopt(adoptee)).await
     }

@@ -1,4 +1,4 @@
-//! What Telnyx has, compared with the rows: which row and which purchase each number belongs to.
+//! The comparison of the numbers that Telnyx has with the rows: the row and the purchase of each number.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store::numbers::switched_off::switched_off;
 use crate::store::{Store, column, millis};
 
 /// For each number of a page, in their order: its row, if there is one, and the purchase that bought it, by its reference or
-/// its id. A reference of another number's purchase means nothing: somebody has copied it. A release is that of the purchase, or,
+/// its id. A reference of another number's purchase proves nothing, since references can be copied. A release is that of the purchase, or,
 /// for a row that predates the ledger, that of the number under the same id. What another deployment has written is only told
 /// apart.
 const COMPARE: &str = concat!(
@@ -114,7 +114,7 @@ pub struct Counterpart {
     pub is_copied: bool,
     /// Whether any purchase of this deployment is of this number.
     pub is_named: bool,
-    /// Whether the life that this purchase began was given back, and long enough ago for Telnyx to have heard of it.
+    /// Whether the number was released since this purchase, and long enough ago for Telnyx to show it.
     pub released: Option<bool>,
 }
 
@@ -146,7 +146,7 @@ pub struct CounterpartRow {
     pub status: Status,
     /// Telnyx's id of the number, as the row has it.
     pub phone_number_id: Option<String>,
-    /// The purchase that it comes from; None for a row from before the ledger.
+    /// The purchase that it comes from; None for a row that predates the ledger.
     pub origin: Option<Origin>,
     /// Whether this deployment may write about its number at Telnyx.
     pub is_ours: bool,
@@ -166,10 +166,10 @@ pub struct Origin {
 }
 
 impl Store {
-    /// What the numbers of a page are to us, in their order. A release is believed to have reached Telnyx after `lag`.
+    /// The rows and purchases of the numbers of a page, in their order. Telnyx is expected to show a release after `lag`.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn counterparts(&self, owners: &[Owner], lag: Duration) -> Result<Vec<Counterpart>, Error> {
         let numbers: Vec<_> = owners.iter().map(|owner| owner.number.as_str()).collect();
         let references: Vec<_> = owners.iter().map(|owner| owner.reference.as_deref()).collect();
@@ -180,7 +180,7 @@ impl Store {
     }
 }
 
-/// The agency that a reference names, whichever deployment wrote it.
+/// The agency that a reference names, also if another deployment wrote it.
 fn agency_of(reference: &str) -> Option<Uuid> {
     reference.parse::<Reference>().ok().map(|reference| reference.agency_id)
 }

@@ -1,4 +1,4 @@
-//! What an operator decides about a finding: do as it suggests, or leave it.
+//! The decisions of an operator about a finding: to do what it suggests, or to dismiss it.
 
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
@@ -71,7 +71,7 @@ select c.phone_number,
 from counted c
 returning id";
 
-/// A number of an account that no purchase of ours names, kept from others who would take it.
+/// A number of an account that no purchase of this deployment names, locked against concurrent decisions.
 const STRANGER: &str = "\
 -- reconcile.decisions.stranger
 select s.telnyx_phone_number_id, s.key_sha256
@@ -100,7 +100,7 @@ select not exists (
            and p.agency_id <> $2 /* agency_id */
        ) as may_be";
 
-/// Whatever waits for proof whose the API key is may go on with this key.
+/// Accepts an API key for the purchases and releases that wait for proof of the key.
 const VOUCH: &str = "\
 -- reconcile.decisions.vouch
 with purchases as (
@@ -147,17 +147,17 @@ order by p.agency_phone_number_id, p.created_at desc";
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[DECIDE, RESOLVE, TAKE, STRANGER, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEGACY_ROWS, BOUGHT];
 
-/// A person of ours, in the history.
+/// An operator, in the history.
 const OPERATOR: &str = "operator";
 
-/// What came of adopting what was found.
+/// The result of adopting a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adoption {
     /// The number is the agency's, under this row.
     Adopted(Uuid),
     /// So many rows are inactive.
     Deactivated(usize),
-    /// So many purchases and releases go on with the API key.
+    /// So many purchases and releases continue with the API key.
     Vouched(usize),
     /// So many purchases are given up.
     GivenUp(usize),
@@ -193,9 +193,9 @@ struct Decision<'a> {
 
 impl Store {
     /// Does what a finding suggests: a number becomes `agency_id`'s, or that of the agency it was bought for; the rows of a
-    /// drift are switched off; work goes on with a key that was in doubt; a purchase that misses its order or number is given
-    /// up; the ledger follows a number that was moved. Of a finding about many numbers `number` names the one to adopt, and the finding stays open
-    /// with the others. Telnyx is not asked for anything.
+    /// drift are switched off; work continues with a key that was in doubt; a purchase that misses its order or number is given
+    /// up; the ledger follows a number that was moved. Of a finding about many numbers, `number` names the one to adopt, and the
+    /// finding stays open with the others. Nothing is sent to Telnyx.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the transaction fails.
@@ -289,7 +289,7 @@ async fn named_purchase<'a>(
     Ok(Some((reference, named.purchase_id)).filter(|_| may_be == Some(true)))
 }
 
-/// Has the work that waits for proof go on with the key of the finding. A row from before the ledger has no work that could: it
+/// Lets the work that waits for proof continue with the key of the finding. A row that predates the ledger has no such work: it
 /// is released.
 async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
     let key = observation.key_digest.as_ref().map(<[u8; 32]>::as_slice);
@@ -318,7 +318,7 @@ async fn follow(transaction: &Transaction<'_>, observation: &Observation) -> Res
     Ok(if moved > 0 { Adoption::Moved } else { Adoption::NothingToDo })
 }
 
-/// Adopts one of the numbers of an account that no purchase of ours names.
+/// Adopts one of the numbers of an account that no purchase of this deployment names.
 async fn adopt_stranger(transaction: &Transaction<'_>, finding: &Finding, decision: Decision<'_>) -> Result<Adoption, Undone> {
     let account = finding.observation.account.as_str();
     let Some(number) = decision.number.map(E164::as_str) else { return Ok(Adoption::NumberNeeded) };

@@ -1,4 +1,4 @@
-//! Findings: what only an operator can decide. How they are reported, seen again, and closed.
+//! Findings: what needs an operator. They are reported, seen again, and closed.
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -152,7 +152,7 @@ where f.id = $1 /* id */
   and f.last_seen_at < $2 /* previous_started_at */
 returning f.id";
 
-/// Ends what was found of rows that predate the ledger and are in it by now, or live no more.
+/// Closes findings about rows that predate the ledger and are in it now, or are not live.
 const CLOSE_LEGACY_ROWS: &str = "\
 -- reconcile.findings.close_legacy_rows
 with settled as (
@@ -196,7 +196,7 @@ where f.telnyx_account = $1 /* telnyx_account */
   and f.last_seen_at < $2 /* previous_started_at */
 returning f.id";
 
-/// Closes findings about work that could not go on, when it has gone on or nobody wants it any more: an unproven key, while no
+/// Closes findings about blocked work that has continued or is not needed any more: an unproven key, while no
 /// row of the finding waits for a purchase, for a release or to be looked for; a missing order or number, while no purchase misses
 /// it; a refused release, when the row is no longer live; a moved number, when the ledger has followed it, its own account shows it
 /// again, or no live row is left.
@@ -337,7 +337,7 @@ impl Observation {
     }
 }
 
-/// A finding that nobody has decided yet.
+/// An open finding.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// Its id.
@@ -418,7 +418,7 @@ impl Store {
         Ok(self.rows(SETTLE_SAME_ACCOUNT, &[&account, &since]).await?.len())
     }
 
-    /// Closes the open findings about purchases and releases that have gone on, or that nobody wants any more; how many.
+    /// Closes the open findings about purchases and releases that have continued or are not needed any more. Returns how many.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
@@ -451,7 +451,7 @@ impl Store {
         Ok(self.row(CLOSE, &[&finding.id, &since]).await?.is_some())
     }
 
-    /// Ends the findings about rows that predate the ledger and are settled by now; how many.
+    /// Closes the findings about rows that predate the ledger and are settled now. Returns how many.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
@@ -475,7 +475,7 @@ impl Store {
         Ok(counts)
     }
 
-    /// The findings that nobody has decided yet, oldest first.
+    /// The open findings, oldest first.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.

@@ -1,4 +1,4 @@
-//! Rows that functions from before the ledger left behind, and how they get into it.
+//! Rows that predate the ledger, and how they are taken into it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::model::{E164, Status};
 use crate::store::deployment::deployment;
 use crate::store::{Store, column, millis};
 
-/// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting. Rows that
+/// Rows that predate the ledger, in random order, so that rows that cannot be settled do not delay the others. Rows that
 /// a copied database has brought along are the other deployment's.
 const LIST: &str = "\
 -- reconcile.legacy_rows.list
@@ -31,7 +31,7 @@ where n.status <> 'released'
 order by random()
 limit $1 /* limit */";
 
-/// Takes a row from before the ledger into it, as what Telnyx says it is, unless that is no longer what it was then: its
+/// Takes a row that predates the ledger into it, in the state that Telnyx shows, unless the row has changed since it was read: its
 /// release may have begun, or its purchase come to an end. The purchase has the row's id, so that doing it twice does
 /// nothing.
 pub(in crate::store) const BACKFILL: &str = concat!(
@@ -76,7 +76,7 @@ from noted"
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[LIST, BACKFILL];
 
-/// A row from before the ledger.
+/// A row that predates the ledger.
 #[derive(Clone, Debug)]
 pub struct LegacyRow {
     /// The row.
@@ -87,15 +87,15 @@ pub struct LegacyRow {
     pub number: E164,
     /// The row's status.
     pub status: Status,
-    /// It is too old for somebody to be buying it still.
+    /// Whether it is too old to be part of a purchase that is still under way.
     pub stuck: bool,
 }
 
 impl Store {
-    /// Rows from before the ledger, `limit` at the most.
+    /// Rows that predate the ledger, at most `limit`.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn legacy_rows(&self, limit: i64, stuck_after: Duration) -> Result<Vec<LegacyRow>, Error> {
         let rows = self.rows(LIST, &[&limit, &millis(stuck_after)]).await?;
         rows.iter()
@@ -114,7 +114,7 @@ impl Store {
     /// Takes a row into the ledger whose number Telnyx has under this id, as a key has shown.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn backfill_owned(
         &self,
         legacy_row: &LegacyRow,
@@ -129,7 +129,7 @@ impl Store {
     /// Takes a row into the ledger whose number is ordered, as a key has shown.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn backfill_ordered(
         &self,
         legacy_row: &LegacyRow,
@@ -141,10 +141,10 @@ impl Store {
         self.reconciled(BACKFILL, &[&legacy_row.row_id, &account, &order_id, &None::<&str>, &"ordered", &key]).await
     }
 
-    /// Takes a row into the ledger whose purchase came to nothing: it counts as released.
+    /// Takes a row into the ledger whose purchase bought nothing: it is released.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn backfill_abandoned(&self, legacy_row: &LegacyRow, account: &str) -> Result<bool, Error> {
         self.reconciled(BACKFILL, &abandoned(&legacy_row.row_id, &account)).await
     }

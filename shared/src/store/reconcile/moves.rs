@@ -1,4 +1,4 @@
-//! A number that Telnyx has moved to another account: the ledger follows it, once.
+//! A number that was moved to another account at Telnyx: the ledger takes the new account.
 
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ from moved m"
 pub(in crate::store) const STATEMENTS: &[&str] = &[MOVE];
 
 impl Store {
-    /// Has the ledger follow a number to another account; false if it was followed already.
+    /// Records that a number was moved to another account. False: the ledger has it there already.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a statement fails.

@@ -1,4 +1,4 @@
-//! What is kept for a while only: closed findings, and the free text of failures. Ids, references, accounts and codes stay in
+//! Deletes data that is kept for a limited time: closed findings, and the free text of failures. Ids, references, accounts and codes stay in
 //! the ledgers for good, and so do history and archive.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Strangers: the numbers of an account that no purchase of ours names. An account with a life of its own has many of them,
+//! Strangers: the numbers of an account that no purchase of this deployment names. An account that is also used otherwise has many of them,
 //! which are one finding. Walks note them page by page.
 
 use chrono::{DateTime, Utc};
@@ -78,7 +78,7 @@ where s.telnyx_account = $1 /* telnyx_account */";
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[IDENTIFY, COUNT, FORGET, SAMPLE];
 
-/// A number of an account that no purchase of ours names.
+/// A number of an account that no purchase of this deployment names.
 #[derive(Clone, Debug)]
 pub struct Stranger {
     /// The number.

@@ -56,7 +56,7 @@ impl Store {
     /// How much is unfinished for longer than `stuck_after`, documents aside.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn stuck(&self, stuck_after: Duration) -> Result<Stuck, Error> {
         let row = self.row(STUCK, &[&millis(stuck_after)]).await?;
         let row = row.ok_or_else(|| Error::Internal("reconcile.stuck.count returned no row".into()))?;

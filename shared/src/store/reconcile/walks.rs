@@ -16,7 +16,7 @@ use crate::store::reconcile::accounts::accounts_in;
 use crate::store::reconcile::strangers::Stranger;
 use crate::store::{Store, column, digest};
 
-/// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
+/// The accounts that numbers were ever bought in, those first that were last walked longest ago. Whether a walk ends
 /// does not decide it: an account that cannot be read would come first for ever.
 const ACCOUNTS: &str = concat!(
     "-- reconcile.walks.accounts
@@ -59,7 +59,7 @@ where w.telnyx_account = $1 /* telnyx_account */
   and w.lease_token = $2 /* lease_token */
 returning w.telnyx_account";
 
-/// Notes what a page has shown and where the walk goes on, both or neither. A walk that starts over is dated anew.
+/// Notes what a page has shown and the next place of the walk, both or neither. A walk that starts over gets a new start time.
 const ADVANCE: &str = "\
 -- reconcile.walks.advance
 with before as (
@@ -267,7 +267,7 @@ impl Place {
 pub struct Seen {
     /// The rows whose numbers are there.
     pub row_ids: Vec<Uuid>,
-    /// The numbers that no purchase of ours names.
+    /// The numbers that no purchase of this deployment names.
     pub strangers: Vec<Stranger>,
 }
 

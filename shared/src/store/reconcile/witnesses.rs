@@ -1,4 +1,4 @@
-//! What else the ledger has in an account: by it, a key shows that it opens that account.
+//! Witnesses: other orders and numbers of an account, by which a key proves that it opens the account.
 
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ where p.telnyx_account = $1 /* telnyx_account */
 order by p.created_at desc
 limit 4";
 
-/// Whether the ledger has another purchase of a number in an account, which came to something or still may.
+/// Whether the ledger has another purchase of a number in an account, completed or unfinished.
 const BOUGHT_THERE: &str = "\
 -- reconcile.witnesses.bought_there
 select p.id
@@ -61,7 +61,7 @@ impl Store {
         Ok(witnesses)
     }
 
-    /// Whether the ledger has another purchase of a number in an account than `except`, which came to something or still may.
+    /// Whether the ledger has another purchase of a number in an account than `except`, completed or unfinished.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
