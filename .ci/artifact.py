@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks the binaries of functions and packs each for Lambda: artifact.py FOLDER... with a file `bootstrap` in each.
 
-A binary must load on Amazon Linux 2023, and its zip must keep to a budget. The zip, `bootstrap.zip` beside the binary, is the
-same for the same binary: it has no time of its own.
+A binary must load on Amazon Linux 2023, and its zip must stay within a size budget. The zip, `bootstrap.zip` beside the binary, is
+reproducible: it contains no build time.
 """
 
 import hashlib
@@ -11,11 +11,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-# Of Amazon Linux 2023.
+# The glibc version of Amazon Linux 2023.
 GLIBC = (2, 34)
-# What its image for custom runtimes has besides: nothing.
+# The libraries in Amazon Linux 2023's image for custom runtimes.
 LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
-# A cold start reads all of it: what grows, grows for a reason.
+# A cold start reads the whole zip, so its size must not grow unnoticed.
 BUDGET_BYTES = 5_500_000
 
 SHT_DYNAMIC = 6
@@ -24,11 +24,11 @@ DT_NEEDED = 1
 
 
 class Refused(Exception):
-    """What is wrong with an artifact."""
+    """An artifact does not pass a check."""
 
 
 class Elf:
-    """As much of a 64-bit little-endian ELF file as tells what it asks of the system."""
+    """A 64-bit little-endian ELF file: reads the libraries and symbol versions that it needs."""
 
     def __init__(self, content):
         if content[:6] != b"\x7fELF\x02\x01":
@@ -39,7 +39,7 @@ class Elf:
         self.sections = [struct.unpack_from("<IIQQQQIIQQ", content, offset + index * size) for index in range(count)]
 
     def section(self, kind):
-        """A section's place, its length, and the place of the names in it."""
+        """Returns a section's offset, its length, and the offset of its string table."""
         for _, found, _, _, offset, length, link, *_ in self.sections:
             if found == kind:
                 return offset, length, self.sections[link][4]
@@ -49,13 +49,13 @@ class Elf:
         return self.content[offset : self.content.index(b"\0", offset)].decode()
 
     def libraries(self):
-        """The names of the libraries it is linked with."""
+        """Returns the names of the libraries it is linked with."""
         offset, length, names = self.section(SHT_DYNAMIC)
         entries = (struct.unpack_from("<QQ", self.content, place) for place in range(offset, offset + length, 16))
         return {self.text(names + value) for tag, value in entries if tag == DT_NEEDED}
 
     def versions(self):
-        """The versions of symbols that it asks of them, such as GLIBC_2.34."""
+        """Returns the symbol versions that it needs, such as GLIBC_2.34."""
         need, _, names = self.section(SHT_GNU_VERNEED)
         found = set()
         while True:
@@ -78,7 +78,7 @@ def newest_glibc(versions):
 
 
 def check_binary(content, glibc=GLIBC):
-    """The newest version of glibc that a binary needs; refuses one that would not load."""
+    """Returns the newest glibc version that a binary needs. Raises `Refused` if the binary would not load."""
     elf = Elf(content)
     unknown = elf.libraries() - LIBRARIES
     if unknown:
@@ -90,9 +90,9 @@ def check_binary(content, glibc=GLIBC):
 
 
 def pack(binary, target):
-    """Writes a zip of a binary, the same for the same bytes."""
-    entry = zipfile.ZipInfo("bootstrap")  # dated 1980, as early as a zip can be
-    entry.create_system = 3  # Unix, or the mode means nothing
+    """Writes a reproducible zip of a binary."""
+    entry = zipfile.ZipInfo("bootstrap")  # dated 1980, the earliest date of the format
+    entry.create_system = 3  # Unix: otherwise the file mode is ignored
     entry.external_attr = 0o100755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(target, "w") as archive:
@@ -100,7 +100,7 @@ def pack(binary, target):
 
 
 def artifact(folder, budget=BUDGET_BYTES):
-    """Checks and packs one, and says what it is."""
+    """Checks and packs one artifact. Returns a line that describes it."""
     binary = (folder / "bootstrap").read_bytes()
     glibc = check_binary(binary)
     target = folder / "bootstrap.zip"

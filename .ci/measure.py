@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""What artifacts weigh and take, in Lambda's own container, as a table in Markdown.
+"""Measures the artifacts' size, answer times and memory in Lambda's container image. Prints a Markdown table.
 
     measure.py [--runs N] [--memory MB,MB,...]
 
-Wants every function in target/lambda/, as .ci/package leaves it, a Docker engine on Linux, and the Python of the SAM CLI, which
-brings Lambda's Runtime Interface Emulator. `--memory` goes through other sizes than the template's.
+Needs every function in target/lambda/, where .ci/package writes it, a Docker engine on Linux, and the Python of the SAM CLI, which
+includes Lambda's Runtime Interface Emulator. `--memory` measures with other memory sizes than the template's.
 
-A function gets as much CPU as Lambda gives with its memory, one whole at 1,769 MB, dealt out every 20 ms; from its very start,
-where Lambda would let it initialise at full speed. It answers the event of its name in events/, against the Postgres and the
-Telnyx of `cargo dev` on the same machine, neither over TLS. All functions take turns, and what is told is the median: of the
-time from starting the program to its first answer (cold), of that of later answers (warm), and of the most memory it ever had.
+A function gets the CPU share that Lambda assigns to its memory: one CPU at 1,769 MB, in periods of 20 ms. This also applies to the
+initialisation, for which Lambda would assign the full CPU. The function handles the event of its name in events/, with the Postgres
+and the Telnyx simulator of `cargo dev` on the same machine, without TLS. The functions take turns. The table has medians: of the
+time from the start of the program to its first answer (cold), of the time of later answers (warm), and of the peak memory.
 """
 
 import argparse
@@ -38,7 +38,7 @@ WARM_CALLS = 20
 
 
 class Container:
-    """One instance of a function, from its start to its end."""
+    """One instance of a function."""
 
     def __init__(self, folder, memory, environment):
         options = [
@@ -56,7 +56,7 @@ class Container:
         self.url = f"http://{address}/2015-03-31/functions/function/invocations"
 
     def __enter__(self):
-        # It listens before it starts the program, which it does for the first event alone.
+        # The emulator listens at once, and starts the program only when the first event comes.
         wait_for("the emulator", self.listens)
         return self
 
@@ -80,7 +80,7 @@ class Container:
             raise AssertionError(found)
 
     def durations(self, count):
-        """How long each of `count` invocations took, in milliseconds, the start of the program included."""
+        """Returns the durations of `count` invocations in milliseconds, including the start of the program."""
         pattern = re.compile(r"^REPORT .*?(?:\tInit Duration: ([\d.]+) ms)?\tDuration: ([\d.]+) ms", re.M)
 
         def reports():
@@ -101,7 +101,7 @@ def docker(*arguments):
 
 
 def template_memory():
-    """What the template gives each function, by its resource."""
+    """Returns each function's memory in MB in the template, by resource name."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     default = template["Globals"]["Function"]["MemorySize"]
     return {name: resource["Properties"].get("MemorySize", default)
@@ -109,7 +109,7 @@ def template_memory():
 
 
 def measure(folder, event, memory, environment):
-    """The time to the first answer, the median of the later ones, and the most memory."""
+    """Returns the time to the first answer, the median of the later ones, and the peak memory."""
     with Container(folder, memory, environment) as container:
         for _ in range(1 + WARM_CALLS):
             container.invoke(event)
@@ -133,7 +133,7 @@ def main():
     options = parser.parse_args()
     folders = sorted(folder.parent for folder in (TARGET / "lambda").glob("*/bootstrap"))
     if not folders:
-        sys.exit("nothing is built: run .ci/package")
+        sys.exit("no artifacts: run .ci/package")
     stack = Stack()
     try:
         variables, sizes = json.loads(stack.variables.read_text()), template_memory()

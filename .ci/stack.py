@@ -1,4 +1,4 @@
-"""What `cargo dev --docker` runs, for those that run functions in containers against it."""
+"""Starts `cargo dev --docker` for tests that run functions in containers."""
 
 import json
 import shutil
@@ -12,23 +12,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The rows that the events name.
+# The row ids in the events.
 ROWS = ["7d0f1b52-6c1e-4b8a-9f0e-2f4a5c9d3e10", "f3a1c0de-58b7-4d2c-8a49-90c6b1e7d254"]
 
 
 def wait_for(what, probe, seconds=300):
-    """The first thing that `probe` returns, with all the time that a busy machine may need."""
+    """Calls `probe` until it returns something, and returns that. The timeout allows for a busy machine."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = probe()
         if found:
             return found
         time.sleep(0.1)
-    raise AssertionError(f"{what} did not come")
+    raise AssertionError(f"timed out waiting for {what}")
 
 
 def call(url, token, body=None, method=None):
-    """The status and the JSON of an answer."""
+    """Sends a request. Returns the status and the JSON of the answer."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method)
     request.add_header("content-type", "application/json")
@@ -44,7 +44,7 @@ def call(url, token, body=None, method=None):
 
 
 def resource(event):
-    """The resource of the template whose function an event, given as text, is for."""
+    """Returns the template's resource name of the function that handles an event, given as text."""
     event = json.loads(event)
     path = event.get("rawPath", "")
     word = path.removeprefix("/phone-numbers-") if path else ("reconcile" if "detail-type" in event else "migrate")
@@ -52,7 +52,7 @@ def resource(event):
 
 
 class Stack:
-    """Postgres, Telnyx and the functions, from an empty database on, until it is stopped."""
+    """Postgres, the Telnyx simulator and the functions, with an empty database, until `stop` is called."""
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="phone-numbers-"))
@@ -68,7 +68,7 @@ class Stack:
             raise AssertionError(log)
         self.ready = json.loads(ready.read_text())
         self.tokens = self.ready["tokens"]
-        # Of each function, by its resource: what `--env-vars` of `sam local` takes.
+        # The functions' environment variables by resource name, in the format of `sam local --env-vars`.
         self.variables = self.folder / "sam-env.json"
 
     def stop(self):
@@ -78,11 +78,11 @@ class Stack:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def function(self, name):
-        """Where a function answers without a container."""
+        """Returns the URL of a function that runs without a container."""
         return self.ready["functions"][f"phone-numbers-{name}"]
 
     def buy(self, count):
-        """Numbers that the owner has from now on: their rows' ids."""
+        """Buys numbers for the owner. Returns the ids of their rows."""
         owner = self.tokens["owner"]
         _, found = call(f"{self.function('search')}?country_code=US&area_code=415&limit={count}", owner)
         numbers = [{"phone_number": offer["phone_number"]} for offer in found["phone_numbers"]]
@@ -92,7 +92,7 @@ class Stack:
         return [row["id"] for row in bought["phone_numbers"]]
 
     def event(self, name):
-        """The text of an event, with a token that is valid, about rows that there are and that nobody else knows."""
+        """Returns the text of an event with a valid token and with the ids of rows that were bought for it."""
         text = (self.folder / "events" / f"{name}.json").read_text()
         for named, row in zip(ROWS, self.buy(len(ROWS))):
             text = text.replace(named, row)

@@ -1,4 +1,4 @@
-"""The checks of artifact.py, on a program that runs here."""
+"""Tests artifact.py with a program of this machine."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What .ci/deploy does in which order, with an AWS that keeps its stack in a folder and a function that answers over HTTP."""
+"""Tests what .ci/deploy does and in which order, with a fake AWS CLI that keeps its stack in a folder, and a function over HTTP."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = sorted(folder.name for folder in (ROOT / "functions").iterdir())
 
-# As much of the AWS CLI as .ci/deploy uses. What it is asked goes to the file `calls`.
+# A fake of the AWS CLI with the commands that .ci/deploy uses. It records the calls in the file `calls`.
 AWS = r'''#!/usr/bin/env python3
 import json, os, shutil, sys
 from pathlib import Path
@@ -79,7 +79,7 @@ else:
 
 
 class Api(BaseHTTPRequestHandler):
-    """A function as it answers without a valid token, or without what it verifies tokens with."""
+    """A function that answers requests without a valid token, or fails because it cannot verify tokens."""
 
     broken = False
 
@@ -107,7 +107,7 @@ class Deploy(unittest.TestCase):
         aws.parent.mkdir()
         aws.write_text(AWS)
         aws.chmod(0o755)
-        # It works in its own repository, of which this is as much as it reads.
+        # The files of the repository that the script reads.
         self.repository = self.home / "repository"
         for name in ["template.yaml", "samconfig.toml", ".ci/deploy", ".ci/smoke"]:
             target = self.repository / name
@@ -127,7 +127,7 @@ class Deploy(unittest.TestCase):
         self.addCleanup(server.shutdown)
 
     def deploy(self, fails="", parameters="JwtIssuer=https://issuer.example"):
-        """Whether it succeeded, and what it asked of AWS."""
+        """Runs the script. Returns whether it succeeded, and its calls of the AWS CLI."""
         calls = self.home / "calls"
         calls.write_text("")
         environment = {
@@ -146,12 +146,12 @@ class Deploy(unittest.TestCase):
         return finished.returncode == 0, calls.read_text().split("\n")[:-1]
 
     def built(self):
-        """The hash of each function's zip."""
+        """Returns the hash of each function's zip."""
         zips = {function: self.repository / "target" / "lambda" / function / "bootstrap.zip" for function in FUNCTIONS}
         return {function: hashlib.sha256(zip.read_bytes()).hexdigest() for function, zip in zips.items()}
 
     def deployed(self, file="template.yaml"):
-        """The hash in each function's CodeUri."""
+        """Returns the hash in each function's CodeUri."""
         found = re.findall(r"CodeUri: s3://bucket/x86_64/([a-z-]+)/(\w+)\.zip$", (self.home / file).read_text(), re.M)
         return dict(found)
 
@@ -162,14 +162,14 @@ class Deploy(unittest.TestCase):
         for function in functions:
             (self.repository / "target" / "lambda" / function / "bootstrap.zip").write_text("changed")
 
-    def test_the_first_time_there_is_nothing_to_migrate_from(self):
+    def test_a_first_deployment_migrates_after_it_has_created_the_stack(self):
         succeeded, calls = self.deploy()
         self.assertTrue(succeeded, self.output)
         self.assertEqual(calls, [f"upload {function}" for function in FUNCTIONS] + ["deploy after", "migrate"])
         self.assertEqual(self.deployed(), self.built())
         self.assertNotIn("CodeUri: functions/", (self.home / "template.yaml").read_text())
 
-    def test_only_what_is_new_is_uploaded_and_migrations_run_before_any_other_code_does(self):
+    def test_only_new_zips_are_uploaded_and_migrations_run_before_other_code_is_deployed(self):
         self.deploy()
         before = self.built()
         self.change("phone-numbers-list", "phone-numbers-migrate")
@@ -180,7 +180,7 @@ class Deploy(unittest.TestCase):
         self.assertEqual(self.deployed("template-that-migrated.yaml"), {**before, "phone-numbers-migrate": self.built()["phone-numbers-migrate"]})
         self.assertEqual(self.deployed(), self.built())
 
-    def test_what_is_built_again_the_same_is_not_deployed_again(self):
+    def test_unchanged_functions_are_not_deployed_again(self):
         self.deploy()
         before = (self.home / "template.yaml").read_text()
         os.utime(self.repository / "target/lambda/phone-numbers-list/bootstrap.zip", (1, 1))
@@ -196,7 +196,7 @@ class Deploy(unittest.TestCase):
         self.assertFalse(succeeded)
         self.assertEqual(calls, [])
 
-    def test_a_migration_that_fails_leaves_everything_else_as_it_was(self):
+    def test_a_failed_migration_leaves_the_functions_unchanged(self):
         self.deploy()
         before = self.built()
         self.change("phone-numbers-list", "phone-numbers-migrate")
@@ -205,7 +205,7 @@ class Deploy(unittest.TestCase):
         self.assertEqual(calls[-2:], ["deploy expand", "migrate"])
         self.assertEqual(self.deployed(), {**before, "phone-numbers-migrate": self.built()["phone-numbers-migrate"]})
 
-    def test_a_function_that_does_not_answer_takes_everything_back(self):
+    def test_failed_smoke_tests_roll_the_deployment_back(self):
         self.deploy()
         before, parameters = self.deployed(), self.parameters()
         self.change("phone-numbers-list")
@@ -214,17 +214,17 @@ class Deploy(unittest.TestCase):
         self.assertFalse(succeeded)
         self.assertEqual(calls[-3:], ["migrate", "deploy after", "deploy before"])
         self.assertEqual((self.deployed(), self.parameters()), (before, parameters))
-        self.assertIn("a token that nobody signed is answered 503, not 401", self.output)
+        self.assertIn("a token with an invalid signature was answered with 503 instead of 401", self.output)
 
-    def test_a_deployment_that_fails_is_not_tried_out(self):
+    def test_no_smoke_tests_run_after_a_failed_deployment(self):
         self.deploy()
         self.change("phone-numbers-list")
         succeeded, calls = self.deploy(fails="deploy after")
         self.assertFalse(succeeded)
         self.assertEqual(calls[-1], "deploy after")
-        self.assertNotIn("asking every URL", self.output)
+        self.assertNotIn("testing every URL", self.output)
 
-    def test_not_to_know_what_is_deployed_deploys_nothing(self):
+    def test_nothing_is_deployed_if_the_stack_cannot_be_read(self):
         self.deploy()
         succeeded, calls = self.deploy(fails="describe")
         self.assertFalse(succeeded)
@@ -240,7 +240,7 @@ class Deploy(unittest.TestCase):
         self.assertEqual(found["CanaryRollout"], "true")
         self.assertEqual(found["LogRetentionDays"], "7")
 
-    def test_other_parameters_are_another_configuration(self):
+    def test_changed_parameters_change_the_parameter_configuration(self):
         configurations = []
         for parameters in ["JwtIssuer=https://a.example", "JwtIssuer=https://b.example", "JwtIssuer=https://a.example"]:
             self.deploy(parameters=parameters)

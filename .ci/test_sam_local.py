@@ -1,7 +1,7 @@
-"""What would be deployed, in Lambda's own container: `sam local invoke` of every event, and the story of a number through
-`sam local start-api`, against the Postgres and the Telnyx that `cargo dev --docker` runs.
+"""Tests the artifacts in Lambda's container image: every event with `sam local invoke`, and a number from search to release with
+`sam local start-api`, with the Postgres and the Telnyx simulator of `cargo dev --docker`.
 
-Wants `sam` on the PATH, a Docker engine, and `sam build` done. SAM_LOCAL_OPTIONS go to every `sam local`.
+Needs `sam` on the PATH, a Docker engine, and the output of `sam build`. SAM_LOCAL_OPTIONS is passed to every `sam local`.
 """
 
 import json
@@ -15,7 +15,7 @@ from stack import ROOT, Stack, call, resource, wait_for
 
 OPTIONS = os.environ.get("SAM_LOCAL_OPTIONS", "").split()
 
-# What each event is answered with by a product that has what the event is about.
+# The expected status for each event, if the rows that it names exist.
 ANSWERS = {
     "search": 200,
     "search-without-country": 400,
@@ -31,7 +31,7 @@ ANSWERS = {
     "preflight": 204,
     "reconcile-forged-webhook": 401,
 }
-# One of each function that is called over HTTP.
+# An event for each function that is called over HTTP.
 UNCONFIGURED = ["search", "purchase", "list", "assign", "release", "reconcile-forged-webhook"]
 
 
@@ -42,7 +42,7 @@ class InContainers(unittest.TestCase):
         cls.addClassCleanup(cls.stack.stop)
 
     def invoke(self, text, *options):
-        """What a function in its container answers to an event."""
+        """Returns the answer of a function in its container to an event."""
         event = self.stack.folder / "event.json"
         event.write_text(text)
         command = ["sam", "local", "invoke", resource(text), "--event", str(event), *options, *OPTIONS]
@@ -50,7 +50,7 @@ class InContainers(unittest.TestCase):
         self.assertTrue(done.stdout.strip(), done.stderr)
         return json.loads(done.stdout.strip().splitlines()[-1])
 
-    def test_every_event_is_answered_as_its_name_promises(self):
+    def test_every_event_has_the_expected_status(self):
         for name in sorted(path.stem for path in (ROOT / "events").iterdir()):
             with self.subTest(event=name):
                 answer = self.invoke(self.stack.event(name), "--env-vars", str(self.stack.variables))
@@ -60,11 +60,11 @@ class InContainers(unittest.TestCase):
                     expected = {"reconcile": None, "migrate": {"applied": []}}
                     self.assertEqual(answer, expected[name])
 
-    def test_with_nothing_configured_each_function_says_so_and_lives(self):
+    def test_each_function_answers_without_any_configuration(self):
         for name in UNCONFIGURED:
             with self.subTest(event=name):
                 text = (ROOT / "events" / f"{name}.json").read_text()
-                # A token that cannot be read is refused without looking for what would verify it.
+                # A malformed token is refused before the keys are read.
                 answer = self.invoke(text.replace("REPLACED-BY-CARGO-DEV", self.stack.tokens["owner"]))
                 self.assertEqual(answer["statusCode"], 503, answer)
                 self.assertEqual(json.loads(answer["body"])["code"], "unavailable")

@@ -1,6 +1,6 @@
-"""What template.yaml becomes once AWS has transformed it: who may call what, and who may read what.
+"""Tests template.yaml after the SAM transform: permissions, routes and alarms.
 
-Runs under the Python of the SAM CLI, whose translator is the one that AWS runs.
+Runs with the Python of the SAM CLI, whose translator is the one that AWS uses.
 """
 
 import logging
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WEB = {"Search", "Purchase", "List", "Assign", "Release"}
 TELNYX = {"Search", "Purchase", "Release", "Reconcile"}
 
-# What may be allowed on every resource; the template says why.
+# Actions that may be allowed on all resources; the template has the reasons.
 WILDCARDS = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -36,7 +36,7 @@ def source():
 
 
 def transformed(**parameters):
-    """The template as CloudFormation gets it, with artifacts that are somewhere in S3."""
+    """Returns the template after the SAM transform, with placeholders for the artifacts in S3."""
     template = source()
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -51,7 +51,7 @@ def as_list(value):
 
 
 def without_conditions(value):
-    """Both sides of every Fn::If that stands in a list, and nothing for AWS::NoValue."""
+    """Replaces every Fn::If in a list by both its values, without AWS::NoValue."""
     for item in as_list(value):
         if isinstance(item, dict) and "Fn::If" in item:
             yield from without_conditions(item["Fn::If"][1:])
@@ -68,14 +68,14 @@ class Transformed(unittest.TestCase):
         return {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
 
     def functions(self):
-        """The functions by the word that tells them apart, such as Search."""
+        """Returns the functions by short name, such as Search."""
         return {
             name.removeprefix("PhoneNumbers").removesuffix("Function"): resource["Properties"]
             for name, resource in self.of_type("AWS::Lambda::Function").items()
         }
 
     def policies(self, function):
-        """The policies of a function's role, by name."""
+        """Returns the policies of a function's role, by name."""
         role, _ = self.functions()[function]["Role"]["Fn::GetAtt"]
         return {policy["Ref"] for policy in without_conditions(self.resources[role]["Properties"]["ManagedPolicyArns"])}
 
@@ -84,7 +84,7 @@ class Transformed(unittest.TestCase):
         functions = [r for r in source()["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
         self.assertEqual(crates, {function["Properties"]["CodeUri"] for function in functions})
 
-    def test_a_public_url_has_both_permissions_and_no_third(self):
+    def test_a_public_url_has_exactly_two_permissions(self):
         urls = self.of_type("AWS::Lambda::Url")
         self.assertEqual({f"PhoneNumbers{function}FunctionAliaslive" for function in WEB},
                          {url["Properties"]["TargetFunctionArn"]["Ref"] for url in urls.values()})
@@ -106,14 +106,14 @@ class Transformed(unittest.TestCase):
                 self.assertIn(permission, public)
         self.assertEqual(len(public), 2 * len(urls))
 
-    def test_only_those_that_talk_to_telnyx_may_read_its_keys(self):
+    def test_only_functions_that_call_telnyx_may_read_its_keys(self):
         telnyx = {function for function in self.functions() if "TelnyxSecretsPolicy" in self.policies(function)}
         self.assertEqual(telnyx, TELNYX)
 
-    def test_only_those_that_have_callers_may_read_what_tokens_are_verified_with(self):
+    def test_only_functions_for_web_apps_may_read_the_token_secret(self):
         self.assertEqual({function for function in self.functions() if "JwtSecretPolicy" in self.policies(function)}, WEB)
 
-    def test_a_function_has_no_rights_but_the_templates(self):
+    def test_a_function_has_no_other_rights_than_the_template_lists(self):
         for function in self.functions():
             own = {"PhoneNumbersRuntimePolicy", "DatabaseSecretPolicy", "JwtSecretPolicy", "TelnyxSecretsPolicy"}
             self.assertLessEqual(self.policies(function), own, function)
@@ -121,7 +121,7 @@ class Transformed(unittest.TestCase):
             self.assertEqual(role, f"PhoneNumbers{function}Role")
             self.assertEqual(self.resources[role]["Properties"].keys(), {"AssumeRolePolicyDocument", "ManagedPolicyArns"})
 
-    def test_what_may_be_done_to_everything_has_no_other_way(self):
+    def test_only_known_actions_are_allowed_on_all_resources(self):
         for name, policy in self.of_type("AWS::IAM::ManagedPolicy").items():
             for statement in without_conditions(policy["Properties"]["PolicyDocument"]["Statement"]):
                 self.assertFalse(any("*" in action for action in as_list(statement["Action"])), name)
@@ -149,7 +149,7 @@ class Transformed(unittest.TestCase):
         for url in self.of_type("AWS::Lambda::Url").values():
             self.assertNotIn("Cors", url["Properties"])
 
-    def test_errors_and_throttles_are_watched(self):
+    def test_every_function_has_alarms_for_errors_and_throttles(self):
         alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
         watched = {
             (alarm["Dimensions"][0]["Value"]["Ref"], alarm["MetricName"]) for alarm in alarms if alarm["Namespace"] == "AWS/Lambda"
@@ -159,7 +159,7 @@ class Transformed(unittest.TestCase):
         actions = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
         self.assertTrue(all(alarm["AlarmActions"] == actions for alarm in alarms))
 
-    def test_what_reconcile_finds_out_is_watched_and_its_silence_too(self):
+    def test_every_metric_of_reconcile_and_its_absence_has_an_alarm(self):
         alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
         alarms = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == "PhoneNumbers"}
         kinds = re.findall(r'^    (\w+) = "\w+", (?:Inventory|Ledger),', (ROOT / "shared/src/store/reconcile/finding_kinds.rs").read_text(), re.MULTILINE)
@@ -168,14 +168,14 @@ class Transformed(unittest.TestCase):
         self.assertEqual(alarms.keys(), counted | set(kinds))
         report = (ROOT / "functions/phone-numbers-reconcile/src/report.rs").read_text()
         for metric in counted:
-            self.assertIn(f'("{metric}", ', report)
+            self.assertIn(f'"{metric}"', report)
         for alarm in alarms.values():
             self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": {"Ref": "AWS::StackName"}}])
         self.assertEqual(alarms["StuckPurchases"]["TreatMissingData"], "breaching")
         silent = {metric for metric, alarm in alarms.items() if alarm.get("ActionsEnabled") is False}
         self.assertEqual(silent, {"NotOurs"})
 
-    def test_a_run_of_reconcile_keeps_no_webhook_out(self):
+    def test_reconcile_has_an_instance_for_webhooks_during_a_run(self):
         template, functions = source(), self.functions()
         reserved = {function: properties.get("ReservedConcurrentExecutions") for function, properties in functions.items()}
         reserved = {function: setting["Fn::If"][1] for function, setting in reserved.items() if setting}
@@ -186,7 +186,7 @@ class Transformed(unittest.TestCase):
         for number in ("0", "1", "01", "-2", "two"):
             self.assertNotRegex(number, pattern)
 
-    def test_reconcile_is_called_by_the_clock_which_does_not_insist(self):
+    def test_the_schedule_calls_reconcile_without_retries(self):
         rule, = self.of_type("AWS::Events::Rule").values()
         target, = rule["Properties"]["Targets"]
         self.assertEqual(target["Arn"], {"Ref": "PhoneNumbersReconcileFunctionAliaslive"})
@@ -196,7 +196,7 @@ class Transformed(unittest.TestCase):
 
 
 class Rollout(unittest.TestCase):
-    def test_all_but_migrate_can_be_rolled_out_by_alarm(self):
+    def test_all_functions_but_migrate_can_have_a_canary_rollout(self):
         names = transformed(CanaryRollout="true")["Resources"]
         groups = {name for name, resource in names.items() if resource["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
         functions = {name for name, resource in names.items() if resource["Type"] == "AWS::Lambda::Function"}
@@ -206,7 +206,7 @@ class Rollout(unittest.TestCase):
             self.assertEqual(alarms, [{"Name": {"Ref": group.replace("FunctionDeploymentGroup", "ErrorsAlarm")}}])
             self.assertIn("DEPLOYMENT_STOP_ON_ALARM", names[group]["Properties"]["AutoRollbackConfiguration"]["Events"])
 
-    def test_another_configuration_is_another_version(self):
+    def test_another_configuration_publishes_another_version(self):
         resources = transformed()["Resources"].values()
         versions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Version"]
         functions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Function"]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use phone_numbers_migrate::migrations;
 
-pub use phone_numbers_migrate::migrations::apply;
+pub use phone_numbers_migrate::migrations::{Migration, apply};
 
 use crate::postgres::connect;
 

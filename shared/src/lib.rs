@@ -25,11 +25,9 @@
 
 pub mod auth;
 pub mod config;
-pub mod cors;
 pub mod deadline;
 pub mod error;
 pub mod idempotency;
-pub mod input;
 pub mod lambda;
 pub mod model;
 #[cfg(feature = "telnyx")]
@@ -42,3 +40,5 @@ pub mod store;
 #[cfg(feature = "telnyx")]
 pub mod telnyx;
 mod tls;
+
+pub use lambda::{cors, input};

@@ -1,5 +1,24 @@
 //! The schedule: what nobody works on any more is finished, whatever it was, and a bounded part of it at a time.
 
+mod account_names;
+mod findings;
+mod findings_of_work;
+mod moved_numbers;
+mod nothing_forever;
+mod reconcile_backfill;
+mod reconcile_closing;
+mod reconcile_fairness;
+pub(crate) mod reconcile_inventory;
+mod reconcile_locks;
+mod reconcile_missing;
+mod reconcile_retention;
+mod reconcile_strangers;
+mod reconcile_walks;
+mod reconcile_webhook;
+mod reconcile_windows;
+mod whose_key;
+mod whose_number;
+
 use std::time::Duration;
 
 use dev::books::unfinished;
@@ -9,9 +28,10 @@ use futures_util::future::join_all;
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
-use crate::books::{assigned, balance, decide, heal, order_of, order_of_all, orders_sent, release_of};
-use crate::world::{World, eventually};
-use crate::{purchase_crashes, release_failures};
+use crate::money::purchase_crashes;
+use crate::money::release_failures;
+use crate::support::actions::{assigned, balance, decide, heal, order_of, order_of_all, orders_sent, release_of};
+use crate::support::app::{World, eventually};
 
 const ORDERS: &str = "/v2/number_orders";
 const INVENTORY: &str = "/v2/phone_numbers";

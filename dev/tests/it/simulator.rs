@@ -12,7 +12,7 @@ use dev::telnyx::{ClockMode, Options, Settings, Simulator};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::openapi::Spec;
+use crate::support::openapi::Spec;
 
 /// A status and a body.
 type Answer = (u16, Value);

@@ -1,11 +1,14 @@
-//! What runs the product on one machine.
+//! `cargo dev` and its parts: processes, Postgres, fault proxy, gateway, chaos.
 
+mod binaries;
+mod chaos;
 mod cli;
-
-pub(crate) use cli::run as dev;
-
 mod fake;
+mod fault_proxy;
 mod gateway;
 mod migrations;
 mod postgres;
 mod processes;
+mod touched;
+
+pub(crate) use cli::run as dev;

@@ -1,5 +1,5 @@
-//! The deployment that a database belongs to: the name that the functions compare with their setting `DEPLOYMENT` before
-//! they write anything at Telnyx.
+//! The deployment that a database belongs to. The functions compare its name with their setting `DEPLOYMENT` before they change
+//! anything at Telnyx.
 
 use anyhow::{Result, bail, ensure};
 use shared::model::is_deployment;
@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use crate::migrations::describe;
 
-/// Rows that were written before the database had a name belong to its first one.
+/// Rows from the time when the database had no name get the first name.
 const NAME: &str = "\
 with named as (
   insert into phone_number_deployment (name)
@@ -28,7 +28,7 @@ with named as (
 select n.name
 from named n";
 
-/// What was written so far keeps the old name; from now on the database has the new one.
+/// Renames the database. Its purchases and releases so far keep the old name.
 const RENAME: &str = "\
 with old as (
   select d.name
@@ -55,10 +55,10 @@ with old as (
 select o.name
 from old o";
 
-/// Refuses to go on with the database of another deployment.
+/// Checks that a database does not belong to another deployment. Does nothing without `name`.
 ///
 /// # Errors
-/// The database carries another name than `name`, or cannot be asked.
+/// The database has another name than `name`, or a query fails.
 pub async fn check(client: &Client, name: Option<&str>) -> Result<()> {
     if let Some(name) = name
         && let Some(current) = current(client).await?
@@ -72,10 +72,10 @@ pub async fn check(client: &Client, name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// The name that the database carries; None where it has none yet.
+/// Returns the name of the database; None if it has no name yet.
 ///
 /// # Errors
-/// The database cannot be asked.
+/// A query fails.
 pub async fn current(client: &Client) -> Result<Option<String>> {
     let exists = "select to_regclass('phone_number_deployment') is not null";
     if !client.query_one(exists, &[]).await.map_err(|error| describe(&error))?.get::<_, bool>(0) {
@@ -85,22 +85,22 @@ pub async fn current(client: &Client) -> Result<Option<String>> {
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Gives a migrated database its first name; true if it had none.
+/// Gives a migrated database its first name. Returns false if it has a name already.
 ///
 /// # Errors
-/// `name` is no name of a deployment, or the database refuses.
+/// `name` is not a valid name of a deployment, or the statement fails.
 pub async fn name(client: &Client, name: &str) -> Result<bool> {
-    ensure!(is_deployment(name), "{name:?} is no name of a deployment: 1 to 128 letters, digits and hyphens");
+    ensure!(is_deployment(name), "{name:?} is not a name of a deployment: 1 to 128 letters, digits and hyphens");
     Ok(client.query_opt(NAME, &[&name]).await.map_err(|error| describe(&error))?.is_some())
 }
 
-/// Gives a copied database the name of its own deployment, and returns the old one. Whatever its rows stand for at Telnyx
-/// still belongs to the old deployment, and is never changed by the new one.
+/// Renames a copied database after its own deployment. Returns the old name. The numbers of its rows still belong to the old
+/// deployment at Telnyx, and the new one never changes them there.
 ///
 /// # Errors
-/// `name` is no name of a deployment, the database has no other name, or it refuses.
+/// `name` is not a valid name of a deployment, the database has no name or already this one, or the statement fails.
 pub async fn rename(client: &Client, name: &str) -> Result<String> {
-    ensure!(is_deployment(name), "{name:?} is no name of a deployment: 1 to 128 letters, digits and hyphens");
+    ensure!(is_deployment(name), "{name:?} is not a name of a deployment: 1 to 128 letters, digits and hyphens");
     match client.query_opt(RENAME, &[&name]).await.map_err(|error| describe(&error))? {
         Some(row) => Ok(row.get(0)),
         None => bail!("the database has no other name than {name}"),

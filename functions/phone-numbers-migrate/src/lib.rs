@@ -1,10 +1,11 @@
-//! `phone-numbers-migrate`: the migrations, for a deployment that cannot reach the database by itself.
+//! `phone-numbers-migrate`: applies the migrations, for deployments from outside the database's network.
 //!
-//! It is invoked rather than called over HTTP, with `{}`, and answers with the names of what it applied. When a migration
-//! fails, so does the invocation, with all that the server said. It also gives a database without a name that of the
-//! deployment (setting `DEPLOYMENT`), and refuses the database of another one.
+//! Deployments invoke it with `{}`; it has no HTTP route. It answers with the names of the applied migrations. If a migration
+//! fails, the invocation fails with the server's message. It also names a database without a name after the deployment (setting
+//! `DEPLOYMENT`), and refuses the database of another deployment.
 
 pub mod deployment;
+mod earlier;
 pub mod migrations;
 
 use anyhow::{Result, anyhow};
@@ -23,15 +24,15 @@ pub struct Migrate {
     secrets: Secrets,
 }
 
-/// What it is asked: there is nothing to choose.
+/// The event of an invocation: an empty object.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {}
 
-/// What it answers.
+/// The answer to an invocation.
 #[derive(Debug, Serialize)]
 pub struct Answer {
-    /// The migrations that the database lacked, in their order.
+    /// The names of the applied migrations, in order.
     pub applied: Vec<String>,
 }
 
@@ -43,10 +44,10 @@ impl Migrate {
         Self { deployment: config.deployment.clone(), database: config.database.clone(), secrets }
     }
 
-    /// Applies what the database lacks.
+    /// Applies the migrations that the database lacks.
     ///
     /// # Errors
-    /// What kept it from that. Whoever deploys reads it, and may know everything.
+    /// `MigrationFailed` with the full message. Only deployments read it, so it need not hide anything.
     pub async fn handle(&self, _event: LambdaEvent<Request>) -> Result<Answer, Diagnostic> {
         let applied = self.apply().await.map_err(|error| {
             let error_message = format!("{error:#}");
@@ -64,18 +65,19 @@ impl Migrate {
     }
 }
 
-/// Applies the migrations that a database lacks, gives it the name of the deployment if it has none, and returns the names of
-/// the migrations. Without `deployment` the name stays as it is.
+/// Applies the migrations that a database lacks, and names it after `deployment` if it has no name. Returns the names of the
+/// applied migrations.
 ///
 /// # Errors
-/// The database belongs to another deployment, which changes nothing; as [`migrations::run`] and [`deployment::name`].
+/// The database belongs to another deployment, in which case nothing is changed; and the errors of [`migrations::run`] and
+/// [`deployment::name`].
 pub async fn migrate(client: &mut Client, deployment: Option<&str>) -> Result<Vec<String>> {
     deployment::check(client, deployment).await?;
     let applied = migrations::run(client).await?;
     if let Some(name) = deployment {
         deployment::name(client, name).await?;
     } else {
-        tracing::warn!("DEPLOYMENT is not set: a database without a name stays so, and nothing can be bought with it");
+        tracing::warn!("DEPLOYMENT is not set: a database without a name does not get one, and no numbers can be bought with it");
     }
     Ok(applied)
 }

@@ -1,11 +1,11 @@
-//! The Lambda binary of `phone-numbers-migrate`; what it does is in the library beside it.
+//! The Lambda binary of `phone-numbers-migrate`. The code is in `lib.rs`.
 
 use lambda_http::lambda_runtime;
 use lambda_http::tracing;
 use phone_numbers_migrate::Migrate;
 use shared::config::Config;
 
-// A function serves one request at a time: more threads only cost.
+// A Lambda function handles one event at a time, so more threads would only cost memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     tracing::init_default_subscriber();

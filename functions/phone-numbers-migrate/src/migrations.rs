@@ -1,57 +1,99 @@
-//! The migrations in `sql/`: all or nothing, recorded, and safe to run twice.
+//! Applies the files in `sql/`: all or nothing, recorded, and safe to run twice.
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
-use refinery::error::Kind;
-use refinery::{Migration, Runner};
-use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use anyhow::{Result, anyhow, bail, ensure};
+use ring::digest::{SHA256, digest};
 use tokio_postgres::error::{Error as PostgresError, ErrorPosition};
 use tokio_postgres::{Client, Transaction};
 
-mod embedded {
-    #![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::unwrap_used)]
-    refinery::embed_migrations!("../../sql");
+use crate::earlier;
+
+/// One numbered file of `sql/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// The name of the file without its extension. The names sort in the order in which the files are applied.
+    pub name: &'static str,
+    /// The text of the file.
+    pub sql: &'static str,
 }
 
-/// Two migrators wait for each other on this lock; the number only has to be ours.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        &[$(Migration { name: $name, sql: include_str!(concat!("../../../sql/", $name, ".sql")) }),*]
+    };
+}
+
+/// The numbered files of `sql/`, in their order.
+const FILES: &[Migration] = files![
+    "V01__existing_objects",
+    "V02__agency_phone_numbers",
+    "V03__ledgers",
+    "V04__history_and_archive",
+    "V05__idempotency_keys",
+    "V06__reconcile",
+    "V07__privileges",
+];
+
+const PRELUDE: &str = include_str!("../../../sql/prelude.sql");
+
+/// Any two migrators wait for each other on this advisory lock. The number is arbitrary.
 const LOCK: i64 = 0x7068_6f6e_656e;
-/// A migration waits this long for tables that are in use, rather than hold up everybody behind it.
+/// How long a migration waits for a table that is in use. Meanwhile, later statements on that table wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Applies the migrations that a database lacks, and returns their names.
-///
-/// All of them in one transaction: a failing one changes nothing. A second migrator waits for the first.
+/// The record of the files that were applied to a database, with the SHA-256 of each.
+const CREATE_RECORD: &str = "\
+create table if not exists phone_number_migrations (
+  name text not null,
+  sha256 bytea not null,
+  applied_at timestamptz default now() not null,
+  constraint phone_number_migrations_pkey
+    primary key (name)
+)";
+
+const RECORDED: &str = "\
+select m.name, m.sha256
+from phone_number_migrations m
+order by m.name collate \"C\"";
+
+const RECORD: &str = "\
+insert into phone_number_migrations (name, sha256)
+values ($1 /* name */, $2 /* sha256 */)";
+
+/// Applies the files that a database lacks, in one transaction, and returns their names. A second migrator waits for the first.
 ///
 /// # Errors
-/// When a migration fails: its name, the line, and all that the server said; when the record of what was applied does not
-/// fit the files.
+/// A file fails: its name, the line, and what the server said. The database's record does not fit the files, or the files
+/// cannot continue what earlier migrations made. Each leaves the database unchanged.
 pub async fn run(client: &mut Client) -> Result<Vec<String>> {
-    apply(client, embedded::migrations::runner()).await
+    let mut transaction = begin(client).await.map_err(|error| describe(&error))?;
+    set_search_path(&mut transaction).await?;
+    earlier::recognise(&transaction).await?;
+    let applied = apply_missing(&transaction, FILES).await?;
+    transaction.commit().await.map_err(|error| describe(&error))?;
+    Ok(applied)
 }
 
-/// Runs a script that is no migration as one would run: in one transaction, and with nobody else migrating.
-///
-/// # Errors
-/// When it fails: its name, the line, and all that the server said.
-pub async fn script(client: &mut Client, name: &str, sql: &str) -> Result<()> {
-    let transaction = begin(client).await.map_err(|error| describe(&error))?;
-    transaction.batch_execute(sql).await.map_err(|error| failure(name, Some(sql), &error))?;
-    transaction.commit().await.map_err(|error| describe(&error))
-}
-
-/// As [`run`], with migrations other than those in `sql/`.
+/// Applies and records `migrations` as [`run`] does the files in `sql/`, without their prelude.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn apply(client: &mut Client, runner: Runner) -> Result<Vec<String>> {
+pub async fn apply(client: &mut Client, migrations: &[Migration]) -> Result<Vec<String>> {
     let transaction = begin(client).await.map_err(|error| describe(&error))?;
-    let mut whole = Whole(transaction);
-    let report = runner.run_async(&mut whole).await.map_err(|error| explain(&runner, &error))?;
-    whole.0.commit().await.map_err(|error| describe(&error))?;
-    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+    let applied = apply_missing(&transaction, migrations).await?;
+    transaction.commit().await.map_err(|error| describe(&error))?;
+    Ok(applied)
+}
+
+/// Runs a script that is not recorded, in one transaction and while no migrator runs.
+///
+/// # Errors
+/// The script fails: its name, the line, and what the server said. The database is unchanged.
+pub async fn script(client: &mut Client, name: &str, sql: &str) -> Result<()> {
+    let transaction = begin(client).await.map_err(|error| describe(&error))?;
+    execute(&transaction, name, sql).await?;
+    transaction.commit().await.map_err(|error| describe(&error))
 }
 
 async fn begin(client: &mut Client) -> Result<Transaction<'_>, PostgresError> {
@@ -62,71 +104,64 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, PostgresError> {
     Ok(transaction)
 }
 
-/// What the migrations run in. The library would commit after each, or after making its own table, and in a group would
-/// not say which one failed.
-struct Whole<'client>(Transaction<'client>);
+/// Sets the search path as the prelude does, but for this transaction. The prelude sets it for the session, as psql needs it;
+/// behind a connection pooler, other clients use the session later.
+async fn set_search_path(transaction: &mut Transaction<'_>) -> Result<()> {
+    let savepoint = transaction.savepoint("prelude").await.map_err(|error| describe(&error))?;
+    execute(&savepoint, "prelude", PRELUDE).await?;
+    let path = savepoint.query_one("select current_setting('search_path')", &[]).await.map_err(|error| describe(&error))?;
+    savepoint.rollback().await.map_err(|error| describe(&error))?;
+    let set = "select set_config('search_path', $1, true)";
+    transaction.execute(set, &[&path.get::<_, &str>(0)]).await.map_err(|error| describe(&error))?;
+    Ok(())
+}
 
-impl AsyncTransaction for Whole<'_> {
-    type Error = PostgresError;
-
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&mut self, queries: T) -> Result<usize, Self::Error> {
-        let mut count = 0;
-        for query in queries {
-            self.0.batch_execute(query).await?;
-            count += 1;
+async fn apply_missing(transaction: &Transaction<'_>, migrations: &[Migration]) -> Result<Vec<String>> {
+    transaction.batch_execute(CREATE_RECORD).await.map_err(|error| describe(&error))?;
+    let recorded = transaction.query(RECORDED, &[]).await.map_err(|error| describe(&error))?;
+    for (index, row) in recorded.iter().enumerate() {
+        let (name, sha256): (&str, &[u8]) = (row.get(0), row.get(1));
+        match migrations.get(index) {
+            Some(migration) if migration.name == name => ensure!(
+                sha256 == digest(&SHA256, migration.sql.as_bytes()).as_ref(),
+                "{name} was edited after it was applied to this database; nothing was changed. Restore it, and put the change \
+                 into a new file."
+            ),
+            Some(migration) => bail!(
+                "this database has {name} where the files have {}; nothing was changed. A new file must sort after those that \
+                 were applied.",
+                migration.name
+            ),
+            None => bail!("this database has {name}, which is newer than the files; nothing was changed. Use a newer release."),
         }
-        Ok(count)
     }
+    let missing = &migrations[recorded.len()..];
+    for migration in missing {
+        execute(transaction, migration.name, migration.sql).await?;
+        let sha256 = digest(&SHA256, migration.sql.as_bytes());
+        transaction.execute(RECORD, &[&migration.name, &sha256.as_ref()]).await.map_err(|error| describe(&error))?;
+    }
+    Ok(missing.iter().map(|migration| migration.name.to_owned()).collect())
 }
 
-impl AsyncQuery<Vec<Migration>> for Whole<'_> {
-    async fn query(&mut self, query: &str) -> Result<Vec<Migration>, Self::Error> {
-        let rows = self.0.query(query, &[]).await?;
-        Ok(rows
-            .iter()
-            .map(|row| {
-                // What cannot be read compares as different from the file, which is then reported.
-                let applied_on = OffsetDateTime::parse(row.get(2), &Rfc3339).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-                let checksum = row.get::<_, &str>(3).parse().unwrap_or_default();
-                Migration::applied(row.get(0), row.get(1), applied_on, checksum)
-            })
-            .collect())
-    }
-}
-
-impl AsyncMigrate for Whole<'_> {}
-
-fn explain(runner: &Runner, error: &refinery::Error) -> anyhow::Error {
-    let Kind::Connection(what, source) = error.kind() else {
-        return anyhow!("{error}").context("the database's record of migrations does not fit the files; nothing was changed");
-    };
-    let Some(error) = source.downcast_ref::<PostgresError>() else {
-        return anyhow!("{what}: {source}");
-    };
-    // The library names the migration in its message alone.
-    let failed = runner.get_migrations().iter().find(|migration| what.ends_with(&format!(" {migration}")));
-    match failed {
-        Some(migration) => failure(&migration.to_string(), migration.sql(), error),
-        None => describe(error).context(what.clone()),
-    }
-}
-
-/// The name of what failed, with the line, before what the server said.
-fn failure(name: &str, sql: Option<&str>, error: &PostgresError) -> anyhow::Error {
-    let position = error.as_db_error().and_then(|error| match error.position()? {
-        ErrorPosition::Original(position) => usize::try_from(*position).ok(),
-        ErrorPosition::Internal { .. } => None,
-    });
-    let line = position.zip(sql).map(|(position, sql)| 1 + sql.chars().take(position).filter(|&c| c == '\n').count());
-    let at = line.map(|line| format!(", line {line}")).unwrap_or_default();
-    describe(error).context(format!("migration {name}{at} failed, and nothing was changed"))
+/// Executes a file. The error has its name and the line before what the server said.
+async fn execute(transaction: &Transaction<'_>, name: &str, sql: &str) -> Result<()> {
+    transaction.batch_execute(sql).await.map_err(|error| {
+        let position = error.as_db_error().and_then(|error| match error.position()? {
+            ErrorPosition::Original(position) => usize::try_from(*position).ok(),
+            ErrorPosition::Internal { .. } => None,
+        });
+        let line = position.map(|position| 1 + sql.chars().take(position).filter(|&c| c == '\n').count());
+        let at = line.map(|line| format!(", line {line}")).unwrap_or_default();
+        describe(&error).context(format!("{name}.sql{at} failed, and nothing was changed"))
+    })
 }
 
 /// Everything the server said: message, detail, hint and where, on lines of their own.
 #[must_use]
 pub fn describe(error: &PostgresError) -> anyhow::Error {
     let Some(error) = error.as_db_error() else {
-        // The library hides the cause behind a word such as «db error»; the chain has it.
+        // Its own text is a phrase such as "error connecting to server"; the causes say why.
         let mut text = error.to_string();
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {

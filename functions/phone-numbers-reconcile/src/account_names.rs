@@ -1,25 +1,27 @@
-//! Accounts that the database still calls by the name of a secret get names of their own.
+//! Gives accounts that the ledger still names after a secret their own names.
 
 use shared::error::Error;
 use shared::model::AccountName;
 
-use crate::Reconcile;
-use crate::report::Report;
+use crate::run::Run;
 
-/// Renames what the settings name. What they do not name stays as it is until an operator renames it.
-pub(crate) async fn rename(reconcile: &Reconcile, report: &mut Report) -> Result<(), Error> {
-    let store = &reconcile.sagas.store;
-    for name in reconcile.pass_over(report, store.account_names().await).await?.unwrap_or_default() {
-        let account = match reconcile.sagas.accounts.resolve(&name) {
-            AccountName::Secret(_) => continue,
-            account => account.to_string(),
-        };
-        if account == name {
-            continue;
+impl Run<'_> {
+    /// Renames the accounts whose secrets the settings name. An operator has to rename the others.
+    pub(crate) async fn rename_accounts(&mut self) -> Result<(), Error> {
+        let names = self.store().account_names().await;
+        for name in self.skip_refused(names).await?.unwrap_or_default() {
+            let account = match self.sagas.accounts.resolve(&name) {
+                AccountName::Secret(_) => continue,
+                account => account.to_string(),
+            };
+            if account == name {
+                continue;
+            }
+            let renamed = self.store().rename_account(&name, &account).await;
+            if let Some(rows) = self.skip_refused(renamed).await? {
+                tracing::info!(from = name, to = account, rows, "an account was renamed");
+            }
         }
-        if let Some(rows) = reconcile.pass_over(report, store.rename_account(&name, &account).await).await? {
-            tracing::info!(from = name, to = account, rows, "an account has a name of its own now");
-        }
+        Ok(())
     }
-    Ok(())
 }

@@ -1,42 +1,53 @@
-//! `phone-numbers-reconcile`: the other half of the guarantee that no number is lost.
+//! `phone-numbers-reconcile`: resumes unfinished work and compares the rows with Telnyx.
 //!
-//! On its schedule it finishes the purchases and releases that nobody works on, takes rows from before the ledger into it,
-//! and compares the inventory of each account at Telnyx with the rows. At once it finishes the one purchase that a webhook
-//! of Telnyx tells of. It gives nothing back to Telnyx on its own, and what is not ours it reports and never touches.
+//! The schedule starts a run, which resumes unfinished purchases and releases, adds rows that predate the ledger to it, and
+//! compares the inventory of each Telnyx account with the rows. A webhook of Telnyx resumes the one purchase that it is about.
+//! The function never deletes a number at Telnyx, and never changes a number that no purchase of this deployment names: it
+//! reports it as a finding.
 //!
-//! Each run is bounded and goes on where the last one stopped; two at once do no harm.
+//! A run is bounded in time and continues where the last one stopped. Two runs at once are safe: leases and fenced writes keep
+//! them apart.
+//!
+//! | module | content |
+//! |---|---|
+//! | `run` | a scheduled run: its context, and its parts in order |
+//! | `account_names` | part 1: renames accounts that the ledger names after a secret |
+//! | `unfinished` | parts 2 and 3: resumes purchases and releases |
+//! | `legacy_rows` | part 4: adds rows that predate the ledger to it |
+//! | `accounts` | part 5: chooses the accounts to walk through; `account_without_key` handles those whose key is missing |
+//! | `walk` | one walk through the inventory of an account, page by page |
+//! | `walk::pages` | which page a walk reads next |
+//! | `walk::compare`, `walk::verdict` | compares a page with the rows; decides what each number is |
+//! | `walk::moves` | numbers that Telnyx moved to this account |
+//! | `walk::missing` | rows whose numbers the account no longer has |
+//! | `walk::strangers`, `walk::closing` | the finding about strangers; which findings a walk closes |
+//! | `retention` | deletes expired idempotency keys, old findings and old error texts |
+//! | `findings` | writes findings |
+//! | `report` | the counts of a run, printed as metrics |
+//! | `webhook` | handles a webhook; `webhook::signature` verifies it |
 
 mod account_names;
+mod account_without_key;
 mod accounts;
-mod backfill;
-mod backlog;
-mod closing;
-mod compare;
-mod missing;
-mod moves;
+mod findings;
+mod legacy_rows;
 mod report;
 mod retention;
-mod verdict;
-mod walker;
+mod run;
+mod unfinished;
+mod walk;
 mod webhook;
-mod windows;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use shared::config::{self, Config};
 use shared::error::Error;
 use shared::lambda::{Answer, Background, Delivery};
 use shared::saga::Sagas;
 use shared::secrets::Secrets;
-use shared::store::{Deployment, is_refusal};
 use tokio::time::Instant;
 
-use backlog::Time;
-use report::Report;
-
-/// How many things of a kind are worked on at a time.
-const AT_A_TIME: usize = 4;
+use run::Run;
 
 /// The function.
 pub struct Reconcile {
@@ -57,65 +68,10 @@ impl Background for Reconcile {
     }
 
     async fn run(&self, deadline: Instant) -> Result<(), Error> {
-        let mut report = Report::default();
-        let outcome = self.work(&mut report, deadline).await;
-        report.print(&self.config.service, outcome.is_ok());
-        outcome
+        Run::new(self, deadline).execute().await
     }
 
     async fn receive(&self, delivery: Delivery) -> Result<Answer, Error> {
-        webhook::receive(self, &delivery).await
-    }
-}
-
-impl Reconcile {
-    /// Everything that a run is for. With the database of another deployment it only counts.
-    async fn work(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
-        let store = &self.sagas.store;
-        let deployment = store.deployment().await?;
-        report.deployment = Some(deployment.clone());
-        if deployment == Deployment::Ours {
-            self.reconcile(report, deadline).await?;
-        } else {
-            tracing::error!(?deployment, "the database does not belong to the deployment that DEPLOYMENT names: nothing is changed");
-        }
-        report.stuck = self.pass_over(report, store.stuck(self.config.stuck_after).await).await?;
-        report.open_findings = self.pass_over(report, store.open_findings_count().await).await?;
-        if deployment == Deployment::Ours { retention::forget(self, report).await } else { Ok(()) }
-    }
-
-    /// No part may take all of the time: what is left of one waits for the next run.
-    async fn reconcile(&self, report: &mut Report, deadline: Instant) -> Result<(), Error> {
-        account_names::rename(self, report).await?;
-        let (began, now) = (self.sagas.store.now().await?, Instant::now());
-        let until = |tenths: u32| now + deadline.saturating_duration_since(now) * tenths / 10;
-        backlog::finish_purchases(self, report, Time { began, until: until(3), deadline }).await?;
-        backlog::finish_releases(self, report, Time { began, until: until(5), deadline }).await?;
-        backfill::take_in(self, report, until(6)).await?;
-        accounts::compare_accounts(self, report, deadline).await?;
-        self.pass_over(report, self.sagas.store.settle_work().await).await?;
-        retention::expire_keys(self, report).await
-    }
-
-    /// The outcome of a statement; None if the database refused it, a locked row or a timeout say. That is counted, and
-    /// concerns only what the statement was about.
-    ///
-    /// # Errors
-    /// The database does not answer at all, which ends the run.
-    async fn pass_over<T>(&self, report: &mut Report, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
-        match outcome {
-            Ok(done) => Ok(Some(done)),
-            // No answer in time may be due to locks as well. One that answers another question is there.
-            Err(error @ Error::Unavailable(_)) if !is_refusal(&error) && self.sagas.store.now().await.is_err() => Err(error),
-            Err(error) => {
-                report.objection(&error);
-                Ok(None)
-            }
-        }
-    }
-
-    /// How long Telnyx may take to show everywhere what has happened.
-    const fn lag(&self) -> Duration {
-        self.sagas.config.lag()
+        webhook::receive(&self.sagas, &self.config.public_keys, &delivery).await
     }
 }

@@ -1,7 +1,7 @@
-//! What a run has done: one line of the log, which `CloudWatch` reads as metrics, too (the embedded metric format,
+//! The counts of a run, printed as one line of the log that `CloudWatch` also reads as metrics (the embedded metric format,
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use shared::error::Error;
@@ -9,108 +9,110 @@ use shared::store::{Deployment, FindingKind, OpenFindings, Stuck, is_refusal};
 
 const NAMESPACE: &str = "PhoneNumbers";
 
-/// What a run has done, in counts.
-pub(crate) struct Report {
-    began: Instant,
-    pub(crate) purchases_completed: usize,
-    pub(crate) purchases_failed: usize,
-    pub(crate) purchases_pending: usize,
-    pub(crate) releases_completed: usize,
-    pub(crate) releases_failed: usize,
-    pub(crate) backfilled: usize,
-    pub(crate) adopted: usize,
-    pub(crate) corrected: usize,
-    pub(crate) deactivated: usize,
-    /// Numbers that the ledger has followed to another account.
-    pub(crate) moved: usize,
-    pub(crate) new_findings: usize,
-    pub(crate) numbers_compared: usize,
-    pub(crate) accounts_compared: usize,
-    pub(crate) accounts_paused: usize,
-    /// Accounts that could not be asked, for want of a key or of an answer.
-    pub(crate) accounts_failed: usize,
-    /// Statements that the database refused, because of a locked row say.
-    pub(crate) objections: usize,
-    pub(crate) expired_keys: usize,
-    /// Findings that were deleted, and failures whose free text was.
-    pub(crate) forgotten: usize,
-    /// Whose the database is; None when the run did not come so far, likewise below.
-    pub(crate) deployment: Option<Deployment>,
-    pub(crate) stuck: Option<Stuck>,
-    pub(crate) open_findings: Option<OpenFindings>,
+/// Declares [`Report`]: the counters, each with the name of its metric.
+macro_rules! report {
+    ($($(#[$doc:meta])* $counter:ident = $metric:literal;)+) => {
+        /// What a run has done, in counts.
+        #[derive(Default)]
+        pub(crate) struct Report {
+            $($(#[$doc])* pub(crate) $counter: usize,)+
+            /// Whose database it is; None if the run ended before it was read, as with the two below.
+            pub(crate) deployment: Option<Deployment>,
+            pub(crate) stuck: Option<Stuck>,
+            pub(crate) open_findings: Option<OpenFindings>,
+        }
+
+        impl Report {
+            fn counters(&self) -> Vec<(&'static str, usize)> {
+                vec![$(($metric, self.$counter)),+]
+            }
+        }
+    };
 }
 
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            began: Instant::now(),
-            purchases_completed: 0,
-            purchases_failed: 0,
-            purchases_pending: 0,
-            releases_completed: 0,
-            releases_failed: 0,
-            backfilled: 0,
-            adopted: 0,
-            corrected: 0,
-            deactivated: 0,
-            moved: 0,
-            new_findings: 0,
-            numbers_compared: 0,
-            accounts_compared: 0,
-            accounts_paused: 0,
-            accounts_failed: 0,
-            objections: 0,
-            expired_keys: 0,
-            forgotten: 0,
-            deployment: None,
-            stuck: None,
-            open_findings: None,
-        }
-    }
+report! {
+    purchases_completed = "PurchasesCompleted";
+    purchases_failed = "PurchasesFailed";
+    purchases_pending = "PurchasesPending";
+    releases_completed = "ReleasesCompleted";
+    releases_failed = "ReleasesFailed";
+    /// Rows that predate the ledger and were added to it.
+    backfilled = "Backfilled";
+    adopted = "Adopted";
+    corrected = "Corrected";
+    deactivated = "Deactivated";
+    /// Numbers whose account was changed in the ledger, because Telnyx has moved them.
+    moved = "Moved";
+    new_findings = "NewFindings";
+    numbers_compared = "NumbersCompared";
+    /// Whole walks.
+    accounts_compared = "AccountsCompared";
+    /// Walks that time ran out for.
+    accounts_paused = "AccountsPaused";
+    /// Failures to read an account, because its key is missing or Telnyx did not answer.
+    accounts_failed = "AccountsFailed";
+    /// Statements that the database refused, because of a locked row for example.
+    refused_statements = "DatabaseObjections";
+    expired_keys = "ExpiredKeys";
+    /// Findings that were deleted, and failures whose error text was.
+    forgotten = "Forgotten";
+}
+
+/// How much of a run was done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completeness {
+    Full,
+    /// An error ended the run early.
+    Partial,
 }
 
 impl Report {
-    /// Counts what the database refused.
-    pub(crate) fn objection(&mut self, error: &Error) {
-        tracing::error!(error = %error, "the database refused a statement, and the run goes on");
-        self.objections += 1;
+    /// Counts and logs a statement that the database refused.
+    pub(crate) fn count_refusal(&mut self, error: &Error) {
+        tracing::error!(error = %error, "the database refused a statement; the run continues without it");
+        self.refused_statements += 1;
     }
 
-    /// Logs why something is left to a later run.
-    pub(crate) fn unfinished(&mut self, error: &Error, message: &'static str) {
+    /// Logs why a later run has to continue some work.
+    pub(crate) fn log_interruption(&mut self, error: &Error, message: &'static str) {
         tracing::warn!(error = %error, message);
         if is_refusal(error) {
-            self.objection(error);
+            self.count_refusal(error);
         }
     }
 
-    /// Writes the line. It goes past the log's own format: `CloudWatch` wants the object to itself.
-    pub(crate) fn print(&self, service: &str, succeeded: bool) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        println!("{}", self.line(service, succeeded, u64::try_from(now).unwrap_or(u64::MAX)));
+    /// Prints the line. It bypasses the logger, because `CloudWatch` reads metrics only from a line that is nothing but the
+    /// object.
+    pub(crate) fn print(&self, service: &str, completeness: Completeness, duration: Duration) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        println!("{}", self.line(service, completeness, whole_ms(duration), whole_ms(now)));
     }
 
-    fn line(&self, service: &str, succeeded: bool, now_ms: u64) -> Value {
-        let mut counts = vec![
-            ("PurchasesCompleted", self.purchases_completed),
-            ("PurchasesFailed", self.purchases_failed),
-            ("PurchasesPending", self.purchases_pending),
-            ("ReleasesCompleted", self.releases_completed),
-            ("ReleasesFailed", self.releases_failed),
-            ("Backfilled", self.backfilled),
-            ("Adopted", self.adopted),
-            ("Corrected", self.corrected),
-            ("Deactivated", self.deactivated),
-            ("Moved", self.moved),
-            ("NewFindings", self.new_findings),
-            ("NumbersCompared", self.numbers_compared),
-            ("AccountsCompared", self.accounts_compared),
-            ("AccountsPaused", self.accounts_paused),
-            ("AccountsFailed", self.accounts_failed),
-            ("DatabaseObjections", self.objections),
-            ("ExpiredKeys", self.expired_keys),
-            ("Forgotten", self.forgotten),
-        ];
+    fn line(&self, service: &str, completeness: Completeness, duration_ms: u64, now_ms: u64) -> Value {
+        let counts = self.counts();
+        let metrics: Vec<_> = counts.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
+        let mut line = json!({
+            "_aws": {
+                "Timestamp": now_ms,
+                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["Service"]], "Metrics": metrics}],
+            },
+            "Service": service,
+            "message": match completeness {
+                Completeness::Full => "reconciled",
+                Completeness::Partial => "reconciled in part",
+            },
+            "function": env!("CARGO_PKG_NAME"),
+            "duration_ms": duration_ms,
+        });
+        for (name, count) in counts {
+            line[name] = json!(count);
+        }
+        line
+    }
+
+    /// All metrics. What the run did not come to read is left out, so that it does not look like zero.
+    fn counts(&self) -> Vec<(&'static str, usize)> {
+        let mut counts = self.counters();
         let count = |count: i64| usize::try_from(count).unwrap_or_default();
         if let Some(deployment) = &self.deployment {
             counts.push(("WrongDeployment", usize::from(*deployment != Deployment::Ours)));
@@ -123,22 +125,12 @@ impl Report {
             counts.push(("OpenFindings", count(open.all)));
             counts.extend(FindingKind::ALL.iter().map(|kind| (kind.metric(), count(open.of(*kind)))));
         }
-        let metrics: Vec<_> = counts.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
-        let mut line = json!({
-            "_aws": {
-                "Timestamp": now_ms,
-                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["Service"]], "Metrics": metrics}],
-            },
-            "Service": service,
-            "message": if succeeded { "reconciled" } else { "reconciled in part" },
-            "function": env!("CARGO_PKG_NAME"),
-            "duration_ms": u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-        for (name, count) in counts {
-            line[name] = json!(count);
-        }
-        line
+        counts
     }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -153,7 +145,7 @@ mod tests {
             open_findings: Some(OpenFindings { all: 5, by_kind: vec![(FindingKind::InventoryDrift, 1)] }),
             ..Report::default()
         };
-        let line = report.line("ours", true, 1_767_225_600_000);
+        let line = report.line("ours", Completeness::Full, 20, 1_767_225_600_000);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Namespace"], &directive["Dimensions"]), (&json!("PhoneNumbers"), &json!([["Service"]])));
         assert_eq!((&line["_aws"]["Timestamp"], &line["Service"]), (&json!(1_767_225_600_000_u64), &json!("ours")));
@@ -167,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_run_that_was_cut_short_does_not_claim_that_nothing_is_stuck() {
-        let line = Report::default().line("ours", false, 0);
+        let line = Report::default().line("ours", Completeness::Partial, 20, 0);
         assert!(line.get("StuckPurchases").is_none() && line.get("InventoryDrift").is_none());
         assert_eq!(line["message"], "reconciled in part");
     }

@@ -1,30 +1,32 @@
-//! What is kept for a while only, and how much of it a run forgets.
+//! Deletes data that is kept for a limited time only.
 
 use shared::error::Error;
 
-use crate::Reconcile;
-use crate::report::Report;
+use crate::run::Run;
 
-/// How many idempotency keys a run forgets at most.
-const KEYS: i64 = 10_000;
-/// How many findings, failed purchases and failed releases, each, a run forgets something of at most.
-const AT_A_TIME: i64 = 1_000;
+/// How many idempotency keys a run deletes at most.
+const MAX_KEYS: i64 = 10_000;
+/// How many findings, failed purchases and failed releases, each, a run handles at most.
+const MAX_ROWS: i64 = 1_000;
 
-/// Forgets idempotency keys that have expired.
-pub(crate) async fn expire_keys(reconcile: &Reconcile, report: &mut Report) -> Result<(), Error> {
-    let expired = reconcile.sagas.store.expire_keys(KEYS, reconcile.sagas.config.keys_ttl).await;
-    report.expired_keys = reconcile.pass_over(report, expired).await?.unwrap_or_default();
-    Ok(())
-}
+impl Run<'_> {
+    /// Deletes expired idempotency keys.
+    pub(crate) async fn expire_keys(&mut self) -> Result<(), Error> {
+        let expired = self.store().expire_keys(MAX_KEYS, self.sagas.config.keys_ttl).await;
+        self.report.expired_keys = self.skip_refused(expired).await?.unwrap_or_default();
+        Ok(())
+    }
 
-/// Forgets closed findings and the free text of failures. A setting that cannot be read deletes nothing, and fails the run,
-/// which comes to this last.
-pub(crate) async fn forget(reconcile: &Reconcile, report: &mut Report) -> Result<(), Error> {
-    let store = &reconcile.sagas.store;
-    let retention = reconcile.config.retention.as_ref().map_err(|reason| Error::Unavailable(reason.clone().into()))?;
-    let findings = store.forget_findings(*retention, AT_A_TIME).await;
-    report.forgotten += reconcile.pass_over(report, findings).await?.unwrap_or_default();
-    let failures = store.forget_failures(*retention, AT_A_TIME).await;
-    report.forgotten += reconcile.pass_over(report, failures).await?.unwrap_or_default();
-    Ok(())
+    /// Deletes closed findings and the error texts of failed purchases and releases.
+    ///
+    /// # Errors
+    /// `Unavailable` if the retention setting cannot be read: nothing is deleted then. This is why it is the last part of a run.
+    pub(crate) async fn delete_old_data(&mut self) -> Result<(), Error> {
+        let retention = *self.config.retention.as_ref().map_err(|reason| Error::Unavailable(reason.clone().into()))?;
+        let findings = self.store().forget_findings(retention, MAX_ROWS).await;
+        self.report.forgotten += self.skip_refused(findings).await?.unwrap_or_default();
+        let failures = self.store().forget_failures(retention, MAX_ROWS).await;
+        self.report.forgotten += self.skip_refused(failures).await?.unwrap_or_default();
+        Ok(())
+    }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Telnyx;
-use crate::openapi::Spec;
+use crate::support::openapi::Spec;
 
 type Hook = (HeaderMap, Bytes);
 

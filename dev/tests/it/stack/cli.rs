@@ -108,7 +108,7 @@ async fn migrate_says_what_it_did() {
     let arguments = ["migrate", "--platform", "--database-url", database.url()];
     let first = run(&arguments);
     assert!(first.status.success(), "{first:?}");
-    assert!(String::from_utf8_lossy(&first.stdout).contains("applied V1__"));
+    assert!(String::from_utf8_lossy(&first.stdout).contains("applied V01__existing_objects"));
     let second = run(&arguments);
     assert!(second.status.success(), "{second:?}");
     assert!(String::from_utf8_lossy(&second.stdout).contains("nothing to apply"));

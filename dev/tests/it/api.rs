@@ -1,0 +1,18 @@
+//! The HTTP interface: access, input, answers, filters, pages, idempotency keys.
+
+mod access;
+mod assign;
+mod cors;
+mod etag;
+mod events;
+pub(crate) mod idempotency;
+mod input;
+pub(crate) mod keys;
+mod list;
+mod lives;
+mod pages;
+mod pending;
+mod roles;
+mod search;
+mod service;
+mod story;

@@ -1,0 +1,189 @@
+//! What a page on another origin may do and read, and the methods that functions take.
+
+use std::collections::BTreeSet;
+
+use lambda_http::Body;
+use lambda_http::http::request::Builder;
+use lambda_http::http::{HeaderMap, Request};
+use serde_json::json;
+
+use crate::support::app::{ORIGIN, Reply, World};
+use crate::support::functions::{FUNCTIONS, Functions, page};
+
+const ALLOWED: [&str; 6] = [
+    "http://localhost",
+    "http://localhost:5173",
+    "http://localhost:65535",
+    "https://app.example.com",
+    "https://pr-7.app.example.com",
+    "https://a.example.com",
+];
+const REFUSED: [&str; 9] = [
+    "https://evil.example.org",
+    "https://example.com",
+    "http://app.example.com",
+    "https://app.example.com:8443",
+    "https://localhost:3000",
+    "https://app.example.com.evil.org",
+    "https://evilexample.com",
+    "http://localhost:3000@evil.org",
+    "null",
+];
+
+fn from(method: &str, origin: &str) -> Builder {
+    Request::builder().method(method).uri("https://api.example.com/").header("origin", origin)
+}
+
+/// What a header lists, whatever the case.
+fn listed(reply: &Reply, name: &str) -> BTreeSet<String> {
+    reply.header(name).split(',').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty()).collect()
+}
+
+fn words(words: &[&str]) -> BTreeSet<String> {
+    words.iter().map(|word| word.to_ascii_lowercase()).collect()
+}
+
+/// The page at `origin` can read the answer.
+#[track_caller]
+fn readable(reply: &Reply, origin: &str) {
+    assert_eq!(values(&reply.headers, "access-control-allow-origin"), [origin], "{reply:?}");
+    let exposed = ["etag", "retry-after", "idempotent-replayed", "x-request-id", "location"];
+    assert_eq!(listed(reply, "access-control-expose-headers"), words(&exposed));
+    assert!(listed(reply, "vary").contains("origin"), "{reply:?}");
+}
+
+/// No page can read the answer; a cache must know that another origin's could.
+#[track_caller]
+fn unreadable(reply: &Reply) {
+    assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("access-control-")), "{reply:?}");
+    assert!(listed(reply, "vary").contains("origin"), "{reply:?}");
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    for (function, methods) in FUNCTIONS {
+        for origin in ALLOWED {
+            let preflight = from("OPTIONS", origin)
+                .header("access-control-request-method", methods[0])
+                .header("access-control-request-headers", "authorization,apikey,content-type,x-client-info")
+                .body(Body::Empty)
+                .unwrap();
+            let reply = functions.answer(function, preflight).await.expect(204);
+            readable(&reply, origin);
+            assert_eq!(reply.body, json!(null));
+            assert_eq!(listed(&reply, "access-control-allow-methods"), words(methods));
+            let headers = ["authorization", "apikey", "x-client-info", "content-type", "idempotency-key", "if-match"];
+            assert_eq!(listed(&reply, "access-control-allow-headers"), words(&headers));
+            assert!(reply.header("access-control-max-age").parse::<u32>().unwrap() > 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_other_origin_is_allowed_anything() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    for (function, methods) in FUNCTIONS {
+        for origin in REFUSED {
+            let preflight = from("OPTIONS", origin).header("access-control-request-method", methods[0]).body(Body::Empty).unwrap();
+            unreadable(&functions.answer(function, preflight).await.expect(204));
+            unreadable(&functions.answer(function, from(methods[0], origin).body(Body::Empty).unwrap()).await.expect(401));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_is_no_page_is_answered_without_any_of_it() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let request = Request::builder().uri("https://api.example.com/").header("authorization", format!("Bearer {}", world.token("owner")));
+    unreadable(&functions.answer("phone-numbers-list", request.body(Body::Empty).unwrap()).await.expect(200));
+}
+
+#[tokio::test]
+async fn without_allowed_origins_no_page_may_call() {
+    let mut world = World::new().await;
+    world.set("ALLOWED_ORIGINS", "");
+    let functions = Functions::start(&world);
+    for origin in ALLOWED {
+        unreadable(&functions.answer("phone-numbers-list", from("OPTIONS", origin).body(Body::Empty).unwrap()).await.expect(204));
+    }
+}
+
+#[tokio::test]
+async fn a_page_can_read_successes_and_failures_alike() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let row = world.insert(json!({"status": "released"})).await;
+    let other = world.insert(json!({})).await;
+    let ask = async |function, method: &str, query: &str, user: &str, body: &str| {
+        let token = if user.is_empty() { String::new() } else { format!("Bearer {}", world.token(user)) };
+        let request = page(method, query).header("authorization", token).header("content-type", "application/json");
+        let reply = functions.answer(function, request.body(Body::from(body)).unwrap()).await;
+        readable(&reply, ORIGIN);
+        assert!(!reply.header("x-request-id").is_empty());
+        if reply.status >= 400 {
+            assert_eq!(reply.body["request_id"], reply.header("x-request-id"));
+        }
+        reply.status
+    };
+    let (search, list, assign) = ("phone-numbers-search", "phone-numbers-list", "phone-numbers-assign");
+    let clear = json!({"phone_number_id": row["id"], "friendly_name": null}).to_string();
+    let large = "x".repeat(70_000);
+    assert_eq!(ask(list, "GET", "", "owner", "").await, 200);
+    assert_eq!(ask(list, "GET", "colour=red", "owner", "").await, 400);
+    assert_eq!(ask(list, "GET", "", "", "").await, 401);
+    assert_eq!(ask(list, "GET", "", "client_viewer", "").await, 403);
+    assert_eq!(ask(assign, "GET", "id=00000000-0000-4000-8000-000000000000", "owner", "").await, 404);
+    assert_eq!(ask(list, "POST", "", "owner", "{}").await, 405);
+    assert_eq!(ask(assign, "PATCH", "", "owner", &clear).await, 409);
+    assert_eq!(ask(assign, "PATCH", "", "owner", &large).await, 413);
+    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 500})).await;
+    assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 502);
+    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 422})).await;
+    assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 422);
+    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 429})).await;
+    assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 429);
+    world.refuse_updates().await;
+    let rename = json!({"phone_number_id": other["id"], "friendly_name": "Front desk"}).to_string();
+    assert_eq!(ask(assign, "PATCH", "", "owner", &rename).await, 500);
+    world.sql.batch_execute("alter table agency_phone_numbers rename to gone").await.unwrap();
+    assert_eq!(ask(list, "GET", "", "owner", "").await, 503);
+}
+
+#[tokio::test]
+async fn a_method_a_function_does_not_take_is_refused_with_those_it_does() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    for (function, methods) in FUNCTIONS {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "get"] {
+            if methods.contains(&method) {
+                continue;
+            }
+            for token in [String::new(), format!("Bearer {}", world.token("owner"))] {
+                let request = page(method, "").header("authorization", token).body(Body::Empty).unwrap();
+                let reply = functions.answer(function, request).await.expect_problem(405, "method_not_allowed");
+                assert_eq!(listed(&reply, "allow"), words(methods), "{method} {function}");
+                readable(&reply, ORIGIN);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_path_is_never_looked_at() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    for path in ["/", "/phone-numbers-list", "/functions/v1/phone-numbers-list", "/phone-numbers-release", "/Prod/x"] {
+        let request = Request::builder().uri(format!("https://api.example.com{path}"));
+        let request = request.header("authorization", format!("Bearer {}", world.token("owner"))).body(Body::Empty).unwrap();
+        let reply = functions.answer("phone-numbers-list", request).await.expect(200);
+        assert_eq!(reply.body["pagination"]["limit"], 50);
+    }
+}

@@ -1,0 +1,178 @@
+//! Who may do what: every role on every method of every function, read from the platform's `users` each time.
+
+use dev::demo;
+use lambda_http::Body;
+use lambda_http::http::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::app::{World, agent};
+use crate::support::functions::{Call, Functions, calls, page};
+
+const ROLES: [&str; 6] = ["agency_owner", "agency_admin", "agency_member", "client_admin", "client_viewer", "admin"];
+
+/// What the contract says under "may".
+fn may(role: &str, call: &Call) -> bool {
+    match (call.function, &call.method) {
+        ("phone-numbers-search" | "phone-numbers-list", _) | ("phone-numbers-assign", &Method::GET) => {
+            ["agency_owner", "agency_admin", "agency_member"].contains(&role)
+        }
+        ("phone-numbers-purchase" | "phone-numbers-assign", _) => ["agency_owner", "agency_admin"].contains(&role),
+        ("phone-numbers-release", _) => role == "agency_owner",
+        _ => panic!("{call:?}"),
+    }
+}
+
+/// What somebody who may is answered: the number of the purchase is not for sale, the row of the release not there.
+fn success(call: &Call) -> u16 {
+    match call.function {
+        "phone-numbers-purchase" => 409,
+        "phone-numbers-release" => 207,
+        _ => 200,
+    }
+}
+
+/// A right call in each method; the row of the release is not there, so that it stays for the next role.
+fn calls_about(row: &Value) -> Vec<Call> {
+    let mut calls = calls(row["id"].as_str().unwrap(), &agent(&demo::DEMO, 0).to_string());
+    let release = calls.iter_mut().find(|call| call.function == "phone-numbers-release").unwrap();
+    release.body = Some(json!({"phone_number_ids": [Uuid::new_v4()], "confirm": true}));
+    calls
+}
+
+async fn user(world: &World, role: &str, agency: Option<Uuid>) -> Uuid {
+    let id = Uuid::new_v4();
+    let insert = "insert into users (id, agency_id, role, email) values ($1, $2, $3::text::user_role, 'somebody@example.com')";
+    world.sql.execute(insert, &[&id, &agency, &role]).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn each_role_may_do_what_the_contract_says_and_no_more() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let row = world.insert(json!({})).await;
+    for role in ROLES {
+        let token = world.issuer.token(user(&world, role, Some(demo::DEMO.id)).await, "");
+        for call in calls_about(&row) {
+            let before = world.rows().await;
+            let reply = functions.call(&token, &call).await;
+            if may(role, &call) {
+                assert_eq!(reply.status, success(&call), "{role} at {call:?}: {:#}", reply.body);
+            } else {
+                assert_eq!(reply.status, 403, "{role} at {call:?}: {:#}", reply.body);
+                reply.expect_problem(403, "forbidden");
+                assert_eq!(world.rows().await, before, "{role} changed something with {call:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_not_learns_nothing_about_what_is_there() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let there = world.insert(json!({})).await;
+    let foreign = world.insert(json!({"agency_id": demo::OTHER.id})).await;
+    for role in ["agency_member", "client_admin", "client_viewer"] {
+        let token = world.issuer.token(user(&world, role, Some(demo::DEMO.id)).await, "");
+        for id in [there["id"].as_str().unwrap(), foreign["id"].as_str().unwrap(), "00000000-0000-4000-8000-000000000000"] {
+            for call in calls(id, &agent(&demo::DEMO, 0).to_string()).iter().filter(|call| !may(role, call)) {
+                functions.call(&token, call).await.expect_problem(403, "forbidden");
+            }
+        }
+    }
+    assert_eq!(world.rows().await.len(), 2);
+    assert_eq!(world.asked("GET", "/v2") + world.asked("POST", "/v2"), 0);
+}
+
+#[tokio::test]
+async fn no_role_does_anything_without_an_agency() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let row = world.insert(json!({})).await;
+    for role in ROLES {
+        let token = world.issuer.token(user(&world, role, None).await, "");
+        for call in calls_about(&row) {
+            functions.call(&token, &call).await.expect_problem(403, "forbidden");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_the_platform_does_not_know_does_nothing() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let row = world.insert(json!({})).await;
+    let token = world.issuer.token(Uuid::new_v4(), "stranger@example.com");
+    for call in calls_about(&row) {
+        functions.call(&token, &call).await.expect_problem(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_is_revoked_is_out_at_the_next_call() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let row = world.insert(json!({})).await;
+    let revocations = [
+        "delete from users where id = $1",
+        "update users set agency_id = null where id = $1",
+        "update users set role = 'client_viewer' where id = $1",
+    ];
+    for revocation in revocations {
+        let id = user(&world, "agency_owner", Some(demo::DEMO.id)).await;
+        let token = world.issuer.token(id, "");
+        for call in calls_about(&row) {
+            functions.call(&token, &call).await.expect(success(&call));
+        }
+        world.sql.execute(revocation, &[&id]).await.unwrap();
+        for call in calls_about(&row) {
+            functions.call(&token, &call).await.expect_problem(403, "forbidden");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_changes_sides_sees_the_other_side_alone() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let ours = world.insert(json!({})).await;
+    let theirs = world.insert(json!({"agency_id": demo::OTHER.id})).await;
+    let id = user(&world, "agency_owner", Some(demo::DEMO.id)).await;
+    let token = world.issuer.token(id, "");
+    let list = &calls_about(&ours)[2];
+    assert_eq!(functions.call(&token, list).await.expect(200).number()["id"], ours["id"]);
+    world.sql.execute("update users set agency_id = $2 where id = $1", &[&id, &demo::OTHER.id]).await.unwrap();
+    assert_eq!(functions.call(&token, list).await.expect(200).number()["id"], theirs["id"]);
+}
+
+#[tokio::test]
+async fn an_agency_named_by_the_caller_is_never_honoured() {
+    let world = World::new().await;
+    let functions = Functions::start(&world);
+    let ours = world.insert(json!({})).await;
+    let theirs = world.insert(json!({"agency_id": demo::OTHER.id})).await;
+    let other = demo::OTHER.id.to_string();
+    for mut call in calls_about(&theirs) {
+        match &mut call.body {
+            Some(body) => body["agency_id"] = json!(other),
+            None => call.query = format!("{}&agency_id={other}", call.query),
+        }
+        let reply = functions.call(&world.token("owner"), &call).await.expect_problem(400, "invalid_request");
+        assert_eq!(reply.fields(), ["agency_id"], "{call:?}");
+    }
+    // A header nobody reads, and claims nobody asks for, change nothing.
+    let owner = demo::USERS[0];
+    let mut claims = world.issuer.claims(owner.id, owner.email);
+    claims["agency_id"] = json!(other);
+    claims["app_metadata"] = json!({"agency_id": other, "role": "admin"});
+    let request = page("GET", "")
+        .header("authorization", format!("Bearer {}", world.issuer.sign(&claims)))
+        .header("x-agency-id", &other)
+        .header("agency_id", &other)
+        .body(Body::Empty)
+        .unwrap();
+    let listed = functions.answer("phone-numbers-list", request).await.expect(200);
+    assert_eq!(listed.number()["id"], ours["id"]);
+}

@@ -1,0 +1,118 @@
+//! What every function has before its own work: its defects and delays are answers, too.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use dev::demo;
+use dev::token::Issuer;
+use lambda_http::http::Request;
+use lambda_http::{Body, Context, RequestExt as _};
+use serde_json::{Value, json};
+use shared::config::Config;
+use shared::error::Error;
+use shared::lambda::{Answer, Call, Function, Service};
+use shared::secrets::Secrets;
+
+use crate::support::app::{ORIGIN, Reply, raw};
+
+/// Has a defect that data can reach.
+struct Panics;
+
+impl Function for Panics {
+    const NAME: &'static str = "panics";
+    const METHODS: &'static [&'static str] = &["GET"];
+
+    fn new(_: &Config, _: Arc<Secrets>) -> Self {
+        Self
+    }
+
+    async fn handle(&self, _: Call) -> Result<Answer, Error> {
+        panic!("the secret is 12345");
+    }
+}
+
+/// Waits for something that never comes.
+struct Hangs;
+
+impl Function for Hangs {
+    const NAME: &'static str = "hangs";
+    const METHODS: &'static [&'static str] = &["GET"];
+
+    fn new(_: &Config, _: Arc<Secrets>) -> Self {
+        Self
+    }
+
+    async fn handle(&self, _: Call) -> Result<Answer, Error> {
+        std::future::pending().await
+    }
+}
+
+/// Tells how much time it has, in milliseconds.
+struct TellsTime;
+
+impl Function for TellsTime {
+    const NAME: &'static str = "tells-time";
+    const METHODS: &'static [&'static str] = &["GET"];
+
+    fn new(_: &Config, _: Arc<Secrets>) -> Self {
+        Self
+    }
+
+    async fn handle(&self, call: Call) -> Result<Answer, Error> {
+        let left = call.deadline.saturating_duration_since(tokio::time::Instant::now());
+        Answer::ok(&json!({"left_ms": u64::try_from(left.as_millis()).unwrap()}))
+    }
+}
+
+/// A request of the demo's owner, as Lambda would hand it over.
+async fn ask<F: Function>(context: Option<Context>) -> Reply {
+    let issuer = Issuer::default();
+    let settings = [("JWT_SECRET", issuer.secret.clone()), ("JWT_ISSUER", issuer.issuer.clone()), ("ALLOWED_ORIGINS", ORIGIN.to_owned())];
+    let config = Config::read(|name| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+    let token = issuer.token(demo::USERS[0].id, demo::USERS[0].email);
+    let request =
+        Request::builder().uri("https://api.example.com/").header("origin", ORIGIN).header("authorization", format!("Bearer {token}"));
+    let request = request.body(Body::Empty).unwrap();
+    let request = match context {
+        Some(context) => request.with_lambda_context(context),
+        None => request,
+    };
+    raw(&Service::<F>::new(&config), request).await
+}
+
+fn granted(time: Duration) -> Context {
+    let mut context = Context::default();
+    let deadline = SystemTime::now() + time;
+    context.deadline = u64::try_from(deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    context
+}
+
+fn left_ms(reply: &Reply) -> u64 {
+    reply.body["left_ms"].as_u64().unwrap_or_else(|| panic!("{reply:?}"))
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_that_a_page_can_read_and_that_tells_nothing() {
+    let reply = ask::<Panics>(None).await.expect_problem(500, "internal");
+    assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
+    assert!(!reply.body.to_string().contains("12345"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_hangs_is_cut_off() {
+    let began = tokio::time::Instant::now();
+    let reply = ask::<Hangs>(None).await.expect_problem(503, "unavailable");
+    assert_eq!(reply.body["retryable"], Value::Bool(true));
+    assert!(began.elapsed() < Duration::from_secs(29));
+}
+
+#[tokio::test]
+async fn a_request_has_no_more_time_than_lambda_grants_and_callers_wait() {
+    assert!(left_ms(&ask::<TellsTime>(Some(granted(Duration::from_secs(10)))).await) <= 7_000);
+    assert_eq!(left_ms(&ask::<TellsTime>(Some(granted(Duration::from_secs(1)))).await), 0);
+    let mut passed = granted(Duration::ZERO);
+    passed.deadline -= 60_000;
+    assert_eq!(left_ms(&ask::<TellsTime>(Some(passed)).await), 0);
+    let most = left_ms(&ask::<TellsTime>(Some(granted(Duration::from_mins(15)))).await);
+    assert!((20_000..=25_000).contains(&most), "{most}");
+}

@@ -1,0 +1,131 @@
+//! The functions against a Secrets Manager that is not ours.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use dev::demo;
+use dev::moto::Moto;
+use lambda_http::http::Method;
+use phone_numbers_list::List;
+use phone_numbers_search::Search;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::boundary::rotation::Role;
+use crate::support::app::{World, send};
+
+const SEARCH: &str = "country_code=US&area_code=312&limit=1";
+/// Secrets are a region's.
+const REGION: &str = "eu-central-1";
+
+/// The Secrets Manager, with secrets of one test.
+struct Manager {
+    server: Moto,
+    http: reqwest::Client,
+    /// What the names of its secrets begin with.
+    prefix: String,
+}
+
+impl Manager {
+    /// From here on, the functions of `world` know nothing but where it is and what their secrets are called.
+    async fn of(world: &mut World) -> Self {
+        let server = Moto::start().await.unwrap();
+        let prefix = Uuid::new_v4().to_string();
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url()),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "an example"),
+            ("DATABASE_URL", ""),
+            ("DATABASE_SECRET_ID", &format!("{prefix}/database")),
+            ("DATABASE_SSLMODE", "disable"),
+            ("JWT_SECRET", ""),
+            ("JWT_SECRET_ID", &format!("{prefix}/tokens")),
+            ("TELNYX_API_KEY", ""),
+            ("TELNYX_AGENCY_SECRET_ID", &format!("{prefix}/{{agency_id}}")),
+            ("TELNYX_PLATFORM_SECRET_ID", &format!("{prefix}/platform")),
+        ] {
+            world.set(name, value);
+        }
+        Self { server, http: reqwest::Client::new(), prefix }
+    }
+
+    async fn ask(&self, action: &str, name: &str, mut body: Value) -> Value {
+        let named_by = if action == "CreateSecret" { "Name" } else { "SecretId" };
+        body[named_by] = json!(format!("{}/{name}", self.prefix));
+        let scope = format!("AKIDEXAMPLE/20250101/{REGION}/secretsmanager/aws4_request");
+        let request = self.http.post(self.server.url()).header("x-amz-target", format!("secretsmanager.{action}"));
+        let request = request.header("content-type", "application/x-amz-json-1.1");
+        let request = request.header("authorization", format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"));
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{action}: {}", answer.text().await.unwrap());
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    /// Keeps a new secret; its ARN.
+    async fn create(&self, name: &str, text: &str) -> String {
+        self.ask("CreateSecret", name, json!({ "SecretString": text })).await["ARN"].as_str().unwrap().to_owned()
+    }
+
+    /// Gives a secret another value, as a rotation does.
+    async fn put(&self, name: &str, text: &str) {
+        self.ask("PutSecretValue", name, json!({ "SecretString": text })).await;
+    }
+}
+
+/// A world that finds everything in Secrets Manager: its database as a role of its own, whose password is `first`.
+async fn world() -> (World, Manager, Role) {
+    let mut world = World::new().await;
+    let manager = Manager::of(&mut world).await;
+    let role = Role::create(&world, "first").await;
+    manager.create("database", &role.secret(&world, "first")).await;
+    manager.create("tokens", &world.issuer.secret).await;
+    world.telnyx_settings(json!({"accounts": {"the platform": "KEYFIRST"}})).await;
+    manager.create("platform", &json!({"api_key": "KEYFIRST"}).to_string()).await;
+    (world, manager, role)
+}
+
+#[tokio::test]
+async fn a_function_lives_on_what_secrets_manager_keeps_and_survives_its_rotation() {
+    let (world, manager, role) = world().await;
+    let (search, token) = (world.function::<Search>(), world.token("owner"));
+    search.warm().await;
+    send(&search, &token, Method::GET, SEARCH, None).await.expect(200);
+
+    manager.put("database", &role.secret(&world, "second")).await;
+    role.set_password(&world, "second").await;
+    role.disconnect(&world).await;
+    manager.put("platform", "KEYSECOND").await;
+    world.telnyx_settings(json!({"accounts": {"the platform": "KEYSECOND"}})).await;
+    send(&search, &token, Method::GET, SEARCH, None).await.expect(200);
+    assert_eq!(world.telnyx.exchanges().iter().map(|exchange| exchange.status).collect::<Vec<_>>(), [Some(200), Some(401), Some(200)]);
+    role.drop(&world).await;
+}
+
+#[tokio::test]
+async fn a_secret_may_be_named_by_its_arn() {
+    let (mut world, manager, role) = world().await;
+    let arn = manager.create("the same database", &role.secret(&world, "first")).await;
+    assert!(arn.starts_with("arn:aws:secretsmanager:"), "{arn}");
+    world.set("DATABASE_SECRET_ID", &arn);
+    let function = world.function::<List>();
+    send(&function, &world.token("owner"), Method::GET, "", None).await.expect(200);
+    role.drop(&world).await;
+}
+
+#[tokio::test]
+async fn only_a_secret_that_is_not_there_is_replaced_by_the_platforms() {
+    let (world, manager, role) = world().await;
+    world.search("owner", SEARCH).await.expect(200);
+    let own = demo::DEMO.id.to_string();
+    manager.create(&own, "KEYTHEIROWN").await;
+    manager.ask("DeleteSecret", &own, json!({"RecoveryWindowInDays": 7})).await;
+    world.search("owner", SEARCH).await.expect_problem(503, "unavailable");
+    manager.ask("RestoreSecret", &own, json!({})).await;
+    world.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
+    world.search("owner", SEARCH).await.expect(200);
+    manager.ask("PutSecretValue", &own, json!({"SecretBinary": BASE64_STANDARD.encode("KEYTHEIROWN")})).await;
+    world.search("owner", SEARCH).await.expect_problem(503, "unavailable");
+    manager.ask("DeleteSecret", &own, json!({"ForceDeleteWithoutRecovery": true})).await;
+    world.search("owner", SEARCH).await.expect(200);
+    role.drop(&world).await;
+}

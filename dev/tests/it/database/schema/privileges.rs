@@ -1,0 +1,172 @@
+//! Who may touch what is ours, on a platform that grants everything new to the roles of its REST API.
+
+use dev::migrations;
+use dev::postgres::{Server, connect};
+use tokio_postgres::Client;
+
+use super::{lines, refusal, two_agencies};
+
+/// Every object of ours, then the roles that may touch it beside its owner. The view shows nobody more of its tables than they
+/// may read themselves.
+const OBJECTS: [&str; 20] = [
+    "function agency_phone_numbers_agent_same_agency()",
+    "function agency_phone_numbers_history()",
+    "function agency_phone_numbers_restore(jsonb)",
+    "function phone_number_history_is_append_only()",
+    "function update_updated_at_column()",
+    "sequence phone_number_history_id_seq",
+    "table agency_phone_numbers",
+    "table agency_phone_numbers_archive",
+    "table phone_number_deployment",
+    "table phone_number_findings",
+    "table phone_number_history",
+    "table phone_number_idempotency_keys",
+    "table phone_number_idempotency_purchases",
+    "table phone_number_inventory_walks",
+    "table phone_number_migrations",
+    "table phone_number_purchases",
+    "table phone_number_releases",
+    "table phone_number_sightings",
+    "table phone_number_strangers",
+    "view v_agency_phone_numbers_with_agent anon authenticated public",
+];
+
+/// A migrated database of such a platform. Roles belong to a server, not to a database: so it has a server of its own.
+async fn platform() -> (Server, Client) {
+    let server = Server::temporary().await.unwrap();
+    server.create_database("platform", None).await.unwrap();
+    let client = connect(&server.url("platform")).await.unwrap();
+    client
+        .batch_execute(
+            "create role web_app;
+             create role anon;
+             create role authenticated;
+             alter default privileges in schema public grant all on tables to anon, authenticated, public;
+             alter default privileges in schema public grant all on sequences to anon, authenticated, public;
+             alter default privileges in schema public grant all on functions to anon, authenticated",
+        )
+        .await
+        .unwrap();
+    migrations::platform(&server.url("platform")).await.unwrap();
+    migrations::run(&server.url("platform"), None).await.unwrap();
+    (server, client)
+}
+
+#[tokio::test]
+async fn nobody_but_the_owner_may_touch_what_is_ours() {
+    let (_server, client) = platform().await;
+    let objects = lines(
+        &client,
+        "with objects as (
+           select case c.relkind when 'r' then 'table' when 'v' then 'view' when 'S' then 'sequence' end as kind,
+                  c.relname::text as name,
+                  c.relowner as owner,
+                  coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::\"char\" else 'r' end, c.relowner)) as acl
+           from pg_class as c
+           where c.relnamespace = 'public'::regnamespace
+             and c.relkind in ('r', 'v', 'S')
+             and c.relname not in ('agencies', 'agent_mappings', 'users')
+           union all
+           select 'function', p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+           from pg_proc as p
+           where p.pronamespace = 'public'::regnamespace
+             and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')
+         )
+         select o.kind, o.name, string_agg(distinct coalesce(r.rolname, 'public'), ' ') filter (where a.grantee <> o.owner)
+         from objects as o
+         cross join aclexplode(o.acl) as a
+         left join pg_roles as r on r.oid = a.grantee
+         group by o.kind, o.name
+         order by 1, 2",
+    )
+    .await;
+    assert_eq!(objects, OBJECTS);
+    for statement in [
+        "select v.id from v_agency_phone_numbers_with_agent as v",
+        "select agency_phone_numbers_restore('{}')",
+        "select nextval('phone_number_history_id_seq')",
+        "select m.name from phone_number_migrations as m",
+    ] {
+        let error = refusal(&client, &format!("set role authenticated; {statement}")).await;
+        assert_eq!(error.code().code(), "42501", "{statement}");
+        client.batch_execute("reset role").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_function_of_ours_has_a_search_path_of_its_own() {
+    let (_database, client) = two_agencies().await;
+    let functions = lines(
+        &client,
+        "select p.proname::text, case when p.prosecdef then 'definer' else 'invoker' end, array_to_string(p.proconfig, ' ')
+         from pg_proc as p
+         where p.pronamespace = 'public'::regnamespace
+           and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')
+         order by 1",
+    )
+    .await;
+    assert_eq!(
+        functions,
+        [
+            "agency_phone_numbers_agent_same_agency invoker search_path=public, pg_temp",
+            "agency_phone_numbers_history definer search_path=public, pg_temp",
+            "agency_phone_numbers_restore invoker search_path=public, pg_temp",
+            "phone_number_history_is_append_only invoker search_path=\"\"",
+            "update_updated_at_column invoker search_path=\"\"",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_history_of_another_table_is_not_written() {
+    let (_server, client) = platform().await;
+    let attach = "create temporary table agency_phone_numbers (like public.agency_phone_numbers including defaults);
+                  create trigger of_another after insert on agency_phone_numbers
+                  for each row execute function public.agency_phone_numbers_history()";
+    let error = refusal(&client, &format!("set role web_app; {attach}")).await;
+    assert_eq!(error.code().code(), "42501");
+    client.batch_execute(&format!("reset role; {attach}")).await.unwrap();
+    let insert = "insert into agency_phone_numbers (agency_id, phone_number, status)
+                  values (uuid_generate_v4(), '+13125550100', 'active')";
+    let error = refusal(&client, insert).await;
+    assert!(error.message().contains("agency_phone_numbers_history is not a trigger for pg_temp"), "{error}");
+    assert!(lines(&client, "select h.event from phone_number_history as h").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_row_is_restored_to_the_table_and_not_to_a_temporary_one() {
+    let (_database, client) = two_agencies().await;
+    client
+        .batch_execute(
+            "create temporary table archived as select to_jsonb(n) as record from agency_phone_numbers as n;
+             delete from agency_phone_numbers;
+             create temporary table agency_phone_numbers (like public.agency_phone_numbers);
+             select agency_phone_numbers_restore(a.record) from archived as a",
+        )
+        .await
+        .unwrap();
+    assert_eq!(lines(&client, "select n.phone_number from public.agency_phone_numbers as n").await, ["+13125550100"]);
+    assert!(lines(&client, "select n.phone_number from pg_temp.agency_phone_numbers as n").await.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_may_write_the_table_needs_no_right_to_its_history() {
+    let (_server, client) = platform().await;
+    client
+        .batch_execute(
+            "insert into agencies (name, slug) values ('A', 'a');
+             grant select on agencies to web_app;
+             grant select, insert, update, delete on agency_phone_numbers to web_app;
+             set role web_app;
+             insert into agency_phone_numbers (agency_id, phone_number, status)
+             select a.id, '+13125550100', 'active' from agencies as a;
+             update agency_phone_numbers set status = 'inactive';
+             delete from agency_phone_numbers",
+        )
+        .await
+        .unwrap();
+    assert_eq!(refusal(&client, "select h.id from phone_number_history as h").await.code().code(), "42501");
+    client.batch_execute("reset role").await.unwrap();
+    let told = lines(&client, "select h.event, h.actor from phone_number_history as h order by h.id").await;
+    assert_eq!(told, ["bought platform", "changed platform", "deleted platform"]);
+}

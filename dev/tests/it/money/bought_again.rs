@@ -1,0 +1,400 @@
+//! Released numbers that are bought again: a new row takes the number, and the old life is lost to nobody.
+
+use std::collections::BTreeSet;
+
+use dev::demo;
+use dev::wire::{Fault, Moment};
+use futures_util::future::join_all;
+use lambda_http::http::Method;
+use phone_numbers_purchase::Purchase;
+use serde_json::{Value, json};
+
+use crate::support::actions::{balance, decide, heal, order_of, order_of_all, ordered_by_somebody_else, orders_sent, release_of, unsold};
+use crate::support::app::{Reply, World, agent, eventually, send};
+
+const ORDERS: &str = "/v2/number_orders";
+const SEARCH: &str = "/v2/available_phone_numbers";
+
+/// A number that an agency had, with a name and an agent, and gave back: the row as it stands in the table.
+pub(crate) async fn given_back(world: &World, user: &str) -> Value {
+    let number = world.offer().await;
+    given_back_again(world, user, &number).await
+}
+
+/// The same for a number that may have had lives before.
+pub(crate) async fn given_back_again(world: &World, user: &str, number: &str) -> Value {
+    let agency = if user == "other_owner" { &demo::OTHER } else { &demo::DEMO };
+    let item = json!({"phone_number": number, "friendly_name": "Front desk", "agent_mapping_id": agent(agency, 0)});
+    let row = world.purchase(user, json!({"phone_numbers": [item]})).await.expect(200).number().clone();
+    world.release(user, release_of(&row)).await.expect(200);
+    stored(world, number).await
+}
+
+/// The one row of a number, whole.
+pub(crate) async fn stored(world: &World, number: &str) -> Value {
+    let rows: Vec<_> = world.rows().await.into_iter().filter(|row| row["phone_number"] == number).collect();
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    rows[0].clone()
+}
+
+pub(crate) fn number_of(row: &Value) -> &str {
+    row["phone_number"].as_str().unwrap()
+}
+
+/// Insists that a row is in the archive as it was, and that another has its place.
+pub(crate) async fn archived(world: &World, old: &Value, new: &Value) {
+    let archive = world.archive().await;
+    let kept: Vec<_> = archive.iter().filter(|kept| kept["id"] == old["id"]).collect();
+    assert_eq!(kept.len(), 1, "{archive:#?}");
+    assert_eq!(kept[0]["record"], *old);
+    assert_eq!((&kept[0]["agency_id"], &kept[0]["phone_number"]), (&old["agency_id"], &old["phone_number"]));
+    assert_eq!(kept[0]["replaced_by"], new["id"]);
+    assert_ne!(new["id"], old["id"]);
+}
+
+pub(crate) fn ids(reply: &Reply) -> BTreeSet<String> {
+    reply.body["phone_numbers"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn set<'a>(rows: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+    rows.into_iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_released_number_can_be_bought_again_by_whom_it_was_and_by_others() {
+    let world = World::new().await;
+    for (before, now) in [("owner", "owner"), ("owner", "other_owner"), ("other_owner", "owner")] {
+        let number = unsold(&world).await;
+        let old = given_back_again(&world, before, &number).await;
+        let sent = orders_sent(&world);
+        let reply = world.purchase(now, order_of(&number)).await.expect(200);
+        assert_eq!(reply.header("idempotent-replayed"), "", "it is a new purchase");
+        assert_eq!(orders_sent(&world) - sent, 1);
+        let new = stored(&world, &number).await;
+        assert_eq!((&new["id"], &new["status"], &new["is_active"]), (&reply.number()["id"], &json!("active"), &json!(true)));
+        // Nothing of the old life is in the new one.
+        assert!(new["friendly_name"].is_null() && new["agent_mapping_id"].is_null() && new["released_at"].is_null());
+        assert_ne!(new["phone_number_id"], old["phone_number_id"]);
+        assert!(new["created_at"].as_str() > old["released_at"].as_str());
+        archived(&world, &old, &new).await;
+        balance(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_archive_keeps_is_whole_whatever_columns_the_platform_adds() {
+    let world = World::new().await;
+    let columns = "\
+alter table agency_phone_numbers
+  add column sort_order integer default 7 not null,
+  add column tags text[],
+  add column \"Odd name\" jsonb,
+  add column price_limit numeric(12, 6),
+  add column seen_at timestamptz,
+  add column photo bytea,
+  add column gone text,
+  add column digits text generated always as (substr(phone_number::text, 2)) stored,
+  add column serial_number bigint generated always as identity";
+    world.sql.batch_execute(columns).await.unwrap();
+    world.sql.batch_execute("alter table agency_phone_numbers drop column gone").await.unwrap();
+    let old = given_back(&world, "owner").await;
+    let values = "\
+update agency_phone_numbers
+set sort_order = 42,
+    tags = array['a b', '\"quoted\"', null],
+    \"Odd name\" = '{\"b\": [1, null], \"a\": 1.50}',
+    price_limit = 1.500000,
+    seen_at = '2026-01-02 03:04:05.678901+00',
+    photo = '\\xdeadbeef',
+    monthly_cost = 0.0035";
+    world.sql.batch_execute(values).await.unwrap();
+    let number = number_of(&old);
+    let before = stored(&world, number).await;
+    assert_eq!((&before["sort_order"], &before["photo"]), (&json!(42), &json!("\\xdeadbeef")));
+
+    world.telnyx_settings(json!({"insufficient_funds": true})).await;
+    world.purchase("other_owner", order_of(number)).await.expect_problem(402, "insufficient_funds");
+    assert_eq!(stored(&world, number).await, before, "put back as it was");
+    world.telnyx_settings(json!({"insufficient_funds": false})).await;
+    world.purchase("other_owner", order_of(number)).await.expect(200);
+    let new = stored(&world, number).await;
+    assert_eq!((&new["sort_order"], &new["tags"]), (&json!(7), &json!(null)), "a new row has its own");
+    archived(&world, &before, &new).await;
+    assert_eq!(world.list("owner", "status=released").await.expect(200).number()["monthly_cost"], "0.0035");
+}
+
+#[tokio::test]
+async fn a_column_that_the_platform_adds_or_drops_meanwhile_is_no_obstacle() {
+    let mut world = World::new().await;
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    world.set("REQUEST_BUDGET_MS", "2500");
+    world.sql.batch_execute("alter table agency_phone_numbers add column before text default 'x'").await.unwrap();
+    let sql = "insert into agency_phone_numbers (agency_id, phone_number, status, is_active) values ($1, $2, 'released', false)";
+    let number = world.offer().await;
+    world.sql.execute(sql, &[&demo::OTHER.id, &number]).await.unwrap();
+    let old = stored(&world, &number).await;
+    let (function, token) = (world.function::<Purchase>(), world.token("owner"));
+    let ask = || send(&function, &token, Method::POST, "", Some(order_of(&number)));
+    ask().await.expect(202);
+    let changes = "alter table agency_phone_numbers drop column before; alter table agency_phone_numbers add column later integer";
+    world.sql.batch_execute(changes).await.unwrap();
+    decide(&world, "failure").await;
+    // Its statements are prepared for a table of other columns.
+    ask().await.expect_problem(409, "number_unavailable");
+    let mut back = stored(&world, &number).await;
+    assert_eq!(back.as_object_mut().unwrap().remove("later"), Some(json!(null)));
+    let mut expected = old;
+    expected.as_object_mut().unwrap().remove("before");
+    assert_eq!(back, expected);
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_puts_the_released_row_back_as_it_was() {
+    let world = World::new().await;
+    let old = given_back(&world, "owner").await;
+    let number = number_of(&old).to_owned();
+    let fault = |method: &str, path: &str, status: u16, code: &str| json!({"method": method, "path_prefix": path, "kind": "status", "status": status, "code": code, "times": 2});
+    let limited = |limit: &str| {
+        let mut body = order_of(&number);
+        body["max_monthly_cost"] = json!(limit);
+        body
+    };
+    let cases = [
+        ("the search fails", Some(fault("GET", SEARCH, 500, "10007")), json!({}), order_of(&number), "upstream_error"),
+        ("the search is limited", Some(fault("GET", SEARCH, 429, "10011")), json!({}), order_of(&number), "rate_limited"),
+        ("it is too dear", None, json!({}), limited("0.50"), "price_exceeded"),
+        ("its price is unknown", None, json!({"cost_information": {}}), limited("9.00"), "price_exceeded"),
+        ("the order is refused", Some(fault("POST", ORDERS, 403, "20100")), json!({}), order_of(&number), "insufficient_funds"),
+        ("it is sold", Some(fault("POST", ORDERS, 409, "85001")), json!({}), order_of(&number), "number_unavailable"),
+        ("the order is limited", Some(fault("POST", ORDERS, 429, "10011")), json!({}), order_of(&number), "rate_limited"),
+        ("the order fails", None, json!({"order_outcome": "failure"}), order_of(&number), "number_unavailable"),
+        (
+            "the order fails later",
+            None,
+            json!({"order_outcome": "failure", "order_delay_ms": 150}),
+            order_of(&number),
+            "number_unavailable",
+        ),
+    ];
+    for (what, fault, settings, body, code) in cases {
+        for user in ["owner", "other_owner"] {
+            if let Some(fault) = &fault {
+                world.fault(fault.clone()).await;
+            }
+            world.telnyx_settings(settings.clone()).await;
+            let failed = world.purchase(user, body.clone()).await;
+            assert_eq!(failed.code(), code, "{what}: {failed:#?}");
+            assert_eq!(stored(&world, &number).await, old, "{what}");
+            assert!(world.archive().await.is_empty(), "{what}");
+            heal(&world).await;
+            world.telnyx_settings(json!({"order_outcome": "success", "order_delay_ms": 0, "cost_information": null})).await;
+            balance(&world).await;
+        }
+    }
+    world.purchase("other_owner", order_of(&number)).await.expect(200);
+    archived(&world, &old, &stored(&world, &number).await).await;
+}
+
+#[tokio::test]
+async fn a_number_that_somebody_else_has_bought_meanwhile_stays_released() {
+    let world = World::new().await;
+    let old = given_back(&world, "owner").await;
+    ordered_by_somebody_else(&world, number_of(&old)).await;
+    for user in ["owner", "other_owner"] {
+        world.purchase(user, order_of(number_of(&old))).await.expect_problem(409, "number_unavailable");
+        assert_eq!(stored(&world, number_of(&old)).await, old);
+    }
+    assert!(world.archive().await.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_takes_up_a_purchase_that_then_fails_puts_the_row_back() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    let old = given_back(&world, "other_owner").await;
+    let number = number_of(&old).to_owned();
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    let sent = orders_sent(&world);
+    world.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "delay", "delay_ms": 30_000})).await;
+    tokio::select! {
+        biased;
+        () = eventually(async || (orders_sent(&world) > sent && world.asked("GET", ORDERS) > 0).then_some(())) => {}
+        reply = world.purchase("owner", order_of(&number)) => panic!("{reply:#?}"),
+    }
+    let pending = stored(&world, &number).await;
+    assert_eq!(pending["status"], "pending");
+    archived(&world, &old, &pending).await;
+    heal(&world).await;
+    decide(&world, "failure").await;
+    world.purchase("admin", order_of(&number)).await.expect_problem(409, "number_unavailable");
+    assert_eq!(stored(&world, &number).await, old);
+    assert!(world.archive().await.is_empty());
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
+    let mut world = World::new().await;
+    let old = given_back(&world, "other_owner").await;
+    let number = number_of(&old).to_owned();
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    world.set("REQUEST_BUDGET_MS", "2500");
+    world.purchase("owner", order_of(&number)).await.expect(202);
+    world.sql.execute("delete from agencies where id = $1", &[&demo::OTHER.id]).await.unwrap();
+    decide(&world, "failure").await;
+    world.purchase("owner", order_of(&number)).await.expect_problem(409, "number_unavailable");
+    assert!(world.rows().await.is_empty());
+    assert_eq!(world.archive().await[0]["record"], old, "what was is not forgotten");
+    // The number is as free as any other.
+    world.telnyx_settings(json!({"order_outcome": "success"})).await;
+    world.purchase("owner", order_of(&number)).await.expect(200);
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn a_buyer_that_is_gone_leaves_the_row_where_it_was() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    let old = given_back(&world, "owner").await;
+    let number = number_of(&old).to_owned();
+    world.fault(json!({"method": "GET", "path_prefix": SEARCH, "kind": "delay", "delay_ms": 600})).await;
+    let searches = world.asked("GET", SEARCH);
+    let gone = async {
+        eventually(async || (world.asked("GET", SEARCH) > searches).then_some(())).await;
+        world.sql.execute("delete from agencies where id = $1", &[&demo::OTHER.id]).await.unwrap();
+    };
+    let (failed, ()) = tokio::join!(world.purchase("other_owner", order_of(&number)), gone);
+    failed.expect_problem(404, "not_found");
+    assert_eq!((stored(&world, &number).await, world.archive().await), (old, Vec::new()));
+    assert_eq!(orders_sent(&world), 1, "nothing was ordered for nobody");
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_in_the_middle_of_the_exchange_stops_it() {
+    let mut world = World::new().await;
+    let old = given_back(&world, "other_owner").await;
+    let ledger = world.ledger().await;
+    let url = world.database.url().to_owned();
+    let wire = world.wired().await;
+    let agent = agent(&demo::DEMO, 1);
+    let goes = async move {
+        dev::postgres::connect(&url).await.unwrap().execute("delete from agent_mappings where id = $1", &[&agent]).await.unwrap();
+    };
+    wire.strike("purchases.begin.insert", Moment::Before, Fault::call(goes));
+    let body = json!({"phone_numbers": [{"phone_number": old["phone_number"], "agent_mapping_id": agent}]});
+    world.purchase("owner", body).await.expect_problem(404, "not_found");
+    assert_eq!((stored(&world, number_of(&old)).await, world.archive().await), (old, Vec::new()));
+    assert_eq!((world.ledger().await, orders_sent(&world)), (ledger, 1));
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_given_up_is_a_life_of_its_own() {
+    let mut world = World::new().await;
+    let old = given_back(&world, "other_owner").await;
+    let number = number_of(&old).to_owned();
+    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    world.set("REQUEST_BUDGET_MS", "2500");
+    let pending = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    world.release("owner", release_of(&pending)).await.expect(200);
+    let given_up = stored(&world, &number).await;
+    assert_eq!((&given_up["id"], &given_up["status"]), (&pending["id"], &json!("released")));
+    archived(&world, &old, &given_up).await;
+    world.telnyx_settings(json!({"order_outcome": "success"})).await;
+    world.purchase("other_owner", order_of(&number)).await.expect(200);
+    let new = stored(&world, &number).await;
+    archived(&world, &given_up, &new).await;
+    archived(&world, &old, &given_up).await;
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn a_number_has_as_many_lives_as_are_bought() {
+    let world = World::new().await;
+    let number = world.offer().await;
+    let first = given_back_again(&world, "owner", &number).await;
+    let second = given_back_again(&world, "other_owner", &number).await;
+    let third = given_back_again(&world, "owner", &number).await;
+    archived(&world, &first, &second).await;
+    archived(&world, &second, &third).await;
+    // An attempt that fails puts back the last of them, and no other.
+    world.telnyx_settings(json!({"insufficient_funds": true})).await;
+    world.purchase("other_owner", order_of(&number)).await.expect(402);
+    assert_eq!(stored(&world, &number).await, third);
+    assert_eq!(world.archive().await.len(), 2);
+    world.telnyx_settings(json!({"insufficient_funds": false})).await;
+    world.purchase("owner", order_of(&number)).await.expect(200);
+    let fourth = stored(&world, &number).await;
+    archived(&world, &third, &fourth).await;
+
+    let ours = world.list("owner", "include_released=true").await.expect(200);
+    assert_eq!(ids(&ours), set([&first, &third, &fourth]));
+    let theirs = world.list("other_owner", "include_released=true").await.expect(200);
+    assert_eq!(ids(&theirs), set([&second]));
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn of_eight_that_want_a_released_number_one_agency_gets_it() {
+    let world = World::new().await;
+    for round in 0..3 {
+        let number = unsold(&world).await;
+        let old = given_back_again(&world, if round % 2 == 0 { "owner" } else { "other_owner" }, &number).await;
+        let sent = orders_sent(&world);
+        let users = (0..8).map(|index| if index % 2 == 0 { "owner" } else { "other_owner" });
+        let replies = join_all(users.map(|user| world.purchase(user, order_of(&number)))).await;
+        let bought: Vec<_> = replies.iter().filter(|reply| reply.status == 200).collect();
+        assert_eq!(bought.len(), 4, "{replies:#?}");
+        assert!(replies.iter().all(|reply| reply.status == 200 || reply.code() == "number_unavailable"), "{replies:#?}");
+        let new = stored(&world, &number).await;
+        assert!(bought.iter().all(|reply| reply.number()["id"] == new["id"]));
+        archived(&world, &old, &new).await;
+        assert_eq!(orders_sent(&world) - sent, 1);
+        balance(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_race_whose_winner_is_refused_loses_no_life() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        let number = unsold(&world).await;
+        let old = given_back_again(&world, "owner", &number).await;
+        let refusals = json!({"method": "POST", "path_prefix": ORDERS, "kind": "status", "status": 403, "code": "20100", "times": 3});
+        world.fault(refusals).await;
+        let users = (0..8).map(|index| if index % 2 == 0 { "owner" } else { "other_owner" });
+        let replies = join_all(users.map(|user| world.purchase(user, order_of(&number)))).await;
+        heal(&world).await;
+        assert!(replies.iter().all(|reply| [200, 402, 409].contains(&reply.status)), "{replies:#?}");
+        let now = stored(&world, &number).await;
+        if replies.iter().any(|reply| reply.status == 200) {
+            archived(&world, &old, &now).await;
+        } else {
+            assert_eq!(now, old);
+        }
+        let archive = world.archive().await;
+        assert!(archive.iter().filter(|kept| kept["phone_number"] == number).count() <= 1, "{archive:#?}");
+        balance(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn several_released_numbers_are_bought_again_in_one_request_from_both_sides() {
+    let world = World::new().await;
+    let numbers = world.offers("312", 4).await;
+    let mut lives = Vec::new();
+    for number in &numbers {
+        lives.push(given_back_again(&world, "owner", number).await);
+    }
+    let backwards: Vec<_> = numbers.iter().rev().cloned().collect();
+    let (ours, theirs) =
+        tokio::join!(world.purchase("owner", order_of_all(&numbers)), world.purchase("other_owner", order_of_all(&backwards)));
+    for reply in [&ours, &theirs] {
+        assert!([200, 207, 409].contains(&reply.status), "{reply:#?}");
+    }
+    for old in &lives {
+        archived(&world, old, &stored(&world, number_of(old)).await).await;
+    }
+    assert_eq!((world.billed().await.len(), world.rows().await.len()), (4, 4));
+    balance(&world).await;
+}

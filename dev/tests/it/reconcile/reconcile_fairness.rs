@@ -1,0 +1,150 @@
+//! Whose turn it is in a run: what is at risk comes first, and what only waits delays nothing else.
+
+use std::collections::HashMap;
+
+use dev::demo;
+use dev::wire::{Fault, Moment};
+use lambda_http::http::Method;
+use serde_json::{Value, json};
+
+use crate::money::purchase_crashes;
+use crate::money::release_failures;
+use crate::reconcile::leases_run_out;
+use crate::support::actions::{assigned, balance, heal, telnyx};
+use crate::support::app::World;
+
+const ORDERS: &str = "/v2/number_orders";
+const NUMBERS: &str = "/v2/phone_numbers";
+
+/// Purchases whose orders wait for documents at Telnyx, and that nobody works on.
+async fn waiting(world: &World, count: usize) {
+    let key = world.telnyx.api_key();
+    let search = format!("/available_phone_numbers?filter[country_code]=DE&filter[limit]={count}");
+    let offers = telnyx(world, key, Method::GET, &search, None).await;
+    let mut orders = Vec::new();
+    for offer in offers["data"].as_array().unwrap() {
+        let (number, id) = (&offer["phone_number"], uuid::Uuid::new_v4());
+        let reference = format!("pn:{}:{id}", demo::DEMO.id);
+        let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": reference});
+        let order = telnyx(world, key, Method::POST, "/number_orders", Some(body)).await;
+        orders.push(json!({"id": id, "number": number, "reference": reference, "order": order["data"]["id"]}));
+    }
+    assert_eq!(orders.len(), count);
+    let insert = "\
+with o as (
+  select * from jsonb_to_recordset($1::jsonb) as o (id uuid, number text, reference text, \"order\" text)
+), rows as (
+  insert into agency_phone_numbers (id, agency_id, phone_number, status)
+  select o.id, $2, o.number, 'pending' from o
+)
+insert into phone_number_purchases
+  (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, telnyx_order_id, caller_id, phase,
+   order_attempts)
+select o.id, o.id, $2, o.id, o.number, 'env:TELNYX_API_KEY', o.reference, o.\"order\", o.id, 'ordered', 1 from o";
+    world.sql.execute(insert, &[&json!(orders), &demo::DEMO.id]).await.unwrap();
+}
+
+/// How often each order was looked at by its id, since a number of exchanges.
+fn looks(world: &World, since: usize) -> HashMap<String, usize> {
+    let mut looks = HashMap::new();
+    for exchange in world.telnyx.exchanges().split_off(since) {
+        if let Some(id) = exchange.path.strip_prefix("/v2/number_orders/").filter(|_| exchange.method == "GET") {
+            *looks.entry(id.to_owned()).or_default() += 1;
+        }
+    }
+    looks
+}
+
+#[tokio::test]
+async fn hundreds_of_orders_that_wait_for_documents_do_not_delay_a_crashed_purchase_nor_anything_else() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("RECONCILE_BATCH", "10");
+    world.set("REQUEST_BUDGET_MS", "120000");
+    waiting(&world, 200).await;
+    let number = world.offer().await;
+    let wire = world.wired().await;
+    wire.strike("purchases.order.ordered", Moment::Before, Fault::Silence);
+    purchase_crashes::dies(&world, &number, async || wire.struck() == 1).await;
+    leases_run_out(&world).await;
+
+    let since = world.telnyx.exchanges().len();
+    world.reconcile().await;
+    assert_eq!(world.purchase_of(&json!(number)).await["phase"], "completed");
+    let looks = looks(&world, since);
+    // The crashed one is found by its reference, before any other is looked at.
+    assert_eq!((looks.len(), looks.values().max()), (200, Some(&1)), "each is looked at once");
+    let first = world.telnyx.exchanges().split_off(since).into_iter().find(|exchange| exchange.path.starts_with(ORDERS)).unwrap();
+    assert!(first.query.contains("customer_reference"), "{first:?}");
+    assert!(world.walks().await[0]["finished_at"].is_string(), "the account is compared in the same run");
+    balance(&world).await;
+}
+
+#[tokio::test]
+async fn a_look_that_learns_nothing_counts_as_a_look() {
+    let mut world = World::new().await;
+    world.set("RECONCILE_BATCH", "2");
+    waiting(&world, 5).await;
+    world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "status", "status": 500, "times": 1_000})).await;
+    for _ in 0..2 {
+        let since = world.telnyx.exchanges().len();
+        world.reconcile().await;
+        let looks = looks(&world, since);
+        assert_eq!((looks.len(), looks.values().max()), (5, Some(&1)));
+    }
+}
+
+#[tokio::test]
+async fn a_share_that_is_spent_leaves_the_rest_to_the_next_run_and_the_other_parts_to_this_one() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("REQUEST_BUDGET_MS", "12000");
+    waiting(&world, 60).await;
+    let row = assigned(&world).await;
+    world.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "delay", "delay_ms": 30_000})).await;
+    release_failures::dies(&world, &row, async || world.asked("DELETE", NUMBERS) == 1).await;
+    leases_run_out(&world).await;
+
+    // Purchases have 3.6 s: four at a time, there is time for 40 of them at most.
+    world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 400, "times": 1_000})).await;
+    let since = world.telnyx.exchanges().len();
+    world.reconcile().await;
+    let first = looks(&world, since);
+    assert!(!first.is_empty() && first.len() < 60, "{}", first.len());
+    assert_eq!(world.now(&row).await["status"], "released");
+    assert!(world.walks().await[0]["finished_at"].is_string());
+
+    heal(&world).await;
+    let since = world.telnyx.exchanges().len();
+    world.reconcile().await;
+    let second: Vec<_> =
+        world.telnyx.exchanges().split_off(since).into_iter().filter(|exchange| exchange.path.starts_with(ORDERS)).collect();
+    let id = |path: &str| path.trim_start_matches(ORDERS).trim_start_matches('/').to_owned();
+    let before: Vec<_> = second.iter().take(60 - first.len()).map(|exchange| id(&exchange.path)).collect();
+    assert!(before.iter().all(|id| !first.contains_key(id)), "those that had no turn come first");
+}
+
+#[tokio::test]
+async fn a_run_goes_on_from_batch_to_batch() {
+    let mut world = World::new().await;
+    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("RECONCILE_BATCH", "2");
+    let numbers = world.offers("312", 5).await;
+    world.purchase("owner", crate::support::actions::order_of_all(&numbers)).await.expect(200);
+    let forget = "\
+update phone_number_purchases set phase = 'ordered', completed_at = null, telnyx_phone_number_id = null;
+update agency_phone_numbers set status = 'pending', phone_number_id = null, purchased_at = null;";
+    world.execute(forget).await;
+    world.reconcile().await;
+    assert!(world.ledger().await.iter().all(|purchase| purchase["phase"] == "completed"));
+    balance(&world).await;
+    for row in &world.rows().await {
+        world.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "delay", "delay_ms": 30_000})).await;
+        let deletions = world.asked("DELETE", NUMBERS);
+        release_failures::dies(&world, row, async || world.asked("DELETE", NUMBERS) > deletions).await;
+    }
+    leases_run_out(&world).await;
+    world.reconcile().await;
+    assert!(world.rows().await.iter().all(|row: &Value| row["status"] == "released"));
+    assert!(world.billed().await.is_empty());
+}

@@ -1,0 +1,135 @@
+//! What is kept for a while only, and what for good.
+
+use lambda_http::Context;
+use serde_json::{Value, json};
+
+use crate::reconcile::reconcile_inventory::bought;
+use crate::support::app::World;
+
+/// Findings in a state, closed and last seen so many days ago.
+async fn findings(world: &World, state: &str, count: usize, closed: u32, seen: u32) {
+    let insert = format!(
+        "insert into phone_number_findings
+           (kind, telnyx_account, phone_number, telnyx_phone_number_id, detail, state, first_seen_at, last_seen_at, resolved_at, resolved_by)
+         select 'agency_gone', 'another account', '+1{closed}{seen}' || (1000000 + i) || '{}', '1', '', '{state}', now() - interval '1 year',
+                now() - interval '{seen} days', now() - interval '{closed} days', 'operator'
+         from generate_series(1, {count}) i",
+        state.len()
+    );
+    world.execute(&insert).await;
+}
+
+async fn count(world: &World) -> usize {
+    world.findings().await.len()
+}
+
+#[tokio::test]
+async fn closed_findings_are_forgotten_after_their_time_and_open_ones_never() {
+    let mut world = World::new().await;
+    for state in ["gone", "adopted", "dismissed"] {
+        findings(&world, state, 1, 91, 91).await;
+        findings(&world, state, 1, 89, 89).await;
+    }
+    // Dismissed long ago, and there all the same.
+    findings(&world, "dismissed", 1, 300, 1).await;
+    let open = "insert into phone_number_findings (kind, telnyx_account, detail, first_seen_at, last_seen_at)
+                values ('inventory_drift', 'another account', '', now() - interval '1 year', now() - interval '1 year')";
+    world.execute(open).await;
+    world.reconcile().await;
+    assert_eq!(count(&world).await, 5);
+    world.set("RECONCILE_RETENTION_DAYS", "30");
+    world.reconcile().await;
+    let left: Vec<_> = world.findings().await.iter().map(|finding| finding["state"].clone()).collect();
+    assert_eq!(left.len(), 2);
+    assert!(left.contains(&json!("open")) && left.contains(&json!("dismissed")));
+}
+
+#[tokio::test]
+async fn a_run_forgets_a_bounded_part() {
+    let world = World::new().await;
+    findings(&world, "gone", 1_500, 100, 100).await;
+    for left in [500, 0] {
+        world.reconcile().await;
+        assert_eq!(count(&world).await, left);
+    }
+}
+
+#[tokio::test]
+async fn of_a_failure_the_free_text_is_forgotten_and_everything_else_is_kept() {
+    let world = World::new().await;
+    bought(&world, 2).await;
+    let fail = "\
+alter table phone_number_purchases disable trigger user;
+alter table phone_number_releases disable trigger user;
+update phone_number_purchases
+set phase = 'failed', failure_code = 'upstream_error', failure_detail = 'somebody''s words', updated_at = now() - interval '100 days';
+insert into phone_number_releases
+  (agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_phone_number_id, caller_id, previous_status, phase, failure_code,
+   failure_detail, updated_at)
+select p.agency_id, p.agency_phone_number_id, p.phone_number, p.telnyx_account, p.telnyx_phone_number_id, p.caller_id, 'active', 'refused',
+       'upstream_rejected', 'somebody''s words', p.updated_at
+from phone_number_purchases p;
+update phone_number_purchases set updated_at = now() where id = (select min(id::text)::uuid from phone_number_purchases);
+alter table phone_number_purchases enable trigger user;
+alter table phone_number_releases enable trigger user;";
+    world.execute(fail).await;
+    let without = |rows: Vec<Value>| -> Vec<Value> {
+        let without = |mut row: Value| {
+            let members = row.as_object_mut().unwrap();
+            members.remove("failure_detail");
+            members.remove("updated_at");
+            row
+        };
+        rows.into_iter().map(without).collect()
+    };
+    let everything = world.everything().await;
+    let releases = without(everything["phone_number_releases"].as_array().unwrap().clone());
+    let purchases = without(world.ledger().await);
+    world.reconcile().await;
+    let kept = world.ledger().await.iter().filter(|purchase| purchase["failure_detail"].is_string()).count();
+    assert_eq!((kept, without(world.ledger().await)), (1, purchases));
+    let after = world.everything().await["phone_number_releases"].as_array().unwrap().clone();
+    assert!(after.iter().all(|release| release["failure_detail"].is_null()));
+    let sorted = |mut rows: Vec<Value>| {
+        rows.sort_by_key(|row| row["id"].to_string());
+        rows
+    };
+    assert_eq!(sorted(without(after)), sorted(releases));
+}
+
+#[tokio::test]
+async fn a_retention_that_cannot_be_read_deletes_nothing_and_fails_a_run_that_has_done_everything_else() {
+    let mut world = World::new().await;
+    findings(&world, "gone", 1, 1_000, 1_000).await;
+    let row = bought(&world, 1).await.remove(0);
+    world.execute("delete from agency_phone_numbers").await;
+    for unreadable in ["ninety", "0", "-1", "3.5"] {
+        world.set("RECONCILE_RETENTION_DAYS", unreadable);
+        assert!(world.reconciler().run(&Context::default()).await.is_err());
+        assert_eq!(count(&world).await, 1, "{unreadable}");
+    }
+    assert_eq!(world.rows().await[0]["phone_number"], row["phone_number"]);
+    world.set("RECONCILE_RETENTION_DAYS", "");
+    world.reconcile().await;
+    assert_eq!(count(&world).await, 0);
+}
+
+/// The way to prune by a policy of one's own in `docs/operations.md`.
+#[tokio::test]
+async fn history_and_archive_can_be_pruned_by_whoever_owns_them_as_the_docs_say() {
+    let world = World::new().await;
+    bought(&world, 2).await;
+    let operations = std::fs::read_to_string(dev::workspace::root().join("docs/operations.md")).unwrap();
+    let (_, rest) = operations.split_once("```sql\n").unwrap();
+    let (prune, _) = rest.split_once("```").unwrap();
+    assert!(prune.contains("phone_number_history") && prune.contains("agency_phone_numbers_archive"));
+    world.execute(prune).await;
+    let history = async || world.everything().await["phone_number_history"].as_array().unwrap().len();
+    assert_eq!(history().await, 2, "it is younger");
+    world.execute("delete from agency_phone_numbers where id = (select min(id::text)::uuid from agency_phone_numbers)").await;
+    assert_eq!(history().await, 3);
+    world.execute(&prune.replace("7 years", "0 seconds")).await;
+    assert_eq!(history().await, 1, "what a live number was and did is kept");
+    let error = world.sql.batch_execute("delete from phone_number_history").await.unwrap_err();
+    assert!(error.as_db_error().unwrap().message().contains("append-only"), "and nobody else can");
+}

@@ -1,0 +1,123 @@
+//! A function that web apps call, and what all of them share before it: CORS, methods, tokens, deadlines, problem documents.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambda_http::http::header::{ALLOW, HeaderMap};
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Request, RequestExt as _, Response};
+use tokio::time::Instant;
+
+use super::body::body;
+use super::call::{Answer, Call};
+use super::cors::Cors;
+use super::deadline::{GRACE, time_left};
+use super::log::{answered, request_id, warmed};
+use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::error::Error;
+use crate::secrets::Secrets;
+
+/// A function: what it needs, and what it answers.
+pub trait Function: Sized + Send + Sync + 'static {
+    /// Its name in logs, which is its package's.
+    const NAME: &'static str;
+
+    /// The methods it takes, besides OPTIONS.
+    const METHODS: &'static [&'static str];
+
+    /// Makes ready. It never fails: what cannot be had yet is asked for again by the requests that need it.
+    fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
+
+    /// Fetches and connects to what the first request will need. It never fails either, and may be given up.
+    fn warm(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Answers one request of a known user.
+    ///
+    /// # Errors
+    /// Whatever kept it from succeeding.
+    fn handle(&self, call: Call) -> impl Future<Output = Result<Answer, Error>> + Send;
+}
+
+/// A function with what all of them share before it: CORS, methods, tokens, time, and a problem document for every failure.
+pub struct Service<F> {
+    function: F,
+    cors: Cors,
+    authenticator: Authenticator,
+    request_budget: Duration,
+}
+
+impl<F: Function> Service<F> {
+    /// Makes ready; see [`Function::new`].
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
+        Self {
+            function: F::new(config, Arc::clone(&secrets)),
+            cors: Cors::new(&config.allowed_origins),
+            authenticator: Authenticator::new(config.tokens.clone(), secrets),
+            request_budget: config.request_budget,
+        }
+    }
+
+    /// Fetches and connects to what the first request will need, all at once, as far as that is quickly done: initialising has
+    /// the full CPU, and whatever fails or takes too long is left to the requests that need it.
+    pub async fn warm(&self) {
+        warmed(F::NAME, async { _ = tokio::join!(self.authenticator.warm(), self.function.warm()) }).await;
+    }
+
+    /// Answers one request. Every failure is an answer; none is an error of the runtime's.
+    pub async fn answer(&self, request: Request) -> Response<Body> {
+        let started = Instant::now();
+        let request_id = request_id(&request);
+        let method = request.method().clone();
+        let request_headers = request.headers().clone();
+        let work = async {
+            if method == Method::OPTIONS { Ok(self.preflight(&request_headers)) } else { self.call(request, &request_id, started).await }
+        };
+        let mut response = answered(F::NAME, &request_id, &method, work).await;
+        self.cors.decorate(&request_headers, response.headers_mut());
+        response
+    }
+
+    fn preflight(&self, request: &HeaderMap) -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let methods: Vec<_> = F::METHODS.iter().copied().chain(["OPTIONS"]).collect();
+        if let Ok(allow) = methods.join(", ").parse() {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        self.cors.decorate_preflight(request, F::METHODS, response.headers_mut());
+        response
+    }
+
+    async fn call(&self, request: Request, request_id: &str, started: Instant) -> Result<Response<Body>, Error> {
+        if !F::METHODS.contains(&request.method().as_str()) {
+            return Err(Error::MethodNotAllowed(F::METHODS));
+        }
+        let deadline = started + time_left(&request, self.request_budget);
+        let cut_off = deadline + GRACE;
+        let late = |_| Error::Unavailable("the request ran out of time".into());
+        let user = self.authenticator.user(request.headers());
+        let user_id = tokio::time::timeout_at(cut_off, user).await.map_err(late)??;
+        let call = Call {
+            method: request.method().clone(),
+            user_id,
+            deadline,
+            request_id: request_id.to_owned(),
+            headers: request.headers().clone(),
+            query: request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).map(pair).collect(),
+            body: body(&request)?,
+        };
+        // On the heap, since some handlers' futures are large.
+        let work = Box::pin(self.function.handle(call));
+        let answer = tokio::time::timeout_at(cut_off, work).await.map_err(late)??;
+        Ok(answer.into())
+    }
+}
+
+fn pair((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}

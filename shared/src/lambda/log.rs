@@ -1,0 +1,82 @@
+//! What is logged of a request, and the guard that turns every failure into an answer.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use lambda_http::http::Method;
+use lambda_http::http::header::HeaderName;
+use lambda_http::{Body, Request, RequestExt as _, Response};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::problem;
+
+/// The longest that warming up may take. Lambda grants 10 s before the first request, which waits for it.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) async fn warmed(name: &str, work: impl Future<Output = ()>) {
+    let started = Instant::now();
+    let outcome = tokio::time::timeout(WARM_UP, AssertUnwindSafe(work).catch_unwind()).await;
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Ok(Ok(())) => tracing::info!(function = name, duration_ms, "warmed up"),
+        Ok(Err(panic)) => tracing::error!(function = name, error = panic_message(panic.as_ref()), "warming up failed"),
+        Err(_) => tracing::warn!(function = name, duration_ms, "warming up was given up"),
+    }
+}
+
+/// What every request has in common: it is answered whatever happens, and logged.
+pub(super) async fn answered(
+    name: &str,
+    request_id: &str,
+    method: &Method,
+    work: impl Future<Output = Result<Response<Body>, Error>>,
+) -> Response<Body> {
+    let started = Instant::now();
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(panic_message(panic.as_ref()).into())));
+    let mut response = outcome.unwrap_or_else(|error| {
+        log(&error, request_id);
+        problem::response(&error, request_id)
+    });
+    if let Ok(id) = request_id.parse() {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    tracing::info!(
+        function = name,
+        request_id,
+        method = method.as_str(),
+        status = response.status().as_u16(),
+        duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "request answered"
+    );
+    response
+}
+
+pub(super) fn request_id(request: &Request) -> String {
+    match request.lambda_context_ref() {
+        Some(context) if !context.request_id.is_empty() => context.request_id.clone(),
+        _ => Uuid::new_v4().to_string(),
+    }
+}
+
+/// Our own failures are errors, Telnyx's are warnings, the caller's are neither.
+pub(super) fn log(error: &Error, request_id: &str) {
+    match error {
+        Error::Internal(_) | Error::Unavailable(_) => tracing::error!(request_id, code = error.code(), error = %error, "request failed"),
+        Error::Upstream(_) | Error::UpstreamRejected(_) | Error::RateLimited(_) | Error::InsufficientFunds | Error::TelnyxNotConfigured => {
+            tracing::warn!(request_id, code = error.code(), error = %error, "request failed");
+        }
+        _ => tracing::info!(request_id, code = error.code(), "request refused"),
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panicked: {}", text.unwrap_or_default())
+}

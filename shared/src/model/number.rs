@@ -1,0 +1,112 @@
+//! A number's row, its agent and its history, as callers see them.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::values::{Direction, Money, Status};
+
+/// A row of `agency_phone_numbers`, with the agent it is assigned to.
+#[derive(Clone, Debug, Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "the columns of the table")]
+pub struct PhoneNumber {
+    /// The row's id.
+    pub id: Uuid,
+    /// The agency that holds the number.
+    pub agency_id: Uuid,
+    /// The number itself, in E.164.
+    pub phone_number: String,
+    /// Telnyx's id of the number; null until its purchase is confirmed.
+    pub phone_number_id: Option<String>,
+    /// The agency's own label.
+    pub friendly_name: Option<String>,
+    /// `local`, `toll_free`, …, in Telnyx's words; null until its purchase is confirmed.
+    pub number_type: Option<String>,
+    /// ISO 3166-1 alpha-2; null until its purchase is confirmed.
+    pub country_code: Option<String>,
+    /// Whether it takes calls.
+    pub voice_enabled: bool,
+    /// Whether it takes SMS.
+    pub sms_enabled: bool,
+    /// Whether it takes MMS.
+    pub mms_enabled: bool,
+    /// The agent it is assigned to.
+    pub agent_mapping_id: Option<Uuid>,
+    /// The default direction of calls.
+    pub direction: Option<Direction>,
+    /// Paid every month, in `currency`.
+    pub monthly_cost: Option<Money>,
+    /// Paid once, in `currency`.
+    pub setup_cost: Option<Money>,
+    /// ISO 4217.
+    pub currency: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// False once its release has begun.
+    pub is_active: bool,
+    /// When its purchase was confirmed.
+    pub purchased_at: Option<DateTime<Utc>>,
+    /// When it was given back.
+    pub released_at: Option<DateTime<Utc>>,
+    /// When the row was made.
+    pub created_at: DateTime<Utc>,
+    /// When the row was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The agent it is assigned to, in full.
+    pub agent_mappings: Option<AgentMapping>,
+    /// While it is pending: what its purchase waits for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<PendingPurchase>,
+}
+
+/// What the purchase of a pending number waits for.
+#[derive(Clone, Debug, Serialize)]
+pub struct PendingPurchase {
+    /// Whether Telnyx has every document it wants; null until it tells.
+    pub requirements_met: Option<bool>,
+    /// Until when Telnyx waits for the documents that it lacks, where it says so.
+    pub requirements_deadline: Option<DateTime<Utc>>,
+}
+
+/// An entry of the history of a number's life.
+#[derive(Clone, Debug, Serialize)]
+pub struct HistoryEntry {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// `bought`, `assigned`, `unassigned`, `changed`, `released`, `reconciled` or `deleted`.
+    pub event: String,
+    /// The user's id; `reconcile`, `operator` or `platform` where it was no user.
+    pub actor: String,
+    /// For each column that changed, what it was (`from`) and became (`to`).
+    pub changes: serde_json::Value,
+}
+
+/// An agent of the platform, as a number's row shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentMapping {
+    /// The mapping's id.
+    pub id: Uuid,
+    /// The agent's id at Ultravox.
+    pub ultravox_agent_id: String,
+    /// Its name.
+    pub ultravox_agent_name: Option<String>,
+    /// Its voice.
+    pub voice: Option<String>,
+    /// The language it expects: a BCP 47 tag.
+    pub language_hint: String,
+    /// Whether its calls are recorded.
+    pub recording_enabled: bool,
+}
+
+/// An agent that a number could be assigned to.
+#[derive(Clone, Debug, Serialize)]
+pub struct AvailableAgent {
+    /// The mapping's id.
+    pub id: Uuid,
+    /// The agent's id at Ultravox.
+    pub ultravox_agent_id: String,
+    /// Its name.
+    pub ultravox_agent_name: Option<String>,
+    /// Its voice.
+    pub voice: Option<String>,
+}
