@@ -14,7 +14,7 @@
 //! | [`input`] | a query string or a JSON body, read strictly | `error`, `model` |
 //! | [`cors`] | what pages of other origins may do and read | |
 //! | [`auth`] | the user of a bearer token | `config`, `error`, `secrets`, `tls` |
-//! | [`store`] | Postgres: the pool and every statement | `config`, `error`, `model`, `secrets`, `tls` |
+//! | [`store`] | Postgres: connections, leases, and every statement in the module of its subject | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`telnyx`] | Telnyx's API: search, order, inventory (feature `telnyx`) | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`numbering`] | the world's numbering plans (feature `telnyx`) | `model` |
 //! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `model`, `numbering`, `secrets`, `store`, `telnyx` |

@@ -12,7 +12,7 @@ use shared::input::{Input, assigned};
 use shared::lambda::{Answer, Call, Function};
 use shared::model::{AvailableAgent, Direction, HistoryEntry, Patch, PhoneNumber, Status};
 use shared::secrets::Secrets;
-use shared::store::{Change, Store};
+use shared::store::{Change, ListFilter, Store};
 use uuid::Uuid;
 
 /// The column's width.
@@ -60,10 +60,9 @@ impl Assign {
             let phone_number = self.store.number(call.user_id, id).await?;
             return One { phone_number, history: None }.answer();
         }
-        let status = input.parsed::<Status>("status");
-        let assigned = assigned(&mut input);
+        let filter = ListFilter { status: input.parsed::<Status>("status"), assigned: assigned(&mut input), ..ListFilter::default() };
         input.finish()?;
-        let all = self.store.assignment(call.user_id, status, assigned).await?;
+        let all = self.store.numbers_and_agents(call.user_id, &filter).await?;
         Answer::ok(&All { phone_numbers: all.numbers, available_agents: all.agents })
     }
 

@@ -145,9 +145,10 @@ impl PriceLimits {
 }
 
 /// A member that may be left out, and may be null to clear what it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// Left out: stays as it is.
+    #[default]
     Keep,
     /// Null: cleared.
     Clear,
