@@ -36,7 +36,7 @@ pub struct Interaction {
     /// Its place among all that crossed the wire since the count began.
     pub index: usize,
     /// Of HTTP the method and the path, ids left out: `GET /v2/number_orders/{id}`. Of Postgres the name that the statement
-    /// carries as a comment on its first line, or else its first word: `purchases.begin`, `set`. Where a statement is only
+    /// carries as a comment on its first line, or else its first word: `purchases.begin.insert`, `set`. Where a statement is only
     /// prepared, `prepare purchases.begin`.
     pub name: String,
 }

@@ -14,14 +14,13 @@ use lambda_http::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use lambda_http::{Body, Response};
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::config;
 use crate::error::Error;
 use crate::lambda::{Answer, Call};
 use crate::model::Actor;
 use crate::problem;
-use crate::store::{KeptAnswer, KeyClaim, KeyState, Store, renewing};
+use crate::store::{IdempotencyKey, KeptAnswer, KeyState, Lease, Store};
 
 /// The header of an answer that repeats an earlier one, because nothing new was done.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -39,36 +38,30 @@ pub async fn once<W>(
     actor: &Actor,
     function: &'static str,
     call: &Call,
-    work: impl FnOnce(Option<KeyClaim>) -> W,
+    work: impl FnOnce(Option<Lease<IdempotencyKey>>) -> W,
 ) -> Result<Answer, Error>
 where
     W: Future<Output = Result<Answer, Error>>,
 {
     let Some(key) = call.header(HEADER) else { return work(None).await };
-    let claim = KeyClaim {
-        agency_id: actor.agency_id,
-        function,
-        key: read(key).ok_or_else(|| Error::invalid("Idempotency-Key", "must be 1 to 255 visible characters, in quotes or a token"))?,
-        request_hash: hash(call.raw_body()),
-        token: Uuid::new_v4(),
-        lease: config.lease,
-    };
-    match store.claim_key(&claim, config.keys_ttl).await? {
+    let key = read(key).ok_or_else(|| Error::invalid("Idempotency-Key", "must be 1 to 255 visible characters, in quotes or a token"))?;
+    let lease = Lease::new(IdempotencyKey { agency_id: actor.agency_id, function, key }, config.lease);
+    match store.claim_key(&lease, hash(call.raw_body()), config.keys_ttl).await? {
         KeyState::Claimed => {}
         KeyState::Answered(kept) => return replay(kept),
         KeyState::Busy(left) => return Err(Error::RequestInProgress(left)),
         KeyState::Reused => return Err(Error::IdempotencyKeyReused),
     }
-    let outcome = renewing(claim.lease, || store.renew_key(&claim), work(Some(claim.clone()))).await;
+    let outcome = store.renewing(&lease, work(Some(lease.clone()))).await;
     let Some(answer) = kept(&outcome, &call.request_id) else {
-        if let Err(error) = store.yield_key(&claim).await {
+        if let Err(error) = store.give_back(&lease).await {
             tracing::warn!(error = %error, "an idempotency key is held until its lease ends");
         }
         return outcome;
     };
     // A final answer that is not kept may not be given, since a repetition could get another one. What was done is in the
     // ledger, where a repetition finds it. If another request holds the key now, its answer counts.
-    if store.keep_answer(&claim, &answer).await? { outcome } else { Err(Error::RequestInProgress(claim.lease)) }
+    if store.keep_answer(&lease, &answer).await?.is_done() { outcome } else { Err(Error::RequestInProgress(lease.duration)) }
 }
 
 /// The key: a quoted string as the draft has it (RFC 9651), or a bare token as most clients send it.

@@ -12,7 +12,7 @@
 //! | [`secrets`] | AWS Secrets Manager | `config`, `error` |
 //! | [`deadline`] | sleeping until a deadline at most | |
 //! | [`auth`] | the user of a bearer token | `config`, `error`, `secrets`, `tls` |
-//! | [`store`] | Postgres: the pool and every statement | `config`, `error`, `model`, `secrets`, `tls` |
+//! | [`store`] | Postgres: connections, leases, and every statement in the module of its subject | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`telnyx`] | the client for Telnyx: search, order, inventory (feature `telnyx`) | `config`, `error`, `model`, `secrets`, `tls` |
 //! | [`numbering`] | the numbering plans of countries (feature `telnyx`) | `model` |
 //! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `model`, `numbering`, `secrets`, `store`, `telnyx` |

@@ -1,6 +1,6 @@
-//! Purchases and releases as sagas: steps that are each one short transaction or one call to Telnyx, noted in the ledger
-//! before and after, so that anybody can go on where somebody stopped: the same request again, a concurrent one, or
-//! `phone-numbers-reconcile`. The only module that knows both the [`crate::store`] and [`crate::telnyx`].
+//! Purchases and releases as sagas. Each step is one short transaction or one call to Telnyx, noted in the ledger before and
+//! after, so that any process can resume where another one stopped: the same request again, a concurrent one, or
+//! `phone-numbers-reconcile`. The only module that uses both [`crate::store`] and [`crate::telnyx`].
 
 mod attempt;
 mod cancel;
@@ -37,7 +37,7 @@ pub struct Sagas {
 }
 
 impl Sagas {
-    /// Talks to nobody yet.
+    /// Performs no I/O.
     #[must_use]
     pub fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
         Self {

@@ -6,6 +6,7 @@
 //! What is written about a number's row is recorded in its history by a trigger, in the same transaction. Statements tell
 //! it who writes in the setting `phone_numbers.actor`, and `phone_numbers.event` where the change itself does not.
 
+mod agencies;
 mod agents;
 mod callers;
 mod clock;
@@ -33,39 +34,45 @@ use crate::secrets::Secrets;
 use postgres::connection::{self, Connections};
 
 pub use deployment::Deployment;
-pub use idempotency_keys::{KeptAnswer, KeyClaim, KeyEntry, KeyPosition, KeyState, Listed};
-pub use lease::renewing;
-pub use numbers::{Assignment, Change, ListFilter, ListPage, Listing, Position, Summary};
+pub use idempotency_keys::{IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, Listed};
+pub use lease::{Fenced, Lease, Leased};
+pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Summary};
 pub use postgres::connection::connect;
 pub use purchases::{
-    Begun, BoughtNumber, Cancelling, Claim, Completed, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, Quota, Sought, Turn,
+    Activation, Begun, BoughtNumber, Cancelling, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota,
+    Sought, Turn,
 };
 pub use reconcile::{
-    Adoptee, Adoption, Counterpart, CounterpartRow, Finding, FindingKind, KnownPurchase, Leftover, Missing, MissingRow, Observation,
-    OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger, Walk, Witness,
+    Adoptee, Adoption, Counterpart, CounterpartRow, Finding, FindingKind, KnownPurchase, LegacyRow, Missing, MissingRow, Observation,
+    OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger, Walk, WalkOf, Witness,
 };
-pub use releases::{Deleting, Release, ReleaseBegun, ReleaseStart, ReleaseTarget};
+pub use releases::{Deleting, HeldRelease, Release, ReleaseBegun, ReleaseId, ReleaseStart, ReleaseTarget};
 
-/// The database, as the business' verbs. See the submodules for what it can do.
+/// The product's database. Its methods are in the submodules, by subject.
 pub struct Store {
     connections: Connections,
     /// The setting `DEPLOYMENT`; None matches no database.
     deployment: Option<String>,
 }
 
-/// Every statement there is, for tests that prepare them all.
+/// Every statement of the store, for tests that prepare them all.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     let modules = [
+        agencies::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
         clock::STATEMENTS,
         deployment::STATEMENTS,
         idempotency_keys::STATEMENTS,
+        numbers::archive::STATEMENTS,
         numbers::change::STATEMENTS,
         numbers::history::STATEMENTS,
         numbers::list::STATEMENTS,
+        numbers::read::STATEMENTS,
         numbers::switched_off::STATEMENTS,
         purchases::begin::STATEMENTS,
+        purchases::finish::STATEMENTS,
+        purchases::holding::STATEMENTS,
         purchases::ledger::STATEMENTS,
         purchases::order::STATEMENTS,
         reconcile::accounts::STATEMENTS,
@@ -77,6 +84,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         reconcile::moves::STATEMENTS,
         reconcile::retention::STATEMENTS,
         reconcile::strangers::STATEMENTS,
+        reconcile::stuck::STATEMENTS,
         reconcile::walks::STATEMENTS,
         reconcile::witnesses::STATEMENTS,
         releases::STATEMENTS,
@@ -110,14 +118,14 @@ impl Store {
         }
     }
 
-    /// Sends statements together, so that however many they are they cost one round trip, and returns the rows of each.
+    /// Sends statements together, in one round trip, and returns the rows of each.
     /// They succeed or fail one by one, not as a transaction.
     async fn run<const N: usize>(&self, queries: [Query<'_>; N]) -> Result<[Vec<Row>; N], Error> {
         let work = async {
             let client = self.connections.get().await?;
             match execute(&client, &queries).await {
                 Err(error) if connection::is_lost(&error) => {
-                    // Frozen between two requests, a function does not see its connections die.
+                    // A function that is frozen between two requests does not notice that its connections end.
                     tracing::info!(error = %error, "a database connection was lost and is replaced");
                     self.connections.discard(client);
                     let client = self.connections.get().await?;
@@ -130,8 +138,8 @@ impl Store {
         rows.try_into().map_err(|_| Error::Internal("a statement's rows are missing".into()))
     }
 
-    /// Does a transaction of several statements, anew if its connection breaks, even while it is being committed:
-    /// `attempt` must recognize what it did before.
+    /// Runs a transaction of several statements, and a second time if its connection breaks, also during the commit: the second
+    /// `attempt` must recognize what the first one did.
     async fn transaction<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Undone>>,
@@ -149,9 +157,9 @@ impl Store {
         self.in_time(async { attempts.await.map_err(Error::from) }).await
     }
 
-    /// A connection that did not answer in time is not trusted to answer anybody else.
+    /// Runs `work` within the time limit. After a timeout, the connections are not used again.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let outcome = tokio::time::timeout(self.connections.limits.whole(), work).await;
+        let outcome = tokio::time::timeout(self.connections.timeouts.whole(), work).await;
         outcome.unwrap_or_else(|_| {
             self.connections.discard_all();
             Err(Error::Unavailable("the database did not answer in time".into()))
@@ -176,11 +184,11 @@ async fn execute(client: &Object, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>
     .await
 }
 
-/// Why a transaction was not committed, as far as is known.
+/// Why a transaction was not committed, or may not have been.
 enum Undone {
-    /// The database, or the way there.
+    /// The database or the connection failed.
     Postgres(tokio_postgres::Error),
-    /// Ourselves.
+    /// The code that ran the transaction failed.
     Ours(Error),
 }
 
@@ -215,14 +223,14 @@ async fn rows_of(
     transaction.query(&statement, parameters).await
 }
 
-/// The database decides; what it objects to has a name, and the name has a meaning here.
+/// The error of a statement that failed, by the constraint that it violates or by its SQLSTATE.
 fn failure(error: tokio_postgres::Error) -> Error {
     let Some(reason) = error.as_db_error() else { return Error::Unavailable(Box::new(error)) };
     match (reason.code(), reason.constraint()) {
         (_, Some("agency_phone_numbers_agent_same_agency" | "agency_phone_numbers_agent_mapping_id_fkey")) => {
             Error::NotFound { what: "agent", field: "agent_mapping_id".to_owned() }
         }
-        // A table or column of the platform's is missing here, or may not be read: somebody has to see to it.
+        // A table or column of the platform's is missing here, or may not be read: it needs an operator.
         (&SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN | &SqlState::INSUFFICIENT_PRIVILEGE, _) => {
             Error::Unavailable(Box::new(error))
         }
@@ -243,15 +251,9 @@ pub fn is_refusal(error: &Error) -> bool {
     source.is_some_and(|source| source.as_db_error().is_some() && !connection::is_lost(source))
 }
 
-/// A column, whose absence or other type is a defect of ours.
+/// The value of a column. If the column is missing or has another type, that is a defect of this code.
 fn column<'row, T: tokio_postgres::types::FromSql<'row>>(row: &'row Row, name: &str) -> Result<T, Error> {
     row.try_get(name).map_err(|error| Error::Internal(Box::new(error)))
-}
-
-/// A column that holds one of a closed set of words.
-fn word<T: std::str::FromStr<Err = &'static str>>(row: &Row, name: &str) -> Result<T, Error> {
-    let text: &str = column(row, name)?;
-    text.parse().map_err(|reason| Error::Internal(format!("column {name} {reason}, and is {text}").into()))
 }
 
 /// A column with a SHA-256, whose length a constraint keeps.

@@ -85,11 +85,11 @@ async fn in_phase(world: &World, phase: &str) -> usize {
 #[tokio::test]
 async fn whatever_a_dead_process_has_left_of_a_purchase_is_finished_with_one_order() {
     for (statement, moment) in [
-        ("purchases.ordering", Moment::Before),
-        ("purchases.ordering", Moment::After),
-        ("purchases.ordered", Moment::Before),
-        ("purchases.ordered", Moment::After),
-        ("purchases.complete", Moment::Before),
+        ("purchases.order.ordering", Moment::Before),
+        ("purchases.order.ordering", Moment::After),
+        ("purchases.order.ordered", Moment::Before),
+        ("purchases.order.ordered", Moment::After),
+        ("purchases.finish.complete", Moment::Before),
     ] {
         let mut world = world().await;
         let number = world.offer().await;
@@ -223,7 +223,7 @@ async fn while_buying_is_switched_off_nothing_is_ordered_and_what_is_ordered_is_
     let numbers = world.offers("312", 2).await;
     ordered(&world, &numbers[..1]).await;
     let wire = world.wired().await;
-    wire.strike("purchases.ordering", Moment::Before, Fault::Silence);
+    wire.strike("purchases.order.ordering", Moment::Before, Fault::Silence);
     purchase_crashes::dies(&world, &numbers[1], async || wire.struck() == 1).await;
     leases_run_out(&world).await;
     world.set("PURCHASES_ENABLED", "false");
@@ -273,7 +273,7 @@ async fn what_an_agency_was_buying_that_is_gone_is_brought_to_its_end() {
     world.telnyx_settings(json!({"order_outcome": "never"})).await;
     purchase_crashes::dies(&world, &numbers[0], async || in_phase(&world, "ordered").await == 1).await;
     let wire = world.wired().await;
-    wire.strike("purchases.ordering", Moment::Before, Fault::Silence);
+    wire.strike("purchases.order.ordering", Moment::Before, Fault::Silence);
     purchase_crashes::dies(&world, &numbers[1], async || wire.struck() == 1).await;
     world.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;
     decide(&world, "success").await;

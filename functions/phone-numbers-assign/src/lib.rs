@@ -55,8 +55,8 @@ impl Assign {
             Show::One { id, include_history: false } => {
                 One { phone_number: self.store.number(call.user_id, id).await?, history: None }.answer()
             }
-            Show::All { status, assigned } => {
-                let all = self.store.assignment(call.user_id, status, assigned).await?;
+            Show::All(filter) => {
+                let all = self.store.numbers_and_agents(call.user_id, &filter).await?;
                 Answer::ok(&All { phone_numbers: all.numbers, available_agents: all.agents })
             }
         }

@@ -6,7 +6,7 @@
 use shared::error::Error;
 use shared::input::{Input, assigned};
 use shared::model::{Direction, Patch, Status};
-use shared::store::Change;
+use shared::store::{Change, ListFilter};
 use uuid::Uuid;
 
 /// The width of the column `friendly_name`.
@@ -16,8 +16,8 @@ const LONGEST_NAME: usize = 255;
 pub(crate) enum Show {
     /// One number.
     One { id: Uuid, include_history: bool },
-    /// The numbers that the filters select. `assigned`: with or without an agent; None selects both.
-    All { status: Option<Status>, assigned: Option<bool> },
+    /// The numbers that the filter selects.
+    All(ListFilter),
 }
 
 impl Show {
@@ -27,9 +27,8 @@ impl Show {
             let include_history = input.boolean("include_history").unwrap_or(false);
             return input.build(|| Some(Self::One { id: id?, include_history }));
         }
-        let status = input.parsed::<Status>("status");
-        let assigned = assigned(&mut input);
-        input.build(|| Some(Self::All { status, assigned }))
+        let filter = ListFilter { status: input.parsed::<Status>("status"), assigned: assigned(&mut input), ..ListFilter::default() };
+        input.build(|| Some(Self::All(filter)))
     }
 }
 

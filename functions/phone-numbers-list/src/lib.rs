@@ -41,12 +41,17 @@ impl Function for List {
         if request.cursor.as_ref().is_some_and(|cursor| cursor.agency_id != listing.agency_id) {
             return Err(cursor::refused());
         }
-        let next_cursor = listing.next.map(|position| Cursor::new(listing.agency_id, &request.filter, position).to_string());
+        let next_cursor = listing.next.map(|position| Cursor::new(listing.agency_id, &request.filter, position)).transpose()?;
         Answer::ok(&Page {
             phone_numbers: listing.numbers,
             available_agents: request.include_agents.then_some(listing.agents),
             summary: listing.summary,
-            pagination: Pagination { limit: request.limit, offset: request.offset, total: listing.total, next_cursor },
+            pagination: Pagination {
+                limit: request.limit,
+                offset: request.offset,
+                total: listing.total,
+                next_cursor: next_cursor.map(|next| next.to_string()),
+            },
         })
     }
 }

@@ -12,7 +12,7 @@ use shared::lambda::Answer;
 use shared::model::{Actor, E164, Money, PhoneNumber, Status};
 use shared::problem::Problem;
 use shared::saga::{Bought, Quote, ending};
-use shared::store::{Intent, Offer, Store};
+use shared::store::{Intent, Offer, Purchase, Store};
 use uuid::Uuid;
 
 use crate::request::Request;
@@ -180,7 +180,8 @@ fn item(number: &E164, outcome: Result<Held, Error>) -> Item {
     match outcome {
         Ok((bought, row)) => {
             let outcome = if row.status == Status::Pending { "pending" } else { "purchased" };
-            Item::Held { row, order_id: bought.purchase.and_then(|purchase| purchase.telnyx_order_id), outcome }
+            let order_id = bought.purchase.as_ref().and_then(Purchase::telnyx_order_id).map(str::to_owned);
+            Item::Held { row, order_id, outcome }
         }
         Err(error) => failure(number, &error),
     }

@@ -17,7 +17,7 @@ use shared::lambda::{Answer, Call, Function};
 use shared::model::{Actor, Permission};
 use shared::saga::{Bought, Buyer, Quote, Sagas, may_be_retried};
 use shared::secrets::Secrets;
-use shared::store::{Intent, KeyClaim, KeyPosition, Listed};
+use shared::store::{IdempotencyKey, Intent, KeyPosition, Lease, Listed};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ impl Function for Purchase {
             return answer::quoted(&intents, quotes, request.customer_reference);
         }
         let (actor, request, deadline) = (&actor, &request, call.deadline);
-        let work = |key: Option<KeyClaim>| {
+        let work = |key: Option<Lease<IdempotencyKey>>| {
             Box::pin(async move {
                 let outcomes = self.buy(actor, request, key.as_ref(), deadline).await?;
                 answer::bought(store, actor, request, outcomes).await
@@ -143,11 +143,11 @@ impl Purchase {
         &self,
         actor: &Actor,
         request: &Request,
-        key: Option<&KeyClaim>,
+        key: Option<&Lease<IdempotencyKey>>,
         deadline: Instant,
     ) -> Result<Vec<Result<Bought, Error>>, Error> {
         let listed = match key {
-            Some(key) => self.sagas.store.listed_purchases(key).await?,
+            Some(key) => self.sagas.store.listed_purchases(&key.of).await?,
             None => HashMap::new(),
         };
         let buyer = Buyer { sagas: &self.sagas, deadline, is_patient: true };

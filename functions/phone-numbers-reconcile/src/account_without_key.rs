@@ -1,7 +1,7 @@
 //! Accounts that the ledger names and whose key is missing.
 
 use shared::error::Error;
-use shared::store::{Place, Seen};
+use shared::store::{Fenced, Place, Seen};
 
 use crate::run::Run;
 use crate::walk::missing::{MAX_ROWS, drift, list_numbers};
@@ -12,7 +12,8 @@ impl Run<'_> {
     pub(crate) async fn report_account_without_key(&mut self, account: &str) -> Result<(), Error> {
         let store = self.store();
         let Some(walk) = store.walk(account, self.sagas.config.lease).await? else { return Ok(()) };
-        let Some(walk) = store.advance_walk(&walk, &Place::start(walk.place.page_limit), &Seen::default()).await? else { return Ok(()) };
+        let advanced = store.advance_walk(&walk, &Place::start(walk.place.page_limit), &Seen::default()).await?;
+        let Fenced::Done(walk) = advanced else { return Ok(()) };
         let missing = store.missing(&walk, walk.started_at, MAX_ROWS).await?;
         if missing.count == 0 {
             return store.finish_walk(&walk).await.map(|_| ());
@@ -25,6 +26,6 @@ impl Run<'_> {
             list_numbers(&missing.rows, missing.count)
         );
         self.report.new_findings += store.report(&[drift(account, &missing.rows, missing.count, detail)]).await?;
-        store.pause_walk(&walk).await.map(|_| ())
+        store.give_back(&walk.lease).await
     }
 }

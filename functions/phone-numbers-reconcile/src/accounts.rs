@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use shared::error::Error;
 use shared::model::AccountName;
-use shared::store::renewing;
 use shared::telnyx::Account;
 use tokio::time::Instant;
 
@@ -45,12 +44,13 @@ impl Run<'_> {
 
     /// Continues the walk through an account unless another process walks there, and gives up its lease in any case.
     async fn walk_account(&mut self, account: &Account) -> Result<(), Error> {
-        let (store, lease) = (self.store(), self.sagas.config.lease);
-        let Some(held) = store.walk(&account.name, lease).await? else { return Ok(()) };
-        let mut walk = AccountWalk::new(self, account, held.clone());
-        let outcome = renewing(lease, || store.renew_walk(&held, lease), walk.advance_until_deadline()).await;
-        let paused = store.pause_walk(&held).await;
-        outcome.and(paused.map(|_| ()))
+        let store = self.store();
+        let Some(held) = store.walk(&account.name, self.sagas.config.lease).await? else { return Ok(()) };
+        let lease = held.lease.clone();
+        let mut walk = AccountWalk::new(self, account, held);
+        let outcome = store.renewing(&lease, walk.advance_until_deadline()).await;
+        let given_back = store.give_back(&lease).await;
+        outcome.and(given_back)
     }
 }
 

@@ -3,7 +3,7 @@
 use shared::error::Error;
 use shared::model::{Reference, Status};
 use shared::saga::{Absence, Trace};
-use shared::store::{FindingKind, Leftover as LegacyRow, Observation};
+use shared::store::{FindingKind, LegacyRow, Observation};
 use shared::telnyx::{Account, Failure, Owned, Session};
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::run::Run;
 impl Run<'_> {
     /// Adds legacy rows to the ledger until `until`. Adding one twice, or in two runs at once, has the effect of adding it once.
     pub(crate) async fn add_legacy_rows(&mut self, until: Instant) -> Result<(), Error> {
-        let rows = self.store().leftovers(self.config.batch, self.config.stuck_after).await;
+        let rows = self.store().legacy_rows(self.config.batch, self.config.stuck_after).await;
         for row in &self.skip_refused(rows).await?.unwrap_or_default() {
             if Instant::now() >= until {
                 break;
@@ -33,7 +33,7 @@ impl Run<'_> {
                 }
             }
         }
-        let closed = self.store().close_leftover_findings().await;
+        let closed = self.store().close_legacy_row_findings().await;
         self.skip_refused(closed).await?;
         Ok(())
     }

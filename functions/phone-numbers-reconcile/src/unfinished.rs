@@ -87,9 +87,9 @@ impl Run<'_> {
         let buyer = Buyer { sagas: self.sagas, deadline, is_patient: false };
         match buyer.resume(id).await {
             Ok(bought) => match bought.and_then(|bought| bought.purchase).map(|purchase| purchase.phase) {
-                Some(Phase::Completed) => Outcome::PurchaseCompleted,
-                Some(Phase::Failed | Phase::Cancelled) => Outcome::PurchaseFailed,
-                Some(Phase::Intended | Phase::Ordering | Phase::Ordered) => Outcome::PurchasePending,
+                Some(Phase::Completed { .. }) => Outcome::PurchaseCompleted,
+                Some(Phase::Failed { .. } | Phase::Cancelled) => Outcome::PurchaseFailed,
+                Some(Phase::Intended | Phase::Ordering | Phase::Ordered { .. }) => Outcome::PurchasePending,
                 None => Outcome::Skipped,
             },
             Err(error) if error.retryable() => Outcome::PurchaseInterrupted(error),

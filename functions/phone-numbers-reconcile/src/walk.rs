@@ -11,7 +11,7 @@ mod verdict;
 use std::time::Duration;
 
 use shared::error::Error;
-use shared::store::{Seen, Walk};
+use shared::store::{Fenced, Seen, Walk};
 use shared::telnyx::{Account, Failure, InventoryPage, Session};
 use tokio::time::Instant;
 
@@ -47,7 +47,7 @@ enum Progress {
 impl<'r, 'a> AccountWalk<'r, 'a> {
     pub(crate) fn new(run: &'r mut Run<'a>, account: &'r Account, state: Walk) -> Self {
         let session = run.sagas.telnyx.session(account, run.deadline);
-        let scope = Scope { account: state.account.as_str().into(), deployment: run.deployment.to_owned() };
+        let scope = Scope { account: state.account().into(), deployment: run.deployment.to_owned() };
         Self { run, session, scope, state }
     }
 
@@ -77,7 +77,7 @@ impl<'r, 'a> AccountWalk<'r, 'a> {
     async fn take_page(&mut self, page: &InventoryPage) -> Result<Progress, Error> {
         let place = &self.state.place;
         if !pages::matches_window(place, &page.numbers) {
-            tracing::error!(account = self.state.account, window = place.window, "Telnyx ignores the filter by digits");
+            tracing::error!(account = self.state.account(), window = place.window, "Telnyx ignores the filter by digits");
             return self.advance(pages::without_windows(place), &Seen::default()).await;
         }
         let seen = self.compare_page(&page.numbers).await?;
@@ -87,7 +87,7 @@ impl<'r, 'a> AccountWalk<'r, 'a> {
     /// Continues without a page that Telnyx does not serve.
     async fn skip_page(&mut self, reason: &str) -> Result<Progress, Error> {
         let place = &self.state.place;
-        tracing::warn!(account = self.state.account, window = place.window, page = place.page, reason, "Telnyx does not serve a page");
+        tracing::warn!(account = self.state.account(), window = place.window, page = place.page, reason, "Telnyx does not serve a page");
         self.run.report.accounts_failed += 1;
         self.advance(pages::after_refusal(place), &Seen::default()).await
     }
@@ -95,7 +95,7 @@ impl<'r, 'a> AccountWalk<'r, 'a> {
     /// Stops at a page that could not be read. A failure of the first page of an account is not counted against the page:
     /// Telnyx may be down, or reject the key.
     async fn stop_at_failure(&mut self, failure: &Failure) -> Result<Progress, Error> {
-        tracing::warn!(account = self.state.account, ?failure, "the inventory of an account could not be read");
+        tracing::warn!(account = self.state.account(), ?failure, "the inventory of an account could not be read");
         self.run.report.accounts_failed += 1;
         if self.state.place.is_start() || !matches!(failure, Failure::Unknown(_)) {
             return Ok(Progress::Stop);
@@ -112,8 +112,10 @@ impl<'r, 'a> AccountWalk<'r, 'a> {
             Next::Read(place) => (place, Progress::Continue),
             Next::End(place) => (place, Progress::Finish),
         };
-        let Some(state) = self.run.store().advance_walk(&self.state, &place, seen).await? else { return Ok(Progress::Stop) };
-        self.state = state;
+        match self.run.store().advance_walk(&self.state, &place, seen).await? {
+            Fenced::Done(state) => self.state = state,
+            Fenced::Lost => return Ok(Progress::Stop),
+        }
         Ok(progress)
     }
 
@@ -126,10 +128,10 @@ impl<'r, 'a> AccountWalk<'r, 'a> {
             self.check_missing().await?;
             self.close_findings().await?;
         } else {
-            tracing::error!(account = self.state.account, "parts of the inventory of an account could not be read");
+            tracing::error!(account = self.state.account(), "parts of the inventory of an account could not be read");
             self.run.report.accounts_failed += 1;
         }
-        if self.run.store().finish_walk(&self.state).await? && is_whole {
+        if self.run.store().finish_walk(&self.state).await?.is_done() && is_whole {
             self.run.report.accounts_compared += 1;
         }
         Ok(())

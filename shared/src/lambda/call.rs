@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// One request of an authenticated user.
 pub struct Call {
-    /// The method, one of [`Function::METHODS`].
+    /// The method, one of [`Function::METHODS`](super::Function::METHODS).
     pub method: Method,
     /// The user: the token's `sub`.
     pub user_id: Uuid,

@@ -22,6 +22,17 @@ enum Origin {
 }
 
 /// The input of one request, or one object within it.
+///
+/// ```
+/// use shared::error::Error;
+/// use shared::lambda::input::Input;
+///
+/// let mut input = Input::body(br#"{"limit": 0, "colour": "red"}"#)?;
+/// assert_eq!(input.integer("limit", 1..=50), None);
+/// let Err(Error::InvalidRequest(fields)) = input.finish() else { panic!("both members are wrong") };
+/// assert_eq!(fields.len(), 2);
+/// # Ok::<(), Error>(())
+/// ```
 pub struct Input {
     origin: Origin,
     prefix: String,

@@ -50,6 +50,16 @@ impl fmt::Display for AccountName {
 
 /// The `customer_reference` of an order: `pn:<deployment>:<agency>:<purchase>`. It names the agency and the purchase, so
 /// that reconcile can restore the row of a number after the purchase is lost from the database, from a backup for example.
+///
+/// ```
+/// use shared::model::Reference;
+///
+/// let text = "pn:prod:0d3c5c6a-6b61-4a7e-8d0a-0f6f3f0c9b55:5b0c1f0e-3a52-4b8e-9c61-2f1d9d6f7a10";
+/// let reference: Reference = text.parse()?;
+/// assert_eq!(reference.deployment.as_deref(), Some("prod"));
+/// assert_eq!(reference.to_string(), text);
+/// # Ok::<(), &'static str>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     /// The deployment that buys; None in `pn:<agency>:<purchase>`, the form that predates deployment names.

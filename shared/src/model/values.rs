@@ -11,6 +11,15 @@ use super::words;
 /// A phone number in E.164: `+`, then 7 to 15 digits of which the first is not 0.
 ///
 /// The same rule as the table's constraint `agency_phone_numbers_phone_format`.
+///
+/// ```
+/// use shared::model::E164;
+///
+/// let number: E164 = "+13125550123".parse()?;
+/// assert_eq!(number.digits(), "13125550123");
+/// assert!("(312) 555-0123".parse::<E164>().is_err());
+/// # Ok::<(), &'static str>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct E164(String);
 
@@ -74,6 +83,15 @@ words! {
 }
 
 /// An amount of money, whose currency is a field beside it. Written as a decimal string with at least two decimals.
+///
+/// ```
+/// use shared::model::Money;
+///
+/// let limit: Money = "2.5".parse()?;
+/// assert_eq!(limit.to_string(), "2.50");
+/// assert!("1e3".parse::<Money>().is_err());
+/// # Ok::<(), &'static str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(pub Decimal);
 
@@ -165,9 +183,10 @@ impl From<Currency> for String {
 }
 
 /// A member that may be left out, and may be null to clear what it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// Left out: stays as it is.
+    #[default]
     Keep,
     /// Null: cleared.
     Clear,

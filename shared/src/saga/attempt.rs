@@ -1,4 +1,4 @@
-//! One attempt to buy a number, in the hands of the process that holds its lease. Every step is one short write to the ledger or
+//! One attempt to buy a number, by the process that holds its lease. Every step is one short write to the ledger or
 //! one call to Telnyx.
 //!
 //! ```text
@@ -20,17 +20,19 @@ use super::cancel::Cancelled;
 use super::proof::{Absence, Trace, names_another, observation};
 use super::{Sagas, offer};
 use crate::error::Error;
-use crate::store::{BoughtNumber, Claim, Completed, FindingKind, Observation, OrderNoted, OrderState, Phase, Purchase, Sought};
+use crate::store::{
+    Activation, BoughtNumber, Fenced, FindingKind, Lease, Observation, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Sought,
+};
 use crate::telnyx::{Account, Failure, Order, OrderStatus, Orders, Refusal, Session, usable_id};
 
-/// With less time than this left, an order is not placed: its answer could come too late to be written down.
+/// With less time than this left, an order is not placed: its answer could come too late to be recorded.
 const LEAST_FOR_AN_ORDER: Duration = Duration::from_secs(2);
 
 /// An attempt to buy a number.
 pub(super) struct Attempt<'a> {
     pub(super) sagas: &'a Sagas,
     pub(super) deadline: Instant,
-    pub(super) claim: Claim,
+    pub(super) lease: &'a Lease<PurchaseId>,
     pub(super) account: Account,
     /// As the ledger has it, after the last write.
     pub(super) purchase: Purchase,
@@ -42,9 +44,9 @@ pub(super) enum Step {
     Next,
     /// Telnyx needs time, or wants to be left alone for as long as this.
     Wait(Duration),
-    /// There is no time left for the next step, or it is switched off: whoever asks again takes it.
+    /// There is no time left for the next step, or purchases are switched off: the next request takes it.
     Stop,
-    /// It cannot go on until an operator has done something; the caller is told to ask again.
+    /// It needs an operator. The caller gets an error after which a retry is permitted.
     Blocked(Error),
     /// Nothing is left to do.
     Done,
@@ -60,11 +62,14 @@ const WAIT: Step = Step::Wait(Duration::ZERO);
 impl Attempt<'_> {
     /// The next step from where the purchase stands.
     pub(super) async fn step(&mut self) -> Result<Step, Error> {
-        match self.purchase.phase {
+        match &self.purchase.phase {
             Phase::Intended => self.place_order().await,
             Phase::Ordering => self.look_up().await,
-            Phase::Ordered => self.await_order().await,
-            Phase::Completed | Phase::Failed | Phase::Cancelled => Ok(Step::Done),
+            Phase::Ordered { order_id } => {
+                let order_id = order_id.clone();
+                self.await_order(&order_id).await
+            }
+            Phase::Completed { .. } | Phase::Failed { .. } | Phase::Cancelled => Ok(Step::Done),
         }
     }
 
@@ -123,7 +128,7 @@ impl Attempt<'_> {
             return Ok(Step::Stop);
         }
         let leased_until = Instant::now() + self.sagas.config.lease;
-        match self.sagas.store.begin_order(&self.claim, &offer, self.account.key_digest()).await? {
+        match self.sagas.store.begin_order(self.lease, &offer, self.account.key_digest()).await? {
             OrderNoted::Noted(purchase) => self.purchase = purchase,
             OrderNoted::Lost => return Ok(Step::Lost),
             OrderNoted::WrongDeployment => return Ok(Step::Blocked(self.sagas.store.wrong_deployment().await)),
@@ -174,7 +179,7 @@ impl Attempt<'_> {
         if !matches!(error, Error::NumberUnavailable) {
             return Ok(Step::Fail(error));
         }
-        Ok(match self.sagas.store.note_missing_order(&self.claim, self.sagas.config.lag()).await? {
+        Ok(match self.sagas.store.note_missing_order(self.lease, self.sagas.config.lag()).await? {
             Sought::Lost => Step::Lost,
             Sought::NotLong => WAIT,
             Sought::Long => Step::Fail(error),
@@ -192,22 +197,22 @@ impl Attempt<'_> {
             Absence::Proven => {}
             absence => return Ok(self.unproven(absence).await),
         }
-        match self.sagas.store.note_missing_order(&self.claim, self.sagas.config.order_missing_after).await? {
+        match self.sagas.store.note_missing_order(self.lease, self.sagas.config.order_missing_after).await? {
             Sought::Lost => Ok(Step::Lost),
             Sought::NotLong => Ok(WAIT),
-            Sought::Long => match self.sagas.store.reopen_purchase(&self.claim).await? {
-                Some(purchase) => {
+            Sought::Long => match self.sagas.store.reopen_purchase(self.lease).await? {
+                Fenced::Done(purchase) => {
                     self.purchase = purchase;
                     Ok(Step::Next)
                 }
-                None => Ok(Step::Lost),
+                Fenced::Lost => Ok(Step::Lost),
             },
         }
     }
 
     /// `ordered`: asks what has become of the order.
-    async fn await_order(&mut self) -> Result<Step, Error> {
-        let found = match self.purchase.telnyx_order_id.as_deref().and_then(usable_id) {
+    async fn await_order(&mut self, order_id: &str) -> Result<Step, Error> {
+        let found = match usable_id(order_id) {
             Some(id) => self.session().order(id).await,
             None => Ok(None),
         };
@@ -227,7 +232,7 @@ impl Attempt<'_> {
             Absence::Proven => {}
             absence => return Ok(self.unproven(absence).await),
         }
-        match self.sagas.store.note_missing_order(&self.claim, self.sagas.config.lag()).await? {
+        match self.sagas.store.note_missing_order(self.lease, self.sagas.config.lag()).await? {
             Sought::Lost => return Ok(Step::Lost),
             Sought::NotLong => {}
             Sought::Long => self.sagas.report(observation(FindingKind::OrderMissing, &Trace::from(&self.purchase))).await,
@@ -251,9 +256,8 @@ impl Attempt<'_> {
     /// Writes down an order and does what its status asks for.
     async fn settle(&mut self, order: Order) -> Result<Step, Error> {
         let deadline = self.requirements_deadline(&order).await;
-        let noted = self.purchase.phase == Phase::Ordered
+        let noted = matches!(&self.purchase.phase, Phase::Ordered { order_id } if *order_id == order.id)
             && !self.purchase.order_missed
-            && self.purchase.telnyx_order_id.as_deref() == Some(&order.id)
             && self.purchase.requirements_met == order.requirements_met
             && self.purchase.requirements_deadline == deadline;
         if !noted {
@@ -264,16 +268,16 @@ impl Attempt<'_> {
                 number_type: order.number_type.as_deref(),
                 key_digest: self.account.key_digest(),
             };
-            match self.sagas.store.note_order(&self.claim, &state).await? {
-                Some(purchase) => self.purchase = purchase,
-                None => return Ok(Step::Lost),
+            match self.sagas.store.note_order(self.lease, &state).await? {
+                Fenced::Done(purchase) => self.purchase = purchase,
+                Fenced::Lost => return Ok(Step::Lost),
             }
         }
         match order.status {
             OrderStatus::Success if !order.names_another(&self.purchase.number) => self.complete().await,
             OrderStatus::Failure => self.order_failed().await,
             OrderStatus::Pending if !self.purchase.has_row || self.documents_are_overdue(&order) => self.give_up_order().await,
-            // A success that names another number is no success of ours.
+            // A successful order of another number does not complete this purchase.
             OrderStatus::Success | OrderStatus::Pending => Ok(WAIT),
         }
     }
@@ -281,7 +285,8 @@ impl Attempt<'_> {
     /// Until when Telnyx waits for documents. It is asked once, when an order that is written down turns out to lack some;
     /// not knowing it keeps nothing from going on.
     async fn requirements_deadline(&self, order: &Order) -> Option<DateTime<Utc>> {
-        let waits = self.purchase.phase == Phase::Ordered && order.status == OrderStatus::Pending && order.requirements_met == Some(false);
+        let is_ordered = matches!(self.purchase.phase, Phase::Ordered { .. });
+        let waits = is_ordered && order.status == OrderStatus::Pending && order.requirements_met == Some(false);
         match (&order.item_id, self.purchase.requirements_deadline) {
             (Some(item_id), None) if waits => self.session().requirements_deadline(item_id).await.ok().flatten(),
             (_, known) => known,
@@ -292,13 +297,13 @@ impl Attempt<'_> {
         self.purchase.documents_overdue && matches!(order.requirements_met, Some(false))
     }
 
-    /// A pending order that nobody wants any more, since its agency was deleted, or that can never succeed, since its documents
+    /// Cancels a pending order whose agency was deleted, or that can never succeed, since its documents
     /// are overdue: it is cancelled at Telnyx while that is free.
     async fn give_up_order(&mut self) -> Result<Step, Error> {
         match self.cancel_orders().await? {
             Cancelled::All if self.purchase.has_row => Ok(Step::Fail(Error::NumberUnavailable)),
             Cancelled::All => Ok(Step::Fail(Error::NotFound { what: "agency", field: "agency_id".to_owned() })),
-            // One has succeeded meanwhile, or may yet: the next look tells.
+            // One has succeeded meanwhile, or still may: the next step looks again.
             Cancelled::Succeeded | Cancelled::NotYet | Cancelled::None => Ok(WAIT),
             Cancelled::Lost => Ok(Step::Lost),
             Cancelled::Refused(error) => match error {
@@ -321,27 +326,27 @@ impl Attempt<'_> {
             country_code: owned.country_code.as_deref(),
             key_digest: self.account.key_digest(),
         };
-        match self.sagas.store.complete_purchase(&self.claim, &number).await? {
-            Completed::Lost => return Ok(Step::Lost),
-            Completed::Activated => {}
-            Completed::WithoutRow => {
+        match self.sagas.store.complete_purchase(self.lease, &number).await? {
+            Fenced::Lost => return Ok(Step::Lost),
+            Fenced::Done((purchase, Activation::Activated)) => self.purchase = purchase,
+            Fenced::Done((purchase, Activation::WithoutRow)) => {
                 let trace = Trace { phone_number_id: Some(&owned.id), ..Trace::from(&self.purchase) };
                 let found = observation(FindingKind::AgencyGone, &trace);
                 self.sagas.report(Observation { agency_id: None, key_digest: Some(number.key_digest), ..found }).await;
+                self.purchase = purchase;
             }
         }
-        self.purchase.phase = Phase::Completed;
         Ok(Step::Done)
     }
 
-    /// The order has succeeded, and the account does not show its number: it can be a little later than its order, or somebody
+    /// The order has succeeded, and the account does not show its number: it can appear a little later than its order, or somebody
     /// has deleted it since.
     async fn number_missing(&self) -> Result<Step, Error> {
         match self.absence().await? {
             Absence::Proven => {}
             absence => return Ok(self.unproven(absence).await),
         }
-        match self.sagas.store.note_missing_number(&self.claim, self.sagas.config.number_missing_after()).await? {
+        match self.sagas.store.note_missing_number(self.lease, self.sagas.config.number_missing_after()).await? {
             Sought::Lost => return Ok(Step::Lost),
             Sought::NotLong => {}
             Sought::Long => self.sagas.report(observation(FindingKind::NumberMissing, &Trace::from(&self.purchase))).await,
@@ -349,7 +354,7 @@ impl Attempt<'_> {
         Ok(WAIT)
     }
 
-    /// An order has failed: the number is not to be had unless another order of the purchase, thought missing once, has not.
+    /// An order has failed: the number is not available, unless another order of the purchase, once not found, has not failed.
     async fn order_failed(&mut self) -> Result<Step, Error> {
         match self.orders().await {
             Ok(orders) if orders.known.iter().any(|order| order.status != OrderStatus::Failure) => {

@@ -1,8 +1,6 @@
-//! Giving up a purchase that is not confirmed: its orders are cancelled while that is possible.
+//! Gives up a purchase that is not confirmed: its orders are cancelled while that is possible.
 
 use std::time::Duration;
-
-use uuid::Uuid;
 
 use super::Releaser;
 use super::attempt::Attempt;
@@ -10,7 +8,7 @@ use super::proof::{Absence, Trace};
 use crate::deadline::sleep_within;
 use crate::error::Error;
 use crate::model::Actor;
-use crate::store::{Cancelling, Claim, Phase, ReleaseTarget, Sought, renewing};
+use crate::store::{Cancelling, Lease, PurchaseId, ReleaseTarget, Sought};
 use crate::telnyx::{Failure, Order, OrderStatus, Orders, Refusal, usable_id};
 
 /// The pause before a cancelled order is looked at again.
@@ -18,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// How often it is looked at before it counts as not cancelled.
 const LOOKS: u32 = 5;
 
-/// What cancelling the orders of a purchase came to.
+/// The result of cancelling the orders of a purchase.
 pub(super) enum Cancelled {
     /// Each of them shows as failed.
     All,
@@ -46,7 +44,7 @@ impl Attempt<'_> {
             return Ok(outcome);
         }
         for order in orders.known.iter().filter(|order| order.status == OrderStatus::Pending) {
-            match self.sagas.store.begin_cancelling(&self.claim).await? {
+            match self.sagas.store.begin_cancelling(self.lease).await? {
                 Cancelling::Allowed => {}
                 Cancelling::WrongDeployment => return Ok(Cancelled::Refused(self.sagas.store.wrong_deployment().await)),
                 Cancelling::Lost => return Ok(Cancelled::Lost),
@@ -69,7 +67,7 @@ impl Attempt<'_> {
     /// Every order of the purchase: those with its reference, and the one whose id the ledger has.
     async fn known_orders(&self) -> Result<Orders, Failure> {
         let mut orders = self.orders().await?;
-        if let Some(id) = self.purchase.telnyx_order_id.as_deref().and_then(usable_id) {
+        if let Some(id) = self.purchase.telnyx_order_id().and_then(usable_id) {
             // Asked for by its id, an order is up to date; lists can be late.
             orders.known.retain(|order| order.id != id);
             orders.known.extend(self.session().order(id).await?);
@@ -106,12 +104,12 @@ impl Attempt<'_> {
                     return Err(Error::PurchaseInProgress);
                 }
                 self.must_be_absent().await?;
-                let missing = store.note_missing_number(&self.claim, self.sagas.config.number_missing_after()).await?;
+                let missing = store.note_missing_number(self.lease, self.sagas.config.number_missing_after()).await?;
                 return if missing == Sought::Long { Ok(()) } else { Err(Error::PurchaseInProgress) };
             }
         }
         self.must_be_absent().await?;
-        let missing = store.note_missing_order(&self.claim, self.sagas.config.lag()).await?;
+        let missing = store.note_missing_order(self.lease, self.sagas.config.lag()).await?;
         if missing == Sought::Long { Ok(()) } else { Err(Error::PurchaseInProgress) }
     }
 
@@ -123,7 +121,7 @@ impl Attempt<'_> {
     }
 }
 
-/// What the orders of a purchase have come to; None while one is pending and none has succeeded.
+/// The common result of the orders of a purchase; None while one is pending and none has succeeded.
 fn outcome(orders: &Orders) -> Option<Cancelled> {
     let is = |status| move |order: &Order| order.status == status;
     if orders.known.iter().any(is(OrderStatus::Success)) {
@@ -139,26 +137,26 @@ fn outcome(orders: &Orders) -> Option<Cancelled> {
 impl Releaser<'_> {
     /// Gives up the purchase of a number that is pending.
     pub(super) async fn cancel(&self, actor: &Actor, target: &ReleaseTarget) -> Result<(), Error> {
-        // A row from before there was a ledger: its order is not known.
+        // The row predates the ledger: its order is not known.
         let purchase_id = target.purchase_id.ok_or(Error::PurchaseInProgress)?;
         let store = &self.sagas.store;
-        let claim = Claim { purchase_id, token: Uuid::new_v4(), lease: self.sagas.config.lease };
-        // Whoever works on it now is about to finish it.
-        let purchase = store.claim_purchase(&claim).await?.ok_or(Error::PurchaseInProgress)?;
-        let outcome = if purchase.phase == Phase::Intended && purchase.order_attempts == 0 {
+        let lease = Lease::new(PurchaseId(purchase_id), self.sagas.config.lease);
+        // A process that works on it now is about to finish it.
+        let purchase = store.claim_purchase(&lease).await?.ok_or(Error::PurchaseInProgress)?;
+        let outcome = if purchase.is_never_ordered() {
             Ok(())
         } else {
             let account = self.sagas.accounts.named(&purchase.account).await;
             let give_up = async {
-                let attempt = Attempt { sagas: self.sagas, deadline: self.deadline, claim, account: account?, purchase };
+                let attempt = Attempt { sagas: self.sagas, deadline: self.deadline, lease: &lease, account: account?, purchase };
                 attempt.give_up().await
             };
-            renewing(claim.lease, || store.renew_purchase(&claim), give_up).await
+            store.renewing(&lease, give_up).await
         };
-        if outcome.is_ok() && store.cancel_purchase(&claim, &actor.user_id.to_string()).await? {
+        if outcome.is_ok() && store.cancel_purchase(&lease, &actor.user_id.to_string()).await?.is_done() {
             return Ok(());
         }
-        store.yield_purchase(&claim).await?;
+        store.give_back(&lease).await?;
         outcome.and(Err(Error::PurchaseInProgress))
     }
 }

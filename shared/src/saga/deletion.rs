@@ -1,4 +1,4 @@
-//! The deletion of one number at Telnyx, in the hands of the process that holds its release's lease. Deleting twice does no harm;
+//! The deletion of one number at Telnyx, by the process that holds its release's lease. Deleting twice does no harm;
 //! what must not happen is that a number counts as deleted which Telnyx still has and bills.
 
 use std::time::Duration;
@@ -10,26 +10,27 @@ use super::proof::{Absence, Trace, observation};
 use crate::deadline::sleep_within;
 use crate::error::{Error, Source};
 use crate::model::Reference;
-use crate::store::{Deleting, FindingKind, Release};
+use crate::store::{Deleting, Fenced, FindingKind, Lease, Release, ReleaseId};
 use crate::telnyx::{Account, Failure, Owned, Refusal, Session, usable_id};
 
 /// The pause before Telnyx is asked once more.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often Telnyx is asked to delete a number before the caller is told to come again.
+/// How often Telnyx is asked to delete a number before the caller is asked to retry.
 const TRIES: u32 = 6;
 
 /// A number that is being deleted.
 pub(super) struct Deletion<'a> {
-    sagas: &'a Sagas,
-    deadline: Instant,
-    account: Account,
+    pub(super) sagas: &'a Sagas,
+    pub(super) deadline: Instant,
+    pub(super) lease: &'a Lease<ReleaseId>,
+    pub(super) account: Account,
     /// As the ledger has it, after the last write.
-    release: Release,
-    /// An earlier attempt may have deleted the number without our hearing of it.
-    may_be_gone: bool,
+    pub(super) release: Release,
+    /// Whether an earlier attempt may have deleted the number without a known answer.
+    pub(super) may_be_gone: bool,
 }
 
-/// What became of it.
+/// The result of a deletion.
 pub(super) enum Outcome {
     /// Telnyx does not have the number any more.
     Gone,
@@ -43,12 +44,7 @@ pub(super) enum Outcome {
     Lost,
 }
 
-impl<'a> Deletion<'a> {
-    pub(super) const fn new(sagas: &'a Sagas, deadline: Instant, release: Release, account: Account) -> Self {
-        let may_be_gone = !release.is_new;
-        Self { sagas, deadline, account, release, may_be_gone }
-    }
-
+impl Deletion<'_> {
     /// Asks until Telnyx has let go, refused, or time is up.
     ///
     /// # Errors
@@ -75,7 +71,7 @@ impl<'a> Deletion<'a> {
             // Nothing else could show later that "there is no such number" comes from the right account.
             match self.session().number(&id).await {
                 Ok(Some(owned)) => {
-                    if !self.note_shown(&owned).await? {
+                    if self.note_shown(&owned).await? == Fenced::Lost {
                         return Ok(Outcome::Lost);
                     }
                 }
@@ -84,10 +80,9 @@ impl<'a> Deletion<'a> {
             }
         }
         let asked = Instant::now();
-        let lease = self.sagas.config.lease;
-        match self.sagas.store.begin_deleting(&self.release, lease).await? {
+        match self.sagas.store.begin_deleting(self.lease).await? {
             // A process that slept must not wake and delete what may have been bought again meanwhile.
-            Deleting::Allowed if asked.elapsed() < lease => {}
+            Deleting::Allowed if asked.elapsed() < self.lease.duration => {}
             Deleting::Allowed | Deleting::Lost => return Ok(Outcome::Lost),
             Deleting::WrongDeployment => return Ok(Outcome::Blocked(self.sagas.store.wrong_deployment().await)),
         }
@@ -106,10 +101,7 @@ impl<'a> Deletion<'a> {
     /// The row does not know the number's id: the inventory does, or the number is gone.
     async fn look_for_number(&mut self) -> Result<Outcome, Error> {
         match self.session().find_number(&self.release.number).await {
-            Ok(Some(owned)) if self.is_ours(&owned) => {
-                let noted = self.note_shown(&owned).await?;
-                Ok(if noted { Outcome::Again(upstream("the number's id is known now")) } else { Outcome::Lost })
-            }
+            Ok(Some(owned)) if self.is_ours(&owned) => self.again_with(&owned, "the number's id is known now").await,
             Ok(_) => self.conclude().await,
             Err(failure) => Ok(again(failure)),
         }
@@ -120,11 +112,8 @@ impl<'a> Deletion<'a> {
         self.may_be_gone = true;
         match self.session().find_number(&self.release.number).await {
             Ok(Some(owned)) if owned.id == id => Ok(Outcome::Again(upstream("the number is not gone yet"))),
-            Ok(Some(owned)) if self.is_ours(&owned) => {
-                let noted = self.note_shown(&owned).await?;
-                Ok(if noted { Outcome::Again(upstream("the number has another id than its row")) } else { Outcome::Lost })
-            }
-            // Ours is not there, even if somebody has bought the number since.
+            Ok(Some(owned)) if self.is_ours(&owned) => self.again_with(&owned, "the number has another id than its row").await,
+            // The released number is gone, even if the same number was bought again since.
             Ok(_) => self.conclude().await,
             Err(failure) => Ok(again(failure)),
         }
@@ -148,16 +137,14 @@ impl<'a> Deletion<'a> {
     async fn follow(&mut self, account: Account, owned: &Owned) -> Result<Outcome, Error> {
         if let Some(purchase_id) = self.release.purchase_id {
             let (from, to, key) = (&self.release.account, &account.name, account.key_digest());
-            // False: a reconciliation has just done so, and the release goes on there all the same.
+            // False: reconcile has just done so, and the release continues there as well.
             self.sagas.store.move_number(purchase_id, from, to, &owned.id, key).await?;
         }
-        self.release.account.clone_from(&account.name);
         self.account = account;
-        let noted = self.note_shown(owned).await?;
-        Ok(if noted { Outcome::Again(upstream("the number is in another account by now")) } else { Outcome::Lost })
+        self.again_with(owned, "the number is in another account by now").await
     }
 
-    /// A refusal undoes the release only while Telnyx has the number: an earlier attempt may have worked unheard.
+    /// A refusal undoes the release only while Telnyx has the number: an earlier attempt may have worked although its answer was lost.
     async fn refused(&mut self, id: &str, refusal: Refusal) -> Result<Outcome, Error> {
         let owned = match self.session().number(id).await {
             Ok(Some(owned)) => Some(owned),
@@ -172,16 +159,26 @@ impl<'a> Deletion<'a> {
         Ok(Outcome::Refused(error))
     }
 
-    /// Notes the number's id and the key that showed it; false when the lease is lost.
-    async fn note_shown(&mut self, owned: &Owned) -> Result<bool, Error> {
-        let noted = self.sagas.store.note_shown(&self.release, &owned.id, self.account.key_digest()).await?;
-        let held = noted.is_some();
-        self.release = noted.unwrap_or_else(|| self.release.clone());
-        Ok(held)
+    /// Notes the number's id and the key that showed it. The next attempt deletes the number under that id.
+    async fn again_with(&mut self, owned: &Owned, reason: &str) -> Result<Outcome, Error> {
+        Ok(match self.note_shown(owned).await? {
+            Fenced::Done(()) => Outcome::Again(upstream(reason)),
+            Fenced::Lost => Outcome::Lost,
+        })
+    }
+
+    async fn note_shown(&mut self, owned: &Owned) -> Result<Fenced, Error> {
+        Ok(match self.sagas.store.note_shown(self.lease, &owned.id, self.account.key_digest()).await? {
+            Fenced::Done(release) => {
+                self.release = release;
+                Fenced::Done(())
+            }
+            Fenced::Lost => Fenced::Lost,
+        })
     }
 
     /// Whether a number is the one to be deleted. The same id is the same number, whatever its reference says. Under another id
-    /// it is ours if it names the purchase; of a row from before the ledger nobody knows what its number carries, but for one
+    /// it is ours if it names the purchase; of a row that predates the ledger the reference is unknown, except for one
     /// thing: not the name of another agency.
     fn is_ours(&self, owned: &Owned) -> bool {
         if self.release.telnyx_phone_number_id.as_ref() == Some(&owned.id) {

@@ -1,4 +1,4 @@
-//! A row that a comparison with Telnyx has switched off, since its account had no such number, and that its agency buys again.
+//! A repeated look for the number of a row that reconcile has switched off, when its agency buys the number again.
 
 use tokio::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::store::{Holding, Purchase};
 use crate::telnyx::{Session, usable_id};
 
-/// What a fresh look came to.
+/// The result of a fresh look.
 pub(super) enum Looked {
     /// The number is there, and its row is live again.
     There,

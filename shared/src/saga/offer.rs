@@ -1,4 +1,4 @@
-//! What Telnyx offers a number for, read just before it is ordered.
+//! The offer of a number: its price and features at Telnyx, read just before it is ordered.
 
 use crate::config;
 use crate::error::{Error, Price};

@@ -1,18 +1,16 @@
-//! How a purchase ended, as the ledger has it, and what a repeated request gets for a purchase that its idempotency key lists.
-
-use uuid::Uuid;
+//! The outcome of a purchase in the ledger, and the answer to a repeated request whose idempotency key lists it.
 
 use super::purchase::{Bought, Buyer};
 use crate::error::Error;
-use crate::store::{Claim, Listed, Phase, Purchase};
+use crate::store::{Listed, Phase, Purchase};
 
 /// How a purchase ended: `Ok` if the number was bought, otherwise the error that the caller gets. None while it is unfinished.
 #[must_use]
 pub fn ending(purchase: &Purchase) -> Option<Result<(), Error>> {
-    match purchase.phase {
-        Phase::Intended | Phase::Ordering | Phase::Ordered => None,
-        Phase::Completed => Some(Ok(())),
-        Phase::Failed => Some(Err(failure(purchase))),
+    match &purchase.phase {
+        Phase::Intended | Phase::Ordering | Phase::Ordered { .. } => None,
+        Phase::Completed { .. } => Some(Ok(())),
+        Phase::Failed { code } => Some(Err(failure(purchase, code))),
         Phase::Cancelled => Some(Err(Error::PhoneNumberReleased)),
     }
 }
@@ -22,21 +20,18 @@ pub fn ending(purchase: &Purchase) -> Option<Result<(), Error>> {
 #[must_use]
 pub fn may_be_retried(listed: &Listed) -> bool {
     match listed {
-        Listed::Purchase(purchase) => purchase.phase == Phase::Failed && earlier_failure(purchase).is_some_and(|error| error.retryable()),
-        Listed::Row(_) => false,
+        Listed::Purchase(Purchase { phase: Phase::Failed { code }, price, .. }) => {
+            Error::of_failed_purchase(code, price.clone()).is_some_and(|error| error.retryable())
+        }
+        Listed::Purchase(_) | Listed::Row(_) => false,
     }
 }
 
 /// The error that a purchase failed with. A code that this version does not know says nothing about whether the request may
 /// be repeated: the answer is not final, and nothing is bought.
-fn failure(purchase: &Purchase) -> Error {
-    let unknown = || format!("purchase {} failed with an unknown code: {:?}", purchase.id, purchase.failure_code);
-    earlier_failure(purchase).unwrap_or_else(|| Error::Internal(unknown().into()))
-}
-
-fn earlier_failure(purchase: &Purchase) -> Option<Error> {
-    let code = purchase.failure_code.as_deref()?;
-    Error::of_failed_purchase(code, purchase.price.clone())
+fn failure(purchase: &Purchase, code: &str) -> Error {
+    let unknown = || Error::Internal(format!("purchase {} failed with the unknown code {code}", purchase.id).into());
+    Error::of_failed_purchase(code, purchase.price.clone()).unwrap_or_else(unknown)
 }
 
 impl Buyer<'_> {
@@ -50,11 +45,9 @@ impl Buyer<'_> {
             Listed::Purchase(purchase) => purchase,
             Listed::Row(row_id) => return Ok(Bought { row_id, purchase: None, replayed: true }),
         };
+        let purchase_id = purchase.id;
         match ending(&purchase) {
-            None => {
-                let claim = Claim { purchase_id: purchase.id, token: Uuid::new_v4(), lease: self.sagas.config.lease };
-                self.take_over(purchase, claim, true).await
-            }
+            None => self.take_over(purchase, &self.lease(purchase_id), true).await,
             Some(Ok(())) => Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed: true }),
             Some(Err(error)) => Err(error),
         }

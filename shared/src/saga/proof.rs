@@ -1,6 +1,6 @@
-//! Whether a Telnyx account may be believed when it says that it has no such order or number.
+//! Proof that an order or number does not exist: when the answer "not found" of a Telnyx account is accepted.
 //!
-//! A secret can come to hold the key of another account, which has none of our orders and numbers. So "there is none" counts
+//! A secret can hold the key of another account by mistake, which has none of these orders and numbers. So "not found" counts
 //! only from a key that the ledger connects with the order or number in question: it is the very key that placed the order or
 //! first showed the number, or it answers for that order, or for another one that was placed with the same key. And it counts
 //! only if no other account that the agency may buy in has the number: numbers can be moved between accounts.
@@ -24,7 +24,7 @@ pub struct Trace<'a> {
     pub row_id: Uuid,
     /// The account that the ledger names.
     pub account: &'a str,
-    /// The purchase that bought it; None for a row from before the ledger.
+    /// The purchase that bought it; None for a row that predates the ledger.
     pub purchase_id: Option<Uuid>,
     /// The reference of its order.
     pub reference: Option<&'a str>,
@@ -46,7 +46,7 @@ impl<'a> From<&'a Purchase> for Trace<'a> {
             purchase_id: Some(purchase.id),
             reference: Some(&purchase.reference),
             key_digest: purchase.key_digest,
-            order_id: purchase.telnyx_order_id.as_deref(),
+            order_id: purchase.telnyx_order_id(),
             phone_number_id: None,
         }
     }
@@ -155,7 +155,7 @@ impl Sagas {
                         Absence::NotNow(format!("the account {} has the number, and not as an active one", account.name).into())
                     });
                 }
-                // What is only being bought there is somebody's who buys it now.
+                // A number that is only being bought there belongs to the purchase that buys it now.
                 Ok(Some(owned)) if !owned.is_active || names_another(&owned, trace.purchase_id) => {}
                 Ok(Some(_)) if self.store.is_bought_there(trace.number, &account.name, trace.purchase_id).await? => {}
                 Ok(Some(owned)) => return Ok(Absence::Elsewhere(Box::new((account, owned)))),
@@ -234,7 +234,7 @@ fn moved(trace: &Trace<'_>, (account, owned): &(Account, Owned)) -> Observation 
     }
 }
 
-/// Whether a number carries the reference of another purchase. A reference that is not ours says nothing.
+/// Whether a number carries the reference of another purchase. A reference in another format proves nothing.
 pub(super) fn names_another(owned: &Owned, purchase_id: Option<Uuid>) -> bool {
     let named = owned.customer_reference.as_deref().and_then(|reference| reference.parse::<Reference>().ok());
     named.is_some_and(|reference| Some(reference.purchase_id) != purchase_id)

@@ -1,4 +1,4 @@
-//! Buying a number: begins a purchase, or takes up the one that is under way, and sees it through.
+//! Buys a number: begins a purchase, or resumes the one that is under way, until it ends or time is up.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Sagas, offer};
 use crate::deadline::sleep_within;
 use crate::error::Error;
 use crate::model::{Actor, Status};
-use crate::store::{Begun, Claim, Intent, KeyEntry, KeyPosition, Offer, Phase, Purchase, renewing};
+use crate::store::{Begun, Fenced, Intent, KeyEntry, KeyPosition, Lease, Offer, Purchase, PurchaseId};
 use crate::telnyx::{Account, Session};
 
 /// How often a number is tried whose holder gives up just then.
@@ -50,11 +50,11 @@ impl Buyer<'_> {
     /// `RequestInProgress` if another request holds the key now.
     pub async fn buy(&self, actor: &Actor, intent: &Intent, place: Option<KeyPosition<'_>>) -> Result<Bought, Error> {
         let (store, config) = (&self.sagas.store, &self.sagas.config);
-        let claim = self.claim(intent.id);
+        let lease = self.lease(intent.id);
         for _ in 0..TRIES {
             if config.enabled {
-                match store.begin_purchase(actor, intent, &claim, config.max_phone_numbers, place).await? {
-                    Begun::New(purchase) => return self.pursue(purchase, claim, false).await,
+                match store.begin_purchase(actor, intent, &lease, config.max_phone_numbers, place).await? {
+                    Begun::New(purchase) => return self.pursue(purchase, &lease, false).await,
                     Begun::QuotaExceeded(limit) => return Err(Error::QuotaExceeded(limit)),
                     Begun::KeyLost => return Err(Error::RequestInProgress(config.lease)),
                     Begun::WrongDeployment => return Err(store.wrong_deployment().await),
@@ -80,15 +80,15 @@ impl Buyer<'_> {
             }
             let entry = holding.purchase.as_ref().map_or(KeyEntry::Row(holding.row_id), |purchase| KeyEntry::Purchase(purchase.id));
             if let Some(place) = place
-                && !store.list_purchase(place, entry).await?
+                && store.list_purchase(place, entry).await? == Fenced::Lost
             {
                 return Err(Error::RequestInProgress(config.lease));
             }
             return match (holding.status, holding.purchase) {
                 (Status::Pending, Some(purchase)) => {
-                    let claim = Claim { purchase_id: purchase.id, ..claim };
-                    // Sent twice over a broken connection, our own intent is what we find.
-                    self.take_over(purchase, claim, claim.purchase_id != intent.id).await
+                    let lease = lease.with(PurchaseId(purchase.id));
+                    // Sent twice over a broken connection, the statement finds the intent of this request.
+                    self.take_over(purchase, &lease, lease.of.0 != intent.id).await
                 }
                 (_, purchase) => Ok(Bought { row_id: holding.row_id, purchase, replayed: true }),
             };
@@ -96,14 +96,14 @@ impl Buyer<'_> {
         Err(Error::NumberUnavailable)
     }
 
-    /// Goes on with a purchase unless somebody works on it. None: somebody does, or it is finished.
+    /// Resumes a purchase unless another process works on it. None: another process does, or it is finished.
     ///
     /// # Errors
-    /// It has failed now, and the reason; or it could not be gone on with.
+    /// The error that it has failed with now, or why it cannot be resumed.
     pub async fn resume(&self, purchase_id: Uuid) -> Result<Option<Bought>, Error> {
-        let claim = self.claim(purchase_id);
-        let Some(purchase) = self.sagas.store.claim_purchase(&claim).await? else { return Ok(None) };
-        self.pursue(purchase, claim, true).await.map(Some)
+        let lease = self.lease(purchase_id);
+        let Some(purchase) = self.sagas.store.claim_purchase(&lease).await? else { return Ok(None) };
+        self.pursue(purchase, &lease, true).await.map(Some)
     }
 
     /// Whether a number could be bought now, without buying it.
@@ -123,73 +123,97 @@ impl Buyer<'_> {
         Ok(Quote::Offered(offer))
     }
 
-    fn claim(&self, purchase_id: Uuid) -> Claim {
-        Claim { purchase_id, token: Uuid::new_v4(), lease: self.sagas.config.lease }
+    pub(super) fn lease(&self, purchase_id: Uuid) -> Lease<PurchaseId> {
+        Lease::new(PurchaseId(purchase_id), self.sagas.config.lease)
     }
 
-    /// Takes up a purchase as soon as nobody works on it, or learns how it ended.
-    pub(super) async fn take_over(&self, mut purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
+    /// Takes the lease of an unfinished purchase as soon as no other process works on it and pursues it, or returns how another
+    /// process ended it.
+    pub(super) async fn take_over(&self, purchase: Purchase, lease: &Lease<PurchaseId>, replayed: bool) -> Result<Bought, Error> {
+        match self.await_lease(purchase, lease).await? {
+            Awaited::Held(purchase) => self.pursue(purchase, lease, replayed).await,
+            Awaited::Left(purchase) => Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
+        }
+    }
+
+    /// Works on a purchase as the holder of its lease. If the lease is lost, it waits for the other process and continues.
+    async fn pursue(&self, mut purchase: Purchase, lease: &Lease<PurchaseId>, replayed: bool) -> Result<Bought, Error> {
         loop {
-            if let Some(claimed) = self.sagas.store.claim_purchase(&claim).await? {
-                return Box::pin(self.pursue(claimed, claim, replayed)).await;
+            let lost = match self.sagas.store.renewing(lease, self.work(purchase, lease)).await? {
+                Worked::Left(purchase) => return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
+                Worked::LeaseLost(purchase) => purchase,
+            };
+            match self.await_lease(lost, lease).await? {
+                Awaited::Held(held) => purchase = held,
+                Awaited::Left(purchase) => return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
+            }
+        }
+    }
+
+    /// Waits for the lease of a purchase that another process holds.
+    ///
+    /// # Errors
+    /// The error that the other process ended the purchase with.
+    async fn await_lease(&self, mut purchase: Purchase, lease: &Lease<PurchaseId>) -> Result<Awaited, Error> {
+        loop {
+            if let Some(claimed) = self.sagas.store.claim_purchase(lease).await? {
+                return Ok(Awaited::Held(claimed));
             }
             purchase = self.sagas.store.purchase(purchase.id).await?.unwrap_or(purchase);
             match ending(&purchase) {
                 None if self.sleep(self.sagas.config.poll).await => {}
                 Some(Err(error)) => return Err(error),
-                None | Some(Ok(())) => return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
+                None | Some(Ok(())) => return Ok(Awaited::Left(purchase)),
             }
         }
     }
 
-    /// Goes through the phases from where the purchase stands, as the holder of its lease.
-    async fn pursue(&self, purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
-        let renew = || self.sagas.store.renew_purchase(&claim);
-        renewing(claim.lease, renew, self.go_through(purchase, claim, replayed)).await
-    }
-
-    async fn go_through(&self, purchase: Purchase, claim: Claim, replayed: bool) -> Result<Bought, Error> {
-        if purchase.phase == Phase::Intended && purchase.order_attempts == 0 && purchase.age >= self.sagas.config.expires_after {
-            // Nothing was ever sent, so that Telnyx need not be asked, nor its key be there.
-            return self.fail(purchase, claim, Error::PurchaseExpired, replayed).await;
+    /// Takes the steps of a purchase from its present phase until it ends, must wait, or the lease is lost.
+    ///
+    /// # Errors
+    /// The error that the purchase ended with, or why it cannot be continued now.
+    async fn work(&self, purchase: Purchase, lease: &Lease<PurchaseId>) -> Result<Worked, Error> {
+        if purchase.is_never_ordered() && purchase.age >= self.sagas.config.expires_after {
+            // Nothing was ever sent, so that Telnyx need not be asked, and its key is not needed.
+            return self.fail(purchase, lease, Error::PurchaseExpired).await;
         }
         let account = match self.sagas.accounts.named(&purchase.account).await {
             Ok(account) => account,
             Err(error) => {
-                self.sagas.store.yield_purchase(&claim).await?;
+                self.sagas.store.give_back(lease).await?;
                 return Err(error);
             }
         };
-        let mut attempt = Attempt { sagas: self.sagas, deadline: self.deadline, claim, account, purchase };
+        let mut attempt = Attempt { sagas: self.sagas, deadline: self.deadline, lease, account, purchase };
         let mut pause = self.sagas.config.poll;
         loop {
             match attempt.step().await? {
                 Step::Next => {}
-                Step::Done => return Ok(Bought { row_id: attempt.purchase.row_id, purchase: Some(attempt.purchase), replayed }),
-                Step::Lost => return self.take_over(attempt.purchase, claim, replayed).await,
-                Step::Fail(error) => return self.fail(attempt.purchase, claim, error, replayed).await,
+                Step::Done => return Ok(Worked::Left(attempt.purchase)),
+                Step::Lost => return Ok(Worked::LeaseLost(attempt.purchase)),
+                Step::Fail(error) => return self.fail(attempt.purchase, lease, error).await,
                 Step::Blocked(error) => {
-                    self.sagas.store.yield_purchase(&claim).await?;
+                    self.sagas.store.give_back(lease).await?;
                     return Err(error);
                 }
                 Step::Wait(at_least) if self.is_patient && self.sleep(pause.max(at_least)).await => {
                     pause = (pause * 5 / 4).min(self.sagas.config.poll * LONGEST_PAUSE);
                 }
                 Step::Wait(_) | Step::Stop => {
-                    self.sagas.store.yield_purchase(&claim).await?;
-                    return Ok(Bought { row_id: attempt.purchase.row_id, purchase: Some(attempt.purchase), replayed });
+                    self.sagas.store.give_back(lease).await?;
+                    return Ok(Worked::Left(attempt.purchase));
                 }
             }
         }
     }
 
-    /// Ends a purchase that bought nothing, unless another process has taken it over.
-    async fn fail(&self, purchase: Purchase, claim: Claim, error: Error, replayed: bool) -> Result<Bought, Error> {
+    /// Ends a purchase that bought nothing, unless the lease is lost.
+    async fn fail(&self, purchase: Purchase, lease: &Lease<PurchaseId>, error: Error) -> Result<Worked, Error> {
         tracing::warn!(purchase_id = %purchase.id, error = %error, "purchase failed");
-        if self.sagas.store.fail_purchase(&claim, &error).await? {
-            return Err(error);
+        match self.sagas.store.fail_purchase(lease, &error).await? {
+            Fenced::Done(()) => Err(error),
+            Fenced::Lost => Ok(Worked::LeaseLost(purchase)),
         }
-        self.take_over(purchase, claim, replayed).await
     }
 
     const fn session<'s>(&'s self, account: &'s Account) -> Session<'s> {
@@ -202,7 +226,25 @@ impl Buyer<'_> {
     }
 }
 
-/// What a purchase would come to.
+/// The result of work on a purchase.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Worked {
+    /// It is completed, or left for a later request.
+    Left(Purchase),
+    /// Another process works on it now.
+    LeaseLost(Purchase),
+}
+
+/// The result of waiting for a lease.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Awaited {
+    /// The lease is held.
+    Held(Purchase),
+    /// The other process has completed the purchase, or there is no time left.
+    Left(Purchase),
+}
+
+/// The result of a check without a purchase.
 #[derive(Debug)]
 pub enum Quote {
     /// The agency has the number, or is buying it.

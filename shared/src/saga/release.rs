@@ -16,7 +16,7 @@ use super::deletion::{Deletion, Outcome};
 use crate::deadline::sleep_within;
 use crate::error::{Error, Source};
 use crate::model::{Actor, Status};
-use crate::store::{Release, ReleaseBegun, ReleaseStart, ReleaseTarget, renewing};
+use crate::store::{Fenced, HeldRelease, ReleaseBegun, ReleaseStart, ReleaseTarget};
 use crate::telnyx::Account;
 
 /// The pause before another process's progress is looked at again.
@@ -57,23 +57,23 @@ impl Releaser<'_> {
     /// # Errors
     /// It is not released, and the reason.
     pub async fn resume(&self, row_id: Uuid) -> Result<bool, Error> {
-        let Some(release) = self.sagas.store.claim_release(row_id, self.sagas.config.lease).await? else { return Ok(false) };
-        let account = self.account_of(&release).await?;
-        self.carry_out(release, account).await
+        let Some(held) = self.sagas.store.claim_release(row_id, self.sagas.config.lease).await? else { return Ok(false) };
+        let account = self.account_of(&held).await?;
+        Ok(self.carry_out(held, account).await?.is_done())
     }
 
-    /// The account that a release names. Without its key, the release is left for later at once.
-    async fn account_of(&self, release: &Release) -> Result<Account, Error> {
-        match self.sagas.accounts.named(&release.account).await {
+    /// The account that a release names. If its key cannot be read, the lease of the release is given back at once.
+    async fn account_of(&self, held: &HeldRelease) -> Result<Account, Error> {
+        match self.sagas.accounts.named(&held.release.account).await {
             Ok(account) => Ok(account),
             Err(error) => {
-                self.sagas.store.yield_release(release).await?;
+                self.sagas.store.give_back(&held.lease).await?;
                 Err(error)
             }
         }
     }
 
-    /// The account that the ledger names; for a row from before the ledger, the one that has the number.
+    /// The account that the ledger names; for a row that predates the ledger, the one that has the number.
     async fn account(&self, actor: &Actor, target: &ReleaseTarget) -> Result<Account, Error> {
         if let Some(name) = &target.account {
             return self.sagas.accounts.named(name).await;
@@ -90,41 +90,41 @@ impl Releaser<'_> {
     /// Releases a number that is bought.
     async fn give_back(&self, actor: &Actor, target: &ReleaseTarget) -> Result<(), Error> {
         let account = self.account(actor, target).await?;
-        let Some(release) = self.begin(actor, target, &account).await? else { return Ok(()) };
+        let Some(held) = self.begin(actor, target, &account).await? else { return Ok(()) };
         // A release under way stays where it was begun, even if the agency has got a key of its own since.
-        let account = if release.account == account.name { account } else { self.account_of(&release).await? };
-        if self.carry_out(release, account).await? {
-            return Ok(());
+        let account = if held.release.account == account.name { account } else { self.account_of(&held).await? };
+        match self.carry_out(held, account).await? {
+            Fenced::Done(()) => Ok(()),
+            // Another process has taken it up, and ends it the same way.
+            Fenced::Lost => self.outcome_of_another(actor, target).await,
         }
-        // Another process has taken it up, and ends it the same way.
-        self.outcome_of_another(actor, target).await
     }
 
-    /// Has Telnyx delete a number, as the holder of its release's lease; false when the lease is lost.
-    async fn carry_out(&self, release: Release, account: Account) -> Result<bool, Error> {
-        let (store, lease) = (&self.sagas.store, self.sagas.config.lease);
-        let held = release.clone();
-        let mut deletion = Deletion::new(self.sagas, self.deadline, release, account);
-        match renewing(lease, || store.renew_release(&held, lease), deletion.run()).await? {
-            Outcome::Gone => store.complete_release(&held).await,
-            Outcome::Lost => Ok(false),
-            Outcome::Refused(error) => {
-                store.refuse_release(&held, error.code(), &error.to_string()).await?;
-                Err(error)
-            }
+    /// Has Telnyx delete a number, as the holder of its release's lease.
+    async fn carry_out(&self, held: HeldRelease, account: Account) -> Result<Fenced, Error> {
+        let store = &self.sagas.store;
+        let HeldRelease { lease, release, is_new } = held;
+        let mut deletion = Deletion { sagas: self.sagas, deadline: self.deadline, lease: &lease, account, release, may_be_gone: !is_new };
+        match store.renewing(&lease, deletion.run()).await? {
+            Outcome::Gone => store.complete_release(&lease).await,
+            Outcome::Lost => Ok(Fenced::Lost),
+            Outcome::Refused(error) => match store.refuse_release(&lease, error.code(), &error.to_string()).await? {
+                // Without the lease, the release is left to the process that holds it now.
+                Fenced::Done(()) | Fenced::Lost => Err(error),
+            },
             Outcome::Again(error) | Outcome::Blocked(error) => {
-                store.yield_release(&held).await?;
+                store.give_back(&lease).await?;
                 Err(error)
             }
         }
     }
 
-    /// Notes the release or takes up the one under way. None: another process has finished it meanwhile.
-    async fn begin(&self, actor: &Actor, target: &ReleaseTarget, account: &Account) -> Result<Option<Release>, Error> {
+    /// Notes the release or takes the lease of the one under way. None: another process has finished it meanwhile.
+    async fn begin(&self, actor: &Actor, target: &ReleaseTarget, account: &Account) -> Result<Option<HeldRelease>, Error> {
         let start = ReleaseStart { row_id: target.row_id, account: account.name.clone(), lease: self.sagas.config.lease };
         loop {
             match self.sagas.store.begin_release(actor, &start).await? {
-                ReleaseBegun::Held(release) => return Ok(Some(release)),
+                ReleaseBegun::Held(held) => return Ok(Some(held)),
                 ReleaseBegun::WrongDeployment => return Err(self.sagas.store.wrong_deployment().await),
                 ReleaseBegun::Busy => {}
             }

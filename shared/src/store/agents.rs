@@ -1,4 +1,4 @@
-//! The platform's agents, as far as numbers are assigned to them.
+//! The platform's agents, to which numbers are assigned.
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ impl Store {
     /// Those of `ids` that are agents of the agency.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn agents_of(&self, agency_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Who calls: the platform's `users`, read on every request so that a revoked user is out at once.
+//! The caller: the platform's `users`, read on every request, so that a revoked user loses access at once.
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -6,6 +6,21 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::{Actor, Permission};
 use crate::store::{Query, Store, column};
+
+/// The caller `$1`, if one of the roles `$2` is theirs: what every statement on behalf of a user begins with.
+macro_rules! caller {
+    () => {
+        "with caller as (
+  select u.agency_id
+  from users u
+  where u.id = $1 /* user_id */
+    and u.agency_id is not null
+    and u.role::text = any($2::text[] /* roles */)
+)"
+    };
+}
+
+pub(in crate::store) use caller;
 
 /// The caller's agency, if the caller has one and a role that permits what is asked.
 ///
@@ -19,13 +34,7 @@ from users u
 where u.id = $1 /* user_id */
   and u.agency_id is not null";
 
-const CONNECTION: &str = "\
--- callers.connection
-select a.telnyx_application_id
-from agencies a
-where a.id = $1 /* agency_id */";
-
-pub(super) const STATEMENTS: &[&str] = &[AUTHORIZE, CONNECTION];
+pub(in crate::store) const STATEMENTS: &[&str] = &[AUTHORIZE];
 
 impl Store {
     /// The caller, if permitted.
@@ -36,19 +45,9 @@ impl Store {
         let [rows] = self.run([Query::new(AUTHORIZE, &[&user_id, &permission.roles()])]).await?;
         actor(user_id, &rows)
     }
-
-    /// The Telnyx application that calls to an agency's numbers go to.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn telnyx_application(&self, agency_id: Uuid) -> Result<Option<String>, Error> {
-        let row = self.row(CONNECTION, &[&agency_id]).await?;
-        let id: Option<String> = row.as_ref().map(|row| column(row, "telnyx_application_id")).transpose()?.flatten();
-        Ok(id.filter(|id| !id.trim().is_empty()))
-    }
 }
 
-/// What [`AUTHORIZE`] answered.
+/// The caller that [`AUTHORIZE`] returned, if permitted.
 pub(super) fn actor(user_id: Uuid, rows: &[Row]) -> Result<Actor, Error> {
     let row = rows.first().ok_or(Error::Forbidden("Phone numbers are for users of an agency."))?;
     if column::<Option<bool>>(row, "permitted")? != Some(true) {

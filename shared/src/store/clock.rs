@@ -1,4 +1,4 @@
-//! The database's clock, by which everything in the database is dated.
+//! The database's clock. Every time in the database is read from it.
 
 use chrono::{DateTime, Utc};
 

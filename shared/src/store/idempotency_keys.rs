@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::purchases::ledger::{Purchase, columns, purchase};
 use crate::store::{Store, column, millis, rows_of};
 
@@ -34,7 +36,7 @@ macro_rules! keeps_key {
 /// transaction has renewed the key's lease, so that the key is busy then and not expired.
 const CLAIM: &str = concat!(
     "\
--- idempotency.claim
+-- idempotency_keys.claim
 with lists as (
   select exists (
     select
@@ -82,9 +84,9 @@ select c.key
 from claimed c"
 );
 
-/// What is kept for a key.
+/// The kept answer of a key, and its lease.
 const GET: &str = "\
--- idempotency.get
+-- idempotency_keys.get
 select k.request_hash,
        k.status,
        k.content_type,
@@ -96,7 +98,7 @@ where k.agency_id = $1 /* agency_id */
   and k.key = $3 /* key */";
 
 const RENEW: &str = "\
--- idempotency.renew
+-- idempotency_keys.renew
 update phone_number_idempotency_keys k
 set leased_until = now() + $5::bigint /* lease_ms */ * interval '1 millisecond'
 where k.agency_id = $1 /* agency_id */
@@ -105,9 +107,9 @@ where k.agency_id = $1 /* agency_id */
   and k.lease_token = $4 /* lease_token */
 returning k.key";
 
-/// Keeps the answer, for whoever holds the key. Doing so again over another connection is no loss.
+/// Keeps the answer, for the holder of the key. It can be repeated over another connection.
 const ANSWER: &str = "\
--- idempotency.answer
+-- idempotency_keys.answer
 update phone_number_idempotency_keys k
 set status = $5 /* status */,
     content_type = $6 /* content_type */,
@@ -120,9 +122,9 @@ where k.agency_id = $1 /* agency_id */
   and (k.lease_token = $4 /* lease_token */ or (k.status = $5 and k.content_type = $6 and k.body = $7))
 returning k.key";
 
-/// Lets the same request be made again.
+/// Gives the lease back without an answer, so that the same request can be made again.
 const YIELD: &str = "\
--- idempotency.yield
+-- idempotency_keys.yield
 update phone_number_idempotency_keys k
 set lease_token = null,
     leased_until = null
@@ -132,10 +134,10 @@ where k.agency_id = $1 /* agency_id */
   and k.lease_token = $4 /* lease_token */
 returning k.key";
 
-/// Lists a purchase, or a row without one, at a position of the key, for whoever holds the key, and renews the lease. The
+/// Lists a purchase, or a row without one, at a position of the key, for the holder of the key, and renews the lease. The
 /// lease counts from `clock_timestamp()`: the transaction may have begun long before, to wait for its agency's lock.
 const LIST: &str = "\
--- idempotency.list
+-- idempotency_keys.list
 with held as (
   update phone_number_idempotency_keys k
   set leased_until = clock_timestamp() + $5::bigint /* lease_ms */ * interval '1 millisecond'
@@ -158,7 +160,7 @@ returning i.position";
 /// What a key lists, as it is now.
 const LISTED: &str = concat!(
     "\
--- idempotency.listed
+-- idempotency_keys.listed
 select i.position,
        i.agency_phone_number_id as row_id,
        ",
@@ -174,7 +176,7 @@ where i.agency_id = $1 /* agency_id */
 /// Deletes expired keys, and what they list.
 const EXPIRE: &str = concat!(
     "\
--- idempotency.expire
+-- idempotency_keys.expire
 with expired as (
   select k.agency_id, k.function, k.key
   from phone_number_idempotency_keys k
@@ -211,28 +213,31 @@ returning k.key"
 
 pub(super) const STATEMENTS: &[&str] = &[CLAIM, GET, RENEW, ANSWER, YIELD, LIST, LISTED, EXPIRE];
 
-/// A key in the hands of somebody who works on its request.
+/// An idempotency key, as what a lease is of.
 #[derive(Clone, Debug)]
-pub struct KeyClaim {
-    /// The agency whose key it is.
+pub struct IdempotencyKey {
+    /// The agency of the caller.
     pub agency_id: Uuid,
-    /// The function that was asked.
+    /// The function that was called.
     pub function: &'static str,
-    /// The key.
+    /// The key in the header.
     pub key: String,
-    /// SHA-256 of the request in canonical form.
-    pub request_hash: [u8; 32],
-    /// The holder's own token.
-    pub token: Uuid,
-    /// How long it is held without a renewal.
-    pub lease: Duration,
+}
+
+impl Leased for IdempotencyKey {
+    const RENEW: &'static str = RENEW;
+    const YIELD: &'static str = YIELD;
+
+    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.agency_id, &self.function, &self.key]
+    }
 }
 
 /// One of the numbers that the request of a held key asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyPosition<'a> {
     /// The key.
-    pub key: &'a KeyClaim,
+    pub key: &'a Lease<IdempotencyKey>,
     /// The index of the number in the request.
     pub position: i16,
 }
@@ -277,10 +282,10 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
-/// What is known of a key.
+/// The state of a key, seen by a request that uses it.
 #[derive(Clone, Debug)]
 pub enum KeyState {
-    /// It is ours: the request is to be worked on.
+    /// The lease is held: the request is to be worked on.
     Claimed,
     /// The same request was answered with this.
     Answered(KeptAnswer),
@@ -291,15 +296,16 @@ pub enum KeyState {
 }
 
 impl Store {
-    /// Takes a key, or tells why it cannot be had. A key lives for `ttl`; see [`Store::expire_keys`].
+    /// Takes the lease of a key for a request, or returns why it cannot be taken. `request_hash` is the SHA-256 of the request in
+    /// canonical form. A key lives for `ttl`; see [`Store::expire_keys`].
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn claim_key(&self, claim: &KeyClaim, ttl: Duration) -> Result<KeyState, Error> {
-        let KeyClaim { agency_id, function, key, request_hash, token, lease } = claim;
+    /// `Unavailable` or `Internal` if a query fails.
+    pub async fn claim_key(&self, lease: &Lease<IdempotencyKey>, request_hash: [u8; 32], ttl: Duration) -> Result<KeyState, Error> {
+        let IdempotencyKey { agency_id, function, key } = &lease.of;
         let hash = request_hash.as_slice();
         loop {
-            if self.row(CLAIM, &[agency_id, function, key, &hash, token, &millis(*lease), &millis(ttl)]).await?.is_some() {
+            if self.row(CLAIM, &[agency_id, function, key, &hash, &lease.token, &lease.millis(), &millis(ttl)]).await?.is_some() {
                 return Ok(KeyState::Claimed);
             }
             // Gone between the two statements: then it can be had.
@@ -319,48 +325,35 @@ impl Store {
         }
     }
 
-    /// Prolongs the hold on a key; false when it is lost.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn renew_key(&self, claim: &KeyClaim) -> Result<bool, Error> {
-        self.fenced(RENEW, &[&claim.agency_id, &claim.function, &claim.key, &claim.token, &millis(claim.lease)]).await
-    }
-
-    /// Keeps the final answer; false when the hold on the key is lost.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn keep_answer(&self, claim: &KeyClaim, answer: &KeptAnswer) -> Result<bool, Error> {
-        let KeptAnswer { status, content_type, body } = answer;
-        self.fenced(ANSWER, &[&claim.agency_id, &claim.function, &claim.key, &claim.token, status, content_type, body]).await
-    }
-
-    /// Lets a key go without an answer, so that the same request can be made again at once.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn yield_key(&self, claim: &KeyClaim) -> Result<(), Error> {
-        self.fenced(YIELD, &[&claim.agency_id, &claim.function, &claim.key, &claim.token]).await.map(|_| ())
-    }
-
-    /// Lists a purchase or a row at a position of a held key, in place of what was listed there; false when the hold on the
-    /// key is lost.
+    /// Keeps the final answer and gives the lease back.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn list_purchase(&self, place: KeyPosition<'_>, entry: KeyEntry) -> Result<bool, Error> {
-        let KeyPosition { key, position } = place;
+    pub async fn keep_answer(&self, lease: &Lease<IdempotencyKey>, answer: &KeptAnswer) -> Result<Fenced, Error> {
+        let IdempotencyKey { agency_id, function, key } = &lease.of;
+        let KeptAnswer { status, content_type, body } = answer;
+        let kept = self.fenced(ANSWER, &[agency_id, function, key, &lease.token, status, content_type, body]).await?;
+        kept.read(|_| Ok(()))
+    }
+
+    /// Lists a purchase or a row at a position of a held key, in place of what was listed there.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn list_purchase(&self, place: KeyPosition<'_>, entry: KeyEntry) -> Result<Fenced, Error> {
+        let KeyPosition { key: lease, position } = place;
+        let IdempotencyKey { agency_id, function, key } = &lease.of;
         let (purchase_id, row_id) = entry.columns();
-        let lease = millis(key.lease);
-        self.fenced(LIST, &[&key.agency_id, &key.function, &key.key, &key.token, &lease, &position, &purchase_id, &row_id]).await
+        let duration = lease.millis();
+        let listed = self.fenced(LIST, &[agency_id, function, key, &lease.token, &duration, &position, &purchase_id, &row_id]).await?;
+        listed.read(|_| Ok(()))
     }
 
     /// What a key lists, by position.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails, `Internal` if the ledger lacks a listed purchase.
-    pub async fn listed_purchases(&self, key: &KeyClaim) -> Result<HashMap<i16, Listed>, Error> {
+    pub async fn listed_purchases(&self, key: &IdempotencyKey) -> Result<HashMap<i16, Listed>, Error> {
         let rows = self.rows(LISTED, &[&key.agency_id, &key.function, &key.key]).await?;
         rows.iter().map(|row| Ok((column(row, "position")?, listed(row)?))).collect()
     }
@@ -380,13 +373,13 @@ pub(super) async fn list_within(
     transaction: &Transaction<'_>,
     place: KeyPosition<'_>,
     entry: KeyEntry,
-) -> Result<bool, tokio_postgres::Error> {
-    let KeyPosition { key, position } = place;
+) -> Result<Fenced, tokio_postgres::Error> {
+    let KeyPosition { key: lease, position } = place;
+    let IdempotencyKey { agency_id, function, key } = &lease.of;
     let (purchase_id, row_id) = entry.columns();
-    let lease = millis(key.lease);
-    let rows = rows_of(transaction, LIST, &[&key.agency_id, &key.function, &key.key, &key.token, &lease, &position, &purchase_id, &row_id])
-        .await?;
-    Ok(!rows.is_empty())
+    let duration = lease.millis();
+    let rows = rows_of(transaction, LIST, &[agency_id, function, key, &lease.token, &duration, &position, &purchase_id, &row_id]).await?;
+    Ok(if rows.is_empty() { Fenced::Lost } else { Fenced::Done(()) })
 }
 
 fn listed(row: &Row) -> Result<Listed, Error> {

@@ -1,9 +1,16 @@
-//! The rows of `agency_phone_numbers`: read, listed and changed.
+//! The rows of `agency_phone_numbers`: read, listed, changed, and archived.
+
+// First, since their macros are used by the modules below.
+#[macro_use]
+mod row;
+#[macro_use]
+pub(super) mod archive;
 
 pub(super) mod change;
 pub(super) mod history;
 pub(super) mod list;
+pub(super) mod read;
 pub(super) mod switched_off;
 
 pub use change::Change;
-pub use list::{Assignment, ListFilter, ListPage, Listing, Position, Summary};
+pub use list::{ListFilter, ListPage, Listing, NumbersAndAgents, Position, Summary};

@@ -1,4 +1,4 @@
-//! Releases: a number's way back to Telnyx, noted before Telnyx hears of it, under a lease like a purchase.
+//! The ledger of releases: one row for each release of a number, written before anything is sent to Telnyx.
 
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::{Actor, E164, Status};
 use crate::store::deployment::{deployed_number, deployed_row, deployment, of_this_deployment};
+use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::purchases::ledger::Turn;
-use crate::store::{Store, column, digest, millis, word};
+use crate::store::{Store, column, digest, millis};
 
 /// A column of the latest purchase into the row of a release `r`.
 macro_rules! of_purchase {
@@ -80,7 +81,7 @@ from (
 left join phone_number_purchases p on p.agency_phone_number_id = n.id
 order by n.id, p.created_at desc";
 
-/// The releases under way that nobody works on and nobody has looked at since `before`, behind a position in the order in
+/// The releases under way that no process works on or has looked at since `before`, behind a position in the order in
 /// which they are looked at: longest ago first.
 const UNATTENDED: &str = concat!(
     "-- releases.unattended
@@ -310,7 +311,7 @@ pub struct Release {
     pub account: String,
     /// Telnyx's id of the number, where the row knew it.
     pub telnyx_phone_number_id: Option<String>,
-    /// The purchase that bought it; None for a row from before the ledger.
+    /// The purchase that bought it; None for a row that predates the ledger.
     pub purchase_id: Option<Uuid>,
     /// The reference of its order.
     pub reference: Option<String>,
@@ -318,18 +319,38 @@ pub struct Release {
     pub order_id: Option<String>,
     /// The SHA-256 of the API key that placed the order or showed the number, if the ledger has it.
     pub key_digest: Option<[u8; 32]>,
-    /// The holder's token.
-    pub token: Uuid,
-    /// It was begun just now, so that Telnyx has not heard of it.
+}
+
+/// A release in the ledger, as what a lease is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseId(pub Uuid);
+
+impl Leased for ReleaseId {
+    const RENEW: &'static str = RENEW;
+    const YIELD: &'static str = YIELD;
+
+    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.0]
+    }
+}
+
+/// A release with its lease.
+#[derive(Clone, Debug)]
+pub struct HeldRelease {
+    /// The lease.
+    pub lease: Lease<ReleaseId>,
+    /// The release as the ledger has it.
+    pub release: Release,
+    /// Whether it was begun just now, so that nothing has been sent to Telnyx.
     pub is_new: bool,
 }
 
-/// What became of beginning a release.
+/// The result of beginning a release.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum ReleaseBegun {
-    /// It is under way, in the hands of the caller.
-    Held(Release),
+    /// It is under way, and the caller holds its lease.
+    Held(HeldRelease),
     /// Another process works on it, or the row is not there to be released any more.
     Busy,
     /// The database or the row belongs to another deployment.
@@ -362,27 +383,26 @@ impl Store {
     /// Those of `ids` that are rows of the agency.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn release_targets(&self, agency_id: Uuid, ids: &[Uuid]) -> Result<Vec<ReleaseTarget>, Error> {
         self.rows(TARGETS, &[&agency_id, &ids]).await?.iter().map(target).collect()
     }
 
-    /// Begins a release, or takes up the one that is under way.
+    /// Begins a release, or takes the lease of the one that is under way.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a statement fails.
     pub async fn begin_release(&self, actor: &Actor, start: &ReleaseStart) -> Result<ReleaseBegun, Error> {
-        let token = Uuid::new_v4();
-        let lease = millis(start.lease);
-        let (agency_id, caller_id, deployment) = (&actor.agency_id, &actor.user_id, &self.deployment);
-        let id = Uuid::new_v4();
-        let parameters: [&(dyn ToSql + Sync); 8] = [&id, &start.row_id, agency_id, &start.account, caller_id, &token, &lease, deployment];
+        let lease = Lease::new(ReleaseId(Uuid::new_v4()), start.lease);
+        let (agency_id, caller_id, deployment, duration) = (&actor.agency_id, &actor.user_id, &self.deployment, lease.millis());
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&lease.of.0, &start.row_id, agency_id, &start.account, caller_id, &lease.token, &duration, deployment];
         if let Some(row) = self.row(BEGIN, &parameters).await? {
-            return release(&row, token, true).map(ReleaseBegun::Held);
+            return Ok(ReleaseBegun::Held(HeldRelease { release: release(&row)?, lease, is_new: true }));
         }
-        // Sent twice over a broken connection, what we began ourselves is what we find.
-        if let Some(release) = self.take_release(start.row_id, token, start.lease).await? {
-            return Ok(ReleaseBegun::Held(release));
+        // Sent twice over a broken connection, the statement finds the release that it began itself.
+        if let Some(held) = self.take_release(start.row_id, lease.token, lease.duration).await? {
+            return Ok(ReleaseBegun::Held(held));
         }
         let row = self.row(MAY_BEGIN, &[&start.row_id, deployment]).await?;
         let deployed = row.map(|row| column(&row, "deployed")).transpose()?;
@@ -393,8 +413,8 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn begin_deleting(&self, release: &Release, lease: Duration) -> Result<Deleting, Error> {
-        let row = self.row(DELETING, &[&release.id, &release.token, &millis(lease), &self.deployment]).await?;
+    pub async fn begin_deleting(&self, lease: &Lease<ReleaseId>) -> Result<Deleting, Error> {
+        let row = self.row(DELETING, &[&lease.of.0, &lease.token, &lease.millis(), &self.deployment]).await?;
         Ok(match row.map(|row| column(&row, "deployed")).transpose()? {
             None => Deleting::Lost,
             Some(true) => Deleting::Allowed,
@@ -402,30 +422,34 @@ impl Store {
         })
     }
 
-    /// Notes under which id, and to which API key, the account has shown the number: the release as it is then. None: the lease
-    /// is lost.
+    /// Notes under which id, and to which API key, the account has shown the number. Returns the release as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn note_shown(&self, release: &Release, phone_number_id: &str, key_digest: [u8; 32]) -> Result<Option<Release>, Error> {
-        let row = self.row(SHOWN, &[&release.id, &release.token, &phone_number_id, &key_digest.as_slice()]).await?;
-        row.map(|row| self::release(&row, release.token, release.is_new)).transpose()
+    pub async fn note_shown(
+        &self,
+        lease: &Lease<ReleaseId>,
+        phone_number_id: &str,
+        key_digest: [u8; 32],
+    ) -> Result<Fenced<Release>, Error> {
+        self.fenced(SHOWN, &[&lease.of.0, &lease.token, &phone_number_id, &key_digest.as_slice()]).await?.read(release)
     }
 
-    /// Takes up the release of a row. None: there is none under way, or somebody else works on it.
+    /// Takes the lease of the release of a row. None: there is none under way, or another process works on it.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn claim_release(&self, row_id: Uuid, lease: Duration) -> Result<Option<Release>, Error> {
-        self.take_release(row_id, Uuid::new_v4(), lease).await
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn claim_release(&self, row_id: Uuid, duration: Duration) -> Result<Option<HeldRelease>, Error> {
+        self.take_release(row_id, Uuid::new_v4(), duration).await
     }
 
-    async fn take_release(&self, row_id: Uuid, token: Uuid, lease: Duration) -> Result<Option<Release>, Error> {
-        let row = self.row(CLAIM, &[&row_id, &token, &millis(lease)]).await?;
-        row.map(|row| release(&row, token, false)).transpose()
+    async fn take_release(&self, row_id: Uuid, token: Uuid, duration: Duration) -> Result<Option<HeldRelease>, Error> {
+        let Some(row) = self.row(CLAIM, &[&row_id, &token, &millis(duration)]).await? else { return Ok(None) };
+        let release = release(&row)?;
+        Ok(Some(HeldRelease { lease: Lease { of: ReleaseId(release.id), token, duration }, release, is_new: false }))
     }
 
-    /// The next `limit` releases after `after` that nobody works on and that were last looked at before `before`, those looked
+    /// The next `limit` releases after `after` that no process works on and that were last looked at before `before`, those looked
     /// at longest ago first. The id of each is that of the row.
     ///
     /// # Errors
@@ -437,62 +461,44 @@ impl Store {
             .collect()
     }
 
-    /// Prolongs the lease; false when it is lost.
+    /// Completes a release and its row.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn renew_release(&self, release: &Release, lease: Duration) -> Result<bool, Error> {
-        self.fenced(RENEW, &[&release.id, &release.token, &millis(lease)]).await
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn complete_release(&self, lease: &Lease<ReleaseId>) -> Result<Fenced, Error> {
+        self.fenced(COMPLETE, &[&lease.of.0, &lease.token]).await?.read(|_| Ok(()))
     }
 
-    /// Gives the lease back, so that whoever comes next need not wait for its end.
+    /// Undoes a release that Telnyx refused.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn yield_release(&self, release: &Release) -> Result<(), Error> {
-        self.fenced(YIELD, &[&release.id, &release.token]).await.map(|_| ())
-    }
-
-    /// Finishes a release; false when the lease is lost.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn complete_release(&self, release: &Release) -> Result<bool, Error> {
-        self.fenced(COMPLETE, &[&release.id, &release.token]).await
-    }
-
-    /// Undoes a release that Telnyx refused; false when the lease is lost.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn refuse_release(&self, release: &Release, code: &str, detail: &str) -> Result<bool, Error> {
-        self.fenced(REFUSE, &[&release.id, &release.token, &code, &detail]).await
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn refuse_release(&self, lease: &Lease<ReleaseId>, code: &str, detail: &str) -> Result<Fenced, Error> {
+        self.fenced(REFUSE, &[&lease.of.0, &lease.token, &code, &detail]).await?.read(|_| Ok(()))
     }
 }
 
 fn target(row: &Row) -> Result<ReleaseTarget, Error> {
     Ok(ReleaseTarget {
         row_id: column(row, "id")?,
-        number: word(row, "phone_number")?,
-        status: word(row, "status")?,
+        number: column(row, "phone_number")?,
+        status: column(row, "status")?,
         purchase_id: column(row, "purchase_id")?,
         account: column(row, "telnyx_account")?,
     })
 }
 
-fn release(row: &Row, token: Uuid, is_new: bool) -> Result<Release, Error> {
+fn release(row: &Row) -> Result<Release, Error> {
     Ok(Release {
         id: column(row, "id")?,
         agency_id: column(row, "agency_id")?,
         row_id: column(row, "agency_phone_number_id")?,
-        number: word(row, "phone_number")?,
+        number: column(row, "phone_number")?,
         account: column(row, "telnyx_account")?,
         telnyx_phone_number_id: column(row, "telnyx_phone_number_id")?,
         purchase_id: column(row, "purchase_id")?,
         reference: column(row, "telnyx_reference")?,
         order_id: column(row, "telnyx_order_id")?,
         key_digest: digest(row, "key_sha256")?,
-        token,
-        is_new,
     })
 }

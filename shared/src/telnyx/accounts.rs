@@ -1,4 +1,4 @@
-//! The Telnyx accounts that agencies buy in, and where their API keys are.
+//! The Telnyx accounts that agencies buy in, and their API keys.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,25 +11,26 @@ use crate::error::Error;
 use crate::model::AccountName;
 use crate::secrets::{Secret, Secrets};
 
-/// The name that the ledger once had for the account whose key is in the environment.
-const FROM_ENVIRONMENT: &str = "env:TELNYX_API_KEY";
+/// The ledger's former name of the account whose key is in the environment.
+const LEGACY_ENVIRONMENT_NAME: &str = "env:TELNYX_API_KEY";
 
-/// The SHA-256 of an API key: what the ledger remembers a key by.
+/// The SHA-256 of an API key. The ledger stores it instead of the key.
 pub type KeyDigest = [u8; 32];
 
-/// A Telnyx account, with the API key that opens it.
+/// A Telnyx account and its API key.
 #[derive(Clone)]
 pub struct Account {
-    /// What the ledger calls it; see [`AccountName`].
+    /// Its name in the ledger: an [`AccountName`] as text.
     pub name: String,
-    held: Arc<Mutex<Held>>,
-    /// The name of its secret and where secrets are read; None if the key is from the environment.
+    /// Clones share the key, so that all of them use a newer one.
+    current: Arc<Mutex<SecretKey>>,
+    /// The name of its secret and the reader of secrets; `None` if the key is from the environment.
     source: Option<(String, Arc<Secrets>)>,
 }
 
-/// A secret, and the API key in it.
+/// A secret and the API key in it.
 #[derive(Clone)]
-struct Held {
+struct SecretKey {
     secret: Secret,
     key: Secret,
 }
@@ -37,17 +38,17 @@ struct Held {
 impl Account {
     fn from_environment(key: &str) -> Self {
         let key = Secret::new(key);
-        let held = Held { secret: key.clone(), key };
-        Self { name: AccountName::Platform.to_string(), held: Arc::new(Mutex::new(held)), source: None }
+        let current = SecretKey { secret: key.clone(), key };
+        Self { name: AccountName::Platform.to_string(), current: Arc::new(Mutex::new(current)), source: None }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> MutexGuard<'_, SecretKey> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The API key, as last read.
     pub(super) fn key(&self) -> Secret {
-        self.held().key.clone()
+        self.current().key.clone()
     }
 
     /// The digest of the API key that the last call was made with.
@@ -58,30 +59,30 @@ impl Account {
         bytes
     }
 
-    /// The API key if it differs by now from `refused`, which Telnyx does not accept.
+    /// Reads the API key again. Returns `None` if it is still `refused`, the key that Telnyx rejected.
     ///
     /// # Errors
-    /// `Unavailable`: the secret cannot be read.
+    /// `Unavailable` if the secret cannot be read.
     pub(super) async fn newer_key(&self, refused: &Secret) -> Result<Option<Secret>, Error> {
         let Some((secret_id, secrets)) = &self.source else { return Ok(None) };
-        let held = self.held().clone();
-        if held.key != *refused {
-            return Ok(Some(held.key));
+        let current = self.current().clone();
+        if current.key != *refused {
+            return Ok(Some(current.key));
         }
-        let Some(secret) = secrets.find_newer(secret_id, &held.secret).await? else { return Ok(None) };
+        let Some(secret) = secrets.find_newer(secret_id, &current.secret).await? else { return Ok(None) };
         let key = api_key(secret_id, &secret)?;
-        *self.held() = Held { secret, key: key.clone() };
+        *self.current() = SecretKey { secret, key: key.clone() };
         Ok(Some(key).filter(|key| key != refused))
     }
 }
 
-/// Which accounts there are.
+/// Finds accounts by agency or by name.
 pub struct Accounts {
     keys: TelnyxKeys,
     secrets: Arc<Secrets>,
 }
 
-/// A secret may be the key itself, or an object with it, as Secrets Manager's console makes them.
+/// A secret is either the key itself or this object, which the console of Secrets Manager creates.
 #[derive(Deserialize)]
 struct KeyObject {
     api_key: String,
@@ -94,18 +95,19 @@ impl Accounts {
         Self { keys, secrets }
     }
 
-    /// Reads the platform's key, which most agencies share. If that fails, the first request that needs it reads it again.
+    /// Reads the platform's key, which most agencies share. If that fails, the first request that needs the key reads it again.
     pub async fn warm(&self) {
         if let Err(error) = self.find(&AccountName::Platform).await {
             tracing::warn!(error = %error, "the platform's key cannot be read yet");
         }
     }
 
-    /// The account that an agency buys in now. The platform's is used only by agencies without a secret of their own, never by
-    /// one whose secret cannot be read: what an agency buys must not end up in the wrong account.
+    /// The account that an agency buys in now: its own if it has a secret, else the platform's.
+    ///
+    /// An agency whose secret cannot be read does not buy in the platform's account: the number would belong to the wrong one.
     ///
     /// # Errors
-    /// `TelnyxNotConfigured`; `Unavailable`: a secret cannot be read.
+    /// `TelnyxNotConfigured` if there is no key for it; `Unavailable` if a secret cannot be read.
     pub async fn of_agency(&self, agency_id: Uuid) -> Result<Account, Error> {
         if self.keys.plain.is_none()
             && let Some(own) = self.find(&AccountName::Agency(agency_id)).await?
@@ -115,13 +117,12 @@ impl Accounts {
         self.find(&AccountName::Platform).await?.ok_or(Error::TelnyxNotConfigured)
     }
 
-    /// Every account that an agency may buy in, or may have bought in earlier: its own and the platform's, its present one first.
+    /// Every account that an agency buys in or may have bought in: its own and the platform's, the one it buys in now first.
     ///
     /// # Errors
-    /// `TelnyxNotConfigured`; `Unavailable`: a secret cannot be read.
+    /// As [`Accounts::of_agency`].
     pub async fn all_of_agency(&self, agency_id: Uuid) -> Result<Vec<Account>, Error> {
-        let present = self.of_agency(agency_id).await?;
-        let mut accounts = vec![present];
+        let mut accounts = vec![self.of_agency(agency_id).await?];
         for name in [AccountName::Platform, AccountName::Agency(agency_id)] {
             if name.to_string() != accounts[0].name {
                 accounts.extend(self.find(&name).await?);
@@ -130,18 +131,20 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// The names of the accounts that these agencies may buy in, whether or not each has one of its own.
+    /// The names of the accounts that these agencies may buy in. Not every agency that is named has an account.
     #[must_use]
     pub fn names(&self, agencies: &[Uuid]) -> Vec<AccountName> {
         let own = agencies.iter().filter(|_| self.keys.agency_secret.is_some()).map(|id| AccountName::Agency(*id));
         std::iter::once(AccountName::Platform).chain(own).collect()
     }
 
-    /// What the settings call the account that the ledger has under this name, which may be that of a secret.
+    /// The present name of an account that the ledger may have under its former name, that of its secret.
     #[must_use]
     pub fn resolve(&self, name: &str) -> AccountName {
         match AccountName::from(name) {
-            AccountName::Secret(secret_id) if secret_id == FROM_ENVIRONMENT || self.keys.platform_secret.as_ref() == Some(&secret_id) => {
+            AccountName::Secret(secret_id)
+                if secret_id == LEGACY_ENVIRONMENT_NAME || self.keys.platform_secret.as_ref() == Some(&secret_id) =>
+            {
                 AccountName::Platform
             }
             AccountName::Secret(secret_id) => self.own_account(&secret_id).unwrap_or(AccountName::Secret(secret_id)),
@@ -156,10 +159,10 @@ impl Accounts {
         Uuid::try_parse(agency_id).ok().map(AccountName::Agency)
     }
 
-    /// An account; None where the settings name no key for it or its secret does not exist.
+    /// An account by its name. Returns `None` if the settings have no key for it or its secret does not exist.
     ///
     /// # Errors
-    /// `Unavailable`: its key cannot be read.
+    /// `Unavailable` if its key cannot be read.
     pub async fn find(&self, name: &AccountName) -> Result<Option<Account>, Error> {
         let secret_id = match name {
             AccountName::Platform => match &self.keys.plain {
@@ -173,16 +176,16 @@ impl Accounts {
         let Some(secret) = self.secrets.find(&secret_id).await? else { return Ok(None) };
         let key = api_key(&secret_id, &secret)?;
         let source = Some((secret_id, Arc::clone(&self.secrets)));
-        Ok(Some(Account { name: name.to_string(), held: Arc::new(Mutex::new(Held { secret, key })), source }))
+        Ok(Some(Account { name: name.to_string(), current: Arc::new(Mutex::new(SecretKey { secret, key })), source }))
     }
 
-    /// The account that the ledger names.
+    /// The account that a row of the ledger names.
     ///
     /// # Errors
-    /// `Unavailable`: its key is gone or cannot be read; no other account will do.
+    /// `Unavailable` if its key does not exist or cannot be read: no other account may be used instead.
     pub async fn named(&self, name: &str) -> Result<Account, Error> {
         let account = self.find(&self.resolve(name)).await?;
-        account.ok_or_else(|| Error::Unavailable(format!("the ledger names the account {name}, whose key is gone").into()))
+        account.ok_or_else(|| Error::Unavailable(format!("the ledger names the account {name}, which has no API key").into()))
     }
 }
 
@@ -195,7 +198,7 @@ fn api_key(name: &str, secret: &Secret) -> Result<Secret, Error> {
     } else {
         text.to_owned()
     };
-    // It is sent as a header: what cannot be one is no key.
+    // It is sent in a header, which can hold no other characters.
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::Unavailable(format!("the secret {name} holds no API key").into()));
     }

@@ -1,22 +1,29 @@
-//! What a call that did not succeed may have done, which decides what may be done next.
+//! Failed calls: what they may have done decides what may be done next.
 
 use std::time::Duration;
 
+use super::ids::is_plain;
+use super::json::{Json, Object};
 use crate::error::{Error, Source};
 
-/// A call that did not succeed.
+/// More characters than a code has: they have five.
+const LONGEST_CODE: usize = 10;
+/// More errors than one response explains.
+const MOST_CODES: usize = 20;
+
+/// Why a call failed, by what it may have done.
 #[derive(Debug)]
 pub enum Failure {
-    /// It never left us: nothing happened.
+    /// The request was not sent. Nothing happened.
     NotSent(Source),
-    /// Telnyx said no: nothing happened.
+    /// Telnyx refused. Nothing happened.
     Refused(Refusal),
-    /// It may have happened: a time-out, a lost connection, a 5xx, an answer that cannot be understood.
+    /// It may have happened: a time-out, a lost connection, a 5xx, or a response that cannot be read.
     Unknown(Source),
 }
 
 impl Failure {
-    /// What stood behind it, for the log.
+    /// The cause, for the log.
     #[must_use]
     pub fn into_source(self) -> Source {
         match self {
@@ -25,7 +32,7 @@ impl Failure {
         }
     }
 
-    /// How long Telnyx wants to be left alone, if that is what it said.
+    /// How long the account must wait, if Telnyx rate-limits it.
     #[must_use]
     pub const fn wait(&self) -> Option<Duration> {
         match self {
@@ -35,30 +42,30 @@ impl Failure {
     }
 }
 
-/// Why Telnyx said no.
+/// Why Telnyx refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The number is not to be had: taken, or not searched for lately. It may be ours already: look.
+    /// The number is taken, or was not searched for recently. The account may have it already: look it up.
     NumberUnavailable(Source),
-    /// The account cannot pay.
+    /// The account has not enough money.
     InsufficientFunds,
-    /// Too many calls; wait that long.
+    /// Too many calls: the account must wait that long.
     RateLimited(Duration),
-    /// Telnyx refuses what was asked for: a search with 400 or 422, or an order with 400 and code 10015, which Telnyx has used
-    /// for numbers that were gone.
+    /// The request is invalid: a search refused with 400 or 422, or an order refused with 400 and code 10015, which Telnyx has
+    /// used for numbers that were no longer available.
     BadRequest(Source),
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound(Source),
-    /// The key is wrong, or the account may not.
+    /// The API key is invalid, or the account lacks the permission.
     NotPermitted(Source),
     /// The number is locked against deletion (10035).
     Locked(Source),
-    /// This request will never do.
+    /// Any other refusal. The same request would be refused again.
     Rejected(Source),
 }
 
 impl Failure {
-    /// Whether Telnyx refuses this very request and would again: not the key, the account or the rate of calls.
+    /// Whether Telnyx refuses the request itself, and not the key, the account or the rate of calls.
     #[must_use]
     pub const fn refuses_request(&self) -> bool {
         matches!(self, Self::Refused(Refusal::BadRequest(_) | Refusal::NotFound(_) | Refusal::Rejected(_) | Refusal::NumberUnavailable(_)))
@@ -66,8 +73,8 @@ impl Failure {
 }
 
 impl From<Failure> for Error {
-    /// For calls that buy nothing. A search asks for what the caller wants, so that its refusal is the caller's to act on; what
-    /// Telnyx objects to in another look-up is not.
+    /// For calls that buy nothing. A refused search is the caller's to correct, since the caller chose its filters; a refusal of
+    /// any other look-up is not.
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(Refusal::RateLimited(wait)) => Self::RateLimited(wait),
@@ -86,10 +93,10 @@ impl From<Failure> for Error {
     }
 }
 
-/// What a call is for, as far as a refusal means different things.
+/// What a call is for. Some refusals mean different things for different calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Looking for numbers on offer.
+    /// Searching for numbers for sale.
     Search,
     /// Ordering a number.
     Order,
@@ -97,17 +104,17 @@ pub(super) enum Purpose {
     Other,
 }
 
-/// What Telnyx says of a key that it does not know, or no more: malformed or absent, not found, revoked, expired, bad.
+/// Telnyx's codes for an API key: malformed or absent, not found, revoked, expired, bad.
 const KEY_REFUSED: [&str; 5] = ["10009", "20001", "20002", "20006", "20008"];
 
-/// Whether Telnyx refused the key, and so did nothing.
+/// Whether Telnyx refused the API key, and so did nothing.
 pub(super) fn refuses_key(status: u16, codes: &[String]) -> bool {
     let refused = || codes.iter().any(|code| KEY_REFUSED.contains(&code.as_str()));
     status == 401 || (matches!(status, 400 | 403) && refused())
 }
 
-/// Turns "there is no such thing" into None.
-pub(super) fn absent<T>(outcome: Result<T, Failure>) -> Result<Option<T>, Failure> {
+/// Turns [`Refusal::NotFound`] into `None`.
+pub(super) fn none_if_not_found<T>(outcome: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match outcome {
         Ok(found) => Ok(Some(found)),
         Err(Failure::Refused(Refusal::NotFound(_))) => Ok(None),
@@ -115,9 +122,10 @@ pub(super) fn absent<T>(outcome: Result<T, Failure>) -> Result<Option<T>, Failur
     }
 }
 
-/// A refusal by its status and Telnyx's codes. The codes are Telnyx's own
-/// (<https://developers.telnyx.com/docs/overview/errors>); not all of them are documented with a status, so the code
-/// goes before the status.
+/// Classifies a response that is not a success by its status and Telnyx's codes
+/// (<https://developers.telnyx.com/docs/overview/errors>).
+///
+/// Not every code is documented with a status, so a known code decides before the status does.
 pub(super) fn refusal(purpose: Purpose, status: u16, codes: &[String], wait: Duration) -> Failure {
     let source = || -> Source { format!("Telnyx answered {status} with codes [{}]", codes.join(", ")).into() };
     let has = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(&code.as_str()));
@@ -127,10 +135,10 @@ pub(super) fn refusal(purpose: Purpose, status: u16, codes: &[String], wait: Dur
         _ => {}
     }
     let refusal = if has(&["85000", "85001", "85006"]) {
-        // Never searched for, not available, reserved by somebody.
+        // Never searched for, not available, reserved by another account.
         Refusal::NumberUnavailable(source())
     } else if has(&["20100", "20012"]) || status == 402 {
-        // Insufficient funds; account inactive, for want of funds.
+        // Insufficient funds; account inactive because of them.
         Refusal::InsufficientFunds
     } else if has(&["10011"]) {
         Refusal::RateLimited(wait)
@@ -155,9 +163,38 @@ pub(super) fn refusal(purpose: Purpose, status: u16, codes: &[String], wait: Dur
     })
 }
 
+/// The error codes in a refusal: text in the API for numbers, integers elsewhere. Anything else is left out, since codes are
+/// logged.
+pub(super) fn codes(document: &Object<'_>) -> Vec<String> {
+    let code = |json: Json<'_>| json.id().filter(|code| is_plain(code, LONGEST_CODE));
+    document.list("errors", MOST_CODES, |error| error.object()?.get("code", code)).readable()
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::json::Unread;
     use super::*;
+
+    #[test]
+    fn what_does_not_look_like_a_code_is_none() {
+        let cases = [
+            (json!({"errors": [{"code": "85001"}, {"code": 10009}]}), vec!["85001", "10009"]),
+            (
+                json!({"errors": [null, "x", {}, {"code": {}}, {"code": "<b>"}, {"code": "a\u{0}"}, {"code": "x".repeat(11)}, {"code": "7"}]}),
+                vec!["7"],
+            ),
+            (json!({"errors": {"code": "85001"}}), vec![]),
+            (json!({"errors": "85001"}), vec![]),
+            (json!({"errors": vec![json!({"code": "1"}); 100]}), vec!["1"; 20]),
+        ];
+        for (document, expected) in cases {
+            let (text, unread) = (document.to_string(), Unread::default());
+            assert_eq!(codes(&Object::parse(&text, &unread).unwrap()), expected, "{document}");
+        }
+    }
 
     fn classified(status: u16, code: &str) -> Failure {
         refusal(Purpose::Other, status, &[code.to_owned()], Duration::from_secs(1))

@@ -2,17 +2,34 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// As many characters as the column `agency_phone_numbers.phone_number_id` holds.
+use super::Failure;
+
+/// The width of the column `agency_phone_numbers.phone_number_id`.
 const LONGEST_ID: usize = 255;
-/// The unreserved characters of RFC 3986 stay as they are in a path.
+/// What is percent-encoded in a path: all but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The text itself if it can be an id: 1 to 255 characters, none of them a control character, not all of them blanks, and
-/// neither `.` nor `..`, which a URL resolves away. A call that needs an id is not sent with anything else.
+/// Returns the text if it can be an id: 1 to 255 characters, no control characters, not only blanks, and neither `.` nor
+/// `..`, which URLs resolve. A call that needs an id is not sent with any other text, since it would address something else.
+///
+/// ```
+/// use shared::telnyx::usable_id;
+///
+/// assert_eq!(usable_id("2919154318467303471"), Some("2919154318467303471"));
+/// assert_eq!(usable_id(".."), None);
+/// ```
 #[must_use]
 pub fn usable_id(text: &str) -> Option<&str> {
     let usable = !matches!(text.trim(), "" | "." | "..") && is_clean(text, LONGEST_ID);
     usable.then_some(text)
+}
+
+/// Returns an id for a query.
+///
+/// # Errors
+/// [`Failure::NotSent`] if the text is not a usable id.
+pub(super) fn refuse_unusable_id(text: &str) -> Result<&str, Failure> {
+    usable_id(text).ok_or_else(|| Failure::NotSent("the stored text is not a usable Telnyx id".into()))
 }
 
 /// Whether text has at most `longest` characters and no control character. Postgres stores no NUL.
@@ -20,8 +37,8 @@ pub(super) fn is_clean(text: &str, longest: usize) -> bool {
     text.chars().nth(longest).is_none() && !text.contains(char::is_control)
 }
 
-/// Whether text consists of at most `longest` ASCII letters, digits and hyphens, as Telnyx's ids and codes do. Nothing else
-/// that Telnyx sent is written into the log.
+/// Whether text consists of 1 to `longest` ASCII letters, digits and hyphens, like Telnyx's ids and codes. No other text of
+/// Telnyx's is logged.
 pub(super) fn is_plain(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
@@ -38,9 +55,12 @@ impl Path {
         Self { template, id: None }
     }
 
-    /// A path with an id where `template` has `{id}`. Returns `None` if the text is no usable id.
-    pub(super) fn with_id(template: &'static str, id: &str) -> Option<Self> {
-        usable_id(id).map(|id| Self { template, id: Some(id.to_owned()) })
+    /// A path with an id where `template` has `{id}`.
+    ///
+    /// # Errors
+    /// [`Failure::NotSent`] if the text is not a usable id.
+    pub(super) fn with_id(template: &'static str, id: &str) -> Result<Self, Failure> {
+        refuse_unusable_id(id).map(|id| Self { template, id: Some(id.to_owned()) })
     }
 
     /// The path as it is sent, with the id percent-encoded.
@@ -54,7 +74,7 @@ impl Path {
         self.template
     }
 
-    /// The id as it is logged: `None` if it does not look like one of Telnyx's.
+    /// The id as it is logged; `None` if it does not look like one of Telnyx's.
     pub(super) fn plain_id(&self) -> Option<&str> {
         /// Longer than a UUID.
         const LONGEST_PLAIN_ID: usize = 40;
@@ -65,6 +85,9 @@ impl Path {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -75,7 +98,7 @@ mod tests {
         }
         for bad in ["", " ", ".", "..", " .. ", "a\0", "\n", "\u{7f}", "\u{9b}", too_long.as_str()] {
             assert_eq!(usable_id(bad), None, "{bad:?}");
-            assert!(Path::with_id("/phone_numbers/{id}", bad).is_none(), "{bad:?}");
+            assert!(Path::with_id("/phone_numbers/{id}", bad).is_err(), "{bad:?}");
         }
     }
 
@@ -94,6 +117,20 @@ mod tests {
             assert_eq!(path.encoded(), encoded);
             let url = url::Url::parse(&format!("https://api.example.com/v2{encoded}")).unwrap();
             assert_eq!(url.path(), format!("/v2{encoded}"), "no parser changes it");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_usable_id_is_one_segment_of_its_path_and_can_be_decoded(id in any::<String>()) {
+            let Ok(path) = Path::with_id("/phone_numbers/{id}/x", &id) else {
+                prop_assert_eq!(usable_id(&id), None);
+                return Ok(());
+            };
+            let url = url::Url::parse(&format!("https://api.example.com{}", path.encoded())).unwrap();
+            let segments: Vec<_> = url.path_segments().unwrap().collect();
+            prop_assert_eq!((segments.len(), segments[0], segments[2], url.query(), url.fragment()), (3, "phone_numbers", "x", None, None));
+            prop_assert_eq!(percent_decode_str(segments[1]).decode_utf8().unwrap(), id);
         }
     }
 

@@ -1,7 +1,7 @@
-//! A lenient reader of the JSON that Telnyx sends.
+//! A lenient reader of Telnyx's JSON.
 //!
-//! Nothing is parsed before it is used, so that a member which is odd, or which cannot be parsed at all, such as a number
-//! beyond every range, spoils neither its object nor the list around it.
+//! A value is parsed when it is used. So a value of the wrong kind, or one that no type can hold, such as `1e999`, makes only
+//! its own member unreadable, and not the object or the list around it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::ids::{is_clean, usable_id};
 use crate::model::{E164, Money};
 
-/// The members of one document that could not be read, and how often. Their values are not kept: they are never logged.
+/// The names of the members of one document that could not be read, with counts. Their values are never logged.
 #[derive(Default)]
 pub(super) struct Unread(RefCell<BTreeMap<&'static str, usize>>);
 
@@ -38,10 +38,10 @@ impl fmt::Display for Unread {
     }
 }
 
-/// What an object has under a name.
+/// A member of an object.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Member<T> {
-    /// The member is missing, null or `""`: Telnyx uses all of them for what is not set.
+    /// Missing, null or `""`: Telnyx uses each of them for a value that is not set.
     Unset,
     /// A value of the expected kind.
     Known(T),
@@ -59,9 +59,17 @@ impl<T> Member<T> {
     }
 }
 
-/// The items of a list that could be read.
+impl<T> Member<List<T>> {
+    /// The items that could be read; none if the member is not a list.
+    pub(super) fn readable(self) -> Vec<T> {
+        self.known().map(|list| list.items).unwrap_or_default()
+    }
+}
+
+/// A list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct List<T> {
+    /// The items that could be read.
     pub(super) items: Vec<T>,
     /// How many items were skipped because they could not be read.
     pub(super) unreadable: usize,
@@ -80,12 +88,12 @@ impl<'a> Object<'a> {
         Some(Self { members, unread })
     }
 
-    /// A member's value. One that cannot be read is noted as unread.
+    /// Reads a member. A member that cannot be read is noted in [`Unread`].
     pub(super) fn get<T>(&self, name: &'static str, read: impl FnOnce(Json<'a>) -> Option<T>) -> Option<T> {
         self.member(name, read).known()
     }
 
-    /// A member, where it matters why there is no value.
+    /// Reads a member, for callers to whom it matters why there is no value.
     pub(super) fn member<T>(&self, name: &'static str, read: impl FnOnce(Json<'a>) -> Option<T>) -> Member<T> {
         let Some(raw) = self.members.get(name).filter(|raw| !matches!(raw.get(), "null" | "\"\"")) else { return Member::Unset };
         if let Some(value) = read(Json { raw, unread: self.unread }) {
@@ -95,7 +103,7 @@ impl<'a> Object<'a> {
         Member::Unreadable
     }
 
-    /// A member that is a list, read item by item until `longest` of them could be read.
+    /// Reads a list item by item, until `longest` items could be read or the list ends.
     pub(super) fn list<T>(&self, name: &'static str, longest: usize, read: impl Fn(Json<'a>) -> Option<T>) -> Member<List<T>> {
         let items = self.member(name, Json::parse::<Vec<&'a RawValue>>);
         let Member::Known(raw_items) = items else {
@@ -135,12 +143,12 @@ impl<'a> Json<'a> {
         Object::parse(self.raw.get(), self.unread)
     }
 
-    /// Text of at most `longest` characters, none of them a control character.
+    /// Text of at most `longest` characters without control characters.
     pub(super) fn text(self, longest: usize) -> Option<String> {
         self.parse::<String>().filter(|text| is_clean(text, longest))
     }
 
-    /// An id: text, or an integer, whose digits are kept as they are.
+    /// An id: text, or an integer of any length, whose digits are kept.
     pub(super) fn id(self) -> Option<String> {
         let raw = self.raw.get();
         let id = if raw.bytes().all(|byte| byte.is_ascii_digit()) { raw.to_owned() } else { self.parse()? };
@@ -152,7 +160,7 @@ impl<'a> Json<'a> {
         self.text(usize::MAX)?.parse().ok()
     }
 
-    /// A boolean, or the word for one.
+    /// A boolean, or text that spells one.
     pub(super) fn flag(self) -> Option<bool> {
         let word = self.scalar()?;
         if word.eq_ignore_ascii_case("true") {
@@ -164,7 +172,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A number of things, as a number or as text. What is larger than `u32::MAX` counts as that.
+    /// A count, as a number or as text. Larger counts than `u32::MAX` become that.
     pub(super) fn count(self) -> Option<u32> {
         self.amount().filter(Decimal::is_integer)?.min(Decimal::from(u32::MAX)).to_u32()
     }
@@ -174,8 +182,8 @@ impl<'a> Json<'a> {
         self.amount().map(Money)
     }
 
-    /// A decimal that is not negative. What is larger than a `Decimal` can be counts as the largest one: an absurd price is not
-    /// an unknown one.
+    /// A decimal that is not negative. Larger amounts than a `Decimal` can hold become `Decimal::MAX`: a price limit must reject
+    /// an absurd price, not treat it as unknown.
     fn amount(self) -> Option<Decimal> {
         let text = self.scalar()?;
         let exact = text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(&text)).ok();
@@ -183,17 +191,17 @@ impl<'a> Json<'a> {
         exact.or_else(beyond).filter(|amount| *amount >= Decimal::ZERO).map(|amount| amount.abs())
     }
 
-    /// A time with its zone, in RFC 3339.
+    /// A time in RFC 3339.
     pub(super) fn time(self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(&self.scalar()?).ok().map(|time| time.to_utc())
     }
 
-    /// An ISO 3166-1 alpha-2 code, in capitals.
+    /// An ISO 3166-1 alpha-2 code, in upper case.
     pub(super) fn country(self) -> Option<String> {
         self.letters(2)
     }
 
-    /// An ISO 4217 code, in capitals.
+    /// An ISO 4217 code, in upper case.
     pub(super) fn currency(self) -> Option<String> {
         self.letters(3)
     }
@@ -203,7 +211,7 @@ impl<'a> Json<'a> {
         (code.len() == count && code.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(code)
     }
 
-    /// Text without the blanks around it; of a number or a boolean, its own characters.
+    /// Trimmed text, or the characters of a number or a boolean.
     fn scalar(self) -> Option<String> {
         let raw = self.raw.get();
         match raw.as_bytes().first()? {
@@ -217,6 +225,9 @@ impl<'a> Json<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::any_json;
     use super::*;
 
     /// Reads the value `json` through a reader.
@@ -335,6 +346,35 @@ mod tests {
         assert!(unread.is_empty());
         for text in ["", "[]", "null", "{", "1", r#"{"a": 1} x"#] {
             assert!(Object::parse(text, &unread).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_amount_that_a_decimal_can_hold_is_read_exactly(units in 0_i64..i64::MAX, scale in 0_u32..10) {
+            let amount = Decimal::new(units, scale);
+            let (text, number) = (format!("\" {amount} \""), amount.to_string());
+            prop_assert_eq!(read(&text, Json::money), Some(Money(amount)));
+            prop_assert_eq!(read(&number, Json::money), Some(Money(amount)));
+            prop_assert_eq!(read(&format!("-{number}"), Json::money).is_some(), units == 0);
+        }
+
+        #[test]
+        fn what_is_read_from_any_value_keeps_to_its_rule(value in any_json(), longest in 0_usize..9) {
+            let json = value.to_string();
+            if let Some(text) = read(&json, |json| json.text(longest)) {
+                prop_assert!(text.chars().count() <= longest && !text.contains(char::is_control));
+            }
+            if let Some(id) = read(&json, Json::id) {
+                prop_assert_eq!(usable_id(&id), Some(id.as_str()));
+                prop_assert!(value.is_string() || json == id);
+            }
+            if let Some(number) = read(&json, Json::number) {
+                prop_assert_eq!(value.as_str(), Some(number.as_str()));
+            }
+            if let Some(Money(amount)) = read(&json, Json::money) {
+                prop_assert!(amount >= Decimal::ZERO && (value.is_number() || value.is_string()));
+            }
         }
     }
 }

@@ -1,26 +1,26 @@
-//! Telnyx's rate limits: how long an account must wait, and what keeps it waiting.
+//! Telnyx's rate limits: which accounts must wait, and how long.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::DateTime;
-use lambda_http::http::HeaderMap;
-use reqwest::header::RETRY_AFTER;
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
 
-/// How long to wait where Telnyx says no more than "too many requests".
+/// The wait if Telnyx does not say how long.
 const DEFAULT_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait that is taken seriously.
+/// The longest wait. Longer ones are shortened to it.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
-/// A number of seconds above this is a time of the Unix epoch, in 2001 or later.
+/// A larger number of seconds is a Unix time, in 2001 or later.
 const EARLIEST_TIME_S: f64 = 1e9;
 
-/// The accounts that Telnyx limits at the moment. A limit counts for every call with the account's key.
+/// The accounts that Telnyx rate-limits at the moment. A limit holds for every call with the account's key.
 #[derive(Default)]
 pub(super) struct RateLimits(Mutex<HashMap<String, Limit>>);
 
-/// The end of a wait, on both clocks. A process that is frozen between two requests has a monotonic clock that may stand
-/// still meanwhile; the wall clock can be set back.
+/// The end of a wait, on both clocks. While a process is frozen between two requests its monotonic clock may stand still;
+/// the wall clock can be set back.
 #[derive(Clone, Copy)]
 struct Limit {
     until: Instant,
@@ -28,7 +28,7 @@ struct Limit {
 }
 
 impl Limit {
-    /// What is left, in whole milliseconds rounded up; `None` once either clock has passed the end.
+    /// The remaining wait, rounded up to whole milliseconds; `None` once either clock has reached the end.
     fn remaining(self, now: Instant, now_by_wall: SystemTime) -> Option<Duration> {
         let left = self.until.saturating_duration_since(now);
         let left_by_wall = self.until_by_wall.duration_since(now_by_wall).unwrap_or_default();
@@ -37,12 +37,12 @@ impl Limit {
 }
 
 impl RateLimits {
-    /// How long no call may be sent for an account; `None` if one may be sent now.
+    /// The remaining wait of an account; `None` if a call may be sent now.
     pub(super) fn remaining(&self, account: &str) -> Option<Duration> {
         self.limits().get(account)?.remaining(Instant::now(), SystemTime::now())
     }
 
-    /// Notes that Telnyx limits an account, and returns how long it must wait: an earlier, longer wait stays.
+    /// Records that an account must wait, and returns how long: the longer of the new wait and the remaining one.
     pub(super) fn note(&self, account: &str, wait: Duration) -> Duration {
         let (now, now_by_wall) = (Instant::now(), SystemTime::now());
         let mut limits = self.limits();
@@ -59,9 +59,11 @@ impl RateLimits {
     }
 }
 
-/// How long an answer asks to wait: `Retry-After`, in seconds, with a fraction, or as an HTTP date; else `x-ratelimit-reset`,
-/// which Telnyx documents as seconds and shows as a time, too. What is missing, unreadable or over counts as one second,
-/// what is longer than an hour as an hour.
+/// The wait that the headers of a response ask for.
+///
+/// `Retry-After` counts first: seconds, also with a fraction, or an HTTP date. Then `x-ratelimit-reset`: Telnyx documents it as
+/// seconds, and its examples show Unix times too. A wait that is missing, unreadable or over becomes one second, one longer than
+/// an hour becomes an hour.
 pub(super) fn wait(headers: &HeaderMap) -> Duration {
     wait_at(headers, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -96,7 +98,7 @@ fn whole_millis(duration: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::http::HeaderValue;
+    use http::HeaderValue;
 
     use super::*;
 
@@ -174,7 +176,7 @@ mod tests {
         let limit = Limit { until: now + wait, until_by_wall: wall + wait };
         let later = |seconds| Duration::from_secs(seconds);
         assert_eq!(limit.remaining(now + later(4), wall + later(4)), Some(later(6)));
-        // Frozen for a while, and set back.
+        // The process was frozen; the wall clock was set back.
         assert_eq!(limit.remaining(now + later(1), wall + later(10)), None);
         assert_eq!(limit.remaining(now + later(10), wall - later(1_000)), None);
         assert_eq!(limit.remaining(now + later(9) + Duration::from_nanos(1), wall), Some(later(1)));

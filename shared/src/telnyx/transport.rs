@@ -1,27 +1,29 @@
-//! HTTP to Telnyx: one request, one answer, and what it means when there is none.
+//! HTTP: one request to Telnyx and its response, or what it means that there is none.
 
 use std::time::Duration;
 
-use lambda_http::http::Method;
+use http::Method;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::Session;
 use super::failure::{self, Failure, Purpose, Refusal};
 use super::ids::Path;
-use super::json::{Object, Unread};
+use super::json::{Json, Object, Unread};
 use super::rate_limits::{RateLimits, wait};
-use super::{Session, documents};
 use crate::config::{self, Authorities};
 use crate::error::{Source, chain};
 use crate::secrets::Secret;
 use crate::tls;
 
-/// With less time than this left, a call is not begun.
-const SHORTEST: Duration = Duration::from_millis(50);
+/// The least time that a request needs. With less time left it is not sent.
+const SHORTEST_CALL: Duration = Duration::from_millis(50);
 /// The longest body that is read: more than a full page of the largest items that Telnyx documents.
 const LONGEST_BODY_BYTES: usize = 8 * 1024 * 1024;
 
+/// The HTTP client for Telnyx.
 pub(super) struct Transport {
+    /// Or why it could not be built; then no request can be sent.
     http: Result<reqwest::Client, String>,
     url: String,
     timeout: Duration,
@@ -29,7 +31,7 @@ pub(super) struct Transport {
 }
 
 /// A request.
-pub(super) struct Call<'a> {
+pub(super) struct Request<'a> {
     purpose: Purpose,
     method: Method,
     path: Path,
@@ -37,23 +39,23 @@ pub(super) struct Call<'a> {
     body: Option<&'a Value>,
 }
 
-impl<'a> Call<'a> {
-    /// A look-up.
+impl<'a> Request<'a> {
+    /// A request that changes nothing.
     pub(super) const fn get(path: Path, query: &'a [(&'a str, String)]) -> Self {
         Self { purpose: Purpose::Other, method: Method::GET, path, query, body: None }
     }
 
-    /// A look for numbers on offer.
-    pub(super) const fn search(path: Path, query: &'a [(&'a str, String)]) -> Self {
-        Self { purpose: Purpose::Search, method: Method::GET, path, query, body: None }
+    /// A search for numbers for sale.
+    pub(super) const fn search(path: &'static str, query: &'a [(&'a str, String)]) -> Self {
+        Self { purpose: Purpose::Search, method: Method::GET, path: Path::to(path), query, body: None }
     }
 
     /// An order for a number.
-    pub(super) const fn order(path: Path, body: &'a Value) -> Self {
-        Self { purpose: Purpose::Order, method: Method::POST, path, query: &[], body: Some(body) }
+    pub(super) const fn order(path: &'static str, body: &'a Value) -> Self {
+        Self { purpose: Purpose::Order, method: Method::POST, path: Path::to(path), query: &[], body: Some(body) }
     }
 
-    /// A change of what is there.
+    /// A change or deletion of something that exists.
     pub(super) const fn change(method: Method, path: Path) -> Self {
         Self { purpose: Purpose::Other, method, path, query: &[], body: None }
     }
@@ -69,147 +71,158 @@ impl Transport {
         }
     }
 
-    /// Makes a call that changes nothing. A connection that broke is replaced once: reading twice does no harm.
-    pub(super) async fn read(&self, session: &Session<'_>, call: &Call<'_>) -> Result<Answer, Failure> {
-        match self.exchange(session, call).await {
-            Err(Lost { broken: true, .. }) => self.exchange(session, call).await,
+    /// Sends a request that changes nothing. If the connection breaks, it is sent once more.
+    pub(super) async fn read(&self, session: &Session<'_>, request: &Request<'_>) -> Result<Response, Failure> {
+        match self.exchange(session, request).await {
+            Err(ExchangeError { connection_broke: true, .. }) => self.exchange(session, request).await,
             outcome => outcome,
         }
-        .map_err(|lost| lost.failure)
+        .map_err(|error| error.failure)
     }
 
-    /// Makes a call that changes something, once.
-    pub(super) async fn send_once(&self, session: &Session<'_>, call: &Call<'_>) -> Result<Answer, Failure> {
-        self.exchange(session, call).await.map_err(|lost| lost.failure)
+    /// Sends a request that changes something. It is not repeated if the connection breaks.
+    pub(super) async fn send_once(&self, session: &Session<'_>, request: &Request<'_>) -> Result<Response, Failure> {
+        self.exchange(session, request).await.map_err(|error| error.failure)
     }
 
-    /// One call and its answer. When the key is refused nothing has happened: with a newer one, if there is one by now, the
-    /// call is made once more. All of that takes no longer than one call may, which others rely on.
-    async fn exchange(&self, session: &Session<'_>, call: &Call<'_>) -> Result<Answer, Lost> {
+    /// Sends a request and receives its response.
+    ///
+    /// If Telnyx refuses the key, nothing has happened: the key is read again and, if it has changed, the request is sent once
+    /// more. Both together take no longer than the time-out of one call: callers plan with it.
+    async fn exchange(&self, session: &Session<'_>, request: &Request<'_>) -> Result<Response, ExchangeError> {
         let until = session.deadline.min(Instant::now() + self.timeout);
         let key = session.account.key();
-        let answer = self.send(session, &key, until, call).await?;
-        if !failure::refuses_key(answer.status, &answer.codes) {
-            return Ok(answer);
+        let response = self.send(session, &key, until, request).await?;
+        if !failure::refuses_key(response.status, &response.codes) {
+            return Ok(response);
         }
         match tokio::time::timeout_at(until, session.account.newer_key(&key)).await {
-            Ok(Ok(Some(newer))) => self.send(session, &newer, until, call).await,
-            Ok(Ok(None)) | Err(_) => Ok(answer),
+            Ok(Ok(Some(newer))) => self.send(session, &newer, until, request).await,
+            Ok(Ok(None)) | Err(_) => Ok(response),
             Ok(Err(error)) => {
-                tracing::warn!(account = session.account.name, error = %error, "a refused key could not be read anew");
-                Ok(answer)
+                tracing::warn!(account = session.account.name, error = %error, "Telnyx refused the API key, and its secret cannot be read again");
+                Ok(response)
             }
         }
     }
 
-    /// Sends a request unless Telnyx limits the account.
-    async fn send(&self, session: &Session<'_>, key: &Secret, until: Instant, call: &Call<'_>) -> Result<Answer, Lost> {
-        let http = self.http.as_ref().map_err(|reason| Lost::from(Failure::NotSent(reason.clone().into())))?;
+    /// Sends a request with a key, unless Telnyx rate-limits the account.
+    async fn send(&self, session: &Session<'_>, key: &Secret, until: Instant, request: &Request<'_>) -> Result<Response, ExchangeError> {
+        let http = self.http.as_ref().map_err(|reason| ExchangeError::from(Failure::NotSent(reason.clone().into())))?;
         let account = &session.account.name;
         if let Some(left) = self.limits.remaining(account) {
             return Err(Failure::Refused(Refusal::RateLimited(left)).into());
         }
         let left = until.saturating_duration_since(Instant::now());
-        if left < SHORTEST {
-            return Err(Failure::NotSent("there is no time left for it".into()).into());
+        if left < SHORTEST_CALL {
+            return Err(Failure::NotSent("there is not enough time left to send it".into()).into());
         }
-        let url = format!("{}{}", self.url, call.path.encoded());
-        let mut request = http.request(call.method.clone(), url).bearer_auth(key.expose()).timeout(left).query(call.query);
-        if let Some(body) = call.body {
-            request = request.json(body);
+        let url = format!("{}{}", self.url, request.path.encoded());
+        let mut http_request = http.request(request.method.clone(), url).bearer_auth(key.expose()).timeout(left).query(request.query);
+        if let Some(body) = request.body {
+            http_request = http_request.json(body);
         }
         let started = Instant::now();
-        let outcome = answer(request, call.purpose).await;
-        let status = outcome.as_ref().map_or(0, |answer| answer.status);
+        let outcome = receive(http_request, request.purpose).await;
+        let status = outcome.as_ref().map_or(0, |response| response.status);
         let duration_ms = started.elapsed().as_secs_f64() * 1e3;
-        let (path, id) = (call.path.template(), call.path.plain_id());
-        tracing::info!(method = call.method.as_str(), path, id, status, duration_ms, "telnyx call");
-        let mut answer = outcome?;
-        if matches!(answer.refusal(), Some(Failure::Refused(Refusal::RateLimited(_)))) {
-            answer.wait = self.limits.note(account, answer.wait);
+        let (path, id) = (request.path.template(), request.path.plain_id());
+        tracing::info!(method = request.method.as_str(), path, id, status, duration_ms, "telnyx call");
+        let mut response = outcome?;
+        if matches!(response.refusal(), Some(Failure::Refused(Refusal::RateLimited(_)))) {
+            response.wait = self.limits.note(account, response.wait);
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
-/// An answer that arrived whole, whatever it says.
-pub(super) struct Answer {
+/// A complete response, of any status.
+pub(super) struct Response {
     purpose: Purpose,
     status: u16,
+    /// How long the account must wait, if this is a rate limit.
     wait: Duration,
-    /// Telnyx's codes, where it refuses.
+    /// Telnyx's error codes; empty if the status is a success.
     codes: Vec<String>,
     body: Vec<u8>,
 }
 
-impl Answer {
-    /// What the answer refuses, if it is no success.
+impl Response {
+    /// The failure that the status and the codes stand for. Returns `None` if the status is a success.
     fn refusal(&self) -> Option<Failure> {
         let succeeded = matches!(self.status, 200..300);
         (!succeeded).then(|| failure::refusal(self.purpose, self.status, &self.codes, self.wait))
     }
 
-    /// Reads the object that a successful answer is, and logs once which members of it could not be read.
+    /// Reads the body with `read`, and logs the names of members that could not be read.
     ///
     /// # Errors
-    /// The refusal; [`Failure::Unknown`] if the answer cannot be read, or `read` returns `None`.
+    /// The failure that the status stands for; [`Failure::Unknown`] if the body is not an object, or `read` returns `None`.
     pub(super) fn parse<T>(&self, read: impl FnOnce(&Object<'_>) -> Option<T>) -> Result<T, Failure> {
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
         }
         let (text, unread) = (String::from_utf8_lossy(&self.body), Unread::default());
         let Some(document) = Object::parse(&text, &unread).and_then(|object| read(&object)) else {
-            let reason = format!("Telnyx answered {} with what cannot be read [{unread}]", self.status);
+            let reason = format!("Telnyx answered {} with a body that cannot be read [{unread}]", self.status);
             return Err(Failure::Unknown(reason.into()));
         };
         if !unread.is_empty() {
-            tracing::warn!(members = %unread, "parts of an answer from Telnyx could not be read");
+            tracing::warn!(members = %unread, "members of a response from Telnyx could not be read");
         }
         Ok(document)
     }
+
+    /// Checks that Telnyx reports the object that a change concerned.
+    ///
+    /// # Errors
+    /// As [`Response::parse`].
+    pub(super) fn confirm(&self) -> Result<(), Failure> {
+        self.parse(|document| document.get("data", Json::object).map(drop))
+    }
 }
 
-/// No answer, or none that could be read.
-struct Lost {
+/// No response, or an incomplete one.
+struct ExchangeError {
     failure: Failure,
-    /// The connection broke; otherwise there is no use in trying again.
-    broken: bool,
+    /// Whether the connection broke. After other failures a second try is useless.
+    connection_broke: bool,
 }
 
-impl From<Failure> for Lost {
+impl From<Failure> for ExchangeError {
     fn from(failure: Failure) -> Self {
-        Self { failure, broken: false }
+        Self { failure, connection_broke: false }
     }
 }
 
-impl From<reqwest::Error> for Lost {
+impl From<reqwest::Error> for ExchangeError {
     fn from(error: reqwest::Error) -> Self {
-        let (connected, broken) = (!error.is_connect(), !error.is_timeout());
-        // The URL may carry numbers; the path has been logged.
+        let (was_connected, connection_broke) = (!error.is_connect(), !error.is_timeout());
+        // The URL can contain phone numbers; the path has been logged.
         let source: Source = chain(&error.without_url()).into();
-        // Without a connection nothing can have been asked.
-        Self { failure: if connected { Failure::Unknown(source) } else { Failure::NotSent(source) }, broken }
+        // Without a connection nothing was sent.
+        Self { failure: if was_connected { Failure::Unknown(source) } else { Failure::NotSent(source) }, connection_broke }
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder, purpose: Purpose) -> Result<Answer, Lost> {
+async fn receive(request: reqwest::RequestBuilder, purpose: Purpose) -> Result<Response, ExchangeError> {
     let response = request.send().await?;
     let (status, wait) = (response.status().as_u16(), wait(response.headers()));
     let body = match body(response).await {
-        // The status and the headers say all there is to a limit.
+        // A rate limit is complete with its status and headers.
         Err(_) if status == 429 => Vec::new(),
         outcome => outcome?,
     };
     let codes = if matches!(status, 200..300) { Vec::new() } else { codes(&body) };
-    Ok(Answer { purpose, status, wait, codes, body })
+    Ok(Response { purpose, status, wait, codes, body })
 }
 
-/// The body of an answer, read piece by piece up to a bound.
-async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Lost> {
+/// Receives a body of at most [`LONGEST_BODY_BYTES`].
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, ExchangeError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > LONGEST_BODY_BYTES {
-            return Err(Failure::Unknown(format!("Telnyx's answer is longer than {LONGEST_BODY_BYTES} bytes").into()).into());
+            return Err(Failure::Unknown(format!("Telnyx's response is longer than {LONGEST_BODY_BYTES} bytes").into()).into());
         }
         body.extend_from_slice(&chunk);
     }
@@ -218,14 +231,14 @@ async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Lost> {
 
 fn codes(body: &[u8]) -> Vec<String> {
     let (text, unread) = (String::from_utf8_lossy(body), Unread::default());
-    Object::parse(&text, &unread).map(|object| documents::codes(&object)).unwrap_or_default()
+    Object::parse(&text, &unread).map(|object| failure::codes(&object)).unwrap_or_default()
 }
 
 fn client(config: &config::Telnyx) -> Result<reqwest::Client, Source> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::client(&Authorities::Web)?)
         .connect_timeout(config.connect_timeout)
-        // A POST is never sent again by the client itself: neither redirected nor retried.
+        // Never send a POST twice: no redirects, no retries.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .user_agent(concat!("phone-numbers/", env!("CARGO_PKG_VERSION")))

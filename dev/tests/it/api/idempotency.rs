@@ -341,7 +341,7 @@ async fn what_may_come_out_otherwise_next_time_is_done_again() {
 
     let wire = world.wired().await;
     for _ in 0..2 {
-        wire.strike("purchases.begin", Moment::Before, Fault::Cut);
+        wire.strike("purchases.begin.insert", Moment::Before, Fault::Cut);
     }
     purchase(&world, "owner", "lost", &order_of(&numbers[3])).await.expect_problem(503, "unavailable");
     purchase(&world, "owner", "lost", &order_of(&numbers[3])).await.expect(200);
@@ -393,8 +393,9 @@ async fn a_key_belongs_to_one_agency_and_one_function() {
 
 #[tokio::test]
 async fn a_process_that_dies_over_a_key_blocks_it_no_longer_than_a_lease() {
-    let deaths = [("idempotency.claim", Moment::After), ("purchases.begin", Moment::After), ("idempotency.answer", Moment::Before)];
-    for (statement, moment) in deaths.into_iter().chain([("idempotency.answer", Moment::After)]) {
+    let deaths =
+        [("idempotency_keys.claim", Moment::After), ("purchases.begin.insert", Moment::After), ("idempotency_keys.answer", Moment::Before)];
+    for (statement, moment) in deaths.into_iter().chain([("idempotency_keys.answer", Moment::After)]) {
         let mut world = World::new().await;
         world.set("LEASE_MS", "250");
         let number = world.offer().await;
@@ -427,13 +428,13 @@ async fn a_connection_lost_at_any_statement_about_a_key_is_replaced() {
         let mut world = World::new().await;
         let numbers = world.offers("312", 2).await;
         let wire = world.wired().await;
-        wire.strike("idempotency.claim", moment, Fault::Cut);
-        wire.strike("idempotency.answer", moment, Fault::Cut);
+        wire.strike("idempotency_keys.claim", moment, Fault::Cut);
+        wire.strike("idempotency_keys.answer", moment, Fault::Cut);
         let first = purchase(&world, "owner", KEY, &order_of(&numbers[0])).await.expect(200);
-        wire.strike("idempotency.get", moment, Fault::Cut);
+        wire.strike("idempotency_keys.get", moment, Fault::Cut);
         is_replay(&purchase(&world, "owner", KEY, &order_of(&numbers[0])).await, &first);
         world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "status", "status": 429})).await;
-        wire.strike("idempotency.yield", moment, Fault::Cut);
+        wire.strike("idempotency_keys.yield", moment, Fault::Cut);
         purchase(&world, "owner", "limited", &order_of(&numbers[1])).await.expect(429);
         purchase(&world, "owner", "limited", &order_of(&numbers[1])).await.expect(200);
         assert_eq!(wire.struck(), 4, "{moment:?}");
@@ -451,7 +452,7 @@ async fn an_answer_that_cannot_be_kept_is_not_given() {
         let key = format!("\"of {number}\"");
         // The statement and its repetition.
         for _ in 0..2 {
-            wire.strike("idempotency.answer", Moment::Before, Fault::Cut);
+            wire.strike("idempotency_keys.answer", Moment::Before, Fault::Cut);
         }
         purchase(&world, "owner", &key, &order_of(number)).await.expect_problem(503, "unavailable");
         // Nobody has been told anything final: what comes next is the first answer.
@@ -473,7 +474,7 @@ async fn without_a_database_for_the_key_nothing_is_bought() {
     let number = world.offer().await;
     let wire = world.wired().await;
     for _ in 0..2 {
-        wire.strike("idempotency.claim", Moment::Before, Fault::Cut);
+        wire.strike("idempotency_keys.claim", Moment::Before, Fault::Cut);
     }
     let asked = world.telnyx.exchanges().len();
     purchase(&world, "owner", KEY, &order_of(&number)).await.expect_problem(503, "unavailable");

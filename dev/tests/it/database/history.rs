@@ -342,10 +342,10 @@ async fn what_is_sent_twice_over_a_broken_connection_is_told_once() {
     let mut world = World::new().await;
     let wire = world.wired().await;
     let number = world.offer().await;
-    wire.strike("purchases.complete", Moment::After, Fault::Cut);
+    wire.strike("purchases.finish.complete", Moment::After, Fault::Cut);
     let row = world.purchase("owner", order_of(&number)).await.expect(200).number().clone();
     let to_agent = json!({"id": row["id"], "agent_mapping_id": agent(&demo::DEMO, 0)});
-    wire.strike("numbers.change", Moment::After, Fault::Cut);
+    wire.strike("numbers.change.update", Moment::After, Fault::Cut);
     world.assign("owner", Method::POST, "", Some(to_agent)).await.expect(200);
     wire.strike("releases.begin", Moment::After, Fault::Cut);
     wire.strike("releases.complete", Moment::After, Fault::Cut);

@@ -67,3 +67,11 @@ fn no_statement_is_missing_from_the_list() {
     let written: BTreeSet<_> = written().into_iter().map(|(name, _)| name).collect();
     assert_eq!(listed, written);
 }
+
+#[test]
+fn a_statement_is_named_after_its_module() {
+    for (name, module) in written() {
+        let path = name.rsplit_once('.').unwrap().0;
+        assert_eq!(path, module, "{name}");
+    }
+}

@@ -281,7 +281,7 @@ async fn an_agent_that_goes_in_the_middle_of_the_exchange_stops_it() {
     let goes = async move {
         dev::postgres::connect(&url).await.unwrap().execute("delete from agent_mappings where id = $1", &[&agent]).await.unwrap();
     };
-    wire.strike("purchases.begin", Moment::Before, Fault::call(goes));
+    wire.strike("purchases.begin.insert", Moment::Before, Fault::call(goes));
     let body = json!({"phone_numbers": [{"phone_number": old["phone_number"], "agent_mapping_id": agent}]});
     world.purchase("owner", body).await.expect_problem(404, "not_found");
     assert_eq!((stored(&world, number_of(&old)).await, world.archive().await), (old, Vec::new()));

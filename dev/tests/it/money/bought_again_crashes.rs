@@ -11,7 +11,8 @@ use crate::support::actions::{balance, order_of, orders_sent, unsold};
 use crate::support::app::{World, eventually, send};
 
 /// What a purchase says to Postgres until its intent is committed.
-const TRANSACTION: [&str; 6] = ["start", "purchases.lock", "purchases.quota", "purchases.vacate", "purchases.begin", "commit"];
+const TRANSACTION: [&str; 6] =
+    ["start", "purchases.begin.lock", "purchases.begin.quota", "numbers.archive.vacate", "purchases.begin.insert", "commit"];
 
 /// Insists that an exchange of rows has happened whole, or not at all.
 async fn all_or_nothing(world: &World, old: &Value) {
@@ -109,7 +110,7 @@ async fn a_process_that_dies_while_it_puts_a_row_back_leaves_all_or_nothing() {
         let number = number_of(&old).to_owned();
         world.telnyx_settings(json!({"insufficient_funds": true})).await;
         let wire = world.wired().await;
-        wire.strike("purchases.fail", moment, Fault::Silence);
+        wire.strike("purchases.finish.fail", moment, Fault::Silence);
         tokio::select! {
             biased;
             () = eventually(async || (wire.struck() == 1).then_some(())) => {}

@@ -176,17 +176,17 @@ impl Subject {
                 // The secrets of the tokens, the database, the agency and the platform.
                 ("POST /", 4),
                 ("callers.authorize", 1),
-                ("purchases.lock", 1),
-                ("purchases.vacate", 1),
-                ("purchases.begin", 1),
+                ("purchases.begin.lock", 1),
+                ("numbers.archive.vacate", 1),
+                ("purchases.begin.insert", 1),
                 ("commit", 1),
                 ("GET /v2/available_phone_numbers", 1),
-                ("purchases.ordering", 1),
+                ("purchases.order.ordering", 1),
                 ("POST /v2/number_orders", 1),
-                ("purchases.ordered", 1),
+                ("purchases.order.ordered", 1),
                 ("GET /v2/number_orders/{id}", POLLS + 1),
                 ("GET /v2/phone_numbers", 1),
-                ("purchases.complete", 1),
+                ("purchases.finish.complete", 1),
             ],
             Self::Release => &[
                 // The secrets of the tokens, the database and the platform.
@@ -198,30 +198,32 @@ impl Subject {
                 ("DELETE /v2/phone_numbers/{id}", 1),
                 ("releases.complete", 1),
             ],
-            Self::Cancellation => &[("purchases.cancel", 1), ("GET /v2/number_orders", 2), ("PATCH /v2/sub_number_orders/{id}/cancel", 1)],
+            Self::Cancellation => {
+                &[("purchases.finish.cancel", 1), ("GET /v2/number_orders", 2), ("PATCH /v2/sub_number_orders/{id}/cancel", 1)]
+            }
             Self::RefusedRelease => &[("releases.deleting", 1), ("DELETE /v2/phone_numbers/{id}", 1), ("releases.refuse", 1)],
             Self::MovedRelease => {
-                &[("releases.deleting", 2), ("DELETE /v2/phone_numbers/{id}", 2), ("moves.follow", 1), ("releases.complete", 1)]
+                &[("releases.deleting", 2), ("DELETE /v2/phone_numbers/{id}", 2), ("reconcile.moves.follow", 1), ("releases.complete", 1)]
             }
             Self::Reconcile => &[
-                ("purchases.unattended", 1),
-                ("purchases.complete", 1),
+                ("purchases.ledger.unattended", 1),
+                ("purchases.finish.complete", 1),
                 ("releases.unattended", 1),
                 ("releases.complete", 1),
-                ("walks.begin", 1),
+                ("reconcile.walks.begin", 1),
                 ("GET /v2/phone_numbers/{id}", 1),
-                ("inventory.adopt", 1),
-                ("walks.advance", 1),
-                ("walks.finish", 1),
+                ("reconcile.adopt.insert", 1),
+                ("reconcile.walks.advance", 1),
+                ("reconcile.walks.finish", 1),
             ],
             Self::ReconcileChanges => &[
-                ("purchases.cancelling", 1),
+                ("purchases.order.cancelling", 1),
                 ("PATCH /v2/sub_number_orders/{id}/cancel", 1),
-                ("walks.begin", 2),
+                ("reconcile.walks.begin", 2),
                 ("GET /v2/phone_numbers/{id}", 2),
-                ("moves.follow", 1),
-                ("walks.advance", 2),
-                ("walks.finish", 2),
+                ("reconcile.moves.follow", 1),
+                ("reconcile.walks.advance", 2),
+                ("reconcile.walks.finish", 2),
             ],
         }
     }
@@ -380,7 +382,7 @@ impl Laboratory {
              delete from phone_number_purchases where agency_phone_number_id = '{id}'"
         );
         self.sql.batch_execute(&forget).await.unwrap();
-        self.dies_at("phone-numbers-purchase", "purchases.complete", self.product.purchase(&buying)).await;
+        self.dies_at("phone-numbers-purchase", "purchases.finish.complete", self.product.purchase(&buying)).await;
         let id = self.bought(&releasing).await;
         self.dies_at("phone-numbers-release", "releases.complete", self.product.release(&id)).await;
         self.expire_leases().await;

@@ -12,18 +12,18 @@ use crate::support::app::World;
 /// Statements that there have to be: what is not seen is not crashed.
 const LANDMARKS: [&str; 13] = [
     "callers.authorize",
-    "idempotency.claim",
-    "idempotency.listed",
-    "purchases.lock",
-    "purchases.quota",
-    "purchases.vacate",
-    "purchases.begin",
-    "idempotency.list",
+    "idempotency_keys.claim",
+    "idempotency_keys.listed",
+    "purchases.begin.lock",
+    "purchases.begin.quota",
+    "numbers.archive.vacate",
+    "purchases.begin.insert",
+    "idempotency_keys.list",
     "commit",
-    "purchases.ordering",
-    "purchases.ordered",
-    "purchases.complete",
-    "idempotency.answer",
+    "purchases.order.ordering",
+    "purchases.order.ordered",
+    "purchases.finish.complete",
+    "idempotency_keys.answer",
 ];
 
 /// Every statement of a purchase with a key, in the order of their first appearance.
@@ -33,7 +33,7 @@ async fn statements(world: &World, wire: &Wire, number: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in wire.seen().into_iter().map(|interaction| interaction.name) {
         if !name.starts_with("prepare ")
-            && !["set", "start", "idempotency.renew", "purchases.renew"].contains(&name.as_str())
+            && !["set", "start", "idempotency_keys.renew", "purchases.ledger.renew"].contains(&name.as_str())
             && !names.contains(&name)
         {
             names.push(name);

@@ -55,7 +55,7 @@ async fn pending(world: &World, number: &str) -> Value {
 /// A purchase whose process dies just before it notes that an order is about to be sent.
 async fn dies_before_its_order(world: &World, wire: &Wire, key: &str, number: &str) {
     let body = order_of(number);
-    wire.strike("purchases.ordering", Moment::Before, Fault::Silence);
+    wire.strike("purchases.order.ordering", Moment::Before, Fault::Silence);
     tokio::select! {
         biased;
         () = eventually(async || (wire.struck() == 1).then_some(())) => {}
@@ -509,10 +509,10 @@ async fn requests_with_keys_for_many_numbers_at_once_do_not_block_each_other() {
 
 #[tokio::test]
 async fn a_process_that_has_lost_its_key_begins_no_purchase_and_joins_none() {
-    for statement in ["purchases.lock", "purchases.holding"] {
+    for statement in ["purchases.begin.lock", "purchases.holding.get"] {
         let mut world = undecided().await;
         let number = world.offer().await;
-        if statement == "purchases.holding" {
+        if statement == "purchases.holding.get" {
             world.purchase("owner", order_of(&number)).await.expect(202);
         }
         let before = (world.rows().await, world.ledger().await, orders_sent(&world));
@@ -542,7 +542,7 @@ async fn of_two_processes_with_one_key_the_one_that_slept_does_not_buy_what_the_
     let wire = world.wired().await;
     let (token, body) = (world.token("owner"), order_of(&number));
     // The first one sleeps: it does not prolong its lease, and has not begun its purchase.
-    wire.strike("idempotency.renew", Moment::Before, Fault::Silence);
+    wire.strike("idempotency_keys.renew", Moment::Before, Fault::Silence);
     let meanwhile = {
         let (token, body, number) = (token.clone(), body.to_string(), number.clone());
         async move {
@@ -556,7 +556,7 @@ async fn of_two_processes_with_one_key_the_one_that_slept_does_not_buy_what_the_
             send(&release, &token, Method::POST, "", Some(release_of(&row))).await.expect(200);
         }
     };
-    wire.strike("purchases.lock", Moment::Before, Fault::call(meanwhile));
+    wire.strike("purchases.begin.lock", Moment::Before, Fault::call(meanwhile));
     purchase(&world, "owner", KEY, &body).await.expect_problem(409, "request_in_progress");
     assert_eq!((orders_sent(&world), world.ledger().await.len()), (1, 1));
     assert!(world.billed().await.is_empty());
@@ -596,13 +596,13 @@ async fn a_purchase_that_ends_before_its_row_is_shown_counts_as_what_it_ended_as
         ("insufficient_funds", 402, "insufficient_funds"),
     ];
     for ((phase, status, code), number) in cases.into_iter().zip(&numbers) {
-        wire.strike("numbers.of_agency", Moment::Before, Fault::call(ended(number, phase)));
+        wire.strike("numbers.read.of_agency", Moment::Before, Fault::call(ended(number, phase)));
         purchase(&world, "owner", phase, &order_of(number)).await.expect_problem(status, code);
         let kept = keys(&world).await.into_iter().find(|key| key["key"] == phase).unwrap();
         assert_eq!(kept["status"].is_null(), code == "rate_limited", "{kept}");
     }
     // Without a key likewise.
-    wire.strike("numbers.of_agency", Moment::Before, Fault::call(ended(&numbers[3], "cancelled")));
+    wire.strike("numbers.read.of_agency", Moment::Before, Fault::call(ended(&numbers[3], "cancelled")));
     world.purchase("owner", order_of(&numbers[3])).await.expect_problem(409, "phone_number_released");
     assert_eq!(wire.struck(), 4);
 }

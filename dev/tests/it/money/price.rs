@@ -244,7 +244,7 @@ async fn a_price_that_cannot_be_noted_buys_nothing() {
     let number = world.offer().await;
     let wire = world.wired().await;
     for _ in 0..2 {
-        wire.strike("purchases.ordering", Moment::Before, Fault::Cut);
+        wire.strike("purchases.order.ordering", Moment::Before, Fault::Cut);
     }
     world.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
     assert_eq!(orders_sent(&world), 0);

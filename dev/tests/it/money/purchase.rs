@@ -371,7 +371,7 @@ async fn without_a_database_nothing_is_bought() {
     world.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
     assert_eq!(world.telnyx.exchanges().len(), asked);
     wire.open();
-    for statement in ["purchases.lock", "purchases.quota", "purchases.vacate", "purchases.begin"] {
+    for statement in ["purchases.begin.lock", "purchases.begin.quota", "numbers.archive.vacate", "purchases.begin.insert"] {
         // Each attempt and its repetition.
         for _ in 0..2 {
             wire.strike(statement, Moment::Before, Fault::Cut);
@@ -398,7 +398,7 @@ async fn a_row_that_is_gone_before_it_can_be_shown_is_no_success() {
         let goes = async move {
             dev::postgres::connect(&url).await.unwrap().execute(sql, &[&number]).await.unwrap();
         };
-        wire.strike("numbers.of_agency", Moment::Before, Fault::call(goes));
+        wire.strike("numbers.read.of_agency", Moment::Before, Fault::call(goes));
         let reply = world.purchase("owner", body).await.expect(status);
         if status == 207 {
             assert_eq!((&reply.body["success"], &reply.body["message"]), (&json!(false), &json!("Phone numbers: 1 purchased, 1 failed.")));

@@ -9,9 +9,9 @@ use crate::support::app::{World, eventually, send};
 
 const ORDERS: &str = "/v2/number_orders";
 /// Every statement of a purchase that writes, in their order.
-const WRITES: [&str; 4] = ["purchases.begin", "purchases.ordering", "purchases.ordered", "purchases.complete"];
+const WRITES: [&str; 4] = ["purchases.begin.insert", "purchases.order.ordering", "purchases.order.ordered", "purchases.finish.complete"];
 /// Those that read before, and after.
-const READS: [&str; 2] = ["callers.authorize", "numbers.of_agency"];
+const READS: [&str; 2] = ["callers.authorize", "numbers.read.of_agency"];
 
 /// A world in which a dead process is missed soon.
 async fn world() -> World {
@@ -98,13 +98,13 @@ async fn processes_may_die_one_after_the_other_at_every_statement() {
     let number = world.offer().await;
     let wire = world.wired().await;
     let deaths = [
-        ("purchases.begin", Moment::Before),
-        ("purchases.begin", Moment::After),
-        ("purchases.ordering", Moment::Before),
-        ("purchases.ordering", Moment::After),
-        ("purchases.ordered", Moment::Before),
-        ("purchases.ordered", Moment::After),
-        ("purchases.complete", Moment::Before),
+        ("purchases.begin.insert", Moment::Before),
+        ("purchases.begin.insert", Moment::After),
+        ("purchases.order.ordering", Moment::Before),
+        ("purchases.order.ordering", Moment::After),
+        ("purchases.order.ordered", Moment::Before),
+        ("purchases.order.ordered", Moment::After),
+        ("purchases.finish.complete", Moment::Before),
     ];
     for (died, (statement, moment)) in deaths.into_iter().enumerate() {
         wire.strike(statement, moment, Fault::Silence);
@@ -157,7 +157,7 @@ async fn a_refusal_that_cannot_be_noted_is_found_out_again() {
         let number = world.offer().await;
         let wire = world.wired().await;
         world.telnyx_settings(json!({"insufficient_funds": true})).await;
-        wire.strike("purchases.fail", moment, Fault::Silence);
+        wire.strike("purchases.finish.fail", moment, Fault::Silence);
         dies(&world, &number, async || wire.struck() == 1).await;
         let again = world.purchase("owner", order_of(&number)).await;
         again.expect_problem(402, "insufficient_funds");

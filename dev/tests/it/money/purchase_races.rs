@@ -139,7 +139,7 @@ async fn a_process_that_hangs_on_the_database_is_overtaken() {
     // As long as it waits for an answer, it goes on renewing its lease over another connection.
     world.set("DATABASE_TIMEOUT_MS", "800");
     let wire = world.wired().await;
-    wire.strike("purchases.ordering", Moment::After, Fault::Silence);
+    wire.strike("purchases.order.ordering", Moment::After, Fault::Silence);
     let hung = world.purchase("owner", order_of(&number));
     let overtaking = async {
         eventually(async || (wire.struck() == 1).then_some(())).await;

@@ -295,7 +295,11 @@ async fn what_changes_while_telnyx_is_asked_stays_changed() {
         let row = old(&world, json!({"phone_number": number, "status": status})).await;
         let elsewhere = world.database.connect().await.unwrap();
         let wire = world.wired().await;
-        wire.strike("inventory.backfill", Moment::Before, Fault::call(async move { elsewhere.batch_execute(change).await.unwrap() }));
+        wire.strike(
+            "reconcile.legacy_rows.backfill",
+            Moment::Before,
+            Fault::call(async move { elsewhere.batch_execute(change).await.unwrap() }),
+        );
         world.reconcile().await;
         assert_eq!(wire.struck(), 1);
         let now = world.now(&row).await;

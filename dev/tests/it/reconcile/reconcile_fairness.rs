@@ -64,7 +64,7 @@ async fn hundreds_of_orders_that_wait_for_documents_do_not_delay_a_crashed_purch
     waiting(&world, 200).await;
     let number = world.offer().await;
     let wire = world.wired().await;
-    wire.strike("purchases.ordered", Moment::Before, Fault::Silence);
+    wire.strike("purchases.order.ordered", Moment::Before, Fault::Silence);
     purchase_crashes::dies(&world, &number, async || wire.struck() == 1).await;
     leases_run_out(&world).await;
 

@@ -276,7 +276,7 @@ async fn a_purchase_that_comes_first_keeps_an_adoption_off() {
         number.to_string().replace('"', "'"),
     );
     let wire = world.wired().await;
-    wire.strike("inventory.adopt", Moment::Before, Fault::call(async move { elsewhere.batch_execute(&insert).await.unwrap() }));
+    wire.strike("reconcile.adopt.insert", Moment::Before, Fault::call(async move { elsewhere.batch_execute(&insert).await.unwrap() }));
     world.reconcile().await;
     let rows = world.rows().await;
     assert_eq!((wire.struck(), rows.len(), &rows[0]["agency_id"]), (1, 1, &json!(demo::OTHER.id)));

@@ -308,7 +308,7 @@ async fn a_webhook_is_answered_in_time_though_nobody_else_answers() {
     heal(&world).await;
 
     let wire = world.wired().await;
-    for statement in ["purchases.of_order", "purchases.complete"] {
+    for statement in ["purchases.order.find", "purchases.finish.complete"] {
         wire.strike(statement, Moment::Before, Fault::Silence);
         deliver(&world, &hook).await.expect_problem(503, "unavailable");
         wire.heal();

@@ -12,12 +12,12 @@ impl AccountWalk<'_, '_> {
     /// Closes the findings that the walk has seen to be settled, and those about numbers that are proven to be gone.
     pub(super) async fn close_findings(&mut self) -> Result<(), Error> {
         let store = self.run.store();
-        let settled = store.settle_findings(&self.state.account, self.state.started_at).await;
+        let settled = store.settle_findings(self.state.account(), self.state.started_at).await;
         self.run.skip_refused(settled).await?;
         let Some(since) = self.state.previous_started_at else { return Ok(()) };
-        let settled = store.settle_same_account(&self.state.account, since).await;
+        let settled = store.settle_same_account(self.state.account(), since).await;
         self.run.skip_refused(settled).await?;
-        let unseen = store.unseen_findings(&self.state.account, since, MAX_READ).await;
+        let unseen = store.unseen_findings(self.state.account(), since, MAX_READ).await;
         for finding in self.run.skip_refused(unseen).await?.unwrap_or_default() {
             if self.is_gone(&finding.phone_number_id, finding.key_digest).await? {
                 let closed = store.close_finding(&finding, since).await;

@@ -105,7 +105,7 @@ impl AccountWalk<'_, '_> {
         if numbers.is_empty() {
             return Ok(HashSet::new());
         }
-        Ok(self.run.store().known_findings(&self.state.account, &numbers).await?.into_iter().collect())
+        Ok(self.run.store().known_findings(self.state.account(), &numbers).await?.into_iter().collect())
     }
 
     /// Whether a number is still there and still has the same verdict. The page is older than the rows that it was compared
@@ -128,7 +128,7 @@ impl AccountWalk<'_, '_> {
             number_type: owned.number_type.as_deref(),
             country_code: owned.country_code.as_deref(),
             purchase_id,
-            account: &self.state.account,
+            account: self.state.account(),
             reference: &reference,
             order_id: order.as_ref().map(|order| order.id.as_str()),
             key_digest: Some(self.session.account().key_digest()),
@@ -156,7 +156,7 @@ impl AccountWalk<'_, '_> {
             agency_id: counterpart.agency_id.filter(|_| is_known),
             row_ids: counterpart.row.iter().map(|row| row.id).collect(),
             key_digest: Some(self.session.account().key_digest()),
-            ..Observation::new(kind, &self.state.account)
+            ..Observation::new(kind, self.state.account())
         }
     }
 
@@ -166,7 +166,7 @@ impl AccountWalk<'_, '_> {
         let other = origin.or_else(|| counterpart.purchase.as_ref().map(|purchase| &purchase.account));
         let sentence = FindingKind::SameAccount.detail();
         let detail = format!("{sentence} The other name: {}. One of the numbers: {}.", other.map_or("", |name| name), owned.number);
-        Observation { detail, ..Observation::new(FindingKind::SameAccount, &self.state.account) }
+        Observation { detail, ..Observation::new(FindingKind::SameAccount, self.state.account()) }
     }
 }
 

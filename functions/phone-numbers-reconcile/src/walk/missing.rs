@@ -81,7 +81,7 @@ impl AccountWalk<'_, '_> {
             missing.expected,
             list_numbers(rows, count)
         );
-        self.run.report_findings(vec![drift(&self.state.account, rows, count, detail)]).await
+        self.run.report_findings(vec![drift(self.state.account(), rows, count, detail)]).await
     }
 }
 

@@ -42,7 +42,7 @@ impl AccountWalk<'_, '_> {
         }
         let trace = Trace { phone_number_id: row.phone_number_id.as_deref(), ..Trace::from(&purchase) };
         match sagas.absence(session, &trace).await? {
-            Absence::Moved(found) if found.0.name == self.state.account => {
+            Absence::Moved(found) if found.0.name == self.state.account() => {
                 let (account, owned) = *found;
                 self.change_account(&purchase, &owned, account.key_digest()).await
             }
@@ -52,7 +52,7 @@ impl AccountWalk<'_, '_> {
     }
 
     async fn change_account(&mut self, purchase: &Purchase, owned: &Owned, key_digest: [u8; 32]) -> Result<MoveOutcome, Error> {
-        let moved = self.run.store().move_number(purchase.id, &purchase.account, &self.state.account, &owned.id, key_digest).await;
+        let moved = self.run.store().move_number(purchase.id, &purchase.account, self.state.account(), &owned.id, key_digest).await;
         let moved = self.run.skip_refused(moved).await?;
         self.run.report.moved += usize::from(moved == Some(true));
         // `Some(false)`: another process has changed it.

@@ -1,19 +1,28 @@
-//! What happened to a number, as its agency is shown it.
+//! The history of a row, as its agency sees it, and the signature that reconcile and operators leave in it.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::Transaction;
 use serde_json::Value;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::read::{GET, no_such_number};
+use super::row::phone_number;
 use crate::error::Error;
 use crate::model::{HistoryEntry, Money, Permission, PhoneNumber};
-use crate::store::callers::{AUTHORIZE, actor};
-use crate::store::numbers::change::{GET, caller, no_such_number, phone_number};
-use crate::store::{Query, Store, column};
+use crate::store::callers::{AUTHORIZE, actor, caller};
+use crate::store::{Query, Store, Undone, column, rows_of};
+
+/// Says, within a transaction, who changes a row for which reason.
+const SIGN: &str = "\
+-- numbers.history.sign
+select set_config('phone_numbers.actor', $1 /* actor */, true) as actor,
+       set_config('phone_numbers.event', 'reconciled', true) as event";
 
 /// What happened to one of the caller's rows, in the order it happened.
 const HISTORY: &str = concat!(
-    "-- numbers.history\n",
+    "-- numbers.history.entries\n",
     caller!(),
     "
 select h.at,
@@ -26,13 +35,30 @@ where h.agency_phone_number_id = $3 /* id */
 order by h.id"
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[HISTORY];
+pub(in crate::store) const STATEMENTS: &[&str] = &[SIGN, HISTORY];
+
+/// Who changes rows after a comparison with Telnyx.
+pub(in crate::store) const RECONCILE: &str = "reconcile";
 
 impl Store {
+    /// A change that follows from a comparison with Telnyx, as the history is to have it: whether it was made.
+    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
+        self.transaction(|| self.try_to_reconcile(sql, parameters)).await
+    }
+
+    async fn try_to_reconcile(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Undone> {
+        let mut client = self.connections.get().await?;
+        let transaction = client.transaction().await?;
+        sign(&transaction, RECONCILE).await?;
+        let changed = rows_of(&transaction, sql, parameters).await?;
+        transaction.commit().await?;
+        Ok(!changed.is_empty())
+    }
+
     /// One of the caller's numbers, and what happened to it.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`, and the database's own.
+    /// `Forbidden`; `NotFound`; `Unavailable` or `Internal` if a query fails.
     pub async fn number_with_history(&self, user_id: Uuid, id: Uuid) -> Result<(PhoneNumber, Vec<HistoryEntry>), Error> {
         let roles = Permission::Read.roles();
         let [caller, rows, history] = self
@@ -48,6 +74,12 @@ impl Store {
     }
 }
 
+/// Sets who makes the changes of a transaction, an operator or reconcile, for the history.
+pub(in crate::store) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
+    rows_of(transaction, SIGN, &[&actor]).await?;
+    Ok(())
+}
+
 fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {
     let mut changes: Value = column(row, "changes")?;
     for (name, change) in changes.as_object_mut().into_iter().flatten() {
@@ -60,7 +92,8 @@ fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {
     Ok(HistoryEntry { at: column(row, "at")?, event: column(row, "event")?, actor: column(row, "actor")?, changes })
 }
 
-/// The history has amounts as numbers, and times in the zone of whoever wrote them: callers see them as in the row.
+/// A value of the history in the form that the row has. The history has amounts as numbers, and times in the zone of the
+/// session that wrote them.
 fn as_shown(name: &str, value: &Value) -> Option<Value> {
     match (name, value) {
         ("monthly_cost" | "setup_cost", Value::Number(amount)) => Some(Money(amount.to_string().parse().ok()?).to_string().into()),

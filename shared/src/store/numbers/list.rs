@@ -1,52 +1,95 @@
-//! The list of an agency's numbers: filtered, a page at a time, and in sum.
+//! The list of an agency's numbers: filters, pages, and the summary.
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
+use super::row::phone_number;
 use crate::error::Error;
 use crate::model::{AvailableAgent, Money, Permission, PhoneNumber, Status};
-use crate::store::callers::{AUTHORIZE, actor};
-use crate::store::numbers::change::{caller, columns, lives, phone_number, shown_columns, shown_joins, stored_columns};
+use crate::store::callers::{AUTHORIZE, actor, caller};
 use crate::store::{Query, Store, agents, column};
 
-/// The rows that a [`ListFilter`] lets through.
-macro_rules! filter {
+/// The rows of an agency that the list shows. Members that are None do not restrict it.
+///
+/// A filter is declared here, with its type in [`filter_record`] and its condition in [`filter_conditions`]. Statements take
+/// all filters as one JSON parameter. A cursor stores that JSON: members without effect are left out, so that cursors stay
+/// valid if a filter is added.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ListFilter {
+    /// Rows in this status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Includes released rows. Otherwise they are left out, unless `status` asks for them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_released: bool,
+    /// Rows with an agent, or rows without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<bool>,
+    /// Rows with this agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<Uuid>,
+    /// Rows with this text in number or name, in upper or lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+}
+
+/// The members of the [`ListFilter`] in parameter `$3`, as a row `f`.
+macro_rules! filter_record {
     () => {
-        "where ($3::text is null or n.status = $3::text::phone_number_status) /* status */
-  and ($4::boolean or n.status <> 'released') /* include_released */
-  and ($5::boolean is null or (n.agent_mapping_id is not null) = $5) /* assigned */
-  and ($6::uuid is null or n.agent_mapping_id = $6) /* agent_id */
-  and ($7::text is null
-    or strpos(n.phone_number, $7) > 0
-    or strpos(lower(n.friendly_name), lower($7)) > 0) /* search */"
+        "cross join jsonb_to_record($3::jsonb /* filter */) as f
+  (status phone_number_status, include_released boolean, assigned boolean, agent_id uuid, search text)"
     };
 }
 
-const LIST: &str = concat!(
-    "-- numbers.list\n",
+/// Whether a [`ListFilter`] `f` shows a row `n`.
+macro_rules! filter_conditions {
+    () => {
+        "(f.status is null or n.status = f.status)
+  and (f.include_released or f.status is not null or n.status <> 'released')
+  and (f.assigned is null or (n.agent_mapping_id is not null) = f.assigned)
+  and (f.agent_id is null or n.agent_mapping_id = f.agent_id)
+  and (f.search is null
+    or strpos(n.phone_number, f.search) > 0
+    or strpos(lower(n.friendly_name), lower(f.search)) > 0)"
+    };
+}
+
+const PAGE: &str = concat!(
+    "-- numbers.list.page\n",
     caller!(),
     "\nselect ",
     shown_columns!(),
     "\nfrom caller c\n",
-    lives!(),
+    filter_record!(),
+    "\n",
+    current_and_archived!(),
     "\n",
     shown_joins!(),
-    "\n",
-    filter!(),
+    "\nwhere ",
+    filter_conditions!(),
     "
-  and ($8::timestamptz is null or (n.created_at, n.id) < ($8, $9::uuid)) /* after */
+  and ($4::timestamptz is null or (n.created_at, n.id) < ($4, $5::uuid)) /* after */
 order by n.created_at desc, n.id desc
-limit $10::bigint
-offset $11::bigint"
+limit $6::bigint
+offset $7::bigint"
 );
 
-const COUNT: &str = concat!("-- numbers.count\n", caller!(), "\nselect count(*) as total\nfrom caller c\n", lives!(), "\n", filter!());
+const COUNT: &str = concat!(
+    "-- numbers.list.count\n",
+    caller!(),
+    "\nselect count(*) as total\nfrom caller c\n",
+    filter_record!(),
+    "\n",
+    current_and_archived!(),
+    "\nwhere ",
+    filter_conditions!()
+);
 
 const SUMMARY: &str = concat!(
-    "-- numbers.summary\n",
+    "-- numbers.list.summary\n",
     caller!(),
     "
 select n.currency,
@@ -60,28 +103,13 @@ select n.currency,
        sum(n.monthly_cost) filter (where n.status in ('active', 'inactive')) as monthly_cost
 from caller c
 ",
-    lives!(),
+    current_and_archived!(),
     "
 group by n.currency
 order by n.currency"
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[LIST, COUNT, SUMMARY];
-
-/// Which of an agency's rows are wanted; what is None does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListFilter {
-    /// In this status.
-    pub status: Option<Status>,
-    /// Released ones too. Without it they are left out, unless `status` asks for them.
-    pub include_released: bool,
-    /// With an agent, or without one.
-    pub assigned: Option<bool>,
-    /// With this agent.
-    pub agent_id: Option<Uuid>,
-    /// With this text in number or name, whatever its case.
-    pub search: Option<String>,
-}
+pub(in crate::store) const STATEMENTS: &[&str] = &[PAGE, COUNT, SUMMARY];
 
 /// A place in the list, which is ordered by age, youngest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +180,7 @@ pub struct Cost {
 
 /// The rows to assign agents to, and the agents.
 #[derive(Debug)]
-pub struct Assignment {
+pub struct NumbersAndAgents {
     /// The rows.
     pub numbers: Vec<PhoneNumber>,
     /// The agency's agents.
@@ -160,26 +188,21 @@ pub struct Assignment {
 }
 
 impl Store {
-    /// A page of the caller's numbers with what surrounds it, in one round trip.
+    /// A page of the caller's numbers, how many there are in all, their summary and, if wanted, the agents, in one round trip.
     ///
     /// # Errors
-    /// `Forbidden`, and the database's own.
+    /// `Forbidden`; `Unavailable` or `Internal` if a query fails.
     pub async fn list(&self, user_id: Uuid, filter: &ListFilter, page: ListPage, with_agents: bool) -> Result<Listing, Error> {
         let roles = Permission::List.roles();
-        let ListFilter { status, include_released, assigned, agent_id, search } = filter;
-        let status = status.map(Status::as_str);
-        let include_released = *include_released || status.is_some();
+        let filter = Json(filter);
         let (created_at, id) = (page.after.map(|after| after.created_at), page.after.map(|after| after.id));
-        // One more than asked for tells whether there are more.
+        // One more row than asked for shows whether there is a next page.
         let limit = page.limit.saturating_add(1);
         let [caller, rows, count, sums, agents] = self
             .run([
                 Query::new(AUTHORIZE, &[&user_id, &roles]),
-                Query::new(
-                    LIST,
-                    &[&user_id, &roles, &status, &include_released, assigned, agent_id, search, &created_at, &id, &limit, &page.offset],
-                ),
-                Query::new(COUNT, &[&user_id, &roles, &status, &include_released, assigned, agent_id, search]),
+                Query::new(PAGE, &[&user_id, &roles, &filter, &created_at, &id, &limit, &page.offset]),
+                Query::new(COUNT, &[&user_id, &roles, &filter]),
                 Query::new(SUMMARY, &[&user_id, &roles]),
                 Query::new(agents::AVAILABLE, &[&user_id, &roles, &with_agents]),
             ])
@@ -200,26 +223,22 @@ impl Store {
         })
     }
 
-    /// All of the caller's numbers that the filter lets through, and the caller's agents.
+    /// All of the caller's numbers that a filter shows, and the caller's agents.
     ///
     /// # Errors
-    /// `Forbidden`, and the database's own.
-    pub async fn assignment(&self, user_id: Uuid, status: Option<Status>, assigned: Option<bool>) -> Result<Assignment, Error> {
+    /// `Forbidden`; `Unavailable` or `Internal` if a query fails.
+    pub async fn numbers_and_agents(&self, user_id: Uuid, filter: &ListFilter) -> Result<NumbersAndAgents, Error> {
         let roles = Permission::Read.roles();
-        let status = status.map(Status::as_str);
-        let none = (None::<Uuid>, None::<String>, None::<DateTime<Utc>>, None::<i64>);
+        let (filter, after, no_limit, offset) = (Json(filter), (None::<DateTime<Utc>>, None::<Uuid>), None::<i64>, 0_i64);
         let [caller, rows, agents] = self
             .run([
                 Query::new(AUTHORIZE, &[&user_id, &roles]),
-                Query::new(
-                    LIST,
-                    &[&user_id, &roles, &status, &status.is_some(), &assigned, &none.0, &none.1, &none.2, &none.0, &none.3, &0_i64],
-                ),
+                Query::new(PAGE, &[&user_id, &roles, &filter, &after.0, &after.1, &no_limit, &offset]),
                 Query::new(agents::AVAILABLE, &[&user_id, &roles, &true]),
             ])
             .await?;
         actor(user_id, &caller)?;
-        Ok(Assignment {
+        Ok(NumbersAndAgents {
             numbers: rows.iter().map(phone_number).collect::<Result<_, _>>()?,
             agents: agents.iter().map(agents::available).collect::<Result<_, _>>()?,
         })
@@ -236,8 +255,8 @@ fn summary(rows: &[Row]) -> Result<Summary, Error> {
         summary.released += column::<i64>(row, "released")?;
         summary.assigned += column::<i64>(row, "assigned")?;
         summary.unassigned += column::<i64>(row, "unassigned")?;
-        if let Some(amount) = column::<Option<Decimal>>(row, "monthly_cost")? {
-            summary.monthly_cost.push(Cost { currency: column(row, "currency")?, amount: Money(amount) });
+        if let Some(amount) = column(row, "monthly_cost")? {
+            summary.monthly_cost.push(Cost { currency: column(row, "currency")?, amount });
         }
     }
     Ok(summary)

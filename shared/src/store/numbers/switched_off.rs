@@ -1,9 +1,10 @@
-//! The end of a number's life that nobody asked for: Telnyx does not have the number any more.
+//! Rows that reconcile switches off because Telnyx does not have their number, switches on again, or releases.
 
 use uuid::Uuid;
 
+use super::history::{RECONCILE, sign};
 use crate::error::Error;
-use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::reconcile::walks::MissingRow;
 use crate::store::{Store, Undone, rows_of};
 
 /// Whether a row `n` is inactive because a comparison with Telnyx did not find its number.
@@ -22,9 +23,31 @@ macro_rules! switched_off {
 
 pub(in crate::store) use switched_off;
 
+/// A row whose number Telnyx does not have: it takes no calls.
+const DEACTIVATE: &str = "\
+-- numbers.switched_off.deactivate
+update agency_phone_numbers n
+set status = 'inactive'
+where n.id = $1 /* row_id */
+  and n.status = 'active'
+  and n.is_active
+  and n.phone_number_id = $2 /* phone_number_id */
+returning n.id";
+
+/// A row whose number Telnyx has: under this id, and again if we said that it had not.
+const CORRECT: &str = "\
+-- numbers.switched_off.correct
+update agency_phone_numbers n
+set phone_number_id = $2 /* phone_number_id */,
+    status = case when $3 /* reactivate */ and n.status = 'inactive' then 'active' else n.status end
+where n.id = $1 /* row_id */
+  and n.status in ('active', 'inactive')
+  and n.is_active
+returning n.id";
+
 /// Ends the life of a row that is switched off, unless it has changed meanwhile. Its history says why.
 const END: &str = concat!(
-    "-- lives.end
+    "-- numbers.switched_off.release
 with ended as (
   update agency_phone_numbers n
   set status = 'released',
@@ -49,9 +72,26 @@ from ended e
 returning id"
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[END];
+pub(in crate::store) const STATEMENTS: &[&str] = &[DEACTIVATE, CORRECT, END];
 
 impl Store {
+    /// Switches a row off whose number Telnyx does not have; false when it has changed meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if a query fails.
+    pub async fn deactivate(&self, missing: &MissingRow) -> Result<bool, Error> {
+        self.reconciled(DEACTIVATE, &[&missing.row_id, &missing.phone_number_id]).await
+    }
+
+    /// Gives a row the id under which Telnyx has its number, and switches it on again where a comparison had switched it
+    /// off; false when it has changed meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if a query fails.
+    pub async fn correct(&self, row_id: Uuid, phone_number_id: &str, reactivate: bool) -> Result<bool, Error> {
+        self.reconciled(CORRECT, &[&row_id, &phone_number_id, &reactivate]).await
+    }
+
     /// Ends the life of a row that is switched off: it becomes released. False if it has changed meanwhile.
     ///
     /// # Errors

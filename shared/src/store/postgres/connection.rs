@@ -1,5 +1,5 @@
-//! Connections to Postgres: made when first needed, over TLS unless told otherwise, and replaced when they have died, with
-//! whatever login the secret holds by then.
+//! Connections to Postgres: made when first needed, over TLS unless configured otherwise, and replaced when they are lost, with
+//! the login that the secret holds then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::login;
-use super::timeouts::Limits;
+use super::timeouts::Timeouts;
 use crate::config;
 use crate::error::{Error, Source, chain};
 use crate::secrets::{Secret, Secrets};
@@ -20,15 +20,15 @@ use crate::tls;
 
 /// A purchase of several numbers works on a few at a time; everything else needs one.
 const LARGEST_POOL: usize = 4;
-/// What the log calls the setting.
+/// The name of the setting in the log.
 const LOGIN: &str = "DATABASE_URL";
 
 pub(in crate::store) struct Connections {
     config: config::Database,
-    pub(in crate::store) limits: Limits,
+    pub(in crate::store) timeouts: Timeouts,
     secrets: Arc<Secrets>,
     opened: Mutex<Option<Opened>>,
-    /// When one was last handed out, in milliseconds since 1970. The wall clock goes on while a function is frozen.
+    /// When a connection was last used, in milliseconds since 1970. The wall clock also runs while a function is frozen.
     last_used: AtomicU64,
 }
 
@@ -41,21 +41,27 @@ struct Opened {
 
 impl Connections {
     pub(in crate::store) fn new(config: &config::Database, secrets: Arc<Secrets>) -> Self {
-        Self { config: config.clone(), limits: Limits::of(config.timeout), secrets, opened: Mutex::default(), last_used: AtomicU64::new(0) }
+        Self {
+            config: config.clone(),
+            timeouts: Timeouts::of(config.timeout),
+            secrets,
+            opened: Mutex::default(),
+            last_used: AtomicU64::new(0),
+        }
     }
 
     pub(in crate::store) async fn get(&self) -> Result<Object, Error> {
         let idle = self.idle_for();
         let client = self.take().await?;
-        if idle < self.limits.trusted_for() || self.is_alive(&client).await {
+        if idle < self.timeouts.trusted_for() || self.is_alive(&client).await {
             return Ok(client);
         }
-        // What killed one has most likely killed them all.
+        // The other connections are most likely lost too.
         self.discard(client);
         self.take().await
     }
 
-    /// A connection of the pool, or a new one: with a new login where the old one is refused.
+    /// A connection of the pool, or a new one, with a new login if the old one is refused.
     async fn take(&self) -> Result<Object, Error> {
         let opened = self.opened().await?;
         let error = match opened.pool.get().await {
@@ -69,7 +75,7 @@ impl Connections {
         }
     }
 
-    /// The login that is to replace one with which no connection was to be had. A refused one is asked for anew; where else
+    /// The login that replaces one with which no connection could be made. A refused one is read again; where else
     /// the database may have moved becomes known when the secret's time is over.
     async fn newer_login(&self, login: &Secret, error: &PoolError) -> Result<Option<Secret>, Error> {
         let source = self.config.login.as_ref();
@@ -80,7 +86,7 @@ impl Connections {
         Ok(Some(current).filter(|current| current != login))
     }
 
-    /// How long none has been in use. Now one is.
+    /// How long no connection has been used. Marks one as used now.
     fn idle_for(&self) -> Duration {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
@@ -88,16 +94,16 @@ impl Connections {
     }
 
     async fn is_alive(&self, client: &Object) -> bool {
-        matches!(tokio::time::timeout(self.limits.proof(), client.simple_query("")).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(self.timeouts.proof(), client.simple_query("")).await, Ok(Ok(_)))
     }
 
-    /// Throws away a connection that has died, and with it those that wait unused.
+    /// Closes a lost connection, and the idle ones with it.
     pub(in crate::store) fn discard(&self, client: Object) {
         drop(Object::take(client));
         self.discard_all();
     }
 
-    /// Throws away every connection that waits unused.
+    /// Closes every idle connection.
     pub(in crate::store) fn discard_all(&self) {
         if let Some(opened) = self.lock().as_ref() {
             opened.pool.retain(|_, _| false);
@@ -130,10 +136,10 @@ impl Connections {
     fn pool(&self, login: &str) -> Result<Pool, Source> {
         let mut config = login::parse(login, &self.config)?;
         config
-            .connect_timeout(self.limits.connect())
-            .tcp_user_timeout(self.limits.unacknowledged())
-            // Counted in whole seconds, and none at all is an error.
-            .keepalives_idle(self.limits.trusted_for().max(Duration::from_secs(1)));
+            .connect_timeout(self.timeouts.connect())
+            .tcp_user_timeout(self.timeouts.unacknowledged())
+            // Counted in whole seconds; zero is an error.
+            .keepalives_idle(self.timeouts.trusted_for().max(Duration::from_secs(1)));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = if config.get_ssl_mode() == SslMode::Disable {
             Manager::from_config(config, NoTls, recycling)
@@ -141,33 +147,33 @@ impl Connections {
             let tls = MakeRustlsConnect::new(tls::client(&self.config.authorities)?);
             Manager::from_config(config, tls, recycling)
         };
-        let session = self.limits.session();
+        let session = self.timeouts.session();
         let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
             let session = session.clone();
             Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
         });
         Ok(Pool::builder(manager)
             .max_size(LARGEST_POOL)
-            // The one used last knows our statements already; the others are for when it is busy.
+            // The connection used last has the statements prepared already; the others are for when it is busy.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(self.limits.whole()))
-            .create_timeout(Some(self.limits.connect()))
+            .wait_timeout(Some(self.timeouts.whole()))
+            .create_timeout(Some(self.timeouts.connect()))
             .post_create(prepare)
             .build()?)
     }
 }
 
-/// One connection of its own: without the pool, and without the limits that a request sets to its statements. It closes when
+/// A single connection outside the pool, without the time limits that requests set for their statements. It closes when
 /// the client is dropped.
 ///
 /// # Errors
-/// `Unavailable`: the setting, the secret or the database cannot be had.
+/// `Unavailable` if the setting is missing, the secret cannot be read, or the database cannot be reached.
 pub async fn connect(config: &config::Database, secrets: &Secrets) -> Result<Client, Error> {
     let unavailable = |error| Error::Unavailable(Box::new(error));
     let login = secrets.resolve(LOGIN, config.login.as_ref()).await?;
     let mut settings = login::parse(login.expose(), config).map_err(Error::Unavailable)?;
-    settings.connect_timeout(Limits::of(config.timeout).connect());
+    settings.connect_timeout(Timeouts::of(config.timeout).connect());
     if settings.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = settings.connect(NoTls).await.map_err(unavailable)?;
         tokio::spawn(connection);
@@ -179,12 +185,12 @@ pub async fn connect(config: &config::Database, secrets: &Secrets) -> Result<Cli
     Ok(client)
 }
 
-/// Whether the connection is gone, rather than the statement refused.
+/// Whether the connection is lost, rather than the statement refused.
 pub(in crate::store) fn is_lost(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         None => true,
         Some(code) => {
-            // Read-only is what a primary has become after a failover.
+            // After a failover, the former primary is read-only.
             let ended = [
                 SqlState::ADMIN_SHUTDOWN,
                 SqlState::CRASH_SHUTDOWN,
@@ -197,8 +203,8 @@ pub(in crate::store) fn is_lost(error: &tokio_postgres::Error) -> bool {
     }
 }
 
-/// Whether the server does not believe the login. A pooler may call that a violation of the protocol, as it does much else:
-/// reading the secret for nothing does no harm.
+/// Whether the server refuses the login. Poolers report that, among other errors, as a protocol violation: reading the secret
+/// once more does no harm.
 fn is_refusal(error: &PoolError) -> bool {
     let PoolError::Backend(error) = error else { return false };
     let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION, SqlState::PROTOCOL_VIOLATION];

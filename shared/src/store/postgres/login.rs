@@ -1,4 +1,4 @@
-//! Where Postgres is and as whom to enter: a URL, or the JSON that RDS keeps in Secrets Manager.
+//! The database login: a URL, or the JSON that RDS keeps in Secrets Manager.
 
 use std::str::FromStr as _;
 
@@ -10,8 +10,8 @@ use url::Url;
 use crate::config::Database;
 use crate::error::Source;
 
-/// Reads a login, and takes the safe side where it says nothing: every mode but `disable` verifies certificate and host
-/// name. What is wrong is told without a word of the text, which holds a password.
+/// Reads a login. TLS is on by default: every mode but `disable` verifies certificate and host
+/// name. An error does not repeat the text, which holds a password.
 pub(super) fn parse(text: &str, settings: &Database) -> Result<Config, Source> {
     let text = text.trim();
     let (mut config, plaintext) = if text.starts_with('{') { (json(text, settings)?, settings.plaintext) } else { url(text)? };
@@ -65,7 +65,7 @@ impl Port {
     }
 }
 
-/// Set one by one, no part of it can be taken for another, whatever characters a password has.
+/// Sets each part by itself, so that a password may contain any character.
 fn json(text: &str, settings: &Database) -> Result<Config, Source> {
     let secret: RdsSecret = serde_json::from_str(text).map_err(|_| "the database's secret is not what RDS writes")?;
     let host = settings.host.clone().or(secret.host).ok_or("neither DATABASE_HOST nor the database's secret names a host")?;

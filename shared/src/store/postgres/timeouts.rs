@@ -1,12 +1,12 @@
-//! How long the database may take over what: everything is a share of one limit.
+//! Time limits of database access. Each is a share of one setting.
 
 use std::time::Duration;
 
 /// The longest that one statement may take, with the connection it needs. The others are eighths of it.
 #[derive(Clone, Copy)]
-pub(in crate::store) struct Limits(Duration);
+pub(in crate::store) struct Timeouts(Duration);
 
-impl Limits {
+impl Timeouts {
     pub(in crate::store) const fn of(whole: Duration) -> Self {
         Self(whole)
     }
@@ -24,7 +24,7 @@ impl Limits {
     }
 
     /// After this long unused, a connection proves that it is alive before it is used: a function that was frozen does not
-    /// hear of a connection that a firewall or a failover dropped without a word.
+    /// notice a connection that a firewall or a failover dropped silently.
     pub(super) fn trusted_for(self) -> Duration {
         self.eighths(10)
     }
@@ -39,7 +39,7 @@ impl Limits {
         self.eighths(6)
     }
 
-    /// What the server gives up after on its own, so that a client that vanished leaves no lock behind. `set` takes no
+    /// The limits that the server enforces itself, so that a client that vanished leaves no lock behind. `set` takes no
     /// parameters.
     pub(super) fn session(self) -> String {
         let (statement, wait) = (self.eighths(7).as_millis(), self.eighths(5).as_millis());
@@ -53,10 +53,10 @@ mod tests {
 
     #[test]
     fn the_server_gives_up_before_we_do_and_each_step_before_the_whole() {
-        let limits = Limits::of(Duration::from_secs(8));
+        let timeouts = Timeouts::of(Duration::from_secs(8));
         let session = "set statement_timeout = 7000; set lock_timeout = 5000; set idle_in_transaction_session_timeout = 5000";
-        assert_eq!(limits.session(), session);
-        let steps = [limits.proof(), limits.connect(), limits.unacknowledged(), limits.whole(), limits.trusted_for()];
+        assert_eq!(timeouts.session(), session);
+        let steps = [timeouts.proof(), timeouts.connect(), timeouts.unacknowledged(), timeouts.whole(), timeouts.trusted_for()];
         assert_eq!(steps, [1, 3, 6, 8, 10].map(Duration::from_secs));
     }
 }

@@ -1,5 +1,5 @@
-//! How a purchase begins: within its agency's quota the number is taken and the intent noted, all or nothing, and a released
-//! row that has the number makes room.
+//! The beginning of a purchase: within the agency's quota, the number is taken and the intent noted, all or nothing. A released
+//! row that has the number is archived.
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -8,17 +8,19 @@ use crate::error::Error;
 use crate::model::{Actor, E164, PriceLimits, Reference};
 use crate::store::deployment::{deployed, deployment};
 use crate::store::idempotency_keys::{KeyEntry, KeyPosition, list_within};
-use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
-use crate::store::{Store, Undone, column, millis, rows_of};
+use crate::store::lease::{Fenced, Lease};
+use crate::store::numbers::archive::VACATE;
+use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
+use crate::store::{Store, Undone, column, rows_of};
 
 /// One purchase of an agency begins at a time: what the next one counts, this one has written.
 const LOCK: &str = "\
--- purchases.lock
+-- purchases.begin.lock
 select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
 
-/// How many numbers an agency has and may have, and whether somebody has this one.
+/// How many numbers an agency has and may have, and whether a live row has this number.
 const QUOTA: &str = concat!(
-    "-- purchases.quota
+    "-- purchases.begin.quota
 select ",
     deployed!("$3"),
     " as deployed,
@@ -39,24 +41,10 @@ from agencies a
 where a.id = $1 /* agency_id */"
 );
 
-/// Makes room for a number that was released: its row goes to the archive.
-pub(in crate::store) const VACATE: &str = "\
--- purchases.vacate
-with vacated as (
-  delete from agency_phone_numbers n
-  where n.phone_number = $1 /* phone_number */
-    and n.status = 'released'
-  returning n.id, n.agency_id, n.phone_number, to_jsonb(n) as record
-)
-insert into agency_phone_numbers_archive as a (id, agency_id, phone_number, replaced_by, record)
-select v.id, v.agency_id, v.phone_number, $2 /* row_id */, v.record
-from vacated v
-returning a.id";
-
 /// Takes a number for an agency and notes the intent to buy it, both or neither. No row comes back where the number is
 /// taken already.
 const BEGIN: &str = concat!(
-    "-- purchases.begin
+    "-- purchases.begin.insert
 with taken as (
   insert into agency_phone_numbers (id, agency_id, phone_number, friendly_name, agent_mapping_id, status)
   values ($13 /* row_id */, $1 /* agency_id */, $2 /* phone_number */, $3 /* friendly_name */, $4 /* agent_mapping_id */,
@@ -90,9 +78,9 @@ returning ",
     columns!()
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, VACATE, BEGIN];
+pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, BEGIN];
 
-/// What somebody wants to buy, and how.
+/// A number to buy, with everything that is noted before it is ordered.
 #[derive(Clone, Debug)]
 pub struct Intent {
     /// The purchase's id, made here so that a statement sent twice is one purchase.
@@ -115,11 +103,11 @@ pub struct Intent {
     pub limits: PriceLimits,
 }
 
-/// What became of an intent.
+/// The result of noting an intent.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Begun {
-    /// It is noted, and ours to pursue.
+    /// It is noted, and the caller holds its lease.
     New(Purchase),
     /// The number is taken.
     Taken,
@@ -149,7 +137,7 @@ impl Quota {
 }
 
 impl Store {
-    /// Takes the number for the caller's agency and notes the intent, unless somebody has the number or the agency has no
+    /// Takes the number for the caller's agency and notes the intent, unless a live row has the number or the agency has no
     /// room for it. `default_limit` is how many numbers an agency may have whose settings do not say. For a request with an
     /// idempotency key, the key lists the purchase at `place` in the same transaction.
     ///
@@ -159,30 +147,29 @@ impl Store {
         &self,
         actor: &Actor,
         intent: &Intent,
-        claim: &Claim,
+        lease: &Lease<PurchaseId>,
         default_limit: Option<i64>,
         place: Option<KeyPosition<'_>>,
     ) -> Result<Begun, Error> {
-        self.transaction(|| self.try_to_begin(actor, intent, claim, default_limit, place)).await
+        self.transaction(|| self.try_to_begin(actor, intent, lease, default_limit, place)).await
     }
 
     async fn try_to_begin(
         &self,
         actor: &Actor,
         intent: &Intent,
-        claim: &Claim,
+        lease: &Lease<PurchaseId>,
         default_limit: Option<i64>,
         place: Option<KeyPosition<'_>>,
     ) -> Result<Begun, Undone> {
-        let (number, row_id) = (intent.number.as_str(), Uuid::new_v4());
+        let (number, row_id) = (&intent.number, Uuid::new_v4());
         let reference = Reference { deployment: self.deployment.clone(), agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
         let limits = &intent.limits;
-        let (max_monthly_cost, max_upfront_cost) = (limits.monthly.map(|cost| cost.0), limits.upfront.map(|cost| cost.0));
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
         rows_of(&transaction, LOCK, &[&actor.agency_id]).await?;
         // A statement of its own, to see what was written while we waited for the lock.
-        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, &number, &self.deployment]).await?;
+        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, number, &self.deployment]).await?;
         let Some(quota) = quota.first() else { return Ok(Begun::Taken) };
         if column(quota, "taken")? {
             return Ok(Begun::Taken);
@@ -193,13 +180,13 @@ impl Store {
         if let Some(limit) = read_quota(quota, default_limit)?.exceeded_by(1) {
             return Ok(Begun::QuotaExceeded(limit));
         }
-        rows_of(&transaction, VACATE, &[&number, &row_id]).await?;
+        rows_of(&transaction, VACATE, &[number, &row_id]).await?;
         let begun = rows_of(
             &transaction,
             BEGIN,
             &[
                 &actor.agency_id,
-                &number,
+                number,
                 &intent.friendly_name,
                 &intent.agent_mapping_id,
                 &intent.id,
@@ -208,12 +195,12 @@ impl Store {
                 &intent.connection_id,
                 &actor.user_id,
                 &intent.customer_reference,
-                &claim.token,
-                &millis(claim.lease),
+                &lease.token,
+                &lease.millis(),
                 &row_id,
                 &reference,
-                &max_monthly_cost,
-                &max_upfront_cost,
+                &limits.monthly,
+                &limits.upfront,
                 &limits.currency,
             ],
         )
@@ -221,7 +208,7 @@ impl Store {
         // Dropped without a commit, a transaction is undone.
         let Some(begun) = begun.first() else { return Ok(Begun::Taken) };
         if let Some(place) = place
-            && !list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await?
+            && list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await? == Fenced::Lost
         {
             return Ok(Begun::KeyLost);
         }
@@ -232,7 +219,7 @@ impl Store {
     /// How many numbers an agency has and may have.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn quota(&self, agency_id: Uuid, default_limit: Option<i64>) -> Result<Quota, Error> {
         let row = self.row(QUOTA, &[&agency_id, &"", &self.deployment]).await?;
         let row = row.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?;

@@ -1,4 +1,4 @@
-//! What the ledger notes of a purchase's order at Telnyx, before and after Telnyx hears of it.
+//! The order of a purchase at Telnyx: what the ledger notes before and after it is sent.
 
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::Money;
 use crate::store::deployment::deployed_row;
-use crate::store::purchases::ledger::{Claim, Purchase, columns, purchase};
+use crate::store::lease::{Fenced, Lease};
+use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
 use crate::store::{Store, column, millis};
 
 const OF_ORDER: &str = "\
--- purchases.of_order
+-- purchases.order.find
 select p.id
 from phone_number_purchases p
 where (p.telnyx_reference = $1 /* telnyx_reference */ or p.telnyx_order_id = $2 /* telnyx_order_id */)
@@ -23,7 +24,7 @@ limit 1";
 /// From here on the outcome of an order is unknown until Telnyx has told it. Nothing is ordered for a row that is gone, nor by
 /// another deployment than the one that the database and the purchase belong to.
 const ORDERING: &str = concat!(
-    "-- purchases.ordering
+    "-- purchases.order.ordering
 update phone_number_purchases p
 set phase = 'ordering',
     order_attempts = p.order_attempts + 1,
@@ -48,7 +49,7 @@ returning ",
 
 /// Why nothing may be ordered.
 const NOT_ORDERING: &str = concat!(
-    "-- purchases.not_ordering
+    "-- purchases.order.not_ordering
 select exists (select from agency_phone_numbers n where n.id = p.agency_phone_number_id and n.status = 'pending') as wanted,
        ",
     deployed_row!("p", "$2"),
@@ -59,7 +60,7 @@ where p.id = $1 /* id */"
 
 /// Keeps the lease of a purchase for the time that its order is cancelled at Telnyx.
 const CANCELLING: &str = concat!(
-    "-- purchases.cancelling
+    "-- purchases.order.cancelling
 with held as (
   update phone_number_purchases p
   set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
@@ -75,7 +76,7 @@ from held h"
 );
 
 const ORDERED: &str = concat!(
-    "-- purchases.ordered
+    "-- purchases.order.ordered
 update phone_number_purchases p
 set phase = 'ordered',
     telnyx_order_id = $4 /* telnyx_order_id */,
@@ -92,9 +93,9 @@ returning ",
     columns!()
 );
 
-/// Notes that a look-up did not find the order, and tells whether an earlier one, long enough ago, did not either.
+/// Notes that a look-up did not find the order, and returns whether an earlier one, long enough ago, did not either.
 const MISSED: &str = "\
--- purchases.missed
+-- purchases.order.order_missed
 update phone_number_purchases p
 set order_missed_at = coalesce(p.order_missed_at, now()),
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
@@ -103,9 +104,10 @@ where p.id = $1 /* id */
   and p.phase in ('intended', 'ordering', 'ordered')
 returning p.order_missed_at <= now() - $4::bigint /* missing_after_ms */ * interval '1 millisecond' as missing";
 
-/// Notes that the inventory does not show the number of a successful order, and tells likewise.
+/// Notes that the inventory does not show the number of a successful order, and returns whether an earlier look, long enough ago,
+/// did not show it either.
 const NUMBER_MISSED: &str = "\
--- purchases.number_missed
+-- purchases.order.number_missed
 update phone_number_purchases p
 set number_missed_at = coalesce(p.number_missed_at, now()),
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
@@ -116,7 +118,7 @@ returning p.number_missed_at <= now() - $4::bigint /* missing_after_ms */ * inte
 
 /// An order that was never placed may be placed again.
 const REOPEN: &str = concat!(
-    "-- purchases.reopen
+    "-- purchases.order.reopen
 update phone_number_purchases p
 set phase = 'intended',
     leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
@@ -144,7 +146,7 @@ pub struct Offer {
     pub currency: Option<String>,
 }
 
-/// What became of the note that an order is about to be placed.
+/// The result of noting that an order is about to be placed.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum OrderNoted {
@@ -199,7 +201,7 @@ impl Store {
     /// The unfinished purchase that an order at Telnyx belongs to.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn purchase_of_order(&self, reference: &str, order_id: &str) -> Result<Option<Uuid>, Error> {
         self.row(OF_ORDER, &[&reference, &order_id]).await?.as_ref().map(|row| column(row, "id")).transpose()
     }
@@ -208,14 +210,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn begin_order(&self, claim: &Claim, offer: &Offer, key_digest: [u8; 32]) -> Result<OrderNoted, Error> {
-        let monthly_cost = offer.monthly_cost.map(|cost| cost.0);
-        let upfront_cost = offer.upfront_cost.map(|cost| cost.0);
-        let (lease, key) = (millis(claim.lease), key_digest.as_slice());
-        let Offer { country_code, features, currency, .. } = offer;
-        let (purchase_id, token, deployment) = (&claim.purchase_id, &claim.token, &self.deployment);
+    pub async fn begin_order(&self, lease: &Lease<PurchaseId>, offer: &Offer, key_digest: [u8; 32]) -> Result<OrderNoted, Error> {
+        let (duration, key) = (lease.millis(), key_digest.as_slice());
+        let Offer { country_code, features, monthly_cost, upfront_cost, currency } = offer;
+        let (purchase_id, token, deployment) = (&lease.of.0, &lease.token, &self.deployment);
         let parameters: [&(dyn ToSql + Sync); 10] =
-            [purchase_id, token, &lease, country_code, features, &monthly_cost, &upfront_cost, currency, &key, deployment];
+            [purchase_id, token, &duration, country_code, features, monthly_cost, upfront_cost, currency, &key, deployment];
         if let Some(row) = self.row(ORDERING, &parameters).await? {
             return Ok(OrderNoted::Noted(purchase(&row)?));
         }
@@ -231,8 +231,8 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn begin_cancelling(&self, claim: &Claim) -> Result<Cancelling, Error> {
-        let row = self.row(CANCELLING, &[&claim.purchase_id, &claim.token, &millis(claim.lease), &self.deployment]).await?;
+    pub async fn begin_cancelling(&self, lease: &Lease<PurchaseId>) -> Result<Cancelling, Error> {
+        let row = self.row(CANCELLING, &[&lease.of.0, &lease.token, &lease.millis(), &self.deployment]).await?;
         Ok(match row.map(|row| column(&row, "deployed")).transpose()? {
             None => Cancelling::Lost,
             Some(true) => Cancelling::Allowed,
@@ -240,37 +240,37 @@ impl Store {
         })
     }
 
-    /// Notes that the order exists, or what it says by now: the purchase as it is then. None: the lease is lost.
+    /// Notes that the order exists, or its present state. Returns the purchase as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn note_order(&self, claim: &Claim, order: &OrderState<'_>) -> Result<Option<Purchase>, Error> {
+    pub async fn note_order(&self, lease: &Lease<PurchaseId>, order: &OrderState<'_>) -> Result<Fenced<Purchase>, Error> {
         let OrderState { order_id, requirements_met, requirements_deadline, number_type, key_digest } = order;
-        let (purchase_id, token, lease, key) = (&claim.purchase_id, &claim.token, millis(claim.lease), key_digest.as_slice());
+        let (purchase_id, token, duration, key) = (&lease.of.0, &lease.token, lease.millis(), key_digest.as_slice());
         let parameters: [&(dyn ToSql + Sync); 8] =
-            [purchase_id, token, &lease, order_id, requirements_met, number_type, requirements_deadline, &key];
-        self.row(ORDERED, &parameters).await?.as_ref().map(purchase).transpose()
+            [purchase_id, token, &duration, order_id, requirements_met, number_type, requirements_deadline, &key];
+        self.fenced(ORDERED, &parameters).await?.read(purchase)
     }
 
-    /// Notes that a look-up did not find the order, and tells whether an earlier one, `missing_after` ago or longer, did not
+    /// Notes that a look-up did not find the order, and returns whether an earlier one, `missing_after` ago or longer, did not
     /// either.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn note_missing_order(&self, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
-        self.note_missing(MISSED, claim, missing_after).await
+    pub async fn note_missing_order(&self, lease: &Lease<PurchaseId>, missing_after: Duration) -> Result<Sought, Error> {
+        self.note_missing(MISSED, lease, missing_after).await
     }
 
     /// Notes that the inventory does not show the number of a successful order; see [`Store::note_missing_order`].
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn note_missing_number(&self, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
-        self.note_missing(NUMBER_MISSED, claim, missing_after).await
+    pub async fn note_missing_number(&self, lease: &Lease<PurchaseId>, missing_after: Duration) -> Result<Sought, Error> {
+        self.note_missing(NUMBER_MISSED, lease, missing_after).await
     }
 
-    async fn note_missing(&self, sql: &'static str, claim: &Claim, missing_after: Duration) -> Result<Sought, Error> {
-        let row = self.row(sql, &[&claim.purchase_id, &claim.token, &millis(claim.lease), &millis(missing_after)]).await?;
+    async fn note_missing(&self, sql: &'static str, lease: &Lease<PurchaseId>, missing_after: Duration) -> Result<Sought, Error> {
+        let row = self.row(sql, &[&lease.of.0, &lease.token, &lease.millis(), &millis(missing_after)]).await?;
         Ok(match row.map(|row| column(&row, "missing")).transpose()? {
             None => Sought::Lost,
             Some(true) => Sought::Long,
@@ -278,11 +278,11 @@ impl Store {
         })
     }
 
-    /// Lets an order that was never placed be placed again: the purchase as it is then. None: the lease is lost.
+    /// Lets an order that was never placed be placed again. Returns the purchase as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn reopen_purchase(&self, claim: &Claim) -> Result<Option<Purchase>, Error> {
-        self.row(REOPEN, &[&claim.purchase_id, &claim.token, &millis(claim.lease)]).await?.as_ref().map(purchase).transpose()
+    pub async fn reopen_purchase(&self, lease: &Lease<PurchaseId>) -> Result<Fenced<Purchase>, Error> {
+        self.fenced(REOPEN, &[&lease.of.0, &lease.token, &lease.millis()]).await?.read(purchase)
     }
 }

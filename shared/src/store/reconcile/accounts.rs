@@ -39,7 +39,7 @@ macro_rules! accounts_in {
 pub(in crate::store) use accounts_in;
 
 const NAMES: &str = concat!(
-    "-- accounts.names
+    "-- reconcile.accounts.names
 with recursive ",
     accounts_in!("bought_in", "phone_number_purchases"),
     ", ",
@@ -64,7 +64,7 @@ order by a.telnyx_account"
 );
 
 const RENAME_PURCHASES: &str = "\
--- accounts.rename_purchases
+-- reconcile.accounts.rename_purchases
 update phone_number_purchases p
 set telnyx_account = $2 /* to */
 where p.id in (
@@ -76,7 +76,7 @@ where p.id in (
 returning p.id";
 
 const RENAME_RELEASES: &str = "\
--- accounts.rename_releases
+-- reconcile.accounts.rename_releases
 update phone_number_releases r
 set telnyx_account = $2 /* to */
 where r.id in (
@@ -89,27 +89,27 @@ returning r.id";
 
 /// A walk only saves work: the one under the old name is dropped, and the next run walks again.
 const DROP_WALK: &str = "\
--- accounts.drop_walk
+-- reconcile.accounts.drop_walk
 delete from phone_number_inventory_walks w
 where w.telnyx_account = $1 /* from */
 returning w.telnyx_account";
 
 /// What the walks under the old name have seen belongs to them.
 const DROP_SIGHTINGS: &str = "\
--- accounts.drop_sightings
+-- reconcile.accounts.drop_sightings
 delete from phone_number_sightings s
 where s.telnyx_account = $1 /* from */
 returning s.agency_phone_number_id";
 
 const DROP_STRANGERS: &str = "\
--- accounts.drop_strangers
+-- reconcile.accounts.drop_strangers
 delete from phone_number_strangers s
 where s.telnyx_account = $1 /* from */
 returning s.phone_number";
 
-/// What both names have a finding of is told once, by the one under the new name.
+/// If both names have the same finding, the one under the new name stays.
 const MERGE_FINDINGS: &str = "\
--- accounts.merge_findings
+-- reconcile.accounts.merge_findings
 update phone_number_findings f
 set state = 'gone',
     resolved_at = coalesce(f.resolved_at, now()),
@@ -127,7 +127,7 @@ where f.telnyx_account = $1 /* from */
 returning f.id";
 
 const RENAME_FINDINGS: &str = "\
--- accounts.rename_findings
+-- reconcile.accounts.rename_findings
 update phone_number_findings f
 set telnyx_account = $2 /* to */
 where f.telnyx_account = $1 /* from */

@@ -1,17 +1,17 @@
-//! A number at Telnyx that should have a row and has none gets one.
+//! Gives a row to a number at Telnyx that should have one and has none.
 
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::deployment::deployment;
-use crate::store::purchases::begin::VACATE;
-use crate::store::reconcile::compare::{RECONCILE, sign};
+use crate::store::numbers::archive::VACATE;
+use crate::store::numbers::history::{RECONCILE, sign};
 use crate::store::{Store, Undone, column, rows_of};
 
-/// A row that nobody answers for any more, so that its number can go to whom it belongs.
+/// Releases a row, so that its number can get a row of another agency.
 const SURRENDER: &str = "\
--- inventory.surrender
+-- reconcile.adopt.surrender
 update agency_phone_numbers n
 set status = 'released',
     is_active = false,
@@ -26,7 +26,7 @@ returning n.id";
 /// number can do and costs, only the ledger may still know. Whose purchase it was never changes: no row is made where the ledger
 /// has it as another agency's.
 const ADOPT: &str = concat!(
-    "-- inventory.adopt
+    "-- reconcile.adopt.insert
 with adopted as (
   insert into agency_phone_numbers
     (id, agency_id, phone_number, phone_number_id, number_type, country_code, voice_enabled, sms_enabled, mms_enabled,
@@ -106,11 +106,11 @@ pub struct Adoptee<'a> {
 }
 
 impl Store {
-    /// Gives a number of ours at Telnyx that has no live row the row that it should have. None: it has one by now, or its
+    /// Gives a number at Telnyx that has no live row the row that it should have. None: it has one now, or its
     /// purchase is still being pursued.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn adopt(&self, adoptee: &Adoptee<'_>) -> Result<Option<Uuid>, Error> {
         self.transaction(|| self.try_to_adopt(adoptee)).await
     }

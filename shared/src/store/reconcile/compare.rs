@@ -1,39 +1,21 @@
-//! What Telnyx has, compared with the rows: which row and which purchase each number belongs to.
+//! The comparison of the numbers that Telnyx has with the rows: the row and the purchase of each number.
 
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::{E164, Reference, Status};
-use crate::store::deployment::of_this_deployment;
 use crate::store::numbers::switched_off::switched_off;
-use crate::store::reconcile::walks::MissingRow;
-use crate::store::{Store, Undone, column, millis, rows_of, word};
-
-/// Says, within a transaction, who changes a row for which reason.
-const SIGN: &str = "\
--- inventory.sign
-select set_config('phone_numbers.actor', $1 /* actor */, true) as actor,
-       set_config('phone_numbers.event', 'reconciled', true) as event";
-
-/// Some agencies, others each time.
-const AGENCIES: &str = "\
--- inventory.agencies
-select a.id
-from agencies a
-order by random()
-limit $1 /* limit */";
+use crate::store::{Store, column, millis};
 
 /// For each number of a page, in their order: its row, if there is one, and the purchase that bought it, by its reference or
-/// its id. A reference of another number's purchase means nothing: somebody has copied it. A release is that of the purchase, or,
+/// its id. A reference of another number's purchase proves nothing, since references can be copied. A release is that of the purchase, or,
 /// for a row that predates the ledger, that of the number under the same id. What another deployment has written is only told
 /// apart.
 const COMPARE: &str = concat!(
-    "-- inventory.compare
+    "-- reconcile.compare.counterparts
 select n.id as row_id,
        n.agency_id as row_agency_id,
        n.status::text as status,
@@ -104,65 +86,7 @@ left join lateral (
 order by i.position"
 );
 
-/// A row whose number Telnyx does not have: it takes no calls.
-const DEACTIVATE: &str = "\
--- inventory.deactivate
-update agency_phone_numbers n
-set status = 'inactive'
-where n.id = $1 /* row_id */
-  and n.status = 'active'
-  and n.is_active
-  and n.phone_number_id = $2 /* phone_number_id */
-returning n.id";
-
-/// A row whose number Telnyx has: under this id, and again if we said that it had not.
-const CORRECT: &str = "\
--- inventory.correct
-update agency_phone_numbers n
-set phone_number_id = $2 /* phone_number_id */,
-    status = case when $3 /* reactivate */ and n.status = 'inactive' then 'active' else n.status end
-where n.id = $1 /* row_id */
-  and n.status in ('active', 'inactive')
-  and n.is_active
-returning n.id";
-
-/// What is unfinished for too long, though it does not wait for documents, or has waited for them past their time: 30 days
-/// where Telnyx did not say how long.
-const STUCK: &str = concat!(
-    "-- inventory.stuck
-select (
-         select count(*)
-         from phone_number_purchases p
-         where p.phase in ('intended', 'ordering', 'ordered')
-           and (
-             p.requirements_met is not false
-             or coalesce(p.requirements_deadline, p.created_at + interval '30 days') < now()
-           )
-           and ",
-    of_this_deployment!("p"),
-    "
-           and p.created_at <= now() - $1::bigint /* stuck_ms */ * interval '1 millisecond'
-       ) as purchases,
-       (
-         select count(*)
-         from phone_number_releases r
-         where r.phase = 'requested'
-           and ",
-    of_this_deployment!("r"),
-    "
-           and r.created_at <= now() - $1 * interval '1 millisecond'
-       ) as releases,
-       (
-         select count(*)
-         from phone_number_inventory_walks w
-         where coalesce(w.finished_at, w.created_at) <= now() - interval '1 day'
-       ) as accounts"
-);
-
-pub(in crate::store) const STATEMENTS: &[&str] = &[SIGN, AGENCIES, COMPARE, DEACTIVATE, CORRECT, STUCK];
-
-/// Who changes rows after a comparison with Telnyx.
-pub(in crate::store) const RECONCILE: &str = "reconcile";
+pub(in crate::store) const STATEMENTS: &[&str] = &[COMPARE];
 
 /// A number of an account's inventory, as far as its owner can be told by it.
 #[derive(Clone, Debug)]
@@ -190,7 +114,7 @@ pub struct Counterpart {
     pub is_copied: bool,
     /// Whether any purchase of this deployment is of this number.
     pub is_named: bool,
-    /// Whether the life that this purchase began was given back, and long enough ago for Telnyx to have heard of it.
+    /// Whether the number was released since this purchase, and long enough ago for Telnyx to show it.
     pub released: Option<bool>,
 }
 
@@ -222,7 +146,7 @@ pub struct CounterpartRow {
     pub status: Status,
     /// Telnyx's id of the number, as the row has it.
     pub phone_number_id: Option<String>,
-    /// The purchase that it comes from; None for a row from before the ledger.
+    /// The purchase that it comes from; None for a row that predates the ledger.
     pub origin: Option<Origin>,
     /// Whether this deployment may write about its number at Telnyx.
     pub is_ours: bool,
@@ -241,30 +165,11 @@ pub struct Origin {
     pub account: String,
 }
 
-/// What is unfinished for too long.
-#[derive(Clone, Copy, Debug)]
-pub struct Stuck {
-    /// Purchases.
-    pub purchases: i64,
-    /// Releases.
-    pub releases: i64,
-    /// Accounts that no whole walk has gone through for a day.
-    pub accounts: i64,
-}
-
 impl Store {
-    /// Some of the agencies there are, `limit` at the most and others each time.
+    /// The rows and purchases of the numbers of a page, in their order. Telnyx is expected to show a release after `lag`.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn agencies(&self, limit: i64) -> Result<Vec<Uuid>, Error> {
-        self.rows(AGENCIES, &[&limit]).await?.iter().map(|row| column(row, "id")).collect()
-    }
-
-    /// What the numbers of a page are to us, in their order. A release is believed to have reached Telnyx after `lag`.
-    ///
-    /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn counterparts(&self, owners: &[Owner], lag: Duration) -> Result<Vec<Counterpart>, Error> {
         let numbers: Vec<_> = owners.iter().map(|owner| owner.number.as_str()).collect();
         let references: Vec<_> = owners.iter().map(|owner| owner.reference.as_deref()).collect();
@@ -273,56 +178,9 @@ impl Store {
         let rows = self.rows(COMPARE, &[&numbers, &references, &agencies, &millis(lag), &ids]).await?;
         rows.iter().map(counterpart).collect()
     }
-
-    /// Switches a row off whose number Telnyx does not have; false when it has changed meanwhile.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn deactivate(&self, missing: &MissingRow) -> Result<bool, Error> {
-        self.reconciled(DEACTIVATE, &[&missing.row_id, &missing.phone_number_id]).await
-    }
-
-    /// Gives a row the id under which Telnyx has its number, and switches it on again where a comparison had switched it
-    /// off; false when it has changed meanwhile.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn correct(&self, row_id: Uuid, phone_number_id: &str, reactivate: bool) -> Result<bool, Error> {
-        self.reconciled(CORRECT, &[&row_id, &phone_number_id, &reactivate]).await
-    }
-
-    /// How much is unfinished for longer than `stuck_after`, documents aside.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn stuck(&self, stuck_after: Duration) -> Result<Stuck, Error> {
-        let row = self.row(STUCK, &[&millis(stuck_after)]).await?;
-        let row = row.ok_or_else(|| Error::Internal("inventory.stuck told nothing".into()))?;
-        Ok(Stuck { purchases: column(&row, "purchases")?, releases: column(&row, "releases")?, accounts: column(&row, "accounts")? })
-    }
-
-    /// A change that follows from a comparison with Telnyx, as the history is to have it: whether it was made.
-    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
-        self.transaction(|| self.try_to_reconcile(sql, parameters)).await
-    }
-
-    async fn try_to_reconcile(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        sign(&transaction, RECONCILE).await?;
-        let changed = rows_of(&transaction, sql, parameters).await?;
-        transaction.commit().await?;
-        Ok(!changed.is_empty())
-    }
 }
 
-/// Says, for the rest of the transaction, that a person of ours or a comparison makes the changes.
-pub(in crate::store) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
-    rows_of(transaction, SIGN, &[&actor]).await?;
-    Ok(())
-}
-
-/// The agency that a reference names, whichever deployment wrote it.
+/// The agency that a reference names, also if another deployment wrote it.
 fn agency_of(reference: &str) -> Option<Uuid> {
     reference.parse::<Reference>().ok().map(|reference| reference.agency_id)
 }
@@ -360,7 +218,7 @@ fn counterpart_row(row: &Row, id: Uuid) -> Result<CounterpartRow, Error> {
     Ok(CounterpartRow {
         id,
         agency_id: column(row, "row_agency_id")?,
-        status: word(row, "status")?,
+        status: column(row, "status")?,
         phone_number_id: column(row, "phone_number_id")?,
         origin: purchase_id.map(origin).transpose()?,
         is_ours: column(row, "row_is_ours")?,

@@ -1,12 +1,14 @@
-//! What an operator decides about a finding: do as it suggests, or leave it.
+//! The decisions of an operator about a finding: to do what it suggests, or to dismiss it.
 
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::{E164, Reference};
+use crate::store::agencies::AGENCY;
+use crate::store::numbers::history::sign;
+use crate::store::purchases::finish::GIVE_UP;
 use crate::store::reconcile::adopt::{Adoptee, adopt};
-use crate::store::reconcile::compare::sign;
 use crate::store::reconcile::finding_kinds::FindingKind;
 use crate::store::reconcile::findings::{Finding, Observation, finding};
 use crate::store::reconcile::legacy_rows::{BACKFILL, abandoned};
@@ -15,7 +17,7 @@ use crate::store::{Store, Undone, column, digest, rows_of};
 
 /// One that is open, kept from others who would decide it.
 const DECIDE: &str = "\
--- decisions.decide
+-- reconcile.decisions.lock
 select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
        f.agency_phone_number_ids, f.number_count, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
 from phone_number_findings f
@@ -25,7 +27,7 @@ for update";
 
 /// Ends a finding, and has the history tell.
 const RESOLVE: &str = "\
--- decisions.resolve
+-- reconcile.decisions.resolve
 with resolved as (
   update phone_number_findings f
   set state = $2 /* state */,
@@ -45,7 +47,7 @@ returning id";
 
 /// Takes one number out of a finding about many, and has the history tell. The finding ends with its last number.
 const TAKE: &str = "\
--- decisions.take
+-- reconcile.decisions.take
 with taken as (
   delete from phone_number_strangers s
   where s.telnyx_account = $2 /* telnyx_account */
@@ -69,24 +71,18 @@ select c.phone_number,
 from counted c
 returning id";
 
-/// A number of an account that no purchase of ours names, kept from others who would take it.
+/// A number of an account that no purchase of this deployment names, locked against concurrent decisions.
 const STRANGER: &str = "\
--- decisions.stranger
+-- reconcile.decisions.stranger
 select s.telnyx_phone_number_id, s.key_sha256
 from phone_number_strangers s
 where s.telnyx_account = $1 /* telnyx_account */
   and s.phone_number = $2 /* phone_number */
 for update";
 
-const AGENCY: &str = "\
--- decisions.agency
-select a.id
-from agencies a
-where a.id = $1 /* agency_id */";
-
 /// Switches off what a drift says is not at Telnyx.
 const ACCEPT_DRIFT: &str = "\
--- decisions.accept_drift
+-- reconcile.decisions.accept_drift
 update agency_phone_numbers n
 set status = 'inactive'
 where n.id = any($1::uuid[] /* row_ids */)
@@ -96,7 +92,7 @@ returning n.id";
 
 /// Whether the ledger can have a purchase as done for an agency: it is this agency's, or not known at all.
 const MAY_BE_OF: &str = "\
--- decisions.may_be_of
+-- reconcile.decisions.may_be_of
 select not exists (
          select
          from phone_number_purchases p
@@ -104,9 +100,9 @@ select not exists (
            and p.agency_id <> $2 /* agency_id */
        ) as may_be";
 
-/// Whatever waits for proof whose the API key is may go on with this key.
+/// Accepts an API key for the purchases and releases that wait for proof of the key.
 const VOUCH: &str = "\
--- decisions.vouch
+-- reconcile.decisions.vouch
 with purchases as (
   update phone_number_purchases p
   set key_sha256 = $2 /* key_sha256 */
@@ -129,8 +125,8 @@ select id
 from releases";
 
 /// The rows of a finding that wait for a purchase that predates the ledger.
-const LEFTOVERS: &str = "\
--- decisions.leftovers
+const LEGACY_ROWS: &str = "\
+-- reconcile.decisions.legacy_rows
 select n.id
 from agency_phone_numbers n
 where n.id = any($1::uuid[] /* row_ids */)
@@ -141,54 +137,27 @@ where n.id = any($1::uuid[] /* row_ids */)
     where p.agency_phone_number_id = n.id
   )";
 
-/// Purchases whose order or number is missing are given up, and their rows with them.
-const GIVE_UP: &str = "\
--- decisions.give_up
-with cancelled as (
-  update phone_number_purchases p
-  set phase = 'cancelled',
-      completed_at = now(),
-      lease_token = null,
-      leased_until = null
-  where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
-    and p.phase in ('ordering', 'ordered')
-    and (p.order_missed_at is not null or p.number_missed_at is not null)
-  returning p.id, p.agency_phone_number_id
-), released as (
-  update agency_phone_numbers n
-  set status = 'released',
-      is_active = false,
-      released_at = now(),
-      agent_mapping_id = null
-  from cancelled c
-  where n.id = c.agency_phone_number_id
-    and n.status = 'pending'
-)
-select c.id
-from cancelled c";
-
 /// The latest purchases into rows, and their accounts.
 const BOUGHT: &str = "\
--- decisions.bought
+-- reconcile.decisions.bought
 select distinct on (p.agency_phone_number_id) p.id, p.telnyx_account
 from phone_number_purchases p
 where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
 order by p.agency_phone_number_id, p.created_at desc";
 
-pub(in crate::store) const STATEMENTS: &[&str] =
-    &[DECIDE, RESOLVE, TAKE, STRANGER, AGENCY, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEFTOVERS, GIVE_UP, BOUGHT];
+pub(in crate::store) const STATEMENTS: &[&str] = &[DECIDE, RESOLVE, TAKE, STRANGER, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEGACY_ROWS, BOUGHT];
 
-/// A person of ours, in the history.
+/// An operator, in the history.
 const OPERATOR: &str = "operator";
 
-/// What came of adopting what was found.
+/// The result of adopting a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adoption {
     /// The number is the agency's, under this row.
     Adopted(Uuid),
     /// So many rows are inactive.
     Deactivated(usize),
-    /// So many purchases and releases go on with the API key.
+    /// So many purchases and releases continue with the API key.
     Vouched(usize),
     /// So many purchases are given up.
     GivenUp(usize),
@@ -224,9 +193,9 @@ struct Decision<'a> {
 
 impl Store {
     /// Does what a finding suggests: a number becomes `agency_id`'s, or that of the agency it was bought for; the rows of a
-    /// drift are switched off; work goes on with a key that was in doubt; a purchase that misses its order or number is given
-    /// up; the ledger follows a number that was moved. Of a finding about many numbers `number` names the one to adopt, and the finding stays open
-    /// with the others. Telnyx is not asked for anything.
+    /// drift are switched off; work continues with a key that was in doubt; a purchase that misses its order or number is given
+    /// up; the ledger follows a number that was moved. Of a finding about many numbers, `number` names the one to adopt, and the
+    /// finding stays open with the others. Nothing is sent to Telnyx.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the transaction fails.
@@ -251,7 +220,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn dismiss_finding(&self, id: Uuid) -> Result<bool, Error> {
-        self.fenced(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await
+        Ok(self.row(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await?.is_some())
     }
 }
 
@@ -320,14 +289,14 @@ async fn named_purchase<'a>(
     Ok(Some((reference, named.purchase_id)).filter(|_| may_be == Some(true)))
 }
 
-/// Has the work that waits for proof go on with the key of the finding. A row from before the ledger has no work that could: it
+/// Lets the work that waits for proof continue with the key of the finding. A row that predates the ledger has no such work: it
 /// is released.
 async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
     let key = observation.key_digest.as_ref().map(<[u8; 32]>::as_slice);
     let vouched = rows_of(transaction, VOUCH, &[&observation.row_ids, &key, &observation.account]).await?.len();
     let mut given_up = 0;
-    for leftover in rows_of(transaction, LEFTOVERS, &[&observation.row_ids]).await? {
-        let row_id: Uuid = column(&leftover, "id")?;
+    for legacy_row in rows_of(transaction, LEGACY_ROWS, &[&observation.row_ids]).await? {
+        let row_id: Uuid = column(&legacy_row, "id")?;
         given_up += rows_of(transaction, BACKFILL, &abandoned(&row_id, &observation.account.as_str())).await?.len();
     }
     Ok(match (vouched, given_up) {
@@ -349,7 +318,7 @@ async fn follow(transaction: &Transaction<'_>, observation: &Observation) -> Res
     Ok(if moved > 0 { Adoption::Moved } else { Adoption::NothingToDo })
 }
 
-/// Adopts one of the numbers of an account that no purchase of ours names.
+/// Adopts one of the numbers of an account that no purchase of this deployment names.
 async fn adopt_stranger(transaction: &Transaction<'_>, finding: &Finding, decision: Decision<'_>) -> Result<Adoption, Undone> {
     let account = finding.observation.account.as_str();
     let Some(number) = decision.number.map(E164::as_str) else { return Ok(Adoption::NumberNeeded) };

@@ -37,7 +37,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    NotOurs = "not_ours", Ledger, "The account has numbers that no purchase of ours names.";
+    NotOurs = "not_ours", Ledger, "The account has numbers that no purchase of this deployment names.";
     UnprovenClaim = "unproven_claim", Inventory, "A purchase of ours names this number, and nothing proves that it bought it.";
     AgencyGone = "agency_gone", Inventory, "Telnyx bills this number, and the agency that it was bought for is gone.";
     HeldByAnother = "held_by_another", Inventory, "Telnyx has this number for another purchase than the row's.";
@@ -69,6 +69,6 @@ pub enum Subject {
     /// A number that the account's inventory shows. The comparison ends the finding once the number is proven to be gone, or
     /// is seen as something else.
     Inventory,
-    /// An account, or rows or purchases of ours. Whoever reports the finding ends it.
+    /// An account, or rows or purchases in the ledger. The code that reports the finding also closes it.
     Ledger,
 }

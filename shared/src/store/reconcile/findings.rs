@@ -1,4 +1,4 @@
-//! Findings: what only an operator can decide. How they are reported, seen again, and closed.
+//! Findings: what needs an operator. They are reported, seen again, and closed.
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::reconcile::finding_kinds::{FindingKind, Subject};
-use crate::store::{Store, column, digest, word};
+use crate::store::{Store, column, digest};
 
 /// Notes findings, or that they are seen again. A dismissed finding is opened again when it grows: it is about more numbers
 /// than before, or about other rows where both lists of rows are complete.
 const REPORT: &str = "\
--- findings.report
+-- reconcile.findings.report
 insert into phone_number_findings as f
   (kind, telnyx_account, phone_number, telnyx_phone_number_id, telnyx_reference, agency_id, agency_phone_number_ids, number_count,
    detail, key_sha256)
@@ -52,7 +52,7 @@ returning f.first_seen_at = f.last_seen_at as is_new";
 
 /// Which of these numbers of an account have a finding that is open or dismissed, by number and kind.
 const KNOWN: &str = "\
--- findings.known
+-- reconcile.findings.known
 select f.phone_number, f.kind
 from unnest($2::text[] /* phone_numbers */) as i (phone_number)
 join phone_number_findings f
@@ -64,7 +64,7 @@ join phone_number_findings f
 /// something else is found about it; the rows of a drift have their numbers or are live no more; no stranger is left. None of
 /// this rests on the absence of a number.
 const SETTLE: &str = "\
--- findings.settle
+-- reconcile.findings.settle
 with settled as (
   select f.id
   from phone_number_findings f
@@ -129,7 +129,7 @@ returning f.id";
 
 /// Open findings about numbers that neither of the last two whole walks has seen, others each time.
 const UNSEEN: &str = "\
--- findings.unseen
+-- reconcile.findings.unseen
 select f.id, f.telnyx_phone_number_id, f.key_sha256
 from phone_number_findings f
 where f.telnyx_account = $1 /* telnyx_account */
@@ -142,7 +142,7 @@ limit $4 /* limit */";
 
 /// Closes a finding about a number that is gone, unless it has been seen again.
 const CLOSE: &str = "\
--- findings.close
+-- reconcile.findings.close
 update phone_number_findings f
 set state = 'gone',
     resolved_at = now(),
@@ -152,9 +152,9 @@ where f.id = $1 /* id */
   and f.last_seen_at < $2 /* previous_started_at */
 returning f.id";
 
-/// Ends what was found of rows that predate the ledger and are in it by now, or live no more.
-const CLOSE_LEFTOVERS: &str = "\
--- findings.close_leftovers
+/// Closes findings about rows that predate the ledger and are in it now, or are not live.
+const CLOSE_LEGACY_ROWS: &str = "\
+-- reconcile.findings.close_legacy_rows
 with settled as (
   select f.id
   from phone_number_findings f
@@ -185,7 +185,7 @@ returning f.id";
 
 /// Closes findings of an account that is another by name only, when neither of the last two whole walks has met it twice.
 const SETTLE_SAME_ACCOUNT: &str = "\
--- findings.settle_same_account
+-- reconcile.findings.settle_same_account
 update phone_number_findings f
 set state = 'gone',
     resolved_at = now(),
@@ -196,12 +196,12 @@ where f.telnyx_account = $1 /* telnyx_account */
   and f.last_seen_at < $2 /* previous_started_at */
 returning f.id";
 
-/// Closes findings about work that could not go on, when it has gone on or nobody wants it any more: an unproven key, while no
+/// Closes findings about blocked work that has continued or is not needed any more: an unproven key, while no
 /// row of the finding waits for a purchase, for a release or to be looked for; a missing order or number, while no purchase misses
 /// it; a refused release, when the row is no longer live; a moved number, when the ledger has followed it, its own account shows it
 /// again, or no live row is left.
 const SETTLE_WORK: &str = "\
--- findings.settle_work
+-- reconcile.findings.settle_work
 with settled as (
   select f.id
   from phone_number_findings f
@@ -268,14 +268,14 @@ where f.id = settled.id
 returning f.id";
 
 const COUNT: &str = "\
--- findings.count
+-- reconcile.findings.count
 select f.kind, count(*) as open
 from phone_number_findings f
 where f.state = 'open'
 group by f.kind";
 
 const OPEN: &str = "\
--- findings.open
+-- reconcile.findings.open
 select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id, f.telnyx_reference, f.agency_id,
        f.agency_phone_number_ids, f.number_count, f.detail, f.key_sha256, f.first_seen_at, f.last_seen_at
 from phone_number_findings f
@@ -283,7 +283,7 @@ where f.state = 'open'
 order by f.first_seen_at, f.id";
 
 pub(in crate::store) const STATEMENTS: &[&str] =
-    &[REPORT, KNOWN, SETTLE, UNSEEN, CLOSE, CLOSE_LEFTOVERS, SETTLE_SAME_ACCOUNT, SETTLE_WORK, COUNT, OPEN];
+    &[REPORT, KNOWN, SETTLE, UNSEEN, CLOSE, CLOSE_LEGACY_ROWS, SETTLE_SAME_ACCOUNT, SETTLE_WORK, COUNT, OPEN];
 
 /// What is found, by a comparison with Telnyx or by a saga.
 #[derive(Clone, Debug, Serialize)]
@@ -337,7 +337,7 @@ impl Observation {
     }
 }
 
-/// A finding that nobody has decided yet.
+/// An open finding.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// Its id.
@@ -418,7 +418,7 @@ impl Store {
         Ok(self.rows(SETTLE_SAME_ACCOUNT, &[&account, &since]).await?.len())
     }
 
-    /// Closes the open findings about purchases and releases that have gone on, or that nobody wants any more; how many.
+    /// Closes the open findings about purchases and releases that have continued or are not needed any more. Returns how many.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
@@ -451,12 +451,12 @@ impl Store {
         Ok(self.row(CLOSE, &[&finding.id, &since]).await?.is_some())
     }
 
-    /// Ends the findings about rows that predate the ledger and are settled by now; how many.
+    /// Closes the findings about rows that predate the ledger and are settled now. Returns how many.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn close_leftover_findings(&self) -> Result<usize, Error> {
-        Ok(self.rows(CLOSE_LEFTOVERS, &[]).await?.len())
+    pub async fn close_legacy_row_findings(&self) -> Result<usize, Error> {
+        Ok(self.rows(CLOSE_LEGACY_ROWS, &[]).await?.len())
     }
 
     /// How many findings are open.
@@ -475,7 +475,7 @@ impl Store {
         Ok(counts)
     }
 
-    /// The findings that nobody has decided yet, oldest first.
+    /// The open findings, oldest first.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
@@ -493,7 +493,7 @@ pub(in crate::store) fn finding(row: &Row) -> Result<Finding, Error> {
     Ok(Finding {
         id: column(row, "id")?,
         observation: Observation {
-            kind: word(row, "kind")?,
+            kind: column(row, "kind")?,
             account: column(row, "telnyx_account")?,
             number: column(row, "phone_number")?,
             phone_number_id: column(row, "telnyx_phone_number_id")?,

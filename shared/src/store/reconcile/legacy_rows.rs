@@ -1,4 +1,4 @@
-//! Rows that functions from before the ledger left behind, and how they get into it.
+//! Rows that predate the ledger, and how they are taken into it.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::{E164, Status};
 use crate::store::deployment::deployment;
-use crate::store::{Store, column, millis, word};
+use crate::store::{Store, column, millis};
 
-/// Rows from before the ledger, in no particular order: those that cannot be settled must not keep the others waiting. Rows that
+/// Rows that predate the ledger, in random order, so that rows that cannot be settled do not delay the others. Rows that
 /// a copied database has brought along are the other deployment's.
-const LEFTOVERS: &str = "\
--- inventory.leftovers
+const LIST: &str = "\
+-- reconcile.legacy_rows.list
 select n.id,
        n.agency_id,
        n.phone_number,
@@ -31,12 +31,12 @@ where n.status <> 'released'
 order by random()
 limit $1 /* limit */";
 
-/// Takes a row from before the ledger into it, as what Telnyx says it is, unless that is no longer what it was then: its
+/// Takes a row that predates the ledger into it, in the state that Telnyx shows, unless the row has changed since it was read: its
 /// release may have begun, or its purchase come to an end. The purchase has the row's id, so that doing it twice does
 /// nothing.
 pub(in crate::store) const BACKFILL: &str = concat!(
-    "-- inventory.backfill
-with leftover as (
+    "-- reconcile.legacy_rows.backfill
+with legacy_row as (
   select n.id, n.agency_id, n.phone_number, n.created_at, n.status
   from agency_phone_numbers n
   where n.id = $1 /* row_id */
@@ -52,7 +52,7 @@ with leftover as (
     deployment!(),
     ", 'backfilled', $5, 1, l.created_at,
          case when $5 = 'completed' then now() end
-  from leftover l
+  from legacy_row l
   on conflict (id) do nothing
   returning p.id
 ), changed as (
@@ -74,11 +74,11 @@ select noted.id
 from noted"
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[LEFTOVERS, BACKFILL];
+pub(in crate::store) const STATEMENTS: &[&str] = &[LIST, BACKFILL];
 
-/// A row from before the ledger.
+/// A row that predates the ledger.
 #[derive(Clone, Debug)]
-pub struct Leftover {
+pub struct LegacyRow {
     /// The row.
     pub row_id: Uuid,
     /// Its agency.
@@ -87,24 +87,24 @@ pub struct Leftover {
     pub number: E164,
     /// The row's status.
     pub status: Status,
-    /// It is too old for somebody to be buying it still.
+    /// Whether it is too old to be part of a purchase that is still under way.
     pub stuck: bool,
 }
 
 impl Store {
-    /// Rows from before the ledger, `limit` at the most.
+    /// Rows that predate the ledger, at most `limit`.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn leftovers(&self, limit: i64, stuck_after: Duration) -> Result<Vec<Leftover>, Error> {
-        let rows = self.rows(LEFTOVERS, &[&limit, &millis(stuck_after)]).await?;
+    /// `Unavailable` or `Internal` if a query fails.
+    pub async fn legacy_rows(&self, limit: i64, stuck_after: Duration) -> Result<Vec<LegacyRow>, Error> {
+        let rows = self.rows(LIST, &[&limit, &millis(stuck_after)]).await?;
         rows.iter()
             .map(|row| {
-                Ok(Leftover {
+                Ok(LegacyRow {
                     row_id: column(row, "id")?,
                     agency_id: column(row, "agency_id")?,
-                    number: word(row, "phone_number")?,
-                    status: word(row, "status")?,
+                    number: column(row, "phone_number")?,
+                    status: column(row, "status")?,
                     stuck: column(row, "stuck")?,
                 })
             })
@@ -114,33 +114,39 @@ impl Store {
     /// Takes a row into the ledger whose number Telnyx has under this id, as a key has shown.
     ///
     /// # Errors
-    /// The database's own.
+    /// `Unavailable` or `Internal` if a query fails.
     pub async fn backfill_owned(
         &self,
-        leftover: &Leftover,
+        legacy_row: &LegacyRow,
         account: &str,
         phone_number_id: &str,
         key_digest: [u8; 32],
     ) -> Result<bool, Error> {
         let key = key_digest.as_slice();
-        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &None::<&str>, &phone_number_id, &"completed", &key]).await
+        self.reconciled(BACKFILL, &[&legacy_row.row_id, &account, &None::<&str>, &phone_number_id, &"completed", &key]).await
     }
 
     /// Takes a row into the ledger whose number is ordered, as a key has shown.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn backfill_ordered(&self, leftover: &Leftover, account: &str, order_id: &str, key_digest: [u8; 32]) -> Result<bool, Error> {
+    /// `Unavailable` or `Internal` if a query fails.
+    pub async fn backfill_ordered(
+        &self,
+        legacy_row: &LegacyRow,
+        account: &str,
+        order_id: &str,
+        key_digest: [u8; 32],
+    ) -> Result<bool, Error> {
         let key = key_digest.as_slice();
-        self.reconciled(BACKFILL, &[&leftover.row_id, &account, &order_id, &None::<&str>, &"ordered", &key]).await
+        self.reconciled(BACKFILL, &[&legacy_row.row_id, &account, &order_id, &None::<&str>, &"ordered", &key]).await
     }
 
-    /// Takes a row into the ledger whose purchase came to nothing: it counts as released.
+    /// Takes a row into the ledger whose purchase bought nothing: it is released.
     ///
     /// # Errors
-    /// The database's own.
-    pub async fn backfill_abandoned(&self, leftover: &Leftover, account: &str) -> Result<bool, Error> {
-        self.reconciled(BACKFILL, &abandoned(&leftover.row_id, &account)).await
+    /// `Unavailable` or `Internal` if a query fails.
+    pub async fn backfill_abandoned(&self, legacy_row: &LegacyRow, account: &str) -> Result<bool, Error> {
+        self.reconciled(BACKFILL, &abandoned(&legacy_row.row_id, &account)).await
     }
 }
 

@@ -1,16 +1,16 @@
-//! A number that Telnyx has moved to another account: the ledger follows it, once.
+//! A number that was moved to another account at Telnyx: the ledger takes the new account.
 
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::store::numbers::history::{RECONCILE, sign};
 use crate::store::numbers::switched_off::switched_off;
-use crate::store::reconcile::compare::{RECONCILE, sign};
 use crate::store::{Store, Undone, rows_of};
 
 /// The purchase, its row and a release under way take the account that has the number now, and its id there; all or nothing. A
 /// row that was switched off for want of its number is switched on again.
 pub(in crate::store) const MOVE: &str = concat!(
-    "-- moves.follow
+    "-- reconcile.moves.follow
 with moved as (
   update phone_number_purchases p
   set telnyx_account = $3 /* to */,
@@ -45,7 +45,7 @@ from moved m"
 pub(in crate::store) const STATEMENTS: &[&str] = &[MOVE];
 
 impl Store {
-    /// Has the ledger follow a number to another account; false if it was followed already.
+    /// Records that a number was moved to another account. False: the ledger has it there already.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a statement fails.

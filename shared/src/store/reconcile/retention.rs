@@ -1,4 +1,4 @@
-//! What is kept for a while only: closed findings, and the free text of failures. Ids, references, accounts and codes stay in
+//! Deletes data that is kept for a limited time: closed findings, and the free text of failures. Ids, references, accounts and codes stay in
 //! the ledgers for good, and so do history and archive.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::store::{Store, millis};
 
 /// Deletes findings that were closed so long ago, and dismissed ones that nothing has shown since.
 const FINDINGS: &str = "\
--- retention.findings
+-- reconcile.retention.findings
 with old as (
   select f.id
   from phone_number_findings f
@@ -25,7 +25,7 @@ where f.id = old.id
 returning f.id";
 
 const PURCHASES: &str = "\
--- retention.purchases
+-- reconcile.retention.purchases
 with old as (
   select p.id
   from phone_number_purchases p
@@ -42,7 +42,7 @@ where p.id = old.id
 returning p.id";
 
 const RELEASES: &str = "\
--- retention.releases
+-- reconcile.retention.releases
 with old as (
   select r.id
   from phone_number_releases r

@@ -1,4 +1,4 @@
-//! Strangers: the numbers of an account that no purchase of ours names. An account with a life of its own has many of them,
+//! Strangers: the numbers of an account that no purchase of this deployment names. An account that is also used otherwise has many of them,
 //! which are one finding. Walks note them page by page.
 
 use chrono::{DateTime, Utc};
@@ -10,7 +10,7 @@ use crate::store::{Store, column, digest};
 /// Forgets the strangers of an account that the walk that began at that time has seen as something else: in a row, or as a
 /// finding of their own.
 const IDENTIFY: &str = "\
--- strangers.identify
+-- reconcile.strangers.identify
 delete from phone_number_strangers s
 where s.telnyx_account = $1 /* telnyx_account */
   and s.seen_at < $2 /* started_at */
@@ -36,7 +36,7 @@ returning s.phone_number";
 
 /// How many strangers of an account a walk has seen since a time, and one of those that none has seen.
 const COUNT: &str = "\
--- strangers.count
+-- reconcile.strangers.count
 select c.seen,
        u.telnyx_phone_number_id,
        u.key_sha256
@@ -56,7 +56,7 @@ left join lateral (
 
 /// Forgets the strangers of an account that no walk has seen since a time.
 const FORGET: &str = "\
--- strangers.forget
+-- reconcile.strangers.forget
 delete from phone_number_strangers s
 where s.telnyx_account = $1 /* telnyx_account */
   and s.seen_at < $2 /* since */
@@ -64,7 +64,7 @@ returning s.phone_number";
 
 /// How many strangers an account has, and the first of them.
 const SAMPLE: &str = "\
--- strangers.sample
+-- reconcile.strangers.sample
 select count(*) as strangers,
        array(
          select s.phone_number::text
@@ -78,7 +78,7 @@ where s.telnyx_account = $1 /* telnyx_account */";
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[IDENTIFY, COUNT, FORGET, SAMPLE];
 
-/// A number of an account that no purchase of ours names.
+/// A number of an account that no purchase of this deployment names.
 #[derive(Clone, Debug)]
 pub struct Stranger {
     /// The number.
@@ -124,7 +124,7 @@ impl Store {
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn strangers(&self, account: &str, since: DateTime<Utc>) -> Result<Strangers, Error> {
         let row = self.row(COUNT, &[&account, &since]).await?;
-        let row = row.ok_or_else(|| Error::Internal("strangers.count returned no row".into()))?;
+        let row = row.ok_or_else(|| Error::Internal("reconcile.strangers.count returned no row".into()))?;
         let unseen: Option<String> = column(&row, "telnyx_phone_number_id")?;
         let key_digest = digest(&row, "key_sha256")?;
         let unseen = unseen.map(|phone_number_id| UnseenStranger { phone_number_id, key_digest });
@@ -145,7 +145,7 @@ impl Store {
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn sample_strangers(&self, account: &str, limit: i64) -> Result<(i64, Vec<String>), Error> {
         let row = self.row(SAMPLE, &[&account, &limit]).await?;
-        let row = row.ok_or_else(|| Error::Internal("strangers.sample returned no row".into()))?;
+        let row = row.ok_or_else(|| Error::Internal("reconcile.strangers.sample returned no row".into()))?;
         Ok((column(&row, "strangers")?, column(&row, "sample")?))
     }
 }

@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::E164;
 use crate::store::deployment::of_this_deployment;
+use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::reconcile::accounts::accounts_in;
 use crate::store::reconcile::strangers::Stranger;
-use crate::store::{Store, column, digest, millis, word};
+use crate::store::{Store, column, digest};
 
-/// The accounts that numbers were ever bought in, those first in which somebody last walked longest ago. That one walk ends
+/// The accounts that numbers were ever bought in, those first that were last walked longest ago. Whether a walk ends
 /// does not decide it: an account that cannot be read would come first for ever.
 const ACCOUNTS: &str = concat!(
-    "-- walks.accounts
+    "-- reconcile.walks.accounts
 with recursive ",
     accounts_in!("bought_in", "phone_number_purchases"),
     "
@@ -36,7 +38,7 @@ order by w.visited_at nulls first, a.telnyx_account"
 
 /// Begins a walk through an account, or continues the one that stopped; for one at a time.
 const BEGIN: &str = "\
--- walks.begin
+-- reconcile.walks.begin
 insert into phone_number_inventory_walks as w (telnyx_account, started_at, lease_token, leased_until)
 values ($1 /* telnyx_account */, now(), $2 /* lease_token */, now() + $3::bigint /* lease_ms */ * interval '1 millisecond')
 on conflict (telnyx_account) do update
@@ -50,16 +52,16 @@ where w.leased_until is null
 returning w.window_digits, w.next_page, w.refused_page, w.page_limit, w.failed_runs, w.is_whole, w.started_at, w.previous_started_at";
 
 const RENEW: &str = "\
--- walks.renew
+-- reconcile.walks.renew
 update phone_number_inventory_walks w
 set leased_until = now() + $3::bigint /* lease_ms */ * interval '1 millisecond'
 where w.telnyx_account = $1 /* telnyx_account */
   and w.lease_token = $2 /* lease_token */
 returning w.telnyx_account";
 
-/// Notes what a page has shown and where the walk goes on, both or neither. A walk that starts over is dated anew.
+/// Notes what a page has shown and the next place of the walk, both or neither. A walk that starts over gets a new start time.
 const ADVANCE: &str = "\
--- walks.advance
+-- reconcile.walks.advance
 with before as (
   select w.telnyx_account, w.started_at
   from phone_number_inventory_walks w
@@ -104,7 +106,7 @@ select a.*
 from advanced a";
 
 const PAUSE: &str = "\
--- walks.pause
+-- reconcile.walks.pause
 update phone_number_inventory_walks w
 set lease_token = null,
     leased_until = null
@@ -115,7 +117,7 @@ returning w.telnyx_account";
 /// Ends a walk. One that has skipped nothing counts as a whole walk. What was seen by neither of the last two whole walks is
 /// no longer known to have been seen.
 const FINISH: &str = "\
--- walks.finish
+-- reconcile.walks.finish
 with finished as (
   update phone_number_inventory_walks w
   set window_digits = '',
@@ -144,7 +146,7 @@ from finished f";
 /// The rows that an account should have a number for: how many there are, how many of the active ones no walk has seen since
 /// a time, and the first of those.
 const MISSING: &str = concat!(
-    "-- walks.missing
+    "-- reconcile.walks.missing
 with expected as materialized (
   select n.id,
          p.id as purchase_id,
@@ -191,19 +193,41 @@ order by f.id"
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[ACCOUNTS, BEGIN, RENEW, ADVANCE, PAUSE, FINISH, MISSING];
 
-/// A walk through the inventory of an account, in the hands of somebody.
+/// The walk through the inventory of an account, as what a lease is of.
 #[derive(Clone, Debug)]
-pub struct Walk {
+pub struct WalkOf {
     /// The account's name.
     pub account: String,
+}
+
+impl Leased for WalkOf {
+    const RENEW: &'static str = RENEW;
+    const YIELD: &'static str = PAUSE;
+
+    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.account]
+    }
+}
+
+/// A walk through the inventory of an account, with its lease.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// The lease.
+    pub lease: Lease<WalkOf>,
     /// How far it has come.
     pub place: Place,
     /// When the walk began, on the database's clock.
     pub started_at: DateTime<Utc>,
     /// When the last whole walk before it began.
     pub previous_started_at: Option<DateTime<Utc>>,
-    /// The holder's own token.
-    pub token: Uuid,
+}
+
+impl Walk {
+    /// The account's name.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.lease.of.account
+    }
 }
 
 /// How far a walk has come. The inventory is read page by page; where Telnyx does not serve so many pages, through windows:
@@ -243,7 +267,7 @@ impl Place {
 pub struct Seen {
     /// The rows whose numbers are there.
     pub row_ids: Vec<Uuid>,
-    /// The numbers that no purchase of ours names.
+    /// The numbers that no purchase of this deployment names.
     pub strangers: Vec<Stranger>,
 }
 
@@ -290,42 +314,34 @@ impl Store {
         self.rows(ACCOUNTS, &[]).await?.iter().map(|row| column(row, "telnyx_account")).collect()
     }
 
-    /// Begins a walk through an account's inventory, or continues the one that stopped. None: somebody else walks.
+    /// Begins a walk through an account's inventory, or continues the one that stopped. None: another process walks.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn walk(&self, account: &str, lease: Duration) -> Result<Option<Walk>, Error> {
-        let token = Uuid::new_v4();
-        let row = self.row(BEGIN, &[&account, &token, &millis(lease)]).await?;
-        row.map(|row| walk(&row, account, token)).transpose()
+    pub async fn walk(&self, account: &str, duration: Duration) -> Result<Option<Walk>, Error> {
+        let lease = Lease::new(WalkOf { account: account.to_owned() }, duration);
+        let row = self.row(BEGIN, &[&account, &lease.token, &lease.millis()]).await?;
+        row.map(|row| walk(&row, lease)).transpose()
     }
 
-    /// Prolongs the hold on a walk; false when it is lost.
+    /// Notes what a page has shown and the next place of the walk. A walk that goes back to its beginning counts from now on.
+    /// Returns the walk as it is now.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn renew_walk(&self, walk: &Walk, lease: Duration) -> Result<bool, Error> {
-        self.fenced(RENEW, &[&walk.account, &walk.token, &millis(lease)]).await
-    }
-
-    /// Notes what a page has shown and where the walk goes on. A walk that goes back to its beginning counts from now on.
-    /// Returns the walk as it is then; None: it is somebody else's by now.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn advance_walk(&self, held: &Walk, place: &Place, seen: &Seen) -> Result<Option<Walk>, Error> {
+    pub async fn advance_walk(&self, held: &Walk, place: &Place, seen: &Seen) -> Result<Fenced<Walk>, Error> {
         let starts_over = place.is_start() && !held.place.is_start();
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        let numbers: Vec<_> = seen.strangers.iter().map(|stranger| stranger.number.as_str()).collect();
+        let numbers: Vec<_> = seen.strangers.iter().map(|stranger| &stranger.number).collect();
         let ids: Vec<_> = seen.strangers.iter().map(|stranger| stranger.phone_number_id.as_str()).collect();
         let references: Vec<_> = seen.strangers.iter().map(|stranger| stranger.reference.as_deref()).collect();
         let keys: Vec<_> = seen.strangers.iter().map(|stranger| stranger.key_digest.as_slice()).collect();
-        let row = self
-            .row(
+        let advanced = self
+            .fenced(
                 ADVANCE,
                 &[
-                    &held.account,
-                    &held.token,
+                    &held.lease.of.account,
+                    &held.lease.token,
                     &place.window,
                     &number(place.page),
                     &place.refused_page.map(number),
@@ -341,23 +357,15 @@ impl Store {
                 ],
             )
             .await?;
-        row.map(|row| walk(&row, &held.account, held.token)).transpose()
+        advanced.read(|row| walk(row, held.lease.clone()))
     }
 
-    /// Stops a walk, to be continued; false when it is somebody else's by now.
+    /// Ends a walk, which counts as a whole one if it has skipped nothing.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn pause_walk(&self, walk: &Walk) -> Result<bool, Error> {
-        self.fenced(PAUSE, &[&walk.account, &walk.token]).await
-    }
-
-    /// Ends a walk, which counts as a whole one if it has skipped nothing; false when it is somebody else's by now.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn finish_walk(&self, walk: &Walk) -> Result<bool, Error> {
-        self.fenced(FINISH, &[&walk.account, &walk.token]).await
+    pub async fn finish_walk(&self, walk: &Walk) -> Result<Fenced, Error> {
+        self.fenced(FINISH, &[&walk.lease.of.account, &walk.lease.token]).await?.read(|_| Ok(()))
     }
 
     /// The active rows that an account should have a number for and that no walk has seen since `unseen_since`, counted, and
@@ -366,8 +374,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn missing(&self, walk: &Walk, unseen_since: DateTime<Utc>, limit: i64) -> Result<Missing, Error> {
-        let rows = self.rows(MISSING, &[&walk.account, &walk.started_at, &unseen_since, &limit]).await?;
-        let counts = rows.first().ok_or_else(|| Error::Internal("walks.missing returned no row".into()))?;
+        let rows = self.rows(MISSING, &[&walk.account(), &walk.started_at, &unseen_since, &limit]).await?;
+        let counts = rows.first().ok_or_else(|| Error::Internal("reconcile.walks.missing returned no row".into()))?;
         Ok(Missing {
             expected: column(counts, "expected")?,
             count: column(counts, "missing")?,
@@ -382,7 +390,7 @@ fn missing_row(row: &Row) -> Result<Option<MissingRow>, Error> {
         Ok(MissingRow {
             row_id,
             agency_id: column(row, "agency_id")?,
-            number: word(row, "phone_number")?,
+            number: column(row, "phone_number")?,
             phone_number_id: column(row, "phone_number_id")?,
             purchase_id: column(row, "purchase_id")?,
             account: column(row, "telnyx_account")?,
@@ -394,11 +402,11 @@ fn missing_row(row: &Row) -> Result<Option<MissingRow>, Error> {
     row_id.map(missing).transpose()
 }
 
-fn walk(row: &Row, account: &str, token: Uuid) -> Result<Walk, Error> {
+fn walk(row: &Row, lease: Lease<WalkOf>) -> Result<Walk, Error> {
     let number =
         |name: &str| -> Result<Option<u32>, Error> { Ok(column::<Option<i32>>(row, name)?.and_then(|number| u32::try_from(number).ok())) };
     Ok(Walk {
-        account: account.to_owned(),
+        lease,
         place: Place {
             window: column(row, "window_digits")?,
             page: number("next_page")?.unwrap_or(1),
@@ -409,6 +417,5 @@ fn walk(row: &Row, account: &str, token: Uuid) -> Result<Walk, Error> {
         },
         started_at: column(row, "started_at")?,
         previous_started_at: column(row, "previous_started_at")?,
-        token,
     })
 }

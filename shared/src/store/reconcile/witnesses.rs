@@ -1,4 +1,4 @@
-//! What else the ledger has in an account: by it, a key shows that it opens that account.
+//! Witnesses: other orders and numbers of an account, by which a key proves that it opens the account.
 
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::store::{Store, column};
 /// Other orders and numbers of an account that were placed or shown with a key, the latest first. Of a purchase whose key the
 /// ledger does not know, any other will do.
 const WITNESSES: &str = "\
--- witnesses.find
+-- reconcile.witnesses.find
 select p.telnyx_order_id,
        p.telnyx_phone_number_id
 from phone_number_purchases p
@@ -20,9 +20,9 @@ where p.telnyx_account = $1 /* telnyx_account */
 order by p.created_at desc
 limit 4";
 
-/// Whether the ledger has another purchase of a number in an account, which came to something or still may.
+/// Whether the ledger has another purchase of a number in an account, completed or unfinished.
 const BOUGHT_THERE: &str = "\
--- witnesses.bought_there
+-- reconcile.witnesses.bought_there
 select p.id
 from phone_number_purchases p
 where p.phone_number = $1 /* phone_number */
@@ -61,11 +61,11 @@ impl Store {
         Ok(witnesses)
     }
 
-    /// Whether the ledger has another purchase of a number in an account than `except`, which came to something or still may.
+    /// Whether the ledger has another purchase of a number in an account than `except`, completed or unfinished.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn is_bought_there(&self, number: &E164, account: &str, except: Option<Uuid>) -> Result<bool, Error> {
-        Ok(self.row(BOUGHT_THERE, &[&number.as_str(), &account, &except]).await?.is_some())
+        Ok(self.row(BOUGHT_THERE, &[number, &account, &except]).await?.is_some())
     }
 }

@@ -1,0 +1,79 @@
+//! Reads single rows, from the table or the archive.
+
+use uuid::Uuid;
+
+use super::row::phone_number;
+use crate::error::Error;
+use crate::model::{Actor, Permission, PhoneNumber};
+use crate::store::callers::{AUTHORIZE, actor, caller};
+use crate::store::{Query, Store};
+
+pub(in crate::store) const GET: &str = concat!(
+    "-- numbers.read.one\n",
+    caller!(),
+    "\nselect ",
+    shown_columns!(),
+    "
+from caller c
+",
+    current_and_archived!(),
+    "\n",
+    shown_joins!(),
+    "
+where n.id = $3 /* id */"
+);
+
+/// Rows by their ids, in the table or in the archive. Each part has its own condition, so that it uses its own index.
+const OF_AGENCY: &str = concat!(
+    "-- numbers.read.of_agency\n",
+    "select ",
+    shown_columns!(),
+    "
+from (
+  select ",
+    stored_columns!(),
+    "
+  from agency_phone_numbers n
+  where n.agency_id = $1 /* agency_id */
+    and n.id = any($2::uuid[] /* ids */)
+  union all
+  select ",
+    stored_columns!(),
+    "
+  from agency_phone_numbers_archive a
+  cross join lateral jsonb_populate_record(null::agency_phone_numbers, a.record) n
+  where a.agency_id = $1
+    and a.id = any($2)
+) n
+",
+    shown_joins!()
+);
+
+pub(in crate::store) const STATEMENTS: &[&str] = &[GET, OF_AGENCY];
+
+impl Store {
+    /// One of the caller's numbers.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound`; `Unavailable` or `Internal` if a query fails.
+    pub async fn number(&self, user_id: Uuid, id: Uuid) -> Result<PhoneNumber, Error> {
+        let roles = Permission::Read.roles();
+        let [caller, rows] = self.run([Query::new(AUTHORIZE, &[&user_id, &roles]), Query::new(GET, &[&user_id, &roles, &id])]).await?;
+        actor(user_id, &caller)?;
+        rows.first().map_or_else(|| Err(no_such_number("id")), phone_number)
+    }
+
+    /// Those of `ids` that are the agency's, archived rows included, for a caller already permitted, in no particular order.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` if the query fails.
+    pub async fn numbers_of(&self, actor: &Actor, ids: &[Uuid]) -> Result<Vec<PhoneNumber>, Error> {
+        let rows = self.rows(OF_AGENCY, &[&actor.agency_id, &ids]).await?;
+        rows.iter().map(phone_number).collect()
+    }
+}
+
+/// A row of another agency does not exist: the words are the same.
+pub(in crate::store) fn no_such_number(field: &str) -> Error {
+    Error::NotFound { what: "phone number", field: field.to_owned() }
+}

@@ -1,0 +1,118 @@
+//! How a row of `agency_phone_numbers` is read.
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::model::{AgentMapping, PendingPurchase, PhoneNumber};
+use crate::store::column;
+
+/// Declares the columns of `agency_phone_numbers` that callers see, in the order of [`PhoneNumber`]. Each is named once: the
+/// macros for statements and the mapping of a row follow from the list. A column `as text` is an enum; see
+/// docs/decisions/0017.
+macro_rules! declare {
+    ($first:ident $(, $column:ident $(as $type:ident)?)* $(,)?) => {
+        /// Every column of a row `n` as it is stored.
+        macro_rules! stored_columns {
+            () => {
+                concat!("n.", stringify!($first) $(, ", n.", stringify!($column))*)
+            };
+        }
+
+        /// Every column of a row `n` as it is read.
+        macro_rules! columns {
+            () => {
+                concat!(
+                    "n.", stringify!($first)
+                    $(, ",\n       n.", stringify!($column) $(, "::", stringify!($type), " as ", stringify!($column))?)*
+                )
+            };
+        }
+
+        /// Reads a row of the columns in [`shown_columns`].
+        pub(in crate::store) fn phone_number(row: &Row) -> Result<PhoneNumber, Error> {
+            Ok(PhoneNumber {
+                $first: column(row, stringify!($first))?,
+                $($column: column(row, stringify!($column))?,)*
+                agent_mappings: agent_mapping(row)?,
+                purchase: pending_purchase(row)?,
+            })
+        }
+    };
+}
+
+declare! {
+    id,
+    agency_id,
+    phone_number,
+    phone_number_id,
+    friendly_name,
+    number_type,
+    country_code,
+    voice_enabled,
+    sms_enabled,
+    mms_enabled,
+    agent_mapping_id,
+    direction as text,
+    monthly_cost,
+    setup_cost,
+    currency,
+    status as text,
+    is_active,
+    purchased_at,
+    released_at,
+    created_at,
+    updated_at,
+}
+
+/// Every column that [`phone_number`] reads: the row's, those of its agent `m`, and those of the purchase `o` that a pending
+/// row waits for.
+macro_rules! shown_columns {
+    () => {
+        concat!(
+            columns!(),
+            ",
+       m.id as agent_id,
+       m.ultravox_agent_id,
+       m.ultravox_agent_name,
+       m.voice,
+       m.language_hint,
+       m.recording_enabled,
+       o.id as purchase_id,
+       o.requirements_met,
+       o.requirements_deadline"
+        )
+    };
+}
+
+/// The joins that [`shown_columns`] needs. An agent is joined by its agency too: if the platform moves one to another agency,
+/// the row shows no agent rather than another tenant's.
+macro_rules! shown_joins {
+    () => {
+        "left join phone_number_purchases o
+  on o.agency_phone_number_id = n.id
+  and n.status = 'pending'
+  and o.phase in ('intended', 'ordering', 'ordered')
+left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id"
+    };
+}
+
+fn pending_purchase(row: &Row) -> Result<Option<PendingPurchase>, Error> {
+    let Some(_) = column::<Option<Uuid>>(row, "purchase_id")? else { return Ok(None) };
+    Ok(Some(PendingPurchase {
+        requirements_met: column(row, "requirements_met")?,
+        requirements_deadline: column(row, "requirements_deadline")?,
+    }))
+}
+
+fn agent_mapping(row: &Row) -> Result<Option<AgentMapping>, Error> {
+    let Some(id) = column(row, "agent_id")? else { return Ok(None) };
+    Ok(Some(AgentMapping {
+        id,
+        ultravox_agent_id: column(row, "ultravox_agent_id")?,
+        ultravox_agent_name: column(row, "ultravox_agent_name")?,
+        voice: column(row, "voice")?,
+        language_hint: column(row, "language_hint")?,
+        recording_enabled: column(row, "recording_enabled")?,
+    }))
+}
