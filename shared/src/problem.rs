@@ -70,7 +70,7 @@ fn detail(error: &Error) -> String {
         Error::InsufficientFunds => "The Telnyx account's balance does not cover this purchase.".to_owned(),
         Error::NotFound { what, .. } => format!("There is no such {what}."),
         Error::MethodNotAllowed(methods) => format!("This function takes {}.", methods.join(", ")),
-        Error::NumberUnavailable => "This number cannot be bought: it is not on offer, or somebody holds it.".to_owned(),
+        Error::NumberUnavailable => "This number cannot be bought: it is not on offer, or another agency or customer has it.".to_owned(),
         Error::PriceExceeded(price) => format!("This number costs {}, which is not within the limit.", in_words(price)),
         Error::QuotaExceeded(quota) => format!("This agency may have {quota} phone numbers, and has no room for another."),
         Error::PhoneNumberReleased => "This number has been released.".to_owned(),
