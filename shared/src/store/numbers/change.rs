@@ -280,7 +280,7 @@ impl Store {
     /// not bought yet has no status to choose; `PreconditionFailed`: nothing but the time was against it; and the database's
     /// own.
     pub async fn change(&self, user_id: Uuid, id: Uuid, change: &Change, expected: Option<&[DateTime<Utc>]>) -> Result<PhoneNumber, Error> {
-        let roles = Permission::Manage.roles();
+        let roles = Permission::Change.roles();
         let (set_agent, agent) = parts(&change.agent);
         let (set_name, name) = parts(&change.friendly_name);
         let direction = change.direction.map(Direction::as_str);

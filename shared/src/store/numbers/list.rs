@@ -165,7 +165,7 @@ impl Store {
     /// # Errors
     /// `Forbidden`, and the database's own.
     pub async fn list(&self, user_id: Uuid, filter: &ListFilter, page: ListPage, with_agents: bool) -> Result<Listing, Error> {
-        let roles = Permission::Read.roles();
+        let roles = Permission::List.roles();
         let ListFilter { status, include_released, assigned, agent_id, search } = filter;
         let status = status.map(Status::as_str);
         let include_released = *include_released || status.is_some();
