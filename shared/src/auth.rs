@@ -1,7 +1,7 @@
 //! A bearer token's user: JSON Web Tokens (RFC 7519) as Supabase issues them.
 //!
-//! The algorithm decides where the key comes from, so that a public key can never pass as a shared secret:
-//! HS256 is checked with the configured secret alone, RS256 and ES256 with the published keys (RFC 7517) alone.
+//! The algorithm decides which key is used, so that a public key can never serve as a shared secret: HS256 is verified only with
+//! the configured secret, RS256 and ES256 only with the published keys (RFC 7517).
 
 mod jwks;
 mod ring_provider;
@@ -20,26 +20,26 @@ use crate::error::Error;
 use crate::secrets::{Secret, Secrets};
 use jwks::Jwks;
 
-/// How far the issuer's clock may be from ours, in seconds.
+/// The largest difference permitted between the issuer's clock and ours, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
 
 const MISSING: Error = Error::Unauthorized("An Authorization header with a bearer token is required.");
 const REFUSED: Error = Error::Unauthorized("The bearer token is malformed, expired or not meant for this service.");
 
-/// Tells who calls.
+/// Verifies bearer tokens.
 pub struct Authenticator {
     tokens: config::Tokens,
     secrets: Arc<Secrets>,
     jwks: Option<Jwks>,
 }
 
-/// The claims we read; the rest of what must hold is checked by [`Validation`].
+/// The claims that are read; [`Validation`] checks the others.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
 }
 
-/// What a signature is checked with.
+/// The key of a signature.
 enum Key {
     Shared(Secret),
     Published(DecodingKey),
@@ -55,7 +55,7 @@ impl Key {
 }
 
 impl Authenticator {
-    /// Talks to nobody yet.
+    /// Performs no I/O.
     #[must_use]
     pub fn new(tokens: config::Tokens, secrets: Arc<Secrets>) -> Self {
         ring_provider::install();
@@ -63,7 +63,7 @@ impl Authenticator {
         Self { tokens, secrets, jwks }
     }
 
-    /// Fetches what tokens are checked with. What cannot be had is fetched by the first request that needs it.
+    /// Fetches the keys. A key that cannot be fetched is fetched by the first request that needs it.
     pub async fn warm(&self) {
         let secret = async {
             if let Some(source) = &self.tokens.secret
@@ -83,7 +83,7 @@ impl Authenticator {
     /// The user whose token a request carries: its `sub`.
     ///
     /// # Errors
-    /// `Unauthorized`: no token, or one that proves nothing. `Unavailable`: what it takes to check it cannot be had.
+    /// `Unauthorized` if the token is missing or does not verify. `Unavailable` if the keys cannot be had.
     pub async fn user(&self, headers: &HeaderMap) -> Result<Uuid, Error> {
         let token = bearer(headers).ok_or(MISSING)?;
         let header = decode_header(token).map_err(|_| REFUSED)?;
@@ -121,12 +121,12 @@ impl Authenticator {
         }
     }
 
-    /// The shared secret, if it is another by now than the one that a signature does not fit. Where that cannot be told, the
-    /// token is as good as forged.
+    /// The shared secret, if it differs from the one that a signature does not match. If the secret cannot be read again, the
+    /// token counts as forged.
     async fn newer_secret(&self, refuted: &Secret) -> Option<Secret> {
         let newer = self.secrets.resolve_newer(self.tokens.secret.as_ref(), refuted).await;
         newer.unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "the secret of tokens could not be read anew");
+            tracing::warn!(error = %error, "the secret of tokens could not be read again");
             None
         })
     }

@@ -1,22 +1,22 @@
-//! The environment, read once at start-up and nowhere else. An empty variable counts as unset.
+//! The settings, read from the environment once when a process starts, and nowhere else.
 //!
-//! Nothing here fails: a setting that is missing is missed by the first request that needs it, which answers 503.
+//! [`SETTINGS`] is the table of all settings. An empty variable counts as unset. A value that cannot be read or is out of its
+//! range makes [`Invalid`], and never counts as the default. A missing value that has no default is an error of the first
+//! request that needs it, which is answered with 503.
+
+mod reader;
+mod table;
 
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use crate::model::is_deployment;
+pub use self::reader::Invalid;
+use self::reader::Reader;
+pub use self::table::{Fallback, Kind, SETTINGS, Setting};
+use crate::model::Origin;
 
-/// A dead process keeps others off for no longer than this.
-const LONGEST_LEASE_MS: u64 = 10_000;
-/// The longest that anything is kept that is not kept for good.
-const LONGEST_RETENTION_DAYS: u32 = 36_500;
-
-/// Far above what any number costs at Telnyx.
-const MAX_PLAUSIBLE_PRICE: Decimal = Decimal::ONE_THOUSAND;
-
-/// Something secret: given in the environment, for local use, or the name of a secret in AWS Secrets Manager.
+/// Where a secret is: in the environment, for local use, or in AWS Secrets Manager.
 #[derive(Clone)]
 pub enum SecretSource {
     /// The value itself.
@@ -25,95 +25,89 @@ pub enum SecretSource {
     SecretsManager(String),
 }
 
-/// Where Postgres is. Variables `DATABASE_URL` or `DATABASE_SECRET_ID`, `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`,
-/// `DATABASE_SSLMODE`, `DATABASE_CA_FILE`, `DATABASE_TIMEOUT_MS`.
+/// Settings of the connection to Postgres: `DATABASE_*`.
 #[derive(Clone)]
 pub struct Database {
     /// `postgres://user:password@host:port/name`, with TLS unless it says `sslmode=disable`; or the JSON that RDS keeps,
     /// which the next four complete.
     pub login: Option<SecretSource>,
-    /// The host, whatever the JSON says: that of a proxy, say.
+    /// The host; overrides that of the JSON.
     pub host: Option<String>,
-    /// The port, likewise.
+    /// The port; overrides that of the JSON.
     pub port: Option<u16>,
-    /// The database, likewise.
+    /// The database; overrides that of the JSON.
     pub name: Option<String>,
-    /// Whether to do without TLS: `DATABASE_SSLMODE=disable`.
+    /// Whether to connect without TLS where the login is JSON.
     pub plaintext: bool,
-    /// Who may vouch for the server.
+    /// The certificate authorities to trust.
     pub authorities: Authorities,
-    /// The longest that one statement may take, with the connection it needs. Every other limit is a share of it.
+    /// The longest time for a statement, with the connection that it needs. All other time limits are shares of it.
     pub timeout: Duration,
 }
 
-/// Whose certificates are believed.
+/// Certificate authorities.
 #[derive(Clone)]
 pub enum Authorities {
-    /// The public web's, which are built in.
+    /// Those of the public web, which are built in.
     Web,
-    /// The operating system's.
+    /// Those of the operating system.
     System,
     /// Those in a PEM file.
     File(String),
 }
 
-/// Whose tokens are believed. Variables `JWT_SECRET` or `JWT_SECRET_ID`, `JWKS_URL`, `JWT_ISSUER`, `JWT_AUDIENCE`.
+/// Settings by which callers' tokens are verified: `JWT_*` and `JWKS_URL`.
 #[derive(Clone)]
 pub struct Tokens {
     /// The key of HS256 tokens.
     pub secret: Option<SecretSource>,
     /// Where the public keys of RS256 and ES256 tokens are published.
     pub jwks_url: Option<String>,
-    /// The `iss` to insist on.
+    /// The `iss` that a token must have.
     pub issuer: Option<String>,
-    /// The `aud` to insist on; `authenticated` when unset.
+    /// The `aud` that a token must have.
     pub audience: String,
 }
 
-/// Which key opens Telnyx, and for whom.
-/// Variables `TELNYX_API_KEY` or `TELNYX_AGENCY_SECRET_ID` and `TELNYX_PLATFORM_SECRET_ID`.
+/// Where the API keys of Telnyx accounts are.
 #[derive(Clone, Default)]
 pub struct TelnyxKeys {
-    /// A key for everybody, straight from the environment: for local use. It goes before the two below.
+    /// One key for all agencies, for local use; overrides the two below.
     pub plain: Option<String>,
-    /// The name of an agency's own secret, with `{agency_id}` in it.
+    /// The name of the secret with an agency's own key; contains `{agency_id}`.
     pub agency_secret: Option<String>,
-    /// The name of the secret that serves the agencies without one of their own.
+    /// The name of the secret with the key for agencies without a secret of their own.
     pub platform_secret: Option<String>,
 }
 
-/// How Telnyx is spoken to.
-/// Variables `TELNYX_API_URL`, `TELNYX_TIMEOUT_MS`, `TELNYX_CONNECT_TIMEOUT_MS`.
+/// Settings of the client for Telnyx.
 #[derive(Clone)]
 pub struct Telnyx {
     /// The base URL, with the version and without a trailing slash.
     pub url: String,
     /// The keys.
     pub keys: TelnyxKeys,
-    /// The longest that one call may take; shorter than a purchase's lease, so that no call outlives it.
+    /// The longest time for one call; less than a lease.
     pub timeout: Duration,
-    /// The longest that connecting may take.
+    /// The longest time for connecting.
     pub connect_timeout: Duration,
 }
 
-/// How numbers are bought, and what happens when things go wrong.
-/// Variables `PURCHASES_ENABLED`, `MAX_PHONE_NUMBERS`, `MAX_PLAUSIBLE_PRICE`, `PURCHASE_LEASE_MS`,
-/// `PURCHASE_ORDER_MISSING_AFTER_MS`, `PURCHASE_EXPIRES_AFTER_MS`, `PURCHASE_POLL_MS`, `IDEMPOTENCY_KEYS_TTL_MS`.
+/// Settings of purchases and releases.
 #[derive(Clone, Copy)]
 pub struct Purchase {
-    /// Whether anything is bought at all: unless something other than `true` is said.
+    /// Whether numbers may be bought.
     pub enabled: bool,
-    /// How many numbers an agency may have whose own settings do not say; None is no limit.
+    /// How many numbers an agency may have, unless its own settings say otherwise; None is no limit.
     pub max_phone_numbers: Option<i64>,
-    /// The highest amount, monthly or once and in any currency, that a number is bought for whatever the caller permits; 1000
-    /// when unset. None if the setting is not an amount of 0 to 999999.9999: then nothing is bought.
-    pub max_plausible_price: Option<Decimal>,
-    /// How long a process that works on a purchase, a release or a request keeps others off it, ten seconds at the
-    /// most; it is renewed while work goes on.
+    /// The highest price, monthly or once and in any currency, at which a number is bought, whatever the request permits.
+    pub max_plausible_price: Decimal,
+    /// How long a process that works on a purchase, a release, an idempotency key or a walk keeps others off it; renewed while
+    /// the work goes on.
     pub lease: Duration,
     /// An order whose outcome is unknown may be placed again once two look-ups at least this far apart did not find it.
     pub order_missing_after: Duration,
-    /// An intent that has not been ordered by then is not wanted any more.
+    /// The age at which a purchase that was never ordered fails.
     pub expires_after: Duration,
     /// The pause before a pending order is looked at again; it grows from look to look.
     pub poll: Duration,
@@ -137,31 +131,28 @@ impl Purchase {
     }
 }
 
-/// How the rows are compared with Telnyx' inventory.
-/// Variables `RECONCILE_BATCH`, `RECONCILE_MAX_DEACTIVATED_PERCENT`, `RECONCILE_STUCK_AFTER_MS`, `RECONCILE_RETENTION_DAYS`,
-/// `METRICS_SERVICE`, `TELNYX_PUBLIC_KEY`.
+/// Settings of reconcile.
 #[derive(Clone)]
 pub struct Reconcile {
-    /// How many purchases and releases one batch has, and how many rows without a ledger one run takes up.
+    /// How many purchases or releases a batch has, and how many rows that predate the ledger a run takes up.
     pub batch: i64,
-    /// The largest part of an account's numbers that one run may switch off; one number it may in any case.
+    /// The largest part of an account's numbers that one walk may deactivate; one number is always permitted.
     pub max_deactivated_percent: u32,
     /// A purchase or release that is unfinished after this long counts as stuck, unless it waits for documents.
     pub stuck_after: Duration,
-    /// How long closed findings and the free text of failures are kept; or why the setting cannot be read, which deletes
-    /// nothing.
-    pub retention: Result<Duration, String>,
-    /// What tells the metrics of one deployment from those of another.
+    /// How long closed findings and the free text of failures are kept.
+    pub retention: Duration,
+    /// The dimension `Service` of the metrics, which tells deployments apart.
     pub service: String,
     /// The keys with which Telnyx signs webhooks, one for each account, as base64 of 32 bytes.
     pub public_keys: Vec<String>,
 }
 
-/// Everything a function is configured by.
+/// The settings of a function.
 #[derive(Clone)]
 pub struct Config {
-    /// The deployment that this process is part of, such as `phone-numbers-prod`. Variable `DEPLOYMENT`; None when it is unset
-    /// or not a name of 1 to 128 letters, digits and hyphens. Nothing is written at Telnyx unless the database carries it.
+    /// The deployment that this process is part of, such as `phone-numbers-prod`. Nothing is written at Telnyx unless the database
+    /// carries the same name.
     pub deployment: Option<String>,
     /// Postgres.
     pub database: Database,
@@ -173,12 +164,11 @@ pub struct Config {
     pub purchase: Purchase,
     /// The comparison with Telnyx.
     pub reconcile: Reconcile,
-    /// Origins that browsers may call from, with `*` for a port or a subdomain. Variable `ALLOWED_ORIGINS`, comma-separated.
-    pub allowed_origins: Vec<String>,
-    /// The longest that a request may take. Variable `REQUEST_BUDGET_MS`; 25 s, since API Gateway gives up after 30 s
-    /// and web clients after 29 s.
+    /// The origins that browsers may call from.
+    pub allowed_origins: Vec<Origin>,
+    /// The longest time for a request or a run. API Gateway gives up after 30 s, and web clients after 29 s.
     pub request_budget: Duration,
-    /// How long a secret is believed before it is read again. Variable `SECRETS_TTL_MS`.
+    /// The time to live of a cached secret.
     pub secrets_ttl: Duration,
     /// AWS: region, credentials and, for tests, another endpoint, all from the variables that every SDK reads.
     pub aws: Aws,
@@ -201,116 +191,240 @@ pub struct Aws {
 
 impl Config {
     /// Reads the environment of this process.
-    #[must_use]
-    pub fn from_env() -> Self {
+    ///
+    /// # Errors
+    /// As [`Config::read`] and [`Config::consistent`].
+    pub fn from_env() -> Result<Self, Invalid> {
         // The one place that may read it.
         #[allow(clippy::disallowed_methods)]
-        Self::read(|name| std::env::var(name).ok())
+        Self::read(|name| std::env::var(name).ok())?.consistent()
     }
 
-    /// Reads an environment, whatever holds it.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let text = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let millis = |name: &str, default: u64| Duration::from_millis(parsed(text(name), default));
-        let list = |name: &str| -> Vec<String> {
-            let text = text(name).unwrap_or_default();
-            text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+    /// Reads the settings that `lookup` finds by their names.
+    ///
+    /// # Errors
+    /// A value cannot be read or is out of its range.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let mut reader = Reader::new(lookup);
+        let allowed_origins = reader.origins(&table::ALLOWED_ORIGINS);
+        let deployment = reader.text(&table::DEPLOYMENT);
+        let (database, tokens) = (Database::read(&mut reader), Tokens::read(&mut reader));
+        let (telnyx, purchase) = (Telnyx::read(&mut reader), Purchase::read(&mut reader));
+        let (reconcile, aws) = (Reconcile::read(&mut reader), Aws::read(&mut reader));
+        let (request_budget, secrets_ttl) = (reader.millis(&table::REQUEST_BUDGET_MS), reader.millis(&table::SECRETS_TTL_MS));
+        let config = || {
+            Some(Self {
+                deployment,
+                database: database?,
+                tokens: tokens?,
+                telnyx: telnyx?,
+                purchase: purchase?,
+                reconcile: reconcile?,
+                allowed_origins,
+                request_budget: request_budget?,
+                secrets_ttl: secrets_ttl?,
+                aws,
+            })
         };
-        let secret = |plain: &str, id: &str| text(plain).map(SecretSource::Plain).or_else(|| text(id).map(SecretSource::SecretsManager));
+        reader.finish(config())
+    }
+
+    /// Checks the relations between settings.
+    ///
+    /// # Errors
+    /// A call to Telnyx could outlast the lease that it is made under, or an idempotency key could expire while its request is
+    /// worked on.
+    pub fn consistent(self) -> Result<Self, Invalid> {
+        let lease = self.purchase.lease;
+        let relations = [
+            (self.telnyx.timeout < lease, format!("{} must be less than {}", table::TELNYX_TIMEOUT_MS.name, table::LEASE_MS.name)),
+            (self.purchase.keys_ttl > lease, format!("{} must be more than {}", table::IDEMPOTENCY_KEYS_TTL_MS.name, table::LEASE_MS.name)),
+        ];
+        let reasons: Vec<_> = relations.into_iter().filter(|(holds, _)| !holds).map(|(_, reason)| reason).collect();
+        if reasons.is_empty() { Ok(self) } else { Err(Invalid { reasons, allowed_origins: self.allowed_origins }) }
+    }
+}
+
+impl Database {
+    fn read<F: Fn(&str) -> Option<String>>(reader: &mut Reader<F>) -> Option<Self> {
+        Some(Self {
+            login: reader.secret(&table::DATABASE_URL, &table::DATABASE_SECRET_ID),
+            host: reader.text(&table::DATABASE_HOST),
+            port: reader.integer(&table::DATABASE_PORT),
+            name: reader.text(&table::DATABASE_NAME),
+            plaintext: reader.text(&table::DATABASE_SSLMODE).as_deref() == Some("disable"),
+            authorities: match reader.text(&table::DATABASE_CA_FILE) {
+                None => Authorities::Web,
+                Some(name) if name == "system" => Authorities::System,
+                Some(path) => Authorities::File(path),
+            },
+            timeout: reader.millis(&table::DATABASE_TIMEOUT_MS)?,
+        })
+    }
+}
+
+impl Tokens {
+    fn read<F: Fn(&str) -> Option<String>>(reader: &mut Reader<F>) -> Option<Self> {
+        Some(Self {
+            secret: reader.secret(&table::JWT_SECRET, &table::JWT_SECRET_ID),
+            jwks_url: reader.text(&table::JWKS_URL),
+            issuer: reader.text(&table::JWT_ISSUER),
+            audience: reader.text(&table::JWT_AUDIENCE)?,
+        })
+    }
+}
+
+impl Telnyx {
+    fn read<F: Fn(&str) -> Option<String>>(reader: &mut Reader<F>) -> Option<Self> {
+        let keys = TelnyxKeys {
+            plain: reader.text(&table::TELNYX_API_KEY),
+            agency_secret: reader.text(&table::TELNYX_AGENCY_SECRET_ID),
+            platform_secret: reader.text(&table::TELNYX_PLATFORM_SECRET_ID),
+        };
+        let url = reader.text(&table::TELNYX_API_URL);
+        let (timeout, connect_timeout) = (reader.millis(&table::TELNYX_TIMEOUT_MS), reader.millis(&table::TELNYX_CONNECT_TIMEOUT_MS));
+        Some(Self { url: url?.trim_end_matches('/').to_owned(), keys, timeout: timeout?, connect_timeout: connect_timeout? })
+    }
+}
+
+impl Purchase {
+    fn read<F: Fn(&str) -> Option<String>>(reader: &mut Reader<F>) -> Option<Self> {
+        let (enabled, max_phone_numbers) = (reader.boolean(&table::PURCHASES_ENABLED), reader.integer(&table::MAX_PHONE_NUMBERS));
+        let (max_plausible_price, lease) = (reader.decimal(&table::MAX_PLAUSIBLE_PRICE), reader.millis(&table::LEASE_MS));
+        let order_missing_after = reader.millis(&table::PURCHASE_ORDER_MISSING_AFTER_MS);
+        let (expires_after, poll) = (reader.millis(&table::PURCHASE_EXPIRES_AFTER_MS), reader.millis(&table::PURCHASE_POLL_MS));
+        let keys_ttl = reader.millis(&table::IDEMPOTENCY_KEYS_TTL_MS);
+        Some(Self {
+            enabled: enabled?,
+            max_phone_numbers,
+            max_plausible_price: max_plausible_price?,
+            lease: lease?,
+            order_missing_after: order_missing_after?,
+            expires_after: expires_after?,
+            poll: poll?,
+            keys_ttl: keys_ttl?,
+        })
+    }
+}
+
+impl Reconcile {
+    fn read<F: Fn(&str) -> Option<String>>(reader: &mut Reader<F>) -> Option<Self> {
+        let (batch, max_deactivated_percent) =
+            (reader.integer(&table::RECONCILE_BATCH), reader.integer(&table::RECONCILE_MAX_DEACTIVATED_PERCENT));
+        let (stuck_after, retention) = (reader.millis(&table::RECONCILE_STUCK_AFTER_MS), reader.days(&table::RECONCILE_RETENTION_DAYS));
+        let (service, public_keys) = (reader.text(&table::METRICS_SERVICE), reader.list(&table::TELNYX_PUBLIC_KEY));
+        Some(Self {
+            batch: batch?,
+            max_deactivated_percent: max_deactivated_percent?,
+            stuck_after: stuck_after?,
+            retention: retention?,
+            service: service?,
+            public_keys,
+        })
+    }
+}
+
+impl Aws {
+    fn read<F: Fn(&str) -> Option<String>>(reader: &mut Reader<F>) -> Self {
+        let other_endpoint = reader.text(&table::AWS_ENDPOINT_URL);
         Self {
-            deployment: text("DEPLOYMENT").filter(|name| is_deployment(name)),
-            database: Database {
-                login: secret("DATABASE_URL", "DATABASE_SECRET_ID"),
-                host: text("DATABASE_HOST"),
-                port: text("DATABASE_PORT").and_then(|port| port.parse().ok()),
-                name: text("DATABASE_NAME"),
-                plaintext: text("DATABASE_SSLMODE").as_deref() == Some("disable"),
-                authorities: match text("DATABASE_CA_FILE") {
-                    None => Authorities::Web,
-                    Some(name) if name == "system" => Authorities::System,
-                    Some(path) => Authorities::File(path),
-                },
-                timeout: millis("DATABASE_TIMEOUT_MS", 8_000),
-            },
-            tokens: Tokens {
-                secret: secret("JWT_SECRET", "JWT_SECRET_ID"),
-                jwks_url: text("JWKS_URL"),
-                issuer: text("JWT_ISSUER"),
-                audience: text("JWT_AUDIENCE").unwrap_or_else(|| "authenticated".to_owned()),
-            },
-            telnyx: Telnyx {
-                url: text("TELNYX_API_URL").unwrap_or_else(|| "https://api.telnyx.com/v2".to_owned()).trim_end_matches('/').to_owned(),
-                keys: TelnyxKeys {
-                    plain: text("TELNYX_API_KEY"),
-                    agency_secret: text("TELNYX_AGENCY_SECRET_ID"),
-                    platform_secret: text("TELNYX_PLATFORM_SECRET_ID"),
-                },
-                timeout: millis("TELNYX_TIMEOUT_MS", 8_000),
-                connect_timeout: millis("TELNYX_CONNECT_TIMEOUT_MS", 3_000),
-            },
-            purchase: Purchase {
-                enabled: text("PURCHASES_ENABLED").is_none_or(|value| value.eq_ignore_ascii_case("true")),
-                // A limit that cannot be read permits nothing.
-                max_phone_numbers: text("MAX_PHONE_NUMBERS").map(|value| value.parse().unwrap_or(0)),
-                max_plausible_price: text("MAX_PLAUSIBLE_PRICE").map_or(Some(MAX_PLAUSIBLE_PRICE), |value| storable_price(&value)),
-                lease: millis("PURCHASE_LEASE_MS", LONGEST_LEASE_MS).min(Duration::from_millis(LONGEST_LEASE_MS)),
-                order_missing_after: millis("PURCHASE_ORDER_MISSING_AFTER_MS", 5_000),
-                expires_after: millis("PURCHASE_EXPIRES_AFTER_MS", 10 * 60 * 1_000),
-                poll: millis("PURCHASE_POLL_MS", 250),
-                keys_ttl: millis("IDEMPOTENCY_KEYS_TTL_MS", 24 * 60 * 60 * 1_000),
-            },
-            reconcile: Reconcile {
-                batch: parsed(text("RECONCILE_BATCH"), 50),
-                max_deactivated_percent: parsed(text("RECONCILE_MAX_DEACTIVATED_PERCENT"), 5),
-                stuck_after: millis("RECONCILE_STUCK_AFTER_MS", 15 * 60 * 1_000),
-                retention: days("RECONCILE_RETENTION_DAYS", text("RECONCILE_RETENTION_DAYS"), 90),
-                service: text("METRICS_SERVICE").unwrap_or_else(|| "phone-numbers".to_owned()),
-                public_keys: list("TELNYX_PUBLIC_KEY"),
-            },
-            allowed_origins: list("ALLOWED_ORIGINS"),
-            request_budget: millis("REQUEST_BUDGET_MS", 25_000),
-            secrets_ttl: millis("SECRETS_TTL_MS", 300_000),
-            aws: Aws {
-                region: text("AWS_REGION"),
-                access_key_id: text("AWS_ACCESS_KEY_ID"),
-                secret_access_key: text("AWS_SECRET_ACCESS_KEY"),
-                session_token: text("AWS_SESSION_TOKEN"),
-                secrets_manager_url: text("AWS_ENDPOINT_URL_SECRETS_MANAGER").or_else(|| text("AWS_ENDPOINT_URL")),
-            },
+            region: reader.text(&table::AWS_REGION),
+            access_key_id: reader.text(&table::AWS_ACCESS_KEY_ID),
+            secret_access_key: reader.text(&table::AWS_SECRET_ACCESS_KEY),
+            session_token: reader.text(&table::AWS_SESSION_TOKEN),
+            secrets_manager_url: reader.text(&table::AWS_ENDPOINT_URL_SECRETS_MANAGER).or(other_endpoint),
         }
     }
-}
-
-/// A price that the columns for prices, `numeric(10, 4)`, can hold.
-fn storable_price(text: &str) -> Option<Decimal> {
-    let largest = Decimal::new(9_999_999_999, 4);
-    Decimal::from_str_exact(text).ok().filter(|price| (Decimal::ZERO..=largest).contains(price))
-}
-
-/// A setting that cannot be read is one that was not made.
-fn parsed<T: std::str::FromStr>(text: Option<String>, default: T) -> T {
-    text.and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// A number of days to keep something. One that cannot be read is an error and not the default, which could delete too much.
-fn days(name: &str, text: Option<String>, default: u64) -> Result<Duration, String> {
-    const A_DAY: Duration = Duration::from_hours(24);
-    let days = text.map_or(Some(default), |text| text.parse().ok());
-    let days = days.and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=LONGEST_RETENTION_DAYS).contains(days));
-    days.map(|days| A_DAY * days).ok_or_else(|| format!("{name} is not a number of days from 1 to {LONGEST_RETENTION_DAYS}"))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
+    fn read(settings: &[(&str, &str)]) -> Result<Config, Invalid> {
+        Config::read(|name| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    /// The reasons why settings are refused.
+    fn reasons(settings: &[(&str, &str)]) -> Vec<String> {
+        read(settings).and_then(Config::consistent).err().map(|invalid| invalid.reasons).unwrap_or_default()
+    }
+
     #[test]
-    fn a_retention_that_cannot_be_read_is_not_the_default() {
-        let retention = |text: &str| Config::read(|name| (name == "RECONCILE_RETENTION_DAYS").then(|| text.to_owned())).reconcile.retention;
-        assert_eq!(retention(""), Ok(Duration::from_hours(90 * 24)));
-        assert_eq!(retention(" 7 "), Ok(Duration::from_hours(7 * 24)));
-        for text in ["ninety", "0", "-1", "1.5", "36501", "90d"] {
-            assert!(retention(text).is_err(), "{text}");
+    fn every_default_is_within_its_range_and_all_together_are_consistent() {
+        assert_eq!(reasons(&[]), Vec::<String>::new());
+        for setting in SETTINGS {
+            if let Fallback::Value(value) = setting.default {
+                assert_eq!(reasons(&[(setting.name, value)]), Vec::<String>::new());
+            }
         }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_or_is_out_of_range_is_an_error_that_names_the_setting() {
+        for setting in SETTINGS {
+            let wrong: Vec<String> = match setting.kind {
+                Kind::Integer(least, most) => {
+                    let below = least.checked_sub(1).map_or("-1".to_owned(), |below| below.to_string());
+                    vec![
+                        below,
+                        (most + 1).to_string(),
+                        "many".to_owned(),
+                        "1.5".to_owned(),
+                        "1e3".to_owned(),
+                        "99999999999999999999".to_owned(),
+                    ]
+                }
+                Kind::Decimal(_) => ["-1", "1000000", "1,000", "1e3", "NaN", "a thousand"].map(str::to_owned).to_vec(),
+                Kind::Boolean => ["0", "1", "yes", "no", "tru"].map(str::to_owned).to_vec(),
+                Kind::OneOf(_) | Kind::Deployment => ["no name", "-x"].map(str::to_owned).to_vec(),
+                Kind::Url => vec!["example.com".to_owned()],
+                Kind::Origins => ["example.com", "https://*", "http://localhost:*,nonsense"].map(str::to_owned).to_vec(),
+                Kind::Pattern(_) => vec!["without it".to_owned()],
+                Kind::Text | Kind::Path | Kind::List => Vec::new(),
+            };
+            let mut same = None;
+            for value in wrong {
+                let reasons = reasons(&[(setting.name, &value)]);
+                assert_eq!(reasons.len(), 1, "{}={value}", setting.name);
+                assert!(reasons[0].starts_with(setting.name), "{}", reasons[0]);
+                // A value may be secret: the reason is the same whatever it is.
+                assert_eq!(same.get_or_insert_with(|| reasons[0].clone()), &reasons[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once_and_allowed_origins_stay() {
+        let settings = [("LEASE_MS", "0"), ("RECONCILE_BATCH", "all"), ("ALLOWED_ORIGINS", "https://app.example.com,nonsense")];
+        let invalid = read(&settings).err().unwrap();
+        assert_eq!(invalid.reasons.len(), 3, "{invalid}");
+        assert_eq!(invalid.allowed_origins, ["https://app.example.com".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_former_name_is_still_read_but_not_beside_another_value() {
+        let lease = |settings: &[(&str, &str)]| read(settings).map(|config| config.purchase.lease.as_millis()).ok();
+        assert_eq!(lease(&[("PURCHASE_LEASE_MS", "500")]), Some(500));
+        assert_eq!(lease(&[("LEASE_MS", "600")]), Some(600));
+        assert_eq!(lease(&[("LEASE_MS", ""), ("PURCHASE_LEASE_MS", "500")]), Some(500));
+        assert_eq!(lease(&[("LEASE_MS", "500"), ("PURCHASE_LEASE_MS", "500")]), Some(500));
+        assert_eq!(lease(&[("LEASE_MS", "600"), ("PURCHASE_LEASE_MS", "500")]), None);
+    }
+
+    #[test]
+    fn relations_between_settings_are_checked() {
+        for settings in [[("TELNYX_TIMEOUT_MS", "10000")], [("LEASE_MS", "8000")], [("IDEMPOTENCY_KEYS_TTL_MS", "10000")]] {
+            assert_eq!(reasons(&settings).len(), 1, "{settings:?}");
+        }
+        assert_eq!(reasons(&[("TELNYX_TIMEOUT_MS", "400"), ("LEASE_MS", "500")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn empty_is_unset_and_blanks_at_both_ends_are_ignored() {
+        let retention = |text: &str| read(&[("RECONCILE_RETENTION_DAYS", text)]).ok().map(|config| config.reconcile.retention);
+        assert_eq!(retention(" "), Some(Duration::from_hours(90 * 24)));
+        assert_eq!(retention(" 7 "), Some(Duration::from_hours(7 * 24)));
     }
 }

@@ -1,10 +1,10 @@
-//! Waiting, but not for longer than a caller does.
+//! Waiting until a deadline at most.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Sleeps; false, at once, when that would take it past the deadline.
+/// Sleeps for `pause`. Returns false at once if the pause would end after the deadline.
 pub async fn sleep_within(deadline: Instant, pause: Duration) -> bool {
     let until = Instant::now() + pause;
     if until >= deadline {

@@ -1,22 +1,22 @@
-//! Everything that can go wrong, in the domain's words.
+//! Errors in the domain's terms, and the table of their codes, statuses and titles.
 //!
-//! What a caller is told of an error is static text or built from the caller's own input. The error behind it, if any,
-//! is kept for the log and by its type cannot be rendered to a caller.
+//! What callers see of an error is static text or made of their own input: [`crate::problem`]. The source of an error is for the
+//! log alone.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::model::Money;
 
-/// What stood behind an error, for the log alone.
+/// The cause of an error, for the log alone.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// One thing wrong with the input, and where.
+/// A field of the input that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FieldError {
     /// The parameter or member, such as `phone_numbers[0].phone_number`.
     pub field: String,
-    /// What is wrong with it, as the end of a sentence that begins with the field.
+    /// What is wrong with it: the end of a sentence that begins with the field.
     pub message: String,
 }
 
@@ -31,66 +31,137 @@ pub struct Price {
     pub currency: Option<String>,
 }
 
-/// A request that did not succeed. Each variant says when to use it.
-#[derive(Debug)]
-pub enum Error {
-    /// The input breaks a rule that its fields name.
-    InvalidRequest(Vec<FieldError>),
+/// A kind of error: what is the same for all errors of a variant.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The stable name that callers switch on.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The kind in a few words.
+    pub title: &'static str,
+    /// Whether the same request may succeed later without a change of anything.
+    pub retryable: bool,
+    /// Whether a purchase that was begun can fail with it.
+    pub ends_purchase: bool,
+    /// Whose failure it is, which decides how it is logged.
+    pub blame: Blame,
+}
+
+/// Whose failure an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The caller's: logged as information.
+    Caller,
+    /// Telnyx's, or that of an account there: logged as a warning.
+    Telnyx,
+    /// Ours: logged as an error.
+    Ours,
+}
+
+/// Declares [`Error`] and the table of its kinds: after each variant its status, code and title, then whether it is
+/// `retryable` or `final`, whether it `ends_purchase`, and whose failure it is.
+macro_rules! errors {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident $(($payload:ty))? $({ $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? })?
+            => $status:literal $code:literal $title:literal $retry:ident $($ends_purchase:ident)?, $blame:ident;
+    )+) => {
+        /// A request that did not succeed. Each variant says when to use it.
+        #[derive(Debug)]
+        pub enum Error {
+            $(
+                $(#[$doc])*
+                $variant $(($payload))? $({ $($(#[$field_doc])* $field: $type),+ })?
+            ),+
+        }
+
+        /// The kinds of error, in the order of the variants.
+        pub const KINDS: &[Kind] = &[$(
+            Kind {
+                code: $code,
+                status: $status,
+                title: $title,
+                retryable: errors!(@retry $retry),
+                ends_purchase: errors!(@ends $($ends_purchase)?),
+                blame: Blame::$blame,
+            }
+        ),+];
+
+        impl Error {
+            /// The row of the table for this error.
+            #[must_use]
+            pub const fn kind(&self) -> &'static Kind {
+                #[allow(clippy::items_after_statements)]
+                enum Index { $($variant),+ }
+                &KINDS[match self { $(Self::$variant { .. } => Index::$variant as usize),+ }]
+            }
+        }
+    };
+    (@retry retryable) => { true };
+    (@retry final) => { false };
+    (@ends) => { false };
+    (@ends ends_purchase) => { true };
+}
+
+errors! {
+    /// The input breaks a rule; each field says which.
+    InvalidRequest(Vec<FieldError>) => 400 "invalid_request" "Invalid request" final, Caller;
     /// A release was asked for without `confirm: true`.
-    ConfirmationRequired,
+    ConfirmationRequired => 400 "confirmation_required" "Confirmation required" final, Caller;
     /// Neither the agency nor the platform has a key for Telnyx.
-    TelnyxNotConfigured,
-    /// There is no token, or it proves nothing; the text says which.
-    Unauthorized(&'static str),
-    /// The user is known and may not do this; the text says why.
-    Forbidden(&'static str),
+    TelnyxNotConfigured => 400 "telnyx_not_configured" "Telnyx is not configured" final, Telnyx;
+    /// The token is missing or does not verify; the text says which.
+    Unauthorized(&'static str) => 401 "unauthorized" "Unauthorized" final, Caller;
     /// The account at Telnyx cannot pay.
-    InsufficientFunds,
-    /// What was named is not there for this agency: never there, or another's. Names the thing and the field.
+    InsufficientFunds => 402 "insufficient_funds" "Insufficient funds" final ends_purchase, Telnyx;
+    /// The user is known and lacks the permission; the text says why.
+    Forbidden(&'static str) => 403 "forbidden" "Forbidden" final, Caller;
+    /// The agency has as many numbers as it may have: this many.
+    QuotaExceeded(i64) => 403 "quota_exceeded" "Quota exceeded" final, Caller;
+    /// The agency has no such thing: it never existed, or it is another agency's.
     NotFound {
         /// What was looked for, such as `phone number`.
         what: &'static str,
         /// The input that named it.
         field: String,
-    },
-    /// The function has no such method; lists those it has.
-    MethodNotAllowed(&'static [&'static str]),
-    /// The number cannot be bought: not on offer, or somebody holds it.
-    NumberUnavailable,
-    /// The number costs more than the caller wants to pay, or what it costs cannot be known.
-    PriceExceeded(Price),
-    /// The agency has as many numbers as it may have.
-    QuotaExceeded(i64),
-    /// The number has been released, or is being released, and takes no change.
-    PhoneNumberReleased,
+    } => 404 "not_found" "Not found" final ends_purchase, Caller;
+    /// The function does not take this method; lists those that it takes.
+    MethodNotAllowed(&'static [&'static str]) => 405 "method_not_allowed" "Method not allowed" final, Caller;
+    /// The number cannot be bought: it is not on offer, or another agency or customer has it.
+    NumberUnavailable => 409 "number_unavailable" "Number unavailable" final ends_purchase, Caller;
+    /// The number costs more than the request or the settings permit, or a limit was given and the price is unknown.
+    PriceExceeded(Price) => 409 "price_exceeded" "Price exceeded" final ends_purchase, Caller;
+    /// The number is released or being released, and takes no change.
+    PhoneNumberReleased => 409 "phone_number_released" "Phone number released" final, Caller;
     /// The number's purchase is under way and cannot be stopped now.
-    PurchaseInProgress,
-    /// Telnyx does not delete the number: it is locked against deletion, say.
-    NumberLocked,
-    /// The purchase was never ordered in time, and is not wanted any more.
-    PurchaseExpired,
-    /// The caller wants to change a row as they have read it, and it has changed since.
-    PreconditionFailed,
-    /// A request with the same idempotency key is being worked on; wait that long.
-    RequestInProgress(Duration),
+    PurchaseInProgress => 409 "purchase_in_progress" "Purchase in progress" retryable, Caller;
+    /// Telnyx does not delete the number, because of a deletion lock for example.
+    NumberLocked => 409 "number_locked" "Number locked" final, Caller;
+    /// The purchase was not ordered in time and is given up.
+    PurchaseExpired => 409 "purchase_expired" "Purchase expired" final ends_purchase, Caller;
+    /// A request with the same idempotency key is being processed; wait that long.
+    RequestInProgress(Duration) => 409 "request_in_progress" "Request in progress" retryable, Caller;
+    /// The row has changed since the caller read it.
+    PreconditionFailed => 412 "precondition_failed" "Precondition failed" final, Caller;
+    /// The body is larger than any request needs to be.
+    PayloadTooLarge => 413 "payload_too_large" "Payload too large" final, Caller;
+    /// `Content-Type` is not JSON.
+    UnsupportedMediaType => 415 "unsupported_media_type" "Unsupported media type" final, Caller;
     /// The idempotency key was used for another request.
-    IdempotencyKeyReused,
-    /// Buying is switched off.
-    PurchasesDisabled,
-    /// The body is larger than any request of ours needs to be.
-    PayloadTooLarge,
-    /// The body is not JSON by its own account.
-    UnsupportedMediaType,
-    /// Telnyx refused this very request and would again.
-    UpstreamRejected(Source),
-    /// Telnyx limits us; wait that long.
-    RateLimited(Duration),
-    /// Telnyx failed, or answered what cannot be understood; nothing was bought or released by it.
-    Upstream(Source),
-    /// Something of ours is missing or unreachable: the database, a secret, a setting.
-    Unavailable(Source),
+    IdempotencyKeyReused => 422 "idempotency_key_reused" "Idempotency key reused" final, Caller;
+    /// Telnyx refused this request and would refuse it again.
+    UpstreamRejected(Source) => 422 "upstream_rejected" "Rejected by Telnyx" final ends_purchase, Telnyx;
+    /// Telnyx limits our requests; wait that long.
+    RateLimited(Duration) => 429 "rate_limited" "Rate limited" retryable ends_purchase, Telnyx;
     /// A defect of ours.
-    Internal(Source),
+    Internal(Source) => 500 "internal" "Internal error" retryable ends_purchase, Ours;
+    /// Telnyx failed, or its answer cannot be understood; it bought and released nothing.
+    Upstream(Source) => 502 "upstream_error" "Telnyx failed" retryable ends_purchase, Telnyx;
+    /// Buying is switched off.
+    PurchasesDisabled => 503 "purchases_disabled" "Purchases disabled" retryable ends_purchase, Caller;
+    /// The database, a secret or a setting is missing or unreachable.
+    Unavailable(Source) => 503 "unavailable" "Service unavailable" retryable ends_purchase, Ours;
 }
 
 impl Error {
@@ -99,104 +170,31 @@ impl Error {
         Self::InvalidRequest(vec![FieldError { field: field.into(), message: message.into() }])
     }
 
-    /// The stable name callers switch on.
+    /// The stable name that callers switch on.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidRequest(_) => "invalid_request",
-            Self::ConfirmationRequired => "confirmation_required",
-            Self::TelnyxNotConfigured => "telnyx_not_configured",
-            Self::Unauthorized(_) => "unauthorized",
-            Self::Forbidden(_) => "forbidden",
-            Self::InsufficientFunds => "insufficient_funds",
-            Self::NotFound { .. } => "not_found",
-            Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::NumberUnavailable => "number_unavailable",
-            Self::PriceExceeded(_) => "price_exceeded",
-            Self::QuotaExceeded(_) => "quota_exceeded",
-            Self::PhoneNumberReleased => "phone_number_released",
-            Self::PurchaseInProgress => "purchase_in_progress",
-            Self::NumberLocked => "number_locked",
-            Self::PurchaseExpired => "purchase_expired",
-            Self::PreconditionFailed => "precondition_failed",
-            Self::RequestInProgress(_) => "request_in_progress",
-            Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::PurchasesDisabled => "purchases_disabled",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::UpstreamRejected(_) => "upstream_rejected",
-            Self::RateLimited(_) => "rate_limited",
-            Self::Upstream(_) => "upstream_error",
-            Self::Unavailable(_) => "unavailable",
-            Self::Internal(_) => "internal",
-        }
+        self.kind().code
     }
 
-    /// Whether the same request may succeed later without anybody changing anything.
+    /// Whether the same request may succeed later without a change of anything.
     #[must_use]
     pub const fn retryable(&self) -> bool {
-        match self {
-            Self::PurchaseInProgress
-            | Self::RequestInProgress(_)
-            | Self::PurchasesDisabled
-            | Self::RateLimited(_)
-            | Self::Upstream(_)
-            | Self::Unavailable(_)
-            | Self::Internal(_) => true,
-            Self::InvalidRequest(_)
-            | Self::ConfirmationRequired
-            | Self::TelnyxNotConfigured
-            | Self::Unauthorized(_)
-            | Self::Forbidden(_)
-            | Self::InsufficientFunds
-            | Self::NotFound { .. }
-            | Self::MethodNotAllowed(_)
-            | Self::NumberUnavailable
-            | Self::PriceExceeded(_)
-            | Self::QuotaExceeded(_)
-            | Self::PhoneNumberReleased
-            | Self::NumberLocked
-            | Self::PurchaseExpired
-            | Self::PreconditionFailed
-            | Self::IdempotencyKeyReused
-            | Self::PayloadTooLarge
-            | Self::UnsupportedMediaType
-            | Self::UpstreamRejected(_) => false,
-        }
+        self.kind().retryable
     }
+}
 
-    /// What stood behind it, for the log.
-    #[must_use]
-    pub const fn source(&self) -> Option<&Source> {
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::UpstreamRejected(source) | Self::Upstream(source) | Self::Unavailable(source) | Self::Internal(source) => Some(source),
-            Self::InvalidRequest(_)
-            | Self::ConfirmationRequired
-            | Self::TelnyxNotConfigured
-            | Self::Unauthorized(_)
-            | Self::Forbidden(_)
-            | Self::InsufficientFunds
-            | Self::NotFound { .. }
-            | Self::MethodNotAllowed(_)
-            | Self::NumberUnavailable
-            | Self::PriceExceeded(_)
-            | Self::QuotaExceeded(_)
-            | Self::PhoneNumberReleased
-            | Self::PurchaseInProgress
-            | Self::NumberLocked
-            | Self::PurchaseExpired
-            | Self::PreconditionFailed
-            | Self::RequestInProgress(_)
-            | Self::IdempotencyKeyReused
-            | Self::PurchasesDisabled
-            | Self::PayloadTooLarge
-            | Self::UnsupportedMediaType
-            | Self::RateLimited(_) => None,
+            Self::UpstreamRejected(source) | Self::Upstream(source) | Self::Unavailable(source) | Self::Internal(source) => {
+                Some(source.as_ref())
+            }
+            _ => None,
         }
     }
 }
 
-/// How long a caller waits before it repeats a purchase that Telnyx's rate limit ended: how long Telnyx asked for is not kept.
+/// `Retry-After` of a purchase that failed because of Telnyx's rate limit: the time that Telnyx asked for is not stored.
 const RATE_LIMITED_EARLIER: Duration = Duration::from_secs(1);
 
 impl Error {
@@ -239,11 +237,11 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     line
 }
 
-/// For the log and for tests; callers are answered through [`crate::problem`].
+/// The code and the chain of causes, for the log; callers get a [`crate::problem`].
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.source() {
-            Some(source) => write!(formatter, "{}: {}", self.code(), chain(source.as_ref())),
+        match std::error::Error::source(self) {
+            Some(source) => write!(formatter, "{}: {}", self.code(), chain(source)),
             None => formatter.write_str(self.code()),
         }
     }
@@ -257,91 +255,32 @@ mod tests {
         Price { monthly: None, upfront: None, currency: None }
     }
 
-    /// The kind of error after this one, and None after the last. Without a wildcard: a new kind does not compile before it
-    /// has its place here.
-    fn next(error: &Error) -> Option<Error> {
-        let source = || "a source".into();
-        Some(match error {
-            Error::InvalidRequest(_) => Error::ConfirmationRequired,
-            Error::ConfirmationRequired => Error::TelnyxNotConfigured,
-            Error::TelnyxNotConfigured => Error::Unauthorized(""),
-            Error::Unauthorized(_) => Error::Forbidden(""),
-            Error::Forbidden(_) => Error::InsufficientFunds,
-            Error::InsufficientFunds => Error::NotFound { what: "agency", field: String::new() },
-            Error::NotFound { .. } => Error::MethodNotAllowed(&[]),
-            Error::MethodNotAllowed(_) => Error::NumberUnavailable,
-            Error::NumberUnavailable => Error::PriceExceeded(no_price()),
-            Error::PriceExceeded(_) => Error::QuotaExceeded(0),
-            Error::QuotaExceeded(_) => Error::PhoneNumberReleased,
-            Error::PhoneNumberReleased => Error::PurchaseInProgress,
-            Error::PurchaseInProgress => Error::NumberLocked,
-            Error::NumberLocked => Error::PurchaseExpired,
-            Error::PurchaseExpired => Error::PreconditionFailed,
-            Error::PreconditionFailed => Error::RequestInProgress(Duration::ZERO),
-            Error::RequestInProgress(_) => Error::IdempotencyKeyReused,
-            Error::IdempotencyKeyReused => Error::PurchasesDisabled,
-            Error::PurchasesDisabled => Error::PayloadTooLarge,
-            Error::PayloadTooLarge => Error::UnsupportedMediaType,
-            Error::UnsupportedMediaType => Error::UpstreamRejected(source()),
-            Error::UpstreamRejected(_) => Error::RateLimited(Duration::ZERO),
-            Error::RateLimited(_) => Error::Upstream(source()),
-            Error::Upstream(_) => Error::Unavailable(source()),
-            Error::Unavailable(_) => Error::Internal(source()),
-            Error::Internal(_) => return None,
-        })
-    }
-
-    /// Whether a purchase can fail with it: once it is begun, and because of Telnyx or of ourselves, not of the request.
-    fn can_end_a_purchase(error: &Error) -> bool {
-        match error {
-            Error::InsufficientFunds
-            | Error::NotFound { .. }
-            | Error::NumberUnavailable
-            | Error::PriceExceeded(_)
-            | Error::PurchaseExpired
-            | Error::PurchasesDisabled
-            | Error::UpstreamRejected(_)
-            | Error::RateLimited(_)
-            | Error::Upstream(_)
-            | Error::Unavailable(_)
-            | Error::Internal(_) => true,
-            Error::InvalidRequest(_)
-            | Error::ConfirmationRequired
-            | Error::TelnyxNotConfigured
-            | Error::Unauthorized(_)
-            | Error::Forbidden(_)
-            | Error::MethodNotAllowed(_)
-            | Error::QuotaExceeded(_)
-            | Error::PhoneNumberReleased
-            | Error::PurchaseInProgress
-            | Error::NumberLocked
-            | Error::PreconditionFailed
-            | Error::RequestInProgress(_)
-            | Error::IdempotencyKeyReused
-            | Error::PayloadTooLarge
-            | Error::UnsupportedMediaType => false,
-        }
-    }
-
     #[test]
     fn every_error_that_can_end_a_purchase_is_read_back_from_its_code() {
-        let kinds: Vec<_> = std::iter::successors(Some(Error::InvalidRequest(Vec::new())), next).collect();
-        for error in &kinds {
-            let again = Error::of_failed_purchase(error.code(), no_price());
-            let expected = can_end_a_purchase(error).then(|| (error.code(), error.retryable()));
-            assert_eq!(again.map(|again| (again.code(), again.retryable())), expected, "{error}");
+        for kind in KINDS {
+            let again = Error::of_failed_purchase(kind.code, no_price());
+            let expected = kind.ends_purchase.then_some(kind);
+            assert_eq!(again.as_ref().map(Error::kind), expected, "{}", kind.code);
         }
-        let codes: std::collections::BTreeSet<_> = kinds.iter().map(Error::code).collect();
-        assert_eq!(codes.len(), kinds.len(), "each code stands for one kind");
+        let codes: std::collections::BTreeSet<_> = KINDS.iter().map(|kind| kind.code).collect();
+        assert_eq!(codes.len(), KINDS.len(), "each code stands for one kind");
         for unknown in ["", "not_a_code", "Rate_limited"] {
             assert!(Error::of_failed_purchase(unknown, no_price()).is_none(), "{unknown}");
         }
     }
 
     #[test]
-    fn a_price_that_was_too_high_is_told_again() {
+    fn the_price_of_a_purchase_that_was_too_expensive_is_read_back() {
         let price = Price { monthly: Some(Money(2.into())), upfront: None, currency: Some("USD".to_owned()) };
         let again = Error::of_failed_purchase("price_exceeded", price.clone());
-        assert!(matches!(again, Some(Error::PriceExceeded(told)) if told == price));
+        assert!(matches!(again, Some(Error::PriceExceeded(found)) if found == price));
+    }
+
+    #[test]
+    fn an_error_shows_its_code_and_every_cause_once() {
+        let inner = Error::Unavailable("the disk is full".into());
+        let outer = Error::Internal(Box::new(inner));
+        assert_eq!(outer.to_string(), "internal: unavailable: the disk is full");
+        assert_eq!(chain(&outer), outer.to_string());
     }
 }

@@ -1,12 +1,12 @@
 //! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): one key, one answer, and one set of purchases.
 //!
-//! The first final answer to a key, a success or a failure, is kept and returned to every repetition of the request. An answer
-//! that may be another one next time (202, 429, 5xx) is not kept: the same key does the work again. For a purchase that work
+//! The first final answer to a key, a success or a failure, is stored and returned to every repetition of the request. An answer
+//! that may differ next time (202, 429, 5xx) is not stored: the same key does the work again. For a purchase that work
 //! starts from what the key lists: each purchase that its requests have begun or joined, by the position of its number. So a
 //! repetition resumes an unfinished purchase and reports one that has ended, and never buys the same number a second time.
 //!
-//! A key belongs to an agency and a function. It is leased while its request is worked on, so that a process that dies holds
-//! it for no longer than a lease. It expires a day after its first request, or after the end of the last purchase that it
+//! A key belongs to an agency and a function. It is leased while its request is processed, so that a process that dies blocks
+//! it for the time of a lease at most. It expires a day after its first request, or after the end of the last purchase that it
 //! lists, whichever is later.
 
 use lambda_http::http::StatusCode;
@@ -22,16 +22,16 @@ use crate::model::Actor;
 use crate::problem;
 use crate::store::{IdempotencyKey, KeptAnswer, KeyState, Lease, Store};
 
-/// Says that nothing new was done: the answer is that of an earlier request.
+/// The header of an answer that repeats an earlier one, because nothing new was done.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const HEADER: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
 
-/// Does `work` once for each key, with the key that is held meanwhile; None if the call has no such header.
+/// Does `work` once for each key. `work` gets the key, whose lease is held meanwhile, or None if the call has no such header.
 ///
 /// # Errors
-/// `InvalidRequest`: the header is no key; `IdempotencyKeyReused`; `RequestInProgress`; and those of `work`.
+/// `InvalidRequest` if the header is not a key; `IdempotencyKeyReused`; `RequestInProgress`; and those of `work`.
 pub async fn once<W>(
     store: &Store,
     config: &config::Purchase,
@@ -75,7 +75,7 @@ fn read(header: &str) -> Option<String> {
     (visible && (1..=LONGEST_KEY).contains(&key.len())).then_some(key)
 }
 
-/// A quoted string's text: a backslash goes before a quote or a backslash, and nothing else.
+/// The text of a quoted string. A backslash escapes a quote or a backslash, and nothing else.
 fn unquoted(quoted: &str) -> Option<String> {
     let mut text = String::with_capacity(quoted.len());
     let mut characters = quoted.chars();
@@ -89,7 +89,7 @@ fn unquoted(quoted: &str) -> Option<String> {
     Some(text)
 }
 
-/// The same for two bodies that say the same, however their members are ordered and spaced.
+/// The SHA-256 of a JSON body, which does not depend on the order of its members or on white space.
 fn hash(body: &[u8]) -> [u8; 32] {
     let canonical = serde_json::from_slice::<Value>(body).map(|value| value.to_string().into_bytes());
     let hash = digest(&SHA256, canonical.as_deref().unwrap_or(body));
@@ -98,7 +98,7 @@ fn hash(body: &[u8]) -> [u8; 32] {
     bytes
 }
 
-/// What is kept of an outcome, if it is final.
+/// The answer that is stored of an outcome; None if it is not final.
 fn kept(outcome: &Result<Answer, Error>, request_id: &str) -> Option<KeptAnswer> {
     let (status, content_type, body) = match outcome {
         Ok(answer) if answer.is_final() => (answer.status(), "application/json".to_owned(), answer.body().to_owned()),
@@ -122,7 +122,36 @@ fn replay(kept: KeptAnswer) -> Result<Answer, Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_visible_text_is_the_same_key_when_it_is_quoted(key in "[ -~]{1,255}") {
+            let quoted = format!("\"{}\"", key.replace('\\', r"\\").replace('"', r#"\""#));
+            prop_assert_eq!(read(&quoted), Some(key.clone()));
+            let is_token = !key.contains(['"', '\\', ',', ';', ' ']);
+            prop_assert_eq!(read(&key), is_token.then_some(key));
+        }
+
+        #[test]
+        fn whatever_is_read_is_a_key_that_can_be_stored(header in any::<String>()) {
+            if let Some(key) = read(&header) {
+                prop_assert!((1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            }
+        }
+
+        #[test]
+        fn the_order_of_members_does_not_change_the_hash(members in proptest::collection::btree_map("[a-z]{1,8}", any::<i64>(), 0..6)) {
+            let written = |members: Vec<(&String, &i64)>| {
+                let members: Vec<_> = members.into_iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+                format!("{{{}}}", members.join(", "))
+            };
+            let (forwards, backwards) = (members.iter().collect(), members.iter().rev().collect());
+            prop_assert_eq!(hash(written(forwards).as_bytes()), hash(written(backwards).as_bytes()));
+        }
+    }
 
     #[test]
     fn a_key_is_the_same_with_quotes_and_without() {

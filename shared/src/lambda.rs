@@ -18,25 +18,25 @@ pub use self::call::{Answer, Call};
 pub use self::function::{Function, Service};
 use crate::config::Config;
 
-/// Runs a background function until Lambda ends it: what its binary's `main` calls.
+/// Runs a background function until Lambda ends the process. The `main` of its binary calls this.
 ///
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
-    let service = BackgroundService::<B>::new(&Config::from_env());
+    let service = BackgroundService::<B>::new(Config::from_env());
     service.warm().await;
     let service = &service;
     lambda_runtime::run(service_fn(move |event| service.handle(event))).await
 }
 
-/// Runs a function until Lambda ends it: what each binary's `main` calls.
+/// Runs a function until Lambda ends the process. The `main` of its binary calls this.
 ///
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
     runtime_tracing::init_default_subscriber();
-    let service = Service::<F>::new(&Config::from_env());
+    let service = Service::<F>::new(Config::from_env());
     service.warm().await;
     let service = &service;
     lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, Infallible>(service.answer(request).await) })).await

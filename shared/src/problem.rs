@@ -1,4 +1,4 @@
-//! An [`Error`] as a problem document (RFC 9457), and the HTTP status that each error is answered with.
+//! An [`Error`] as a problem document (RFC 9457).
 
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::error::{Error, FieldError, Price};
 use crate::model::Money;
 
-/// The body of every answer that is not a success, and of every failed item within a partial one.
+/// The body of every answer that is not a success, and of every failed item of a partial success.
 ///
-/// `error` repeats the human sentence under the name the web app has always read it by.
+/// `error` repeats `detail`, since the documented functions have that member.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
     /// A URN that names the kind of problem.
@@ -31,20 +31,20 @@ pub struct Problem {
     /// What is wrong with the input, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// The same sentence as `detail`.
+    /// The text of `detail`.
     pub error: String,
 }
 
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
-        let detail = detail(error);
+        let (kind, detail) = (error.kind(), detail(error));
         Self {
-            r#type: format!("urn:problem-type:phone-numbers:{}", error.code()),
-            title: title(error),
-            status: status(error).as_u16(),
+            r#type: format!("urn:problem-type:phone-numbers:{}", kind.code),
+            title: kind.title,
+            status: kind.status,
             detail: detail.clone(),
-            code: error.code(),
-            retryable: error.retryable(),
+            code: kind.code,
+            retryable: kind.retryable,
             request_id: None,
             errors: fields(error),
             error: detail,
@@ -52,63 +52,10 @@ impl From<&Error> for Problem {
     }
 }
 
-/// The HTTP status an error is answered with.
+/// The HTTP status that an error is answered with.
 #[must_use]
-pub const fn status(error: &Error) -> StatusCode {
-    match error {
-        Error::InvalidRequest(_) | Error::ConfirmationRequired | Error::TelnyxNotConfigured => StatusCode::BAD_REQUEST,
-        Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-        Error::InsufficientFunds => StatusCode::PAYMENT_REQUIRED,
-        Error::Forbidden(_) | Error::QuotaExceeded(_) => StatusCode::FORBIDDEN,
-        Error::NotFound { .. } => StatusCode::NOT_FOUND,
-        Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-        Error::NumberUnavailable
-        | Error::PriceExceeded(_)
-        | Error::PhoneNumberReleased
-        | Error::PurchaseInProgress
-        | Error::NumberLocked
-        | Error::PurchaseExpired
-        | Error::RequestInProgress(_) => StatusCode::CONFLICT,
-        Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        Error::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Error::IdempotencyKeyReused | Error::UpstreamRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Error::Upstream(_) => StatusCode::BAD_GATEWAY,
-        Error::PurchasesDisabled | Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-const fn title(error: &Error) -> &'static str {
-    match error {
-        Error::InvalidRequest(_) => "Invalid request",
-        Error::ConfirmationRequired => "Confirmation required",
-        Error::TelnyxNotConfigured => "Telnyx is not configured",
-        Error::Unauthorized(_) => "Unauthorized",
-        Error::InsufficientFunds => "Insufficient funds",
-        Error::Forbidden(_) => "Forbidden",
-        Error::NotFound { .. } => "Not found",
-        Error::MethodNotAllowed(_) => "Method not allowed",
-        Error::NumberUnavailable => "Number unavailable",
-        Error::PriceExceeded(_) => "Price exceeded",
-        Error::QuotaExceeded(_) => "Quota exceeded",
-        Error::PhoneNumberReleased => "Phone number released",
-        Error::PurchaseInProgress => "Purchase in progress",
-        Error::NumberLocked => "Number locked",
-        Error::PurchaseExpired => "Purchase expired",
-        Error::PreconditionFailed => "Precondition failed",
-        Error::RequestInProgress(_) => "Request in progress",
-        Error::IdempotencyKeyReused => "Idempotency key reused",
-        Error::PurchasesDisabled => "Purchases disabled",
-        Error::PayloadTooLarge => "Payload too large",
-        Error::UnsupportedMediaType => "Unsupported media type",
-        Error::UpstreamRejected(_) => "Rejected by Telnyx",
-        Error::RateLimited(_) => "Rate limited",
-        Error::Internal(_) => "Internal error",
-        Error::Upstream(_) => "Telnyx failed",
-        Error::Unavailable(_) => "Service unavailable",
-    }
+pub fn status(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.kind().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn detail(error: &Error) -> String {

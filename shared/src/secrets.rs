@@ -1,4 +1,4 @@
-//! AWS Secrets Manager: each secret is read once and believed for a while, or until somebody refuses what it says.
+//! AWS Secrets Manager. A secret that was read is cached for a time to live, or until its content is refused.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,8 +18,8 @@ use crate::error::Error;
 
 /// The longest that one read may take, retries included: a caller waits for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The shortest pause between two reads that were to find something newer and did not: neither a credential that is
-/// really wrong nor forged tokens can make us hammer Secrets Manager.
+/// The shortest pause between two reads that look for a newer value and find none, so that neither a wrong credential nor
+/// forged tokens cause many reads.
 const REREAD_PAUSE: Duration = Duration::from_secs(3);
 
 /// A value that must not be printed.
@@ -46,25 +46,25 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secrets this function may read, with what has been read of them.
+/// The secrets that this function may read, with a cache of their values.
 pub struct Secrets {
     client: Result<Client, &'static str>,
     ttl: Duration,
-    /// One lock for each secret: those that wait for one become one read, and keep nobody from another.
+    /// One lock for each secret: concurrent reads of one secret become one read, and do not delay reads of others.
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
-/// What is known of one secret.
+/// The cached value of one secret.
 #[derive(Default)]
 struct Slot {
     read: Option<Read>,
-    /// When something newer was last looked for in vain.
+    /// When a newer value was last looked for and not found.
     missed_at: Option<Instant>,
 }
 
 struct Read {
     at: Instant,
-    /// None: there is no such secret.
+    /// None if the secret does not exist.
     secret: Option<Secret>,
 }
 
@@ -75,16 +75,16 @@ impl Slot {
 }
 
 impl Secrets {
-    /// Talks to nobody yet.
+    /// Performs no I/O.
     #[must_use]
     pub fn new(aws: &Aws, ttl: Duration) -> Self {
         Self { client: client(aws), ttl, slots: Mutex::default() }
     }
 
-    /// A secret's text, or None where there is no such secret (`ResourceNotFoundException`, and nothing else).
+    /// The text of a secret; None if it does not exist (`ResourceNotFoundException`, and nothing else).
     ///
     /// # Errors
-    /// `Unavailable`: Secrets Manager cannot be reached or will not tell.
+    /// `Unavailable` if Secrets Manager cannot be reached or refuses to answer.
     pub async fn find(&self, id: &str) -> Result<Option<Secret>, Error> {
         let slot = self.slot(id);
         let mut slot = slot.lock().await;
@@ -95,11 +95,11 @@ impl Secrets {
         Ok(slot.read.as_ref().and_then(|read| read.secret.clone()))
     }
 
-    /// A secret's text if it is another by now than `refused`, which did not open what it should: read anew however lately
-    /// it was read, unless somebody else has just done so.
+    /// The text of a secret if it differs from `refused`, a value that was rejected where it was used. Reads the secret again,
+    /// whatever its age in the cache, unless another task has just done so.
     ///
     /// # Errors
-    /// `Unavailable`: Secrets Manager cannot be reached or will not tell.
+    /// As [`Secrets::find`].
     pub async fn find_newer(&self, id: &str, refused: &Secret) -> Result<Option<Secret>, Error> {
         let slot = self.slot(id);
         let mut slot = slot.lock().await;
@@ -109,21 +109,21 @@ impl Secrets {
         if slot.missed_at.is_some_and(|at| at.elapsed() < REREAD_PAUSE) {
             return Ok(None);
         }
-        // A read that fails, or is given up, has missed as well.
+        // A read that fails, or is cancelled, counts as one that found nothing newer.
         slot.missed_at = Some(Instant::now());
         self.read(id, &mut slot).await?;
         let newer = slot.newer_than(refused);
         if newer.is_some() {
             slot.missed_at = None;
         }
-        tracing::info!(secret = id, newer = newer.is_some(), "a secret was refused and read anew");
+        tracing::info!(secret = id, newer = newer.is_some(), "a secret was refused and read again");
         Ok(newer)
     }
 
-    /// What a setting says, wherever it keeps it.
+    /// The value of a setting that is secret. `name` is its name in the log.
     ///
     /// # Errors
-    /// `Unavailable`: there is no such setting or secret, or it cannot be read. `name` is what the log calls it.
+    /// `Unavailable` if the setting or the secret is missing, or cannot be read.
     pub async fn resolve(&self, name: &'static str, source: Option<&SecretSource>) -> Result<Secret, Error> {
         match source {
             None => Err(Error::Unavailable(format!("{name} is not configured").into())),
@@ -135,10 +135,10 @@ impl Secrets {
         }
     }
 
-    /// What a setting says now if it is another by now than `refused`; see [`Secrets::find_newer`].
+    /// The value of a setting if it differs from `refused`; see [`Secrets::find_newer`].
     ///
     /// # Errors
-    /// `Unavailable`: Secrets Manager cannot be reached or will not tell.
+    /// As [`Secrets::find`].
     pub async fn resolve_newer(&self, source: Option<&SecretSource>, refused: &Secret) -> Result<Option<Secret>, Error> {
         match source {
             None | Some(SecretSource::Plain(_)) => Ok(None),
@@ -152,7 +152,7 @@ impl Secrets {
     }
 
     async fn read(&self, id: &str, slot: &mut Slot) -> Result<(), Error> {
-        // The SDK's future is large and rarely needed: on the heap it does not weigh on every request's.
+        // The SDK's future is large and rarely needed; on the heap it does not enlarge the future of every request.
         let secret = Box::pin(self.fetch(id)).await?;
         slot.read = Some(Read { at: Instant::now(), secret });
         Ok(())
@@ -171,8 +171,8 @@ impl Secrets {
     }
 }
 
-/// Credentials come from the environment, which is where Lambda puts them: the SDK's whole chain of other places costs
-/// size and start-up time for nothing.
+/// A client with the credentials that Lambda puts into the environment. The SDK's chain of other sources would cost size and
+/// start-up time without use.
 fn client(aws: &Aws) -> Result<Client, &'static str> {
     let region = aws.region.clone().ok_or("AWS_REGION is not set")?;
     let (Some(id), Some(key)) = (&aws.access_key_id, &aws.secret_access_key) else {

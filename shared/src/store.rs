@@ -247,7 +247,7 @@ fn failure(error: tokio_postgres::Error) -> Error {
 /// or the connection to it, is not usable.
 #[must_use]
 pub fn is_refusal(error: &Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
     source.is_some_and(|source| source.as_db_error().is_some() && !connection::is_lost(source))
 }
 

@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::Authorities;
 use crate::error::Source;
 
-/// Where systems keep theirs: Amazon Linux and its relatives, Debian and its.
+/// The systems' certificate stores: that of Amazon Linux and Fedora, that of Debian.
 const SYSTEM_STORES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
 /// A client that verifies certificate and host name.
@@ -33,7 +33,7 @@ fn roots(authorities: &Authorities) -> Result<RootCertStore, Source> {
     }
 }
 
-/// A file of many certificates may hold one of a kind that we do not know, which must not hide the others.
+/// The certificates of a PEM file. One that cannot be used is skipped, and does not hide the others.
 fn bundle(path: &str) -> Result<RootCertStore, Source> {
     let unreadable = |error| format!("{path} cannot be read: {error}");
     let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;

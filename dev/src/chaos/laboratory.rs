@@ -39,7 +39,7 @@ const TEMPLATE: &str = "chaos_template";
 /// Everything that waits, waits for a fraction of the time that it does in production. A call to Telnyx is shorter than a
 /// lease here, too.
 const ENVIRONMENT: [(&str, &str); 9] = [
-    ("PURCHASE_LEASE_MS", "500"),
+    ("LEASE_MS", "500"),
     ("PURCHASE_ORDER_MISSING_AFTER_MS", "150"),
     ("PURCHASE_POLL_MS", "20"),
     ("TELNYX_TIMEOUT_MS", "400"),

@@ -33,11 +33,12 @@ pub async fn connect(url: &str) -> Result<Client> {
 /// When `url` is malformed.
 pub fn settings(url: &str) -> Result<Config> {
     let url = normalise(url)?;
-    Ok(Config::read(|name| match name {
+    let config = Config::read(|name| match name {
         "DATABASE_URL" => Some(url.to_string()),
         "DATABASE_CA_FILE" => std::env::var(name).ok(),
         _ => None,
-    }))
+    })?;
+    Ok(config)
 }
 
 /// The functions' own access to the database at `url`.

@@ -7,6 +7,7 @@ mod api;
 mod architecture;
 mod boundary;
 mod database;
+mod documents;
 mod money;
 mod reconcile;
 mod simulator;

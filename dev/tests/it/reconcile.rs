@@ -39,7 +39,7 @@ const INVENTORY: &str = "/v2/phone_numbers";
 /// A world in which a dead process is missed soon.
 async fn world() -> World {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     world
 }
 

@@ -1,7 +1,7 @@
-//! Entity tags of rows, and writes that want the row as it was read (RFC 9110, 8.8.3 and 13.1.1).
+//! Entity tags of rows, and writes that require the row as it was read (RFC 9110, 8.8.3 and 13.1.1).
 //!
-//! A row's tag is the time of its last change, in microseconds: a trigger keeps that on every change, whoever makes it. The
-//! agent that is shown beside the row is no part of it.
+//! A row's tag is the time of its last change, in microseconds, which a trigger sets on every change. The agent that is shown
+//! beside the row is no part of it.
 
 use chrono::{DateTime, Utc};
 use lambda_http::http::header::{ETAG, HeaderValue, IF_MATCH};
@@ -11,17 +11,20 @@ use shared::model::PhoneNumber;
 
 /// The answer, with the tag of the row that is in it.
 pub(crate) fn tagged(answer: Answer, row: &PhoneNumber) -> Answer {
-    let tag = format!("\"{}\"", row.updated_at.timestamp_micros());
-    match HeaderValue::try_from(tag) {
+    match HeaderValue::try_from(tag(row.updated_at)) {
         Ok(tag) => answer.with_header(ETAG, tag),
         Err(_) => answer,
     }
 }
 
-/// The times of the last change that a write puts up with; None where any will do.
+fn tag(updated_at: DateTime<Utc>) -> String {
+    format!("\"{}\"", updated_at.timestamp_micros())
+}
+
+/// The times of the last change that `If-Match` permits; None if it permits every time.
 ///
 /// # Errors
-/// `InvalidRequest`: the header is no list of tags.
+/// `InvalidRequest` if the header is not a list of tags.
 pub(crate) fn expected(call: &Call) -> Result<Option<Vec<DateTime<Utc>>>, Error> {
     match call.header(IF_MATCH.as_str()).map(str::trim) {
         None | Some("*") => Ok(None),
@@ -32,10 +35,10 @@ pub(crate) fn expected(call: &Call) -> Result<Option<Vec<DateTime<Utc>>>, Error>
     }
 }
 
-/// The times that a list of tags stands for. Those that are weak, or none of ours, match no row.
+/// The times that a list of tags stands for. Weak tags and foreign tags match no row.
 fn read(tags: &str) -> Option<Vec<DateTime<Utc>>> {
     let mut changes = Vec::new();
-    // No tag of ours has a comma in it, and so none of another's that has can become one of ours.
+    // Our tags contain no comma, so a foreign tag that contains one cannot become one of ours.
     for tag in tags.split(',') {
         let tag = tag.trim();
         let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
@@ -51,7 +54,35 @@ fn read(tags: &str) -> Option<Vec<DateTime<Utc>>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn times() -> impl Strategy<Value = Vec<DateTime<Utc>>> {
+        let time = (-60_000_000_000_000_000..250_000_000_000_000_000_i64).prop_filter_map("a time", DateTime::from_timestamp_micros);
+        proptest::collection::vec(time, 1..5)
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_of_our_tags_is_read_back_to_the_microsecond(times in times(), blanks in " {0,3}") {
+            let header = times.iter().map(|time| tag(*time)).collect::<Vec<_>>().join(&format!("{blanks},{blanks}"));
+            prop_assert_eq!(read(&header), Some(times));
+        }
+
+        #[test]
+        fn a_weak_tag_permits_no_row(times in times()) {
+            let header = times.iter().map(|time| format!("W/{}", tag(*time))).collect::<Vec<_>>().join(",");
+            prop_assert_eq!(read(&header), Some(Vec::new()));
+        }
+
+        #[test]
+        fn any_header_is_read_or_refused(header in any::<String>()) {
+            if let Some(times) = read(&header) {
+                prop_assert!(times.len() <= header.matches('"').count() / 2);
+            }
+        }
+    }
 
     #[test]
     fn a_list_of_tags_stands_for_the_times_of_those_that_are_ours_and_strong() {

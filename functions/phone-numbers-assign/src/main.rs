@@ -1,4 +1,4 @@
-//! The Lambda binary of `phone-numbers-assign`; what it does is in the library beside it.
+//! The Lambda binary of `phone-numbers-assign`.
 
 use phone_numbers_assign::Assign;
 

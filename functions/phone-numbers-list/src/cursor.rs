@@ -1,7 +1,7 @@
 //! A keyset cursor: where the next page begins, bound to the agency and the filters it was made for.
 //!
-//! It is opaque to callers and holds nothing they do not know. It needs no signature: whatever it says, a page has only
-//! rows of the caller's agency.
+//! It is opaque to callers and contains nothing that they do not know. It needs no signature, since a page has only rows of the
+//! caller's agency whatever the cursor contains.
 
 use std::fmt;
 use std::str::FromStr;
@@ -47,7 +47,7 @@ impl Cursor {
     }
 }
 
-/// What a cursor of another list is answered with.
+/// The error for a cursor of another list.
 pub(crate) fn refused() -> Error {
     Error::invalid("cursor", UNREADABLE)
 }
@@ -75,6 +75,7 @@ impl FromStr for Cursor {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
     use shared::model::Status;
 
     use super::*;
@@ -98,6 +99,43 @@ mod tests {
         assert!(cursor().continues(&filter()));
         assert!(!cursor().continues(&ListFilter { search: None, ..filter() }));
         assert!(!cursor().continues(&ListFilter { include_released: true, ..filter() }));
+    }
+
+    /// Every filter, with every position that Postgres can hold.
+    fn cursors() -> impl Strategy<Value = (ListFilter, Cursor)> {
+        let words = [Status::Pending, Status::Active, Status::Inactive, Status::Released];
+        let status = proptest::option::of(proptest::sample::select(words.to_vec()));
+        let ids = (any::<u128>(), proptest::option::of(any::<u128>()), any::<u128>());
+        let filter = (status, any::<bool>(), proptest::option::of(any::<bool>()), proptest::option::of(any::<String>()));
+        (filter, ids, -60_000_000_000_000_000..250_000_000_000_000_000_i64).prop_map(|(filter, (agency, agent, row), micros)| {
+            let (status, include_released, assigned, search) = filter;
+            let filter = ListFilter { status, include_released, assigned, agent_id: agent.map(Uuid::from_u128), search };
+            let position = Position { created_at: DateTime::from_timestamp_micros(micros).unwrap(), id: Uuid::from_u128(row) };
+            let cursor = Cursor::new(Uuid::from_u128(agency), &filter, position).unwrap();
+            (filter, cursor)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_cursor_is_read_back_and_continues_its_own_list((filter, cursor) in cursors()) {
+            let text = cursor.to_string();
+            prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+            prop_assert!(cursor.continues(&filter));
+            prop_assert_eq!(text.parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn a_cursor_continues_no_list_with_another_filter((filter, cursor) in cursors(), (other, _) in cursors()) {
+            prop_assert_eq!(cursor.continues(&other), filter == other);
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_is_refused(text in any::<String>()) {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            }
+        }
     }
 
     #[test]

@@ -1,25 +1,20 @@
 //! `phone-numbers-list`: an agency's numbers.
 
+mod answer;
 mod cursor;
+mod request;
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use shared::config::Config;
 use shared::error::Error;
-use shared::input::{Input, assigned};
 use shared::lambda::{Answer, Call, Function};
-use shared::model::{AvailableAgent, PhoneNumber, Status};
 use shared::secrets::Secrets;
-use shared::store::{ListFilter, ListPage, Position, Store, Summary};
+use shared::store::{ListPage, Store};
 
+use answer::{Page, Pagination};
 use cursor::Cursor;
-
-const LIMIT_DEFAULT: i64 = 50;
-const LIMIT_LARGEST: i64 = 200;
-const OFFSET_LARGEST: i64 = 1_000_000;
-/// As long as a friendly name can be.
-const LONGEST_SEARCH: usize = 255;
+use request::Request;
 
 /// The function.
 pub struct List {
@@ -42,7 +37,7 @@ impl Function for List {
         let request = Request::read(call.query())?;
         let page = ListPage { limit: request.limit, offset: request.offset, after: request.after() };
         let listing = self.store.list(call.user_id, &request.filter, page, request.include_agents).await?;
-        // The rows are the caller's whatever the cursor says; what is refused is a page that would continue nothing.
+        // The rows are those of the caller's agency in any case. A cursor of another agency has no place in this list.
         if request.cursor.as_ref().is_some_and(|cursor| cursor.agency_id != listing.agency_id) {
             return Err(cursor::refused());
         }
@@ -59,69 +54,4 @@ impl Function for List {
             },
         })
     }
-}
-
-/// The query.
-struct Request {
-    filter: ListFilter,
-    include_agents: bool,
-    limit: i64,
-    offset: i64,
-    cursor: Option<Cursor>,
-}
-
-impl Request {
-    fn read(mut input: Input) -> Result<Self, Error> {
-        let assigned = assigned(&mut input);
-        let filter = ListFilter {
-            status: input.parsed::<Status>("status"),
-            include_released: input.boolean("include_released").unwrap_or(false),
-            assigned,
-            agent_id: input.uuid("agent_id"),
-            search: input.text("search", LONGEST_SEARCH),
-        };
-        let request = Self {
-            include_agents: input.boolean("include_agents").unwrap_or(false),
-            limit: input.integer("limit", 1..=LIMIT_LARGEST).unwrap_or(LIMIT_DEFAULT),
-            cursor: cursor(&mut input, &filter),
-            offset: input.integer("offset", 0..=OFFSET_LARGEST).unwrap_or(0),
-            filter,
-        };
-        input.finish()?;
-        Ok(request)
-    }
-
-    fn after(&self) -> Option<Position> {
-        self.cursor.as_ref().map(Cursor::position)
-    }
-}
-
-/// A cursor continues the very list it came from, and says where: an offset beside it would say it twice.
-fn cursor(input: &mut Input, filter: &ListFilter) -> Option<Cursor> {
-    if input.has("cursor") && input.has("offset") {
-        input.refuse("offset", "cannot be given together with cursor");
-    }
-    let cursor: Cursor = input.parsed("cursor")?;
-    if !cursor.continues(filter) {
-        input.refuse("cursor", "belongs to a list with other filters");
-    }
-    Some(cursor)
-}
-
-/// The answer.
-#[derive(Serialize)]
-struct Page {
-    phone_numbers: Vec<PhoneNumber>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    available_agents: Option<Vec<AvailableAgent>>,
-    summary: Summary,
-    pagination: Pagination,
-}
-
-#[derive(Serialize)]
-struct Pagination {
-    limit: i64,
-    offset: i64,
-    total: i64,
-    next_cursor: Option<String>,
 }

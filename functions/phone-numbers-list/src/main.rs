@@ -1,4 +1,4 @@
-//! The Lambda binary of `phone-numbers-list`; what it does is in the library beside it.
+//! The Lambda binary of `phone-numbers-list`.
 
 use phone_numbers_list::List;
 

@@ -12,13 +12,18 @@ use anyhow::{Result, anyhow};
 use lambda_http::LambdaEvent;
 use lambda_http::lambda_runtime::Diagnostic;
 use serde::{Deserialize, Serialize};
-use shared::config::{Config, Database};
+use shared::config::{Config, Database, Invalid};
 use shared::secrets::Secrets;
 use shared::store;
 use tokio_postgres::Client;
 
 /// The function.
 pub struct Migrate {
+    /// Or why there are none: the settings cannot be used, and every invocation fails.
+    settings: Result<Settings, Invalid>,
+}
+
+struct Settings {
     deployment: Option<String>,
     database: Database,
     secrets: Secrets,
@@ -39,9 +44,12 @@ pub struct Answer {
 impl Migrate {
     /// Performs no I/O.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let secrets = Secrets::new(&config.aws, config.secrets_ttl);
-        Self { deployment: config.deployment.clone(), database: config.database.clone(), secrets }
+    pub fn new(settings: Result<Config, Invalid>) -> Self {
+        let used = |config: Config| {
+            let secrets = Secrets::new(&config.aws, config.secrets_ttl);
+            Settings { deployment: config.deployment, database: config.database, secrets }
+        };
+        Self { settings: settings.map(used) }
     }
 
     /// Applies the migrations that the database lacks.
@@ -59,9 +67,10 @@ impl Migrate {
     }
 
     async fn apply(&self) -> Result<Vec<String>> {
-        let connected = store::connect(&self.database, &self.secrets).await;
+        let Settings { deployment, database, secrets } = self.settings.as_ref().map_err(Clone::clone)?;
+        let connected = store::connect(database, secrets).await;
         let mut client = connected.map_err(|error| anyhow!("connecting to the database: {error}"))?;
-        migrate(&mut client, self.deployment.as_deref()).await
+        migrate(&mut client, deployment.as_deref()).await
     }
 }
 

@@ -9,6 +9,6 @@ use shared::config::Config;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     tracing::init_default_subscriber();
-    let migrate = &Migrate::new(&Config::from_env());
+    let migrate = &Migrate::new(Config::from_env());
     lambda_runtime::run(lambda_runtime::service_fn(|event| migrate.handle(event))).await
 }

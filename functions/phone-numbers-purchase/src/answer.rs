@@ -1,4 +1,4 @@
-//! What a purchase is answered with.
+//! The answer to a purchase.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! `phone-numbers-purchase`: buys numbers for an agency.
 //!
-//! The intent is written before any money moves, and whatever happens then is found out by asking Telnyx, never by trying
-//! again blindly: see `shared::saga`.
+//! A purchase is recorded before it costs money. After that, Telnyx is asked what became of an order, and an order whose outcome is
+//! unknown is never simply placed again: see `shared::saga`.
 
 mod answer;
 mod request;
@@ -49,7 +49,7 @@ impl Function for Purchase {
         if request.validate_only && !config.enabled {
             return Err(Error::PurchasesDisabled);
         }
-        let actor = store.authorize(call.user_id, Permission::Manage).await?;
+        let actor = store.authorize(call.user_id, Permission::Purchase).await?;
         if request.validate_only {
             let intents = self.intents(&actor, &request).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
             let quotes = self.quote(&actor, &intents, call.deadline).await?;
@@ -78,10 +78,10 @@ enum Task {
 }
 
 impl Purchase {
-    /// What each number of a request would be bought with, or why it cannot be, as far as that is known without Telnyx.
+    /// The intent to buy each number of a request, or why it cannot be bought, as far as that is known without Telnyx.
     ///
     /// # Errors
-    /// `Unavailable` or `Internal` if that cannot be found out.
+    /// `Unavailable` or `Internal` if a query fails or a secret cannot be read.
     async fn intents(&self, actor: &Actor, request: &Request) -> Result<Vec<Result<Intent, Error>>, Error> {
         let Sagas { store, accounts, .. } = &self.sagas;
         let wanted: Vec<_> = request.items.iter().filter_map(|item| item.agent_mapping_id).collect();

@@ -1,4 +1,4 @@
-//! The Lambda binary of `phone-numbers-purchase`; what it does is in the library beside it.
+//! The Lambda binary of `phone-numbers-purchase`.
 
 use phone_numbers_purchase::Purchase;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use shared::error::Error;
 use shared::input::Input;
-use shared::model::{E164, Money, PriceLimits};
+use shared::model::{Currency, E164, Money, PriceLimits};
 use uuid::Uuid;
 
 /// How many numbers one request may buy.
@@ -13,17 +13,17 @@ const LARGEST_ORDER: usize = 10;
 const LONGEST_NAME: usize = 255;
 const LONGEST_REFERENCE: usize = 255;
 
-/// ISO 4217, where the caller names no currency for its limits.
+/// The currency of the limits, if the request names none: ISO 4217.
 const DEFAULT_CURRENCY: &str = "USD";
 
 /// What to buy.
 pub(crate) struct Request {
     pub(crate) items: Vec<Item>,
-    /// The caller's own reference: kept and echoed.
+    /// The caller's own reference, which is stored and returned.
     pub(crate) customer_reference: Option<String>,
     /// The most that each number may cost.
     pub(crate) limits: PriceLimits,
-    /// Whether nothing is to be bought, only found out whether it could be.
+    /// Whether everything is only checked, and nothing bought.
     pub(crate) validate_only: bool,
 }
 
@@ -41,18 +41,16 @@ impl Request {
         let limits = PriceLimits {
             monthly: input.parsed::<Money>("max_monthly_cost"),
             upfront: input.parsed::<Money>("max_upfront_cost"),
-            currency: input.parsed::<Currency>("currency").map_or_else(|| DEFAULT_CURRENCY.to_owned(), |currency| currency.0),
+            currency: input.parsed::<Currency>("currency").map_or_else(|| DEFAULT_CURRENCY.to_owned(), String::from),
         };
         let validate_only = input.boolean("validate_only").unwrap_or(false);
-        let items = items.unwrap_or_default();
         let mut seen = HashSet::new();
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in items.iter().flatten().enumerate() {
             if !seen.insert(&item.number) {
                 input.refuse(&format!("phone_numbers[{index}].phone_number"), "is there more than once");
             }
         }
-        input.finish()?;
-        Ok(Self { items, customer_reference, limits, validate_only })
+        input.build(|| Some(Self { items: items?, customer_reference, limits, validate_only }))
     }
 }
 
@@ -62,17 +60,5 @@ impl Item {
         let friendly_name = input.text("friendly_name", LONGEST_NAME);
         let agent_mapping_id = input.uuid("agent_mapping_id");
         Some(Self { number: number?, friendly_name, agent_mapping_id })
-    }
-}
-
-/// A currency's code: ISO 4217.
-struct Currency(String);
-
-impl std::str::FromStr for Currency {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-        if is_code { Ok(Self(text.to_owned())) } else { Err("must be a currency's code such as USD") }
     }
 }

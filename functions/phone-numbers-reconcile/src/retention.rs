@@ -18,11 +18,8 @@ impl Run<'_> {
     }
 
     /// Deletes closed findings and the error texts of failed purchases and releases.
-    ///
-    /// # Errors
-    /// `Unavailable` if the retention setting cannot be read: nothing is deleted then. This is why it is the last part of a run.
     pub(crate) async fn delete_old_data(&mut self) -> Result<(), Error> {
-        let retention = *self.config.retention.as_ref().map_err(|reason| Error::Unavailable(reason.clone().into()))?;
+        let retention = self.config.retention;
         let findings = self.store().forget_findings(retention, MAX_ROWS).await;
         self.report.forgotten += self.skip_refused(findings).await?.unwrap_or_default();
         let failures = self.store().forget_failures(retention, MAX_ROWS).await;

@@ -1,4 +1,4 @@
-//! The Lambda binary of `phone-numbers-release`; what it does is in the library beside it.
+//! The Lambda binary of `phone-numbers-release`.
 
 use phone_numbers_release::Release;
 

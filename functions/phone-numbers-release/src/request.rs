@@ -9,8 +9,9 @@ use uuid::Uuid;
 /// How many numbers one request may release.
 const LARGEST_REQUEST: usize = 50;
 
-/// What to release: the ids of rows.
+/// What to release.
 pub(crate) struct Request {
+    /// The ids of our rows, which the body calls `phone_number_ids`; not Telnyx's ids.
     pub(crate) ids: Vec<Uuid>,
 }
 
@@ -18,14 +19,13 @@ impl Request {
     pub(crate) fn read(mut input: Input) -> Result<Self, Error> {
         let ids = input.required("phone_number_ids", |input| Some(input.uuids("phone_number_ids", 1..=LARGEST_REQUEST)));
         let confirmed = input.boolean("confirm");
-        let ids = ids.unwrap_or_default();
         let mut seen = HashSet::new();
-        for (index, id) in ids.iter().enumerate() {
+        for (index, id) in ids.iter().flatten().enumerate() {
             if !seen.insert(id) {
                 input.refuse(&format!("phone_number_ids[{index}]"), "is there more than once");
             }
         }
-        input.finish()?;
-        if confirmed == Some(true) { Ok(Self { ids }) } else { Err(Error::ConfirmationRequired) }
+        let request = input.build(|| Some(Self { ids: ids? }))?;
+        if confirmed == Some(true) { Ok(request) } else { Err(Error::ConfirmationRequired) }
     }
 }

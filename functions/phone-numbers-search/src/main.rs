@@ -1,4 +1,4 @@
-//! The Lambda binary of `phone-numbers-search`; what it does is in the library beside it.
+//! The Lambda binary of `phone-numbers-search`.
 
 use phone_numbers_search::Search;
 

@@ -1,5 +1,5 @@
-//! The issuer's public keys: fetched when first needed, believed for a while, and fetched anew when a token names a key
-//! that is not among them, but not so often that forged tokens could make us hammer the issuer.
+//! The issuer's public keys: fetched when first needed, cached, and fetched again when a token names a key that is not among
+//! them. Fetches have a shortest pause, so that forged tokens cannot cause many of them.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::config::Authorities;
 use crate::error::{Error, Source};
 use crate::tls;
 
-/// How long fetched keys are believed.
-const BELIEVED_FOR: Duration = Duration::from_mins(10);
+/// Time to live of fetched keys.
+const FRESH_FOR: Duration = Duration::from_mins(10);
 /// The shortest pause between two fetches.
 const FETCH_PAUSE: Duration = Duration::from_secs(30);
-/// How long keys that cannot be fetched anew go on serving.
+/// How long keys are used if they cannot be fetched again.
 const STALE_FOR: Duration = Duration::from_hours(24);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -33,7 +33,7 @@ struct State {
     tried_at: Option<Instant>,
 }
 
-/// Read leniently: a key of a kind we do not know must not hide the others.
+/// The published document. Its keys are read one by one, so that a key of an unknown kind does not hide the others.
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<serde_json::Value>,
@@ -44,7 +44,7 @@ impl Jwks {
         Self { url, state: Mutex::default() }
     }
 
-    /// The key a token says it is signed with, or None when the issuer publishes no such key.
+    /// The key that a token's header names; None if the issuer does not publish it.
     pub(super) async fn key(&self, header: &Header) -> Result<Option<DecodingKey>, Error> {
         let state = self.state(|state| state.find(header).is_some()).await?;
         Ok(state.find(header).and_then(|jwk| DecodingKey::from_jwk(jwk).ok()))
@@ -55,11 +55,11 @@ impl Jwks {
         drop(self.state(|_| true).await);
     }
 
-    /// The keys, fetched anew where they are old or not what is wanted.
+    /// The keys, fetched again if they are old or not what is wanted.
     async fn state(&self, wanted: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, Error> {
         // Held while fetching, so that concurrent requests become one fetch.
         let mut state = self.state.lock().await;
-        let fresh = state.fetched_at.is_some_and(|at| at.elapsed() < BELIEVED_FOR);
+        let fresh = state.fetched_at.is_some_and(|at| at.elapsed() < FRESH_FOR);
         if (!fresh || !wanted(&state)) && state.may_fetch() {
             state.tried_at = Some(Instant::now());
             match fetch(&self.url).await {
@@ -75,7 +75,7 @@ impl Jwks {
 }
 
 impl State {
-    /// The first fetch, and one that replaces keys never had, need not wait.
+    /// Whether the pause since the last fetch is over. There is no pause before keys have been fetched once.
     fn may_fetch(&self) -> bool {
         self.fetched_at.is_none() || self.tried_at.is_none_or(|at| at.elapsed() >= FETCH_PAUSE)
     }
@@ -89,7 +89,7 @@ impl State {
         let mut usable = self.keys.iter().filter(|jwk| jwk.common.key_algorithm.is_none_or(|named| named == algorithm));
         match &header.kid {
             Some(kid) => usable.find(|jwk| jwk.common.key_id.as_deref() == Some(kid)),
-            // A token that names no key is unambiguous only where there is one.
+            // A token that names no key is unambiguous only if there is a single key.
             None => usable.next().filter(|_| self.keys.len() == 1),
         }
     }

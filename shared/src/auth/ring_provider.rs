@@ -1,5 +1,5 @@
-//! Lets `jsonwebtoken` check signatures with ring, the crypto provider that TLS has brought already: its own choices
-//! are aws-lc and a family of further crates, each larger than the rest of a function's cryptography.
+//! Lets `jsonwebtoken` verify signatures with ring, which TLS uses already. Its own providers are aws-lc and a set of further
+//! crates, each larger than the rest of a function's cryptography.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -10,12 +10,12 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPu
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };
 
-/// Makes it the process' provider; a second time changes nothing.
+/// Makes it the provider of the process. A second call changes nothing.
 pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
 
-/// We check tokens and issue none.
+/// Tokens are only verified, never issued.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the crate's signature")]
 fn signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     Err(ErrorKind::InvalidAlgorithm.into())

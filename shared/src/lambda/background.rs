@@ -15,38 +15,38 @@ use super::body::body;
 use super::call::Answer;
 use super::deadline::granted;
 use super::log::{answered, log, request_id, warmed};
-use crate::config::Config;
+use crate::config::{Config, Invalid};
 use crate::error::Error;
 use crate::secrets::Secrets;
 
-/// A webhook's sender gives up after two seconds.
+/// The longest time for a webhook: Telnyx gives up after two seconds.
 const WEBHOOK_BUDGET: Duration = Duration::from_millis(1_700);
 
-/// A function that nobody calls: it works when its schedule says so, and when a webhook comes.
+/// A function that works on a schedule and on webhooks.
 pub trait Background: Sized + Send + Sync + 'static {
-    /// Its name in logs, which is its package's.
+    /// The name in the log: that of the package.
     const NAME: &'static str;
 
-    /// Makes ready; see [`Function::new`].
+    /// See [`Function::new`](super::Function::new).
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
 
-    /// Fetches and connects to what the first run will need; see [`Function::warm`].
+    /// See [`Function::warm`](super::Function::warm).
     fn warm(&self) -> impl Future<Output = ()> + Send;
 
-    /// Does a bounded piece of work, which ends by the deadline.
+    /// Does work until the deadline at most.
     ///
     /// # Errors
-    /// It could not be done at all; the next run tries again.
+    /// Why nothing or not everything could be done; the next run tries again.
     fn run(&self, deadline: Instant) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Takes a webhook.
+    /// Processes a webhook.
     ///
     /// # Errors
-    /// Whatever kept it from being taken: it will be delivered again.
+    /// Why it was not processed; its sender delivers it again.
     fn receive(&self, delivery: Delivery) -> impl Future<Output = Result<Answer, Error>> + Send;
 }
 
-/// A webhook, as it came.
+/// A webhook as it was received.
 pub struct Delivery {
     /// When it must be answered.
     pub deadline: Instant,
@@ -55,7 +55,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A header's value; empty where it is missing or no text.
+    /// The value of a header; empty if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -68,32 +68,51 @@ impl Delivery {
     }
 }
 
-/// A background function with what it shares with the others: a problem document for every failure of a webhook.
+/// A background function, with a problem document for every failure of a webhook.
 pub struct BackgroundService<B> {
+    /// Or why there is none: the settings cannot be used.
+    ready: Result<Ready<B>, Invalid>,
+}
+
+/// What works once the settings are read.
+struct Ready<B> {
     function: B,
     run_budget: Duration,
 }
 
 impl<B: Background> BackgroundService<B> {
-    /// Makes ready; see [`Function::new`].
+    /// See [`Background::new`]. With settings that cannot be used, every run fails and every webhook is answered
+    /// with 503.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
-        Self { function: B::new(config, secrets), run_budget: config.request_budget }
+    pub fn new(settings: Result<Config, Invalid>) -> Self {
+        let ready = |config: Config| {
+            let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
+            Ready { function: B::new(&config, secrets), run_budget: config.request_budget }
+        };
+        Self { ready: settings.map(ready) }
     }
 
-    /// Fetches and connects to what the first run will need; see [`Background::warm`].
+    fn ready(&self) -> Result<&Ready<B>, Error> {
+        self.ready.as_ref().map_err(|invalid| Error::Unavailable(Box::new(invalid.clone())))
+    }
+
+    /// See [`Background::warm`].
     pub async fn warm(&self) {
-        warmed(B::NAME, self.function.warm()).await;
+        if let Ok(ready) = &self.ready {
+            warmed(B::NAME, ready.function.warm()).await;
+        }
     }
 
-    /// Does what the schedule is for.
+    /// Does the scheduled work.
     ///
     /// # Errors
-    /// It could not be done at all, which the runtime counts as an error of the function.
+    /// As [`Background::run`]; the Lambda runtime counts it as an error of the function.
     pub async fn run(&self, context: &Context) -> Result<(), Error> {
-        let deadline = Instant::now() + granted(context).unwrap_or(self.run_budget).min(self.run_budget);
-        let outcome = Box::pin(self.function.run(deadline)).await;
+        let work = async {
+            let Ready { function, run_budget } = self.ready()?;
+            function.run(Instant::now() + granted(context).unwrap_or(*run_budget).min(*run_budget)).await
+        };
+        let outcome = Box::pin(work).await;
         if let Err(error) = &outcome {
             log(error, &context.request_id);
         }
@@ -110,16 +129,16 @@ impl<B: Background> BackgroundService<B> {
             }
             let delivery = Delivery { deadline, headers: request.headers().clone(), body: body(&request)? };
             let late = |_| Error::Unavailable("the webhook ran out of time".into());
-            let answer = tokio::time::timeout_at(deadline, Box::pin(self.function.receive(delivery))).await;
+            let answer = tokio::time::timeout_at(deadline, Box::pin(self.ready()?.function.receive(delivery))).await;
             Ok(answer.map_err(late)??.into())
         };
         answered(B::NAME, &request_id, &method, work).await
     }
 
-    /// Answers whatever Lambda was invoked with: a webhook through API Gateway, or the schedule.
+    /// Handles an event of Lambda: a webhook through API Gateway, or the schedule.
     ///
     /// # Errors
-    /// The event is neither, or [`BackgroundService::run`]'s.
+    /// As [`BackgroundService::run`], or the event is neither.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_http::Error> {
         let LambdaEvent { payload, context } = event;
         if payload.get("requestContext").is_none() {

@@ -6,10 +6,13 @@ use lambda_http::http::header::CONTENT_TYPE;
 
 use crate::error::Error;
 
-/// The largest body we read, in bytes: fifty ids or ten numbers with names need a tenth of it.
+/// The largest body that is read, in bytes: fifty ids or ten numbers with names need a tenth of it.
 const LARGEST_BODY: usize = 64 * 1024;
 
-/// The body, if it is JSON by its own account and not larger than any of ours needs to be.
+/// The body of a request.
+///
+/// # Errors
+/// `PayloadTooLarge`; `UnsupportedMediaType` if there is a `Content-Type` that is not JSON.
 pub(super) fn body(request: &Request) -> Result<Vec<u8>, Error> {
     let bytes: &[u8] = request.body().as_ref();
     if request.method() == Method::GET || bytes.is_empty() {

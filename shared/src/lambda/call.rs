@@ -10,15 +10,15 @@ use uuid::Uuid;
 use super::input::Input;
 use crate::error::Error;
 
-/// One request of a known user.
+/// One request of an authenticated user.
 pub struct Call {
     /// The method, one of [`Function::METHODS`](super::Function::METHODS).
     pub method: Method,
     /// The user: the token's `sub`.
     pub user_id: Uuid,
-    /// When work must have stopped.
+    /// When the work must have ended.
     pub deadline: Instant,
-    /// The request's id, which the answer carries.
+    /// The id of the request, which its answer carries.
     pub request_id: String,
     pub(super) headers: HeaderMap,
     pub(super) query: Vec<(String, String)>,
@@ -26,13 +26,13 @@ pub struct Call {
 }
 
 impl Call {
-    /// A header's value; None where it is missing, empty where it is no text.
+    /// The value of a header; None if it is missing, empty if it is not text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap_or_default())
     }
 
-    /// The body as it came.
+    /// The body as it was received.
     #[must_use]
     pub fn raw_body(&self) -> &[u8] {
         &self.body
@@ -47,22 +47,22 @@ impl Call {
     /// The JSON body of a request that takes no query.
     ///
     /// # Errors
-    /// Not a JSON object, or a query came with it.
+    /// `InvalidRequest` if the body is not a JSON object or there is a query.
     pub fn body(&self) -> Result<Input, Error> {
         Input::query(&self.query).finish()?;
         Input::body(&self.body)
     }
 
-    /// The query string or the JSON body, whichever there is.
+    /// The JSON body or, if there is none, the query string.
     ///
     /// # Errors
-    /// A body that is no JSON object, or a query beside a body: what one says the other could contradict.
+    /// `InvalidRequest` if the body is not a JSON object, or there is a query beside it, which could contradict it.
     pub fn query_or_body(&self) -> Result<Input, Error> {
         if self.body.is_empty() { Ok(self.query()) } else { self.body() }
     }
 }
 
-/// What a request is answered with: a success, or a failure that was worked out before.
+/// The answer to a request: a success, or an earlier answer of either kind.
 pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -74,34 +74,34 @@ impl Answer {
     /// 200 with `body` as JSON.
     ///
     /// # Errors
-    /// `Internal`: the body cannot be written, which is a defect.
+    /// `Internal` if the body cannot be serialised, which is a defect.
     pub fn ok(body: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(body).map_err(|error| Error::Internal(Box::new(error)))?;
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         Ok(Self { status: StatusCode::OK, headers, body, is_final: true })
     }
 
-    /// An answer that was given before.
+    /// An earlier answer, given again.
     #[must_use]
     pub fn again(status: StatusCode, content_type: HeaderValue, body: String) -> Self {
         Self { status, headers: HeaderMap::from_iter([(CONTENT_TYPE, content_type)]), body, is_final: true }
     }
 
-    /// Another status than 200.
+    /// Sets a status other than 200.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
 
-    /// Says that the same request may be answered otherwise later on.
+    /// Marks the answer as one that may differ when the request is repeated.
     #[must_use]
     pub fn not_final(mut self) -> Self {
         self.is_final = false;
         self
     }
 
-    /// Whether the same request is answered alike from now on.
+    /// Whether a repeated request gets the same answer.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.is_final && self.status != StatusCode::ACCEPTED
@@ -119,7 +119,7 @@ impl Answer {
         &self.body
     }
 
-    /// One more header.
+    /// Adds a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);

@@ -14,68 +14,77 @@ use super::cors::Cors;
 use super::deadline::{GRACE, time_left};
 use super::log::{answered, request_id, warmed};
 use crate::auth::Authenticator;
-use crate::config::Config;
+use crate::config::{Config, Invalid};
 use crate::error::Error;
 use crate::secrets::Secrets;
 
-/// A function: what it needs, and what it answers.
+/// A function that web apps call.
 pub trait Function: Sized + Send + Sync + 'static {
-    /// Its name in logs, which is its package's.
+    /// The name in the log: that of the package.
     const NAME: &'static str;
 
-    /// The methods it takes, besides OPTIONS.
+    /// The methods that it takes, besides `OPTIONS`.
     const METHODS: &'static [&'static str];
 
-    /// Makes ready. It never fails: what cannot be had yet is asked for again by the requests that need it.
+    /// Performs no I/O. Never fails: a missing setting or secret is an error of the requests that need it.
     fn new(config: &Config, secrets: Arc<Secrets>) -> Self;
 
-    /// Fetches and connects to what the first request will need. It never fails either, and may be given up.
+    /// Fetches secrets and connects to what the first request needs. Never fails, and may be cancelled.
     fn warm(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// Answers one request of a known user.
+    /// Answers one request of an authenticated user.
     ///
     /// # Errors
-    /// Whatever kept it from succeeding.
+    /// Why it did not succeed; the caller gets it as a problem document.
     fn handle(&self, call: Call) -> impl Future<Output = Result<Answer, Error>> + Send;
 }
 
-/// A function with what all of them share before it: CORS, methods, tokens, time, and a problem document for every failure.
+/// A function with what all functions share: CORS, methods, tokens, the deadline, and a problem document for every failure.
 pub struct Service<F> {
-    function: F,
     cors: Cors,
+    /// Or why there is none: the settings cannot be used.
+    ready: Result<Ready<F>, Invalid>,
+}
+
+/// What answers requests once the settings are read.
+struct Ready<F> {
+    function: F,
     authenticator: Authenticator,
     request_budget: Duration,
 }
 
 impl<F: Function> Service<F> {
-    /// Makes ready; see [`Function::new`].
+    /// See [`Function::new`]. With settings that cannot be used, every request is answered with 503.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
-        Self {
-            function: F::new(config, Arc::clone(&secrets)),
-            cors: Cors::new(&config.allowed_origins),
-            authenticator: Authenticator::new(config.tokens.clone(), secrets),
-            request_budget: config.request_budget,
+    pub fn new(settings: Result<Config, Invalid>) -> Self {
+        match settings {
+            Ok(config) => Self { cors: Cors::new(&config.allowed_origins), ready: Ok(Ready::new(&config)) },
+            Err(invalid) => Self { cors: Cors::new(&invalid.allowed_origins), ready: Err(invalid) },
         }
     }
 
-    /// Fetches and connects to what the first request will need, all at once, as far as that is quickly done: initialising has
-    /// the full CPU, and whatever fails or takes too long is left to the requests that need it.
+    /// Fetches and connects to what the first request needs, concurrently and for a short time: Lambda grants the full CPU before
+    /// the first request. What fails or takes too long is left to the requests that need it.
     pub async fn warm(&self) {
-        warmed(F::NAME, async { _ = tokio::join!(self.authenticator.warm(), self.function.warm()) }).await;
+        if let Ok(ready) = &self.ready {
+            warmed(F::NAME, async { _ = tokio::join!(ready.authenticator.warm(), ready.function.warm()) }).await;
+        }
     }
 
-    /// Answers one request. Every failure is an answer; none is an error of the runtime's.
+    /// Answers one request. Every failure is an answer; none is an error of the Lambda runtime.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
         let request_id = request_id(&request);
         let method = request.method().clone();
         let request_headers = request.headers().clone();
         let work = async {
-            if method == Method::OPTIONS { Ok(self.preflight(&request_headers)) } else { self.call(request, &request_id, started).await }
+            if method == Method::OPTIONS {
+                Ok(self.preflight(&request_headers))
+            } else {
+                self.ready()?.call(request, &request_id, started).await
+            }
         };
         let mut response = answered(F::NAME, &request_id, &method, work).await;
         self.cors.decorate(&request_headers, response.headers_mut());
@@ -91,6 +100,21 @@ impl<F: Function> Service<F> {
         }
         self.cors.decorate_preflight(request, F::METHODS, response.headers_mut());
         response
+    }
+
+    fn ready(&self) -> Result<&Ready<F>, Error> {
+        self.ready.as_ref().map_err(|invalid| Error::Unavailable(Box::new(invalid.clone())))
+    }
+}
+
+impl<F: Function> Ready<F> {
+    fn new(config: &Config) -> Self {
+        let secrets = Arc::new(Secrets::new(&config.aws, config.secrets_ttl));
+        Self {
+            function: F::new(config, Arc::clone(&secrets)),
+            authenticator: Authenticator::new(config.tokens.clone(), secrets),
+            request_budget: config.request_budget,
+        }
     }
 
     async fn call(&self, request: Request, request_id: &str, started: Instant) -> Result<Response<Body>, Error> {

@@ -1,7 +1,8 @@
 //! A query string or a JSON body, read strictly into typed values.
 //!
-//! Every member is asked for by name; [`Input::finish`] then refuses what nobody asked for and reports everything that
-//! was wrong at once, each with the field it was found in. A filter silently ignored is the complaint users file most.
+//! A request reads every field by its name. [`Input::build`] then refuses all other fields, reports everything that was wrong
+//! with the name of its field, and builds the request only if nothing was wrong. A value that is wrong reads as None, like one
+//! that is absent, and is never used. A filter that is silently ignored is the complaint that users file most.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::error::{Error, FieldError};
 use crate::model::Patch;
 
-/// Where the input came from: in a query string every value is text, in a body it has a JSON type.
+/// The source of the input: in a query string every value is text, in a body it has a JSON type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Query,
@@ -55,7 +56,7 @@ impl Input {
     /// A JSON body.
     ///
     /// # Errors
-    /// Not JSON, or not an object.
+    /// `InvalidRequest` if it is not JSON or not an object.
     pub fn body(bytes: &[u8]) -> Result<Self, Error> {
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(members)) => {
@@ -66,7 +67,7 @@ impl Input {
         }
     }
 
-    /// Notes that a field is wrong. `message` ends the sentence that the field begins.
+    /// Notes that a field is wrong. `message` is the end of a sentence that begins with the field.
     pub fn refuse(&mut self, field: &str, message: impl Into<String>) {
         let field = self.path(field);
         self.errors.push(FieldError { field, message: message.into() });
@@ -84,7 +85,7 @@ impl Input {
         self.fields.contains_key(field)
     }
 
-    /// Notes every one of `fields` that is null though nothing can be cleared by it.
+    /// Notes each of `fields` that is null, for fields that null cannot clear.
     pub fn refuse_nulls(&mut self, fields: &[&str]) {
         for field in fields {
             if self.fields.get(*field).is_some_and(Value::is_null) {
@@ -99,7 +100,7 @@ impl Input {
         self.checked_text(field, value, longest)
     }
 
-    /// Text that is null to clear what stands.
+    /// Text, or null to clear the present value.
     pub fn patch_text(&mut self, field: &str, longest: usize) -> Patch<String> {
         match self.fields.remove(field) {
             None => Patch::Keep,
@@ -157,7 +158,7 @@ impl Input {
         read
     }
 
-    /// Anything that is written as one word and knows how to say what is wrong with it.
+    /// A string that is parsed; the error of its parser is the message.
     pub fn parsed<T: FromStr<Err = &'static str>>(&mut self, field: &str) -> Option<T> {
         let value = self.take(field)?;
         let read = value.as_str().ok_or("must be a string").and_then(T::from_str);
@@ -173,8 +174,12 @@ impl Input {
     /// A comma-separated list of words.
     pub fn comma_separated<T: FromStr<Err = &'static str>>(&mut self, field: &str) -> Vec<T> {
         let Some(value) = self.take(field) else { return Vec::new() };
+        let Some(text) = value.as_str() else {
+            self.refuse(field, "must be a string");
+            return Vec::new();
+        };
         let mut read = Vec::new();
-        for word in value.as_str().unwrap_or_default().split(',') {
+        for word in text.split(',') {
             match T::from_str(word.trim()) {
                 Ok(word) => read.push(word),
                 Err(message) => {
@@ -186,7 +191,7 @@ impl Input {
         read
     }
 
-    /// A list of `count` objects, each read by `read`; its errors carry the position.
+    /// A list of `count` objects, each read by `read`. The fields of errors contain the position: `phone_numbers[1].phone_number`.
     pub fn objects<T>(&mut self, field: &str, count: RangeInclusive<usize>, mut read: impl FnMut(&mut Self) -> Option<T>) -> Vec<T> {
         self.list(field, count, |input, name, value| {
             let Value::Object(members) = value else {
@@ -217,7 +222,7 @@ impl Input {
         })
     }
 
-    /// A field that must be there: notes its absence.
+    /// A required field. Its absence is noted.
     pub fn required<T>(&mut self, field: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if self.fields.get(field).is_none_or(Value::is_null) {
             self.fields.remove(field);
@@ -227,10 +232,19 @@ impl Input {
         read(self)
     }
 
-    /// Ends the reading.
+    /// Ends the reading, and builds the request from the values that were read.
     ///
     /// # Errors
-    /// Everything found wrong so far, and every field that nobody asked for.
+    /// As [`Input::finish`]. `Internal` if `build` lacks a value although nothing was refused, which is a defect.
+    pub fn build<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
+        self.finish()?;
+        build().ok_or_else(|| Error::Internal("a required field was neither read nor refused".into()))
+    }
+
+    /// Ends the reading of an input without values.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with everything that was wrong, and every field that was not read.
     pub fn finish(mut self) -> Result<(), Error> {
         self.refuse_the_rest();
         if self.errors.is_empty() { Ok(()) } else { Err(Error::InvalidRequest(self.errors)) }
@@ -250,7 +264,7 @@ impl Input {
         items.filter_map(|(index, item)| read(self, &format!("{field}[{index}]"), item)).collect()
     }
 
-    /// A null in a body is as good as nothing; an empty value in a query string is not.
+    /// The value of a field. A null in a body counts as absent; an empty value in a query string does not.
     fn take(&mut self, field: &str) -> Option<Value> {
         self.fields.remove(field).filter(|value| !value.is_null())
     }
@@ -281,8 +295,8 @@ impl Input {
     }
 }
 
-/// The pair of flags `assigned` and `unassigned`: which of the two is wanted, if either. A flag that is false asks for
-/// nothing, as if it were not there.
+/// The flags `assigned` and `unassigned`: `Some(true)` selects numbers with an agent, `Some(false)` those without. A flag that is
+/// false counts as absent.
 pub fn assigned(input: &mut Input) -> Option<bool> {
     let assigned = input.boolean("assigned").unwrap_or(false);
     let unassigned = input.boolean("unassigned").unwrap_or(false);
@@ -321,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asked_for_is_refused() {
+    fn an_unknown_field_is_refused() {
         let mut input = query("limit=5&areacode=312");
         assert_eq!(input.integer("limit", 1..=100), Some(5));
         assert_eq!(fields(input), ["areacode"]);

@@ -10,7 +10,7 @@ use lambda_http::{Body, Request, RequestExt as _, Response};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::error::{Blame, Error};
 use crate::problem;
 
 /// The longest that warming up may take. Lambda grants 10 s before the first request, which waits for it.
@@ -25,11 +25,11 @@ pub(super) async fn warmed(name: &str, work: impl Future<Output = ()>) {
     match outcome {
         Ok(Ok(())) => tracing::info!(function = name, duration_ms, "warmed up"),
         Ok(Err(panic)) => tracing::error!(function = name, error = panic_message(panic.as_ref()), "warming up failed"),
-        Err(_) => tracing::warn!(function = name, duration_ms, "warming up was given up"),
+        Err(_) => tracing::warn!(function = name, duration_ms, "warming up was cancelled"),
     }
 }
 
-/// What every request has in common: it is answered whatever happens, and logged.
+/// Turns the outcome of a request, a panic included, into an answer, and logs it.
 pub(super) async fn answered(
     name: &str,
     request_id: &str,
@@ -64,14 +64,14 @@ pub(super) fn request_id(request: &Request) -> String {
     }
 }
 
-/// Our own failures are errors, Telnyx's are warnings, the caller's are neither.
+/// Logs an error: our own failures as errors, Telnyx's as warnings, refusals as information.
 pub(super) fn log(error: &Error, request_id: &str) {
-    match error {
-        Error::Internal(_) | Error::Unavailable(_) => tracing::error!(request_id, code = error.code(), error = %error, "request failed"),
-        Error::Upstream(_) | Error::UpstreamRejected(_) | Error::RateLimited(_) | Error::InsufficientFunds | Error::TelnyxNotConfigured => {
+    match error.kind().blame {
+        Blame::Ours => tracing::error!(request_id, code = error.code(), error = %error, "request failed"),
+        Blame::Telnyx => {
             tracing::warn!(request_id, code = error.code(), error = %error, "request failed");
         }
-        _ => tracing::info!(request_id, code = error.code(), "request refused"),
+        Blame::Caller => tracing::info!(request_id, code = error.code(), "request refused"),
     }
 }
 

@@ -10,13 +10,14 @@ use super::values::{Direction, Money, Status};
 #[derive(Clone, Debug, Serialize)]
 #[allow(clippy::struct_excessive_bools, reason = "the columns of the table")]
 pub struct PhoneNumber {
-    /// The row's id.
+    /// The row's id. Requests name a number by it, also where the parameter is called `phone_number_id`.
     pub id: Uuid,
     /// The agency that holds the number.
     pub agency_id: Uuid,
     /// The number itself, in E.164.
     pub phone_number: String,
-    /// Telnyx's id of the number; null until its purchase is confirmed.
+    /// Telnyx's id of the number, not ours: the parameter `phone_number_id` of requests is `id`. Null until the purchase is
+    /// confirmed.
     pub phone_number_id: Option<String>,
     /// The agency's own label.
     pub friendly_name: Option<String>,
@@ -40,7 +41,7 @@ pub struct PhoneNumber {
     pub setup_cost: Option<Money>,
     /// ISO 4217.
     pub currency: String,
-    /// Where it is in its life.
+    /// The status.
     pub status: Status,
     /// False once its release has begun.
     pub is_active: bool,
@@ -48,34 +49,34 @@ pub struct PhoneNumber {
     pub purchased_at: Option<DateTime<Utc>>,
     /// When it was given back.
     pub released_at: Option<DateTime<Utc>>,
-    /// When the row was made.
+    /// When the row was created.
     pub created_at: DateTime<Utc>,
     /// When the row was last changed.
     pub updated_at: DateTime<Utc>,
     /// The agent it is assigned to, in full.
     pub agent_mappings: Option<AgentMapping>,
-    /// While it is pending: what its purchase waits for.
+    /// What the purchase waits for, while the number is pending.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<PendingPurchase>,
 }
 
-/// What the purchase of a pending number waits for.
+/// The documents that the purchase of a pending number waits for.
 #[derive(Clone, Debug, Serialize)]
 pub struct PendingPurchase {
-    /// Whether Telnyx has every document it wants; null until it tells.
+    /// Whether Telnyx has every document that it requires; null until Telnyx has said it.
     pub requirements_met: Option<bool>,
-    /// Until when Telnyx waits for the documents that it lacks, where it says so.
+    /// Until when Telnyx waits for missing documents; null if it does not say.
     pub requirements_deadline: Option<DateTime<Utc>>,
 }
 
-/// An entry of the history of a number's life.
+/// An entry of the history of a row.
 #[derive(Clone, Debug, Serialize)]
 pub struct HistoryEntry {
     /// When it happened.
     pub at: DateTime<Utc>,
     /// `bought`, `assigned`, `unassigned`, `changed`, `released`, `reconciled` or `deleted`.
     pub event: String,
-    /// The user's id; `reconcile`, `operator` or `platform` where it was no user.
+    /// The user's id, or `reconcile`, `operator` or `platform`.
     pub actor: String,
     /// For each column that changed, what it was (`from`) and became (`to`).
     pub changes: serde_json::Value,

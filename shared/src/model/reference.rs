@@ -12,7 +12,7 @@ pub enum AccountName {
     Platform,
     /// An agency's own account: `agency:<id of the agency>`.
     Agency(Uuid),
-    /// A name from before accounts had names of their own: that of a secret, as it stands.
+    /// A name that predates account names: the name of a secret.
     Secret(String),
 }
 
@@ -48,8 +48,8 @@ impl fmt::Display for AccountName {
     }
 }
 
-/// The `customer_reference` of an order: `pn:<deployment>:<agency>:<purchase>`. It names the agency and the purchase, so that
-/// a number that carries it can be given its row again by a database that has forgotten the purchase.
+/// The `customer_reference` of an order: `pn:<deployment>:<agency>:<purchase>`. It names the agency and the purchase, so
+/// that reconcile can restore the row of a number after the purchase is lost from the database, from a backup for example.
 ///
 /// ```
 /// use shared::model::Reference;
@@ -62,7 +62,7 @@ impl fmt::Display for AccountName {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The deployment that buys; None in `pn:<agency>:<purchase>`, the form from before deployments had names.
+    /// The deployment that buys; None in `pn:<agency>:<purchase>`, the form that predates deployment names.
     pub deployment: Option<String>,
     /// The agency that buys.
     pub agency_id: Uuid,

@@ -59,11 +59,11 @@ words! {
 }
 
 words! {
-    /// Where a number is in its life: enum `phone_number_status`.
+    /// The status of a number: enum `phone_number_status`.
     Status {
         /// Its purchase has begun and is not confirmed.
         Pending = "pending",
-        /// Live.
+        /// In use.
         Active = "active",
         /// Temporarily disabled.
         Inactive = "inactive",
@@ -78,11 +78,11 @@ words! {
 }
 
 words! {
-    /// What a number can carry.
+    /// What a number can be used for.
     Feature { Voice = "voice", Sms = "sms", Mms = "mms", Fax = "fax", Emergency = "emergency" }
 }
 
-/// An amount of money; its currency stands beside it. Written as a decimal string with two decimals at the least.
+/// An amount of money, whose currency is a field beside it. Written as a decimal string with at least two decimals.
 ///
 /// ```
 /// use shared::model::Money;
@@ -123,8 +123,8 @@ impl Serialize for Money {
     }
 }
 
-/// The most that somebody pays for a number; what is None has no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The most that a number may cost; None is no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceLimits {
     /// Each month.
     pub monthly: Option<Money>,
@@ -141,6 +141,44 @@ impl PriceLimits {
         let within = |limit: Option<Money>, price: Option<Money>| limit.is_none_or(|limit| price.is_some_and(|price| price <= limit));
         let limited = self.monthly.is_some() || self.upfront.is_some();
         (!limited || currency == Some(&self.currency)) && within(self.monthly, monthly) && within(self.upfront, upfront)
+    }
+}
+
+/// A country: ISO 3166-1 alpha-2, in capitals. Small letters are read as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountryCode(String);
+
+impl FromStr for CountryCode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        valid.then(|| Self(text.to_ascii_uppercase())).ok_or("must be a country in two letters, such as US")
+    }
+}
+
+impl From<CountryCode> for String {
+    fn from(code: CountryCode) -> Self {
+        code.0
+    }
+}
+
+/// A currency: ISO 4217, in capitals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Currency(String);
+
+impl FromStr for Currency {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        if is_code { Ok(Self(text.to_owned())) } else { Err("must be a currency's code such as USD") }
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.0
     }
 }
 

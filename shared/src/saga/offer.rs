@@ -29,11 +29,10 @@ pub(super) async fn of(session: &Session<'_>, number: &E164) -> Result<Option<Of
 /// Checks a price that was just read against the highest plausible price and the caller's limits.
 ///
 /// # Errors
-/// `PriceExceeded`; `Unavailable` if the setting for the highest plausible price cannot be read.
+/// `PriceExceeded`.
 pub(super) fn within_limits(config: &config::Purchase, limits: &PriceLimits, offer: &Offer) -> Result<(), Error> {
-    let highest = config.max_plausible_price.ok_or_else(|| Error::Unavailable("MAX_PLAUSIBLE_PRICE is not an amount".into()))?;
     let Offer { monthly_cost, upfront_cost, currency, .. } = offer;
-    let plausible = [monthly_cost, upfront_cost].into_iter().flatten().all(|price| price.0 <= highest);
+    let plausible = [monthly_cost, upfront_cost].into_iter().flatten().all(|price| price.0 <= config.max_plausible_price);
     if plausible && limits.permit(*monthly_cost, *upfront_cost, currency.as_deref()) {
         return Ok(());
     }

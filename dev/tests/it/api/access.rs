@@ -187,7 +187,7 @@ async fn is_unavailable_everywhere(world: &World) {
         }
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-    for (function, methods) in FUNCTIONS {
+    for &(function, methods) in FUNCTIONS {
         let preflight = page("OPTIONS", "").header("access-control-request-method", methods[0]).body(Body::Empty).unwrap();
         functions.answer(function, preflight).await.expect(204);
     }

@@ -67,7 +67,7 @@ fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
 async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
     let world = World::new().await;
     let functions = Functions::start(&world);
-    for (function, methods) in FUNCTIONS {
+    for &(function, methods) in FUNCTIONS {
         for origin in ALLOWED {
             let preflight = from("OPTIONS", origin)
                 .header("access-control-request-method", methods[0])
@@ -89,7 +89,7 @@ async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
 async fn no_other_origin_is_allowed_anything() {
     let world = World::new().await;
     let functions = Functions::start(&world);
-    for (function, methods) in FUNCTIONS {
+    for &(function, methods) in FUNCTIONS {
         for origin in REFUSED {
             let preflight = from("OPTIONS", origin).header("access-control-request-method", methods[0]).body(Body::Empty).unwrap();
             unreadable(&functions.answer(function, preflight).await.expect(204));
@@ -161,7 +161,7 @@ async fn a_page_can_read_successes_and_failures_alike() {
 async fn a_method_a_function_does_not_take_is_refused_with_those_it_does() {
     let world = World::new().await;
     let functions = Functions::start(&world);
-    for (function, methods) in FUNCTIONS {
+    for &(function, methods) in FUNCTIONS {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "get"] {
             if methods.contains(&method) {
                 continue;

@@ -95,14 +95,14 @@ async fn every_event_is_answered_as_its_name_promises() {
 async fn without_a_caller(world: &World, name: &str, event: Value) -> u16 {
     if name == "migrate" {
         let request = serde_json::from_value(event).unwrap();
-        let answer = Migrate::new(&world.config()).handle(LambdaEvent::new(request, Context::default())).await;
+        let answer = Migrate::new(world.settings()).handle(LambdaEvent::new(request, Context::default())).await;
         let answer = answer.unwrap_or_else(|diagnostic| panic!("{diagnostic:?}"));
         assert_eq!(json!(answer), json!({"applied": []}), "the database is migrated");
         return 200;
     }
     let mut config = world.config();
     config.reconcile.public_keys = vec![world.telnyx.public_key()];
-    let reconcile = BackgroundService::<Reconcile>::new(&config);
+    let reconcile = BackgroundService::<Reconcile>::new(Ok(config));
     let answer = reconcile.handle(LambdaEvent::new(event, Context::default())).await.unwrap();
     answer["statusCode"].as_u64().map_or(200, |status| u16::try_from(status).unwrap())
 }

@@ -234,7 +234,7 @@ async fn while_a_request_is_worked_on_its_key_is_busy() {
 #[tokio::test]
 async fn a_request_that_takes_longer_than_a_lease_keeps_its_key() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "900");
+    world.set("LEASE_MS", "900");
     world.telnyx_settings(json!({"order_outcome": "never"})).await;
     let number = world.offer().await;
     let body = order_of(&number);
@@ -397,7 +397,7 @@ async fn a_process_that_dies_over_a_key_blocks_it_no_longer_than_a_lease() {
         [("idempotency_keys.claim", Moment::After), ("purchases.begin.insert", Moment::After), ("idempotency_keys.answer", Moment::Before)];
     for (statement, moment) in deaths.into_iter().chain([("idempotency_keys.answer", Moment::After)]) {
         let mut world = World::new().await;
-        world.set("PURCHASE_LEASE_MS", "250");
+        world.set("LEASE_MS", "250");
         let number = world.offer().await;
         let body = order_of(&number);
         let wire = world.wired().await;
@@ -445,7 +445,7 @@ async fn a_connection_lost_at_any_statement_about_a_key_is_replaced() {
 #[tokio::test]
 async fn an_answer_that_cannot_be_kept_is_not_given() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "250");
+    world.set("LEASE_MS", "250");
     let offered = world.offer().await;
     let wire = world.wired().await;
     for (number, status) in [(NOT_ON_OFFER, 409), (offered.as_str(), 200)] {

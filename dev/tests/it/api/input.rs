@@ -419,7 +419,7 @@ async fn every_answer_has_a_request_id_of_its_own() {
     let world = World::new().await;
     let functions = Functions::start(&world);
     let mut ids = BTreeSet::new();
-    for (function, methods) in FUNCTIONS {
+    for &(function, methods) in FUNCTIONS {
         for method in [methods[0], "OPTIONS", "PUT"] {
             let reply = functions.answer(function, page(method, "").body(Body::Empty).unwrap()).await;
             assert!(ids.insert(reply.header("x-request-id").to_owned()), "{reply:?}");

@@ -1,26 +1,31 @@
-//! Who may do what: every role on every method of every function, read from the platform's `users` each time.
+//! Permissions: every role with every method of every function, read from the platform's `users` each time. The expected
+//! permissions are those of `docs/api.md`.
+
+use std::sync::LazyLock;
 
 use dev::demo;
 use lambda_http::Body;
-use lambda_http::http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::documents::table;
 use crate::support::app::{World, agent};
 use crate::support::functions::{Call, Functions, calls, page};
 
 const ROLES: [&str; 6] = ["agency_owner", "agency_admin", "agency_member", "client_admin", "client_viewer", "admin"];
 
-/// What the contract says under "may".
+/// What `docs/api.md` says: for each request, the roles that may make it.
+fn permitted() -> Vec<(String, Vec<String>)> {
+    let api = std::fs::read_to_string(dev::workspace::root().join("docs/api.md")).unwrap();
+    let rows = table(&api, &["request", "permitted roles"]).into_iter();
+    rows.map(|row| (row[0].clone(), row[1].split(", ").map(|role| role.trim_matches('`').to_owned()).collect())).collect()
+}
+
 fn may(role: &str, call: &Call) -> bool {
-    match (call.function, &call.method) {
-        ("phone-numbers-search" | "phone-numbers-list", _) | ("phone-numbers-assign", &Method::GET) => {
-            ["agency_owner", "agency_admin", "agency_member"].contains(&role)
-        }
-        ("phone-numbers-purchase" | "phone-numbers-assign", _) => ["agency_owner", "agency_admin"].contains(&role),
-        ("phone-numbers-release", _) => role == "agency_owner",
-        _ => panic!("{call:?}"),
-    }
+    static PERMITTED: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(permitted);
+    let request = format!("`{} /{}`", call.method, call.function);
+    let (_, roles) = PERMITTED.iter().find(|(known, _)| *known == request).unwrap_or_else(|| panic!("{request} is not in docs/api.md"));
+    roles.iter().any(|permitted| permitted == role)
 }
 
 /// What somebody who may is answered: the number of the purchase is not for sale, the row of the release not there.

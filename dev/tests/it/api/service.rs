@@ -66,9 +66,16 @@ impl Function for TellsTime {
 
 /// A request of the demo's owner, as Lambda would hand it over.
 async fn ask<F: Function>(context: Option<Context>) -> Reply {
+    ask_with::<F>(context, &[]).await
+}
+
+/// The same of a function with more settings.
+async fn ask_with<F: Function>(context: Option<Context>, more: &[(&'static str, &str)]) -> Reply {
     let issuer = Issuer::default();
-    let settings = [("JWT_SECRET", issuer.secret.clone()), ("JWT_ISSUER", issuer.issuer.clone()), ("ALLOWED_ORIGINS", ORIGIN.to_owned())];
-    let config = Config::read(|name| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+    let settings = [("JWT_SECRET", issuer.secret.as_str()), ("JWT_ISSUER", &issuer.issuer), ("ALLOWED_ORIGINS", ORIGIN)];
+    let settings: Vec<_> = settings.into_iter().chain(more.iter().copied()).collect();
+    let config = Config::read(|name| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        .and_then(Config::consistent);
     let token = issuer.token(demo::USERS[0].id, demo::USERS[0].email);
     let request =
         Request::builder().uri("https://api.example.com/").header("origin", ORIGIN).header("authorization", format!("Bearer {token}"));
@@ -77,7 +84,7 @@ async fn ask<F: Function>(context: Option<Context>) -> Reply {
         Some(context) => request.with_lambda_context(context),
         None => request,
     };
-    raw(&Service::<F>::new(&config), request).await
+    raw(&Service::<F>::new(config), request).await
 }
 
 fn granted(time: Duration) -> Context {
@@ -96,6 +103,16 @@ async fn a_panic_is_a_problem_that_a_page_can_read_and_that_tells_nothing() {
     let reply = ask::<Panics>(None).await.expect_problem(500, "internal");
     assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
     assert!(!reply.body.to_string().contains("12345"));
+}
+
+#[tokio::test]
+async fn with_settings_that_cannot_be_used_every_request_is_answered_with_503_which_a_page_can_read() {
+    for wrong in [("LEASE_MS", "0"), ("REQUEST_BUDGET_MS", "a minute"), ("TELNYX_TIMEOUT_MS", "10000"), ("MAX_PHONE_NUMBERS", "many")] {
+        let reply = ask_with::<TellsTime>(None, &[wrong]).await.expect_problem(503, "unavailable");
+        assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
+        assert!(!reply.body.to_string().contains(wrong.0), "{}", reply.body);
+    }
+    ask_with::<TellsTime>(None, &[("LEASE_MS", "9000"), ("TELNYX_TIMEOUT_MS", "")]).await.expect(200);
 }
 
 #[tokio::test(start_paused = true)]

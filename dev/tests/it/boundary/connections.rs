@@ -82,7 +82,7 @@ async fn without_a_database_nothing_is_asked_of_telnyx() {
 #[tokio::test]
 async fn a_database_that_goes_while_telnyx_searches_keeps_the_order_from_being_placed() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "200");
+    world.set("LEASE_MS", "200");
     let number = world.offer().await;
     let wire = world.wired().await;
     let searches = world.asked("GET", "/v2/available_phone_numbers");

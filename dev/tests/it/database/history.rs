@@ -360,7 +360,7 @@ async fn what_is_sent_twice_over_a_broken_connection_is_told_once() {
 async fn a_release_is_whose_it_was_begun_by_whoever_finishes_it() {
     let mut world = World::new().await;
     let row = assigned(&world).await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     world.fault(json!({"method": "DELETE", "path_prefix": "/v2/phone_numbers", "kind": "delay", "delay_ms": 30_000})).await;
     tokio::select! {
         biased;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use shared::config::Config;
 
 fn migrate(database_url: &str) -> Migrate {
-    Migrate::new(&Config::read(|name| (name == "DATABASE_URL").then(|| database_url.to_owned())))
+    Migrate::new(Config::read(|name| (name == "DATABASE_URL").then(|| database_url.to_owned())))
 }
 
 async fn invoke(migrate: &Migrate) -> Result<Vec<String>, Diagnostic> {
@@ -77,6 +77,13 @@ async fn without_a_database_it_says_what_is_missing() {
     let nowhere = invoke(&migrate("postgres://nobody:hunter2@127.0.0.1:1/x?sslmode=disable")).await.unwrap_err();
     assert!(nowhere.error_message.contains("Connection refused"), "{}", nowhere.error_message);
     assert!(!nowhere.error_message.contains("hunter2"), "{}", nowhere.error_message);
+}
+
+#[tokio::test]
+async fn with_a_setting_that_cannot_be_used_it_fails_and_names_the_setting() {
+    let migrate = Migrate::new(Config::read(|name| (name == "DATABASE_TIMEOUT_MS").then(|| "8 s".to_owned())));
+    let message = invoke(&migrate).await.unwrap_err().error_message;
+    assert!(message.contains("DATABASE_TIMEOUT_MS must be a whole number from 100 to 900000"), "{message}");
 }
 
 #[tokio::test]

@@ -210,7 +210,7 @@ async fn a_number_that_somebody_else_has_bought_meanwhile_stays_released() {
 #[tokio::test]
 async fn whoever_takes_up_a_purchase_that_then_fails_puts_the_row_back() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let old = given_back(&world, "other_owner").await;
     let number = number_of(&old).to_owned();
     world.telnyx_settings(json!({"order_outcome": "never"})).await;
@@ -254,7 +254,7 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
 #[tokio::test]
 async fn a_buyer_that_is_gone_leaves_the_row_where_it_was() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let old = given_back(&world, "owner").await;
     let number = number_of(&old).to_owned();
     world.fault(json!({"method": "GET", "path_prefix": SEARCH, "kind": "delay", "delay_ms": 600})).await;

@@ -51,7 +51,7 @@ async fn a_connection_lost_anywhere_in_the_exchange_is_replaced() {
 #[tokio::test]
 async fn a_connection_lost_twice_in_the_exchange_leaves_all_or_nothing() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let wire = world.wired().await;
     for statement in TRANSACTION {
         let number = unsold(&world).await;
@@ -78,7 +78,7 @@ async fn a_connection_lost_twice_in_the_exchange_leaves_all_or_nothing() {
 async fn a_process_that_goes_silent_anywhere_in_the_exchange_holds_nobody_up_for_long() {
     let silent = async |statement: &str| {
         let mut world = World::new().await;
-        world.set("PURCHASE_LEASE_MS", "150");
+        world.set("LEASE_MS", "150");
         let old = given_back(&world, "other_owner").await;
         let (healthy, token) = (world.function::<Purchase>(), world.token("owner"));
         // The server gives up on a transaction that does not go on after five eighths of it.
@@ -105,7 +105,7 @@ async fn a_process_that_goes_silent_anywhere_in_the_exchange_holds_nobody_up_for
 async fn a_process_that_dies_while_it_puts_a_row_back_leaves_all_or_nothing() {
     for moment in [Moment::Before, Moment::After] {
         let mut world = World::new().await;
-        world.set("PURCHASE_LEASE_MS", "150");
+        world.set("LEASE_MS", "150");
         let old = given_back(&world, "other_owner").await;
         let number = number_of(&old).to_owned();
         world.telnyx_settings(json!({"insufficient_funds": true})).await;

@@ -26,8 +26,10 @@ const PRODUCTS: usize = 4;
 /// How long a process that died is waited for by whoever comes next. It is renewed in a third of that, which is longer than
 /// any of the work here takes.
 const LEASE_MS: &str = "1200";
+/// Less than every lease here.
+const TELNYX_TIMEOUT_MS: &str = "1100";
 /// So long that no process loses it, however slow the machine is.
-const UNDISTURBED_LEASE_MS: &str = "60000";
+const UNDISTURBED_LEASE_MS: &str = "10000";
 /// How many times an order is seen pending.
 const POLLS: usize = 2;
 /// How it is told that something has not come to its end.
@@ -270,7 +272,12 @@ impl Laboratory {
                 ("TELNYX_AGENCY_SECRET_ID", "telnyx/{agency_id}"),
                 ("TELNYX_PLATFORM_SECRET_ID", "telnyx"),
             ];
-            let pace = [("PURCHASE_LEASE_MS", lease_ms), ("PURCHASE_POLL_MS", "20"), ("PURCHASE_ORDER_MISSING_AFTER_MS", "300")];
+            let pace = [
+                ("LEASE_MS", lease_ms),
+                ("TELNYX_TIMEOUT_MS", TELNYX_TIMEOUT_MS),
+                ("PURCHASE_POLL_MS", "20"),
+                ("PURCHASE_ORDER_MISSING_AFTER_MS", "300"),
+            ];
             let vault = wire.http(&vault.url()).await.unwrap();
             let variables = secrets.into_iter().chain(pace).chain(vault::environment(&vault));
             options.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();

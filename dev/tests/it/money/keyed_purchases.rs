@@ -122,7 +122,7 @@ async fn a_pending_number_that_the_owner_cancelled_is_not_bought_again() {
 #[tokio::test]
 async fn an_unfinished_purchase_is_resumed_from_whatever_phase_it_is_in() {
     let mut world = undecided().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let numbers = world.offers("312", 3).await;
     let wire = world.wired().await;
     for (number, phase) in numbers.iter().zip(["intended", "ordering", "ordered"]) {
@@ -448,7 +448,7 @@ async fn a_switch_that_stops_buying_stops_neither_answers_nor_what_is_under_way(
 #[tokio::test]
 async fn a_purchase_that_was_not_ordered_yet_is_neither_ordered_nor_lost_while_buying_is_switched_off() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let number = world.offer().await;
     let wire = world.wired().await;
     dies_before_its_order(&world, &wire, KEY, &number).await;
@@ -494,7 +494,7 @@ async fn a_key_that_lists_purchases_is_good_for_one_body_only() {
 async fn requests_with_keys_for_many_numbers_at_once_do_not_block_each_other() {
     let mut world = World::new().await;
     // Each key's row is renewed every 300 ms, while its numbers are listed.
-    world.set("PURCHASE_LEASE_MS", "900");
+    world.set("LEASE_MS", "900");
     let mut requests = Vec::new();
     for area_code in ["212", "312", "415"] {
         requests.push((area_code, order_of_all(&world.offers(area_code, 10).await)));
@@ -535,7 +535,7 @@ async fn a_process_that_has_lost_its_key_begins_no_purchase_and_joins_none() {
 #[tokio::test]
 async fn of_two_processes_with_one_key_the_one_that_slept_does_not_buy_what_the_other_bought_and_the_owner_released() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "250");
+    world.set("LEASE_MS", "250");
     let number = world.offer().await;
     let straight = world.function::<phone_numbers_purchase::Purchase>();
     let release = world.function::<Release>();

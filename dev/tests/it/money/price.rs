@@ -199,7 +199,7 @@ async fn an_order_that_is_placed_anew_is_held_against_the_price_of_that_moment()
 #[tokio::test]
 async fn a_limit_holds_for_whoever_goes_on_with_the_purchase() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let number = world.offer().await;
     world.fault(json!({"method": "GET", "path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 30_000})).await;
     let searches = world.asked("GET", "/v2/available_phone_numbers");
@@ -240,7 +240,7 @@ async fn whoever_only_waits_for_a_purchase_learns_that_it_was_too_dear() {
 #[tokio::test]
 async fn a_price_that_cannot_be_noted_buys_nothing() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let number = world.offer().await;
     let wire = world.wired().await;
     for _ in 0..2 {

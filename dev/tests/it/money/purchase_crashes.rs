@@ -16,7 +16,7 @@ const READS: [&str; 2] = ["callers.authorize", "numbers.read.of_agency"];
 /// A world in which a dead process is missed soon.
 async fn world() -> World {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     world
 }
 

@@ -98,7 +98,7 @@ async fn a_number_that_is_refused_to_the_first_can_go_to_the_second() {
 async fn whoever_lost_its_lease_writes_nothing_and_answers_with_what_became_of_it() {
     let mut world = World::new().await;
     // A lease far shorter than any call: everybody takes over from everybody.
-    world.set("PURCHASE_LEASE_MS", "40");
+    world.set("LEASE_MS", "40");
     for number in world.offers("312", 3).await {
         let sent = orders_sent(&world);
         world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 500})).await;
@@ -113,7 +113,7 @@ async fn whoever_lost_its_lease_writes_nothing_and_answers_with_what_became_of_i
 #[tokio::test]
 async fn a_process_that_sleeps_before_its_order_and_wakes_too_late_buys_nothing_twice() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "100");
+    world.set("LEASE_MS", "100");
     world.set("PURCHASE_ORDER_MISSING_AFTER_MS", "50");
     let number = world.offer().await;
     // The first order arrives whenever the test lets it: its process is stopped in the middle of the search before.
@@ -133,7 +133,7 @@ async fn a_process_that_sleeps_before_its_order_and_wakes_too_late_buys_nothing_
 #[tokio::test]
 async fn a_process_that_hangs_on_the_database_is_overtaken() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "200");
+    world.set("LEASE_MS", "200");
     let number = world.offer().await;
     let healthy = world.function::<Purchase>();
     // As long as it waits for an answer, it goes on renewing its lease over another connection.
@@ -178,7 +178,7 @@ async fn buying_and_releasing_at_once_ends_with_one_truth() {
 async fn giving_up_a_purchase_while_it_goes_on_never_loses_the_number() {
     let mut world = World::new().await;
     world.telnyx_settings(json!({"order_delay_ms": 60})).await;
-    world.set("PURCHASE_LEASE_MS", "30");
+    world.set("LEASE_MS", "30");
     for (index, number) in world.offers("312", 6).await.into_iter().enumerate() {
         let path = if index % 2 == 0 { ORDERS } else { "/v2/phone_numbers" };
         world.fault(json!({"path_prefix": path, "kind": "delay", "delay_ms": 200})).await;

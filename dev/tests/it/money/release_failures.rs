@@ -213,7 +213,7 @@ async fn a_process_may_die_at_any_point_of_a_release() {
     let statements = [("releases.begin", Moment::Before), ("releases.begin", Moment::After), ("releases.complete", Moment::Before)];
     for (statement, moment) in statements.into_iter().chain([("releases.complete", Moment::After)]) {
         let mut world = World::new().await;
-        world.set("PURCHASE_LEASE_MS", "150");
+        world.set("LEASE_MS", "150");
         let row = assigned(&world).await;
         let wire = world.wired().await;
         wire.strike(statement, moment, Fault::Silence);
@@ -222,7 +222,7 @@ async fn a_process_may_die_at_any_point_of_a_release() {
         assert!(world.asked("DELETE", INVENTORY) <= 2);
     }
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let row = assigned(&world).await;
     world.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 30_000})).await;
     dies(&world, &row, async || world.asked("DELETE", INVENTORY) == 1).await;

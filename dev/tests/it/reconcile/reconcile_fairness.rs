@@ -58,7 +58,7 @@ fn looks(world: &World, since: usize) -> HashMap<String, usize> {
 #[tokio::test]
 async fn hundreds_of_orders_that_wait_for_documents_do_not_delay_a_crashed_purchase_nor_anything_else() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     world.set("RECONCILE_BATCH", "10");
     world.set("REQUEST_BUDGET_MS", "120000");
     waiting(&world, 200).await;
@@ -97,7 +97,7 @@ async fn a_look_that_learns_nothing_counts_as_a_look() {
 #[tokio::test]
 async fn a_share_that_is_spent_leaves_the_rest_to_the_next_run_and_the_other_parts_to_this_one() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     world.set("REQUEST_BUDGET_MS", "12000");
     waiting(&world, 60).await;
     let row = assigned(&world).await;
@@ -127,7 +127,7 @@ async fn a_share_that_is_spent_leaves_the_rest_to_the_next_run_and_the_other_par
 #[tokio::test]
 async fn a_run_goes_on_from_batch_to_batch() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     world.set("RECONCILE_BATCH", "2");
     let numbers = world.offers("312", 5).await;
     world.purchase("owner", crate::support::actions::order_of_all(&numbers)).await.expect(200);

@@ -191,7 +191,7 @@ async fn an_order_that_succeeds_after_it_was_given_up_is_not_lost() {
     ];
     for give_up in given_up {
         let mut world = World::new().await;
-        world.set("PURCHASE_LEASE_MS", "150");
+        world.set("LEASE_MS", "150");
         let number = unsold(&world).await;
         world.telnyx_settings(json!({"order_outcome": "never"})).await;
         purchase_crashes::dies(&world, &number, async || world.ledger().await.iter().any(|purchase| purchase["phase"] == "ordered")).await;
@@ -253,7 +253,7 @@ async fn a_number_of_an_agency_that_is_gone_is_left_to_a_person() {
 #[tokio::test]
 async fn a_number_on_its_way_back_when_its_agency_goes_is_given_back_and_no_finding() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let row = bought(&world, 1).await.remove(0);
     world.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 500, "times": 1_000})).await;
     release_failures::dies(&world, &row, async || world.asked("DELETE", NUMBERS) > 0).await;

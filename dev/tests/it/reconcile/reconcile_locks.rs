@@ -18,7 +18,7 @@ const NUMBERS: &str = "/v2/phone_numbers";
 async fn world() -> World {
     let mut world = World::new().await;
     world.set("DATABASE_TIMEOUT_MS", "800");
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     world
 }
 

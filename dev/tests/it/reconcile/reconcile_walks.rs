@@ -120,7 +120,7 @@ async fn a_walk_without_time_for_another_page_stops_and_the_next_run_goes_on() {
 #[tokio::test]
 async fn a_walk_whose_process_died_is_gone_on_with_once_its_lease_is_over() {
     let mut world = world().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     bought(&world, 3).await;
     second_page_fails(&world, 0).await;
     world.reconcile().await;

@@ -112,7 +112,7 @@ async fn deliveries(world: &World) -> Vec<Value> {
 /// A world that can be told of orders by `signer`, and that misses a dead process soon.
 async fn world(signer: &Signer) -> World {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     // Every account at Telnyx has a key of its own.
     world.set("TELNYX_PUBLIC_KEY", &format!("{}, {}", Signer::new().public_key(), signer.public_key()));
     world

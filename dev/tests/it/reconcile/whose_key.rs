@@ -133,7 +133,7 @@ async fn an_order_that_is_known_is_not_forgotten_because_another_account_does_no
 #[tokio::test]
 async fn a_process_that_dies_with_its_order_sent_leaves_the_key_that_it_was_sent_with() {
     let mut world = World::new().await;
-    world.set("PURCHASE_LEASE_MS", "150");
+    world.set("LEASE_MS", "150");
     let number = unsold(&world).await;
     world.telnyx_settings(json!({"reference_lag_ms": 60_000})).await;
     world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 30_000})).await;

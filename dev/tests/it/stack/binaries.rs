@@ -5,7 +5,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::app::{ORIGIN, agent, eventually};
-use crate::support::product::{NAMES, Product};
+use crate::support::product::{Product, web_functions};
 
 #[tokio::test]
 async fn the_whole_story_goes_through_the_gateway() {
@@ -47,9 +47,9 @@ async fn each_function_answers_preflights_on_its_own_url() {
 async fn without_any_configuration_every_function_answers_503() {
     let unset = ["DATABASE_URL", "JWT_SECRET", "JWT_ISSUER", "TELNYX_API_KEY", "TELNYX_API_URL", "AWS_REGION"].map(|name| (name, ""));
     let product = Product::start(&unset).await;
-    for name in NAMES {
+    for name in web_functions() {
         let method = if name.ends_with("purchase") || name.ends_with("release") { Method::POST } else { Method::GET };
-        let problem = product.json(product.request(method, name, "owner"), 503).await;
+        let problem = product.json(product.request(method, &name, "owner"), 503).await;
         assert_eq!(problem["code"], "unavailable", "{name}");
     }
     product.stack.stop().await;
@@ -74,7 +74,7 @@ async fn eight_processes_that_buy_one_number_place_one_order() {
 
 #[tokio::test]
 async fn a_purchase_whose_process_is_killed_is_finished_by_the_next_one() {
-    let product = Product::start(&[("PURCHASE_LEASE_MS", "1000")]).await;
+    let product = Product::start(&[("LEASE_MS", "1000"), ("TELNYX_TIMEOUT_MS", "900")]).await;
     let settings = product.http.put(format!("{}/settings", product.stack.telnyx().control_url()));
     settings.json(&json!({"order_outcome": "never"})).send().await.unwrap();
     let number = product.offers().await.remove(0);

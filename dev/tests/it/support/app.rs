@@ -14,7 +14,7 @@ use lambda_http::http::{HeaderMap, Method, Request, Response};
 use lambda_http::{Body, Context, RequestExt as _};
 use phone_numbers_reconcile::Reconcile;
 use serde_json::{Value, json};
-use shared::config::Config;
+use shared::config::{Config, Invalid};
 use shared::lambda::{BackgroundService, Function, Service};
 use shared::secrets::Secrets;
 use shared::store::Store;
@@ -138,13 +138,18 @@ impl World {
         wire
     }
 
-    pub(crate) fn config(&self) -> Config {
+    /// The settings as a function reads them, except that their relations are not checked: many tests shorten the lease alone.
+    pub(crate) fn settings(&self) -> Result<Config, Invalid> {
         Config::read(|name| self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        self.settings().unwrap()
     }
 
     /// A function that has just started.
     pub(crate) fn function<F: Function>(&self) -> Service<F> {
-        Service::new(&self.config())
+        Service::new(self.settings())
     }
 
     pub(crate) fn token(&self, user: &str) -> String {
@@ -179,7 +184,7 @@ impl World {
 
     /// `phone-numbers-reconcile`, as a process that has just started.
     pub(crate) fn reconciler(&self) -> BackgroundService<Reconcile> {
-        BackgroundService::new(&self.config())
+        BackgroundService::new(self.settings())
     }
 
     /// What the schedule does.

@@ -1,4 +1,4 @@
-//! The five functions as one: what holds for each of them is asked of each of them.
+//! The functions that web apps call, as one: what holds for all of them is tested on each of them.
 
 use lambda_http::http::request::Builder;
 use lambda_http::http::{Method, Request};
@@ -9,53 +9,52 @@ use phone_numbers_purchase::Purchase;
 use phone_numbers_release::Release;
 use phone_numbers_search::Search;
 use serde_json::{Value, json};
-use shared::lambda::Service;
+use shared::lambda::{Function, Service};
 
 use crate::support::app::{ORIGIN, Reply, World, deliver, with_query};
+use crate::support::product::web_functions;
 
-/// Each function and the methods it takes.
-pub(crate) const FUNCTIONS: [(&str, &[&str]); 5] = [
-    ("phone-numbers-search", &["GET"]),
-    ("phone-numbers-purchase", &["POST"]),
-    ("phone-numbers-list", &["GET"]),
-    ("phone-numbers-assign", &["GET", "POST", "PATCH", "DELETE"]),
-    ("phone-numbers-release", &["POST"]),
-];
+/// Declares the functions: a field for each, and what is the same for all of them.
+macro_rules! functions {
+    ($($field:ident: $function:ty),+ $(,)?) => {
+        /// Each function and the methods it takes.
+        pub(crate) const FUNCTIONS: &[(&str, &[&str])] = &[$((<$function>::NAME, <$function>::METHODS)),+];
 
-/// All five, running.
-pub(crate) struct Functions {
-    search: Service<Search>,
-    purchase: Service<Purchase>,
-    list: Service<List>,
-    assign: Service<Assign>,
-    release: Service<Release>,
+        /// All of them, running.
+        pub(crate) struct Functions {
+            $($field: Service<$function>),+
+        }
+
+        impl Functions {
+            pub(crate) fn start(world: &World) -> Self {
+                Self { $($field: world.function()),+ }
+            }
+
+            /// As Lambda's runtime hands it over.
+            pub(crate) async fn deliver(&self, function: &str, request: Request<Body>) -> Reply {
+                match function {
+                    $(<$function>::NAME => deliver(&self.$field, request).await,)+
+                    unknown => panic!("no function {unknown}"),
+                }
+            }
+        }
+    };
+}
+
+functions! { search: Search, purchase: Purchase, list: List, assign: Assign, release: Release }
+
+#[test]
+fn the_functions_are_those_that_the_template_gives_to_web_apps() {
+    let mut ours: Vec<_> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
+    let mut deployed = web_functions();
+    ours.sort_unstable();
+    deployed.sort_unstable();
+    assert_eq!(ours, deployed);
 }
 
 impl Functions {
-    pub(crate) fn start(world: &World) -> Self {
-        Self {
-            search: world.function(),
-            purchase: world.function(),
-            list: world.function(),
-            assign: world.function(),
-            release: world.function(),
-        }
-    }
-
     pub(crate) async fn answer(&self, function: &str, request: Request<Body>) -> Reply {
         self.deliver(function, with_query(request)).await
-    }
-
-    /// As Lambda's runtime hands it over.
-    pub(crate) async fn deliver(&self, function: &str, request: Request<Body>) -> Reply {
-        match function {
-            "phone-numbers-search" => deliver(&self.search, request).await,
-            "phone-numbers-purchase" => deliver(&self.purchase, request).await,
-            "phone-numbers-list" => deliver(&self.list, request).await,
-            "phone-numbers-assign" => deliver(&self.assign, request).await,
-            "phone-numbers-release" => deliver(&self.release, request).await,
-            unknown => panic!("no function {unknown}"),
-        }
     }
 
     /// Makes a call in the name of whoever holds a token.

@@ -11,14 +11,24 @@ use tokio::sync::OnceCell;
 
 use crate::support::app::{ORIGIN, agent};
 
-/// Those that callers have.
-pub(crate) const NAMES: [&str; 5] =
-    ["phone-numbers-assign", "phone-numbers-list", "phone-numbers-purchase", "phone-numbers-release", "phone-numbers-search"];
+pub(crate) fn template() -> Template {
+    Template::read(&workspace::root().join("template.yaml")).unwrap()
+}
+
+/// The functions that web apps call: those to which the template routes every method.
+pub(crate) fn web_functions() -> Vec<String> {
+    let functions = template().functions.into_iter();
+    functions.filter(|function| function.routes.iter().any(|route| route.method == "ANY")).map(|function| function.name).collect()
+}
 
 /// The binaries, built once for all tests.
 async fn programs() -> Programs {
     static PROGRAMS: OnceCell<Programs> = OnceCell::const_new();
-    PROGRAMS.get_or_init(async || functions::build::build(&NAMES, false).await.unwrap()).await.clone()
+    let build = async || {
+        let names = web_functions();
+        functions::build::build(&names.iter().map(String::as_str).collect::<Vec<_>>(), false).await.unwrap()
+    };
+    PROGRAMS.get_or_init(build).await.clone()
 }
 
 pub(crate) struct Product {
@@ -40,8 +50,7 @@ impl Product {
     pub(crate) async fn with(change: impl AsyncFnOnce(&mut Options)) -> Self {
         let database = TestDatabase::migrated().await.unwrap();
         demo::seed(database.url()).await.unwrap();
-        let template = Template::read(&workspace::root().join("template.yaml")).unwrap();
-        let mut options = Options::new(template, programs().await, database.url());
+        let mut options = Options::new(template(), programs().await, database.url());
         options.telnyx.settings.order_delay_ms = 300;
         options.logs = Logs::File("/dev/null".into());
         change(&mut options).await;

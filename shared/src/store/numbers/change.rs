@@ -122,7 +122,7 @@ impl Store {
     /// not bought yet has no status to choose; `PreconditionFailed`: nothing but the time was against it; and the database's
     /// own.
     pub async fn change(&self, user_id: Uuid, id: Uuid, change: &Change, expected: Option<&[DateTime<Utc>]>) -> Result<PhoneNumber, Error> {
-        let roles = Permission::Manage.roles();
+        let roles = Permission::Change.roles();
         let [caller, rows] = self
             .run([Query::new(AUTHORIZE, &[&user_id, &roles]), Query::new(UPDATE, &[&user_id, &roles, &id, &Json(change), &expected])])
             .await?;

@@ -193,7 +193,7 @@ impl Store {
     /// # Errors
     /// `Forbidden`; `Unavailable` or `Internal` if a query fails.
     pub async fn list(&self, user_id: Uuid, filter: &ListFilter, page: ListPage, with_agents: bool) -> Result<Listing, Error> {
-        let roles = Permission::Read.roles();
+        let roles = Permission::List.roles();
         let filter = Json(filter);
         let (created_at, id) = (page.after.map(|after| after.created_at), page.after.map(|after| after.id));
         // One more row than asked for shows whether there is a next page.

@@ -89,7 +89,7 @@ mod tests {
 
     fn settings(variables: &[(&str, &str)]) -> Database {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        crate::config::Config::read(find).database
+        crate::config::Config::read(find).unwrap().database
     }
 
     fn read(text: &str, variables: &[(&str, &str)]) -> Config {
