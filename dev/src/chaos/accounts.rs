@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::agencies;
-use crate::vault::{self, Vault};
+use crate::secrets_manager::{self, SecretsManager};
 
 /// What the simulator calls the platform's account.
 pub(super) const PLATFORM: &str = "default";
@@ -24,7 +24,7 @@ const FOREIGN_KEY: &str = "KEYFOREIGN";
 /// A Secrets Manager with the keys.
 #[derive(Debug)]
 pub(super) struct Keyring {
-    vault: Vault,
+    secrets_manager: SecretsManager,
     /// The platform's key as it should be.
     platform: Mutex<String>,
 }
@@ -32,23 +32,23 @@ pub(super) struct Keyring {
 impl Keyring {
     /// Starts it, with all keys as they should be.
     pub(super) async fn start(platform: &str) -> Result<Self> {
-        let keyring = Self { vault: Vault::start().await?, platform: Mutex::new(platform.to_owned()) };
-        keyring.vault.keep_text(&format!("telnyx/{}", agencies::agency(agencies::INDEPENDENT)), INDEPENDENT_KEY);
+        let keyring = Self { secrets_manager: SecretsManager::start().await?, platform: Mutex::new(platform.to_owned()) };
+        keyring.secrets_manager.set_text(&format!("telnyx/{}", agencies::agency(agencies::INDEPENDENT)), INDEPENDENT_KEY);
         keyring.put_right();
         Ok(keyring)
     }
 
     /// What a function needs to find the keys.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
-        let url = self.vault.url();
+        let url = self.secrets_manager.url();
         let ours =
             [("TELNYX_API_KEY", ""), ("TELNYX_AGENCY_SECRET_ID", "telnyx/{agency_id}"), ("TELNYX_PLATFORM_SECRET_ID", PLATFORM_SECRET)];
-        ours.into_iter().chain(vault::environment(&url)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        ours.into_iter().chain(secrets_manager::environment(&url)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// The platform's secret comes to hold the key of another account.
     pub(super) fn mix_up(&self) {
-        self.vault.keep_text(PLATFORM_SECRET, FOREIGN_KEY);
+        self.secrets_manager.set_text(PLATFORM_SECRET, FOREIGN_KEY);
     }
 
     /// The platform gets another key. What the simulator is to be told of it: the old one is good for nothing from then on.
@@ -61,7 +61,7 @@ impl Keyring {
 
     /// The platform's secret holds the platform's key.
     pub(super) fn put_right(&self) {
-        self.vault.keep_text(PLATFORM_SECRET, &self.platform());
+        self.secrets_manager.set_text(PLATFORM_SECRET, &self.platform());
     }
 
     /// Whether a digest is that of the platform's key as it should be.

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::agencies::{self, Role};
-use super::laboratory::{Laboratory, PATIENCE, PAUSE, Tally};
+use super::harness::{Harness, PATIENCE, PAUSE, Tally};
 use super::plan::{ASSIGN, LIST, PURCHASE, Plan, RELEASE, SEARCH, Step, Wish};
 
 /// A row of a number.
@@ -91,7 +91,7 @@ impl Call {
     }
 }
 
-impl Laboratory {
+impl Harness {
     /// What somebody asks who wants something.
     pub(super) async fn call(&self, plan: &Plan, index: usize, step: &Step) -> Result<Call> {
         let (agency, role) = (step.agency, step.role);

@@ -5,13 +5,13 @@ use shared::error::Error;
 use shared::store::{Adoption, Finding, FindingKind, Store};
 
 use super::agencies;
-use super::laboratory::{Laboratory, Tally};
+use super::harness::{Harness, Tally};
 use super::plan::Plan;
 use crate::postgres::connection::store;
 
-impl Laboratory {
+impl Harness {
     /// Decides the findings that the troubles of a plan bring about. Others stay open, and so does what cannot be decided
-    /// just now: they are breaches.
+    /// just now: they are violations.
     pub(super) async fn decide(&self, plan: &Plan) -> Result<()> {
         let store = store(self.database_url())?;
         for finding in store.open_findings().await.unwrap_or_default() {

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::agencies::{self, Role};
-use crate::wire::{Moment, Point};
+use crate::fault_proxy::{Moment, Point};
 
 /// How many numbers everybody wants.
 pub(super) const NUMBERS: usize = 5;
@@ -22,7 +22,7 @@ pub(super) const SEARCH: &str = "phone-numbers-search";
 /// The functions, those first that have the most to lose.
 const VICTIMS: [&str; 6] = [PURCHASE, RELEASE, RECONCILE, ASSIGN, LIST, SEARCH];
 /// Interactions that change something, and who has them.
-const LANDMARKS: [(&str, &str); 30] = [
+const INTERACTION_POINTS: [(&str, &str); 30] = [
     (PURCHASE, "idempotency.claim"),
     (PURCHASE, "idempotency.answer"),
     (PURCHASE, "purchases.lock"),
@@ -351,7 +351,7 @@ impl Draw {
 
     fn trouble(&mut self) -> Trouble {
         match self.0.u32(..20) {
-            0..=10 => self.struck(),
+            0..=10 => self.at_interaction(),
             11..=12 => Trouble::Killed { after: self.after(), function: self.victim() },
             13 => Trouble::CutOff { after: self.after() },
             14 => Trouble::Crashed { after: self.after() },
@@ -359,11 +359,11 @@ impl Draw {
         }
     }
 
-    fn struck(&mut self) -> Trouble {
+    fn at_interaction(&mut self) -> Trouble {
         let (function, point) = if self.one_in(3) {
             (self.victim(), Point::Index(self.0.usize(..INTERACTIONS)))
         } else {
-            let (function, name) = self.of(&LANDMARKS);
+            let (function, name) = self.of(&INTERACTION_POINTS);
             (function, Point::Next(name.to_owned()))
         };
         let moment = self.of(&[Moment::Before, Moment::After]);

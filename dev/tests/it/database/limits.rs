@@ -4,25 +4,25 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-use crate::support::app::World;
+use crate::support::app::TestApp;
 
 /// Less than the shortest of the limits takes that apply when nothing is set.
 const SOON: Duration = Duration::from_millis(2_500);
 
 #[tokio::test]
 async fn a_database_that_is_silent_or_locked_is_given_up_as_soon_as_it_is_said() {
-    let mut world = World::new().await;
-    world.set("DATABASE_TIMEOUT_MS", "800");
-    world.list("owner", "").await.expect(200);
-    world.sql.batch_execute("begin; lock table agency_phone_numbers").await.unwrap();
+    let mut app = TestApp::new().await;
+    app.set("DATABASE_TIMEOUT_MS", "800");
+    app.list("owner", "").await.expect(200);
+    app.sql.batch_execute("begin; lock table agency_phone_numbers").await.unwrap();
     let started = Instant::now();
-    world.list("owner", "").await.expect_problem(503, "unavailable");
+    app.list("owner", "").await.expect_problem(503, "unavailable");
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
-    world.sql.batch_execute("rollback").await.unwrap();
+    app.sql.batch_execute("rollback").await.unwrap();
 
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    world.set("DATABASE_URL", &format!("postgres://app:hunter2@{}/app?sslmode=disable", silent.local_addr().unwrap()));
+    app.set("DATABASE_URL", &format!("postgres://app:hunter2@{}/app?sslmode=disable", silent.local_addr().unwrap()));
     let started = Instant::now();
-    world.list("owner", "").await.expect_problem(503, "unavailable");
+    app.list("owner", "").await.expect_problem(503, "unavailable");
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
 }

@@ -1,7 +1,7 @@
 //! `/number_orders`, their parts, and reservations.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use dev::telnyx::Settings;
+use dev::telnyx_simulator::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
 

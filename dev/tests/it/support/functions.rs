@@ -11,7 +11,7 @@ use phone_numbers_search::Search;
 use serde_json::{Value, json};
 use shared::lambda::Service;
 
-use crate::support::app::{ORIGIN, Reply, World, deliver, with_query};
+use crate::support::app::{ORIGIN, Reply, TestApp, deliver, with_query};
 
 /// Each function and the methods it takes.
 pub(crate) const FUNCTIONS: [(&str, &[&str]); 5] = [
@@ -32,14 +32,8 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    pub(crate) fn start(world: &World) -> Self {
-        Self {
-            search: world.function(),
-            purchase: world.function(),
-            list: world.function(),
-            assign: world.function(),
-            release: world.function(),
-        }
+    pub(crate) fn start(app: &TestApp) -> Self {
+        Self { search: app.function(), purchase: app.function(), list: app.function(), assign: app.function(), release: app.function() }
     }
 
     pub(crate) async fn answer(&self, function: &str, request: Request<Body>) -> Reply {

@@ -1,0 +1,165 @@
+//! How things go wrong, and are put right again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, Result};
+use futures_util::future::join_all;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::harness::{Harness, PATIENCE, PAUSE, Tally};
+use super::plan::{Harm, Plan, Trouble};
+use super::{accounts, agencies};
+use crate::fault_proxy::Fault;
+use crate::postgres::describe;
+
+impl Harness {
+    /// Makes ready what waits for its interaction.
+    pub(super) async fn provoke(&self, plan: &Plan) -> Result<()> {
+        self.control(Method::PUT, "settings", &plan.telnyx).await?;
+        for trouble in &plan.troubles {
+            match trouble {
+                Trouble::Struck { point, moment, harm } => self.proxy.inject(point.clone(), *moment, self.fault(*harm)?),
+                Trouble::Telnyx(fault) => {
+                    self.control(Method::POST, "faults", fault).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn fault(&self, harm: Harm) -> Result<Fault> {
+        let Harm::Kill(function) = harm else {
+            return Ok(if harm == Harm::Silence { Fault::Silence } else { Fault::Cut });
+        };
+        let (function, tally) = (self.function(function)?, Arc::clone(&self.tally));
+        Ok(Fault::call(async move { Tally::add(&tally.kills, function.kill().await) }))
+    }
+
+    /// Brings what comes in its own time, and returns when all of it has come.
+    pub(super) async fn disturb(&self, plan: &Plan) -> Result<()> {
+        join_all(plan.troubles.iter().map(|trouble| self.bring(trouble))).await.into_iter().collect()
+    }
+
+    async fn bring(&self, trouble: &Trouble) -> Result<()> {
+        let Some(after) = trouble.after() else { return Ok(()) };
+        sleep(after).await;
+        let happened = match trouble {
+            Trouble::Killed { function, .. } => {
+                let killed = self.function(function)?.kill().await;
+                Tally::add(&self.tally.kills, killed);
+                killed > 0
+            }
+            Trouble::CutOff { .. } => {
+                self.proxy.cut_all();
+                true
+            }
+            Trouble::Crashed { .. } => {
+                self.crash_postgres().await?;
+                true
+            }
+            Trouble::KeyMixedUp { .. } => {
+                self.keyring.mix_up();
+                true
+            }
+            Trouble::KeyReplaced { .. } => {
+                self.control(Method::PUT, "settings", &self.keyring.replace()).await?;
+                true
+            }
+            Trouble::Moved { number, .. } => self.move_between_accounts(*number).await?,
+            Trouble::Locked { number, .. } => self.change(*number, &json!({"deletion_lock_enabled": true})).await?,
+            Trouble::Gone { agency, .. } => {
+                self.delete_agency(*agency).await?;
+                true
+            }
+            Trouble::Struck { .. } | Trouble::Telnyx(_) => false,
+        };
+        Tally::add(&self.tally.faults, usize::from(happened));
+        Ok(())
+    }
+
+    /// Whether the number was there to be moved. Telnyx's support does not move what is being ordered.
+    async fn move_between_accounts(&self, number: usize) -> Result<bool> {
+        let owner = agencies::agency(agencies::INDEPENDENT);
+        let is_theirs = self.row(number).await?.is_some_and(|row| row.status == "active" && row.agency_id == owner);
+        let state = self.telnyx().await?;
+        let numbers = state["numbers"].as_array().into_iter().flatten();
+        let account = numbers.filter(|shown| shown["phone_number"] == self.numbers[number].as_str()).map(|shown| &shown["account"]).last();
+        let to = if account.is_some_and(|account| account == accounts::PLATFORM) { accounts::INDEPENDENT } else { accounts::PLATFORM };
+        Ok(is_theirs && self.change(number, &json!({ "account": to })).await?)
+    }
+
+    /// Changes a number as Telnyx's portal does; whether there was one.
+    async fn change(&self, number: usize, change: &Value) -> Result<bool> {
+        let url = format!("{}/numbers/{}", self.stack.telnyx().control_url(), self.numbers[number]);
+        let changed = self.http.patch(url).json(change).send().await?;
+        Ok(changed.status() != StatusCode::NOT_FOUND && changed.error_for_status().context("changing a number").map(|_| true)?)
+    }
+
+    /// Deletes an agency, as soon as Postgres is up and nobody keeps its rows.
+    async fn delete_agency(&self, agency: usize) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let delete = format!("delete from agencies where id = '{}'", agencies::agency(agency));
+        loop {
+            let deleted = match self.sql().await {
+                Ok(sql) => sql.batch_execute(&delete).await.map_err(|error| describe(&error)),
+                Err(error) => Err(error),
+            };
+            match deleted {
+                Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
+                deleted => return deleted,
+            }
+        }
+    }
+
+    /// Puts everything right: what has not gone wrong by now will not, and every order ends.
+    pub(super) async fn heal(&self, plan: &Plan) -> Result<()> {
+        let ordered: u64 = plan.troubles.iter().map(|trouble| if let Trouble::Telnyx(fault) = trouble { times(fault) } else { 0 }).sum();
+        let left = self.control(Method::GET, "faults", &Value::Null).await?;
+        let left: u64 = left["faults"].as_array().into_iter().flatten().map(times).sum();
+        self.tally.faults.fetch_add(ordered.saturating_sub(left) + self.proxy.injected() as u64, Ordering::Relaxed);
+        self.control(Method::DELETE, "faults", &Value::Null).await?;
+        self.proxy.reset();
+        self.keyring.put_right();
+        for number in 0..self.numbers.len() {
+            self.change(number, &json!({"deletion_lock_enabled": false})).await?;
+        }
+        self.calm(plan.orders_end).await
+    }
+
+    /// Has the simulator behave, and pending orders end as told.
+    pub(super) async fn calm(&self, orders_end: &str) -> Result<()> {
+        let calm = json!({
+            "order_delay_ms": 0,
+            "order_delay_reads": 0,
+            "order_outcome": orders_end,
+            "number_delay_ms": 0,
+            "number_lag_ms": 0,
+            "reference_lag_ms": 0,
+            "references_on_numbers": true,
+            "delete_lag_reads": 0,
+            "insufficient_funds": false,
+            "taken_as_bad_request": false,
+            "webhook_copies": 1,
+            "webhook_delay_ms": 0,
+            "webhook_reorder": false,
+        });
+        self.control(Method::PUT, "settings", &calm).await?;
+        // Those of before have ended with that; the ones to come succeed.
+        self.control(Method::PUT, "settings", &json!({"order_outcome": "success"})).await?;
+        Ok(())
+    }
+
+    pub(super) async fn control(&self, method: Method, what: &str, body: &Value) -> Result<Value> {
+        let request = self.http.request(method, format!("{}/{what}", self.stack.telnyx().control_url())).json(body);
+        let response = request.send().await.with_context(|| format!("controlling {what}"))?;
+        Ok(response.error_for_status().with_context(|| format!("{what}: {body}"))?.json().await?)
+    }
+}
+
+fn times(fault: &Value) -> u64 {
+    fault["times"].as_u64().unwrap_or_default()
+}
