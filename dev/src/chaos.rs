@@ -1,11 +1,10 @@
 //! Chaos: agencies want the same few numbers while everything breaks, and in the end nothing may be lost, bought twice,
 //! somebody else's, stuck, or missing in the history.
 //!
-//! - `plan` draws what happens in a run from the seed, `agencies` is who takes part, `accounts` are theirs at Telnyx
-//! - `harness` puts the whole product through a run: `client` asks, `trouble` breaks and mends, `operator` settles what only
+//! - `plan` draws what happens in a run from the seed, `agencies` is who takes part, `telnyx_accounts` are theirs at Telnyx
+//! - `harness` puts the whole product through a run: `client` asks, `disruption` breaks and mends, `operator` settles what only
 //!   a person can, `verdict` judges
 
-mod accounts;
 mod agencies;
 mod checks;
 mod client;
@@ -13,6 +12,7 @@ mod disruptions;
 mod harness;
 mod operator;
 mod plan;
+mod telnyx_accounts;
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub use harness::{Fixture, Harness, Outcome};
 pub use plan::Plan;
 
 /// After this many runs everything begins anew: what has been bought and released is read after every run.
-const RUNS_OF_A_LABORATORY: u64 = 25;
+const RUNS_PER_HARNESS: u64 = 25;
 
 /// Which runs.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ pub async fn run(options: &Options) -> Result<Totals> {
             eprintln!("{plan}{:#?}", outcome.violations);
         }
         // What is wrong once is told once.
-        if outcome.violations.is_empty() && (run + 1) % RUNS_OF_A_LABORATORY != 0 {
+        if outcome.violations.is_empty() && (run + 1) % RUNS_PER_HARNESS != 0 {
             harness = Some(current);
         } else {
             current.stop().await?;

@@ -14,24 +14,24 @@ use super::plan::{ASSIGN, LIST, PURCHASE, Plan, RELEASE};
 use crate::invariants;
 use crate::postgres::describe;
 
-const LEFT_TO_A_PERSON: &str = "select to_json(f)::text from phone_number_findings f where f.state = 'open'";
+const OPEN_FINDINGS: &str = "select to_json(f)::text from phone_number_findings f where f.state = 'open'";
 
-const BEYOND_QUOTA: &str = "\
+const OVER_QUOTA: &str = "\
 select a.slug
 from agencies a
 join agency_phone_numbers n on n.agency_id = a.id and n.status <> 'released'
 group by a.id
 having count(*) > (a.settings ->> 'max_phone_numbers')::bigint";
 
-const A_DAY: &str = "\
+const AGE_KEYS: &str = "\
 update phone_number_idempotency_keys
 set created_at = created_at - interval '25 hours',
     expires_at = expires_at - interval '25 hours'";
 
-const LISTING: &str = "select distinct key from phone_number_idempotency_purchases where purchase_id is not null";
+const KEYS_WITH_PURCHASES: &str = "select distinct key from phone_number_idempotency_purchases where purchase_id is not null";
 
 /// Wherever a row is by now.
-const WHEREVER: &str = "\
+const ROW_BY_ID: &str = "\
 select n.agency_id, n.status::text
 from agency_phone_numbers n
 where n.id = $1 /* row_id */
@@ -41,7 +41,7 @@ from agency_phone_numbers_archive a
 where a.id = $1";
 
 /// Whether a row has ever had a value in a column, by its history. That of a number that was never bought does not tell.
-const EVER: &str = "\
+const HAD_VALUE: &str = "\
 with told as (
   select h.changes ? 'status' and h.changes -> 'status' ->> 'from' is null as begins,
          h.changes ? $2 /* column */ as names,
@@ -108,14 +108,14 @@ impl Harness {
         let invariants::Violations { orphans, double_buys, wrong_owner, history_gaps } =
             invariants::violations(sql, &self.telnyx().await?).await?;
         let mut violations = Violations { orphans, double_buys, wrong_owner, history_gaps, stuck: invariants::unfinished(sql).await? };
-        violations.stuck.extend(texts(sql, LEFT_TO_A_PERSON, "is left to a person").await?);
-        violations.double_buys.extend(texts(sql, BEYOND_QUOTA, "has more numbers than it may have").await?);
+        violations.stuck.extend(texts(sql, OPEN_FINDINGS, "is an open finding").await?);
+        violations.double_buys.extend(texts(sql, OVER_QUOTA, "has more numbers than it may have").await?);
         Ok(violations)
     }
 
     /// Whether whoever asks again with a key that has had its final answer gets it again, and whether all who asked with
     /// the same key got the same. After a day, only what lists purchases that ended since is still known.
-    pub(super) async fn replays(&self, plan: &Plan, calls: &[Call]) -> Result<Violations> {
+    pub(super) async fn check_replays(&self, plan: &Plan, calls: &[Call]) -> Result<Violations> {
         let mut violations = Violations::default();
         let mut seen = HashSet::new();
         let listing = if plan.a_day_later { Some(self.let_a_day_pass().await?) } else { None };
@@ -125,7 +125,7 @@ impl Harness {
             if !is_known || !seen.insert((call.agency, call.function, key)) {
                 continue;
             }
-            let again = self.pursue(call.clone(), true).await;
+            let again = self.call_until_final(call.clone(), true).await;
             if again.gave_up {
                 violations.stuck.push(format!("what had its final answer has none any more: {again:?}"));
             }
@@ -142,15 +142,15 @@ impl Harness {
     /// Makes every idempotency key more than a day older, and has the schedule see to that. The keys that list purchases.
     async fn let_a_day_pass(&self) -> Result<HashSet<String>> {
         let sql = self.sql().await?;
-        sql.batch_execute(A_DAY).await.map_err(|error| describe(&error))?;
+        sql.batch_execute(AGE_KEYS).await.map_err(|error| describe(&error))?;
         // What fails here is tried again when everything is settled.
         let _ = self.stack.run_scheduled().await;
-        let listing = sql.query(LISTING, &[]).await.map_err(|error| describe(&error))?;
+        let listing = sql.query(KEYS_WITH_PURCHASES, &[]).await.map_err(|error| describe(&error))?;
         Ok(listing.iter().map(|row| row.get(0)).collect())
     }
 
     /// Whether what callers were told is so.
-    pub(super) async fn promises(&self, calls: &[Call]) -> Result<Violations> {
+    pub(super) async fn check_answers(&self, calls: &[Call]) -> Result<Violations> {
         let sql = self.sql().await?;
         let releases = calls.iter().filter(|call| call.function == RELEASE);
         let given_back: HashSet<_> = releases.flat_map(|call| items(&call.body, "phone_number_ids")).filter_map(id).collect();
@@ -197,7 +197,7 @@ struct Told {
 impl Told {
     async fn of(sql: &Client, item: &Value) -> Result<Self> {
         let id = id(&item["id"]).unwrap_or_default();
-        let row = sql.query_opt(WHEREVER, &[&id]).await.map_err(|error| describe(&error))?;
+        let row = sql.query_opt(ROW_BY_ID, &[&id]).await.map_err(|error| describe(&error))?;
         Ok(Self { id, row: row.map(|row| (row.get(0), row.get(1))) })
     }
 
@@ -219,7 +219,7 @@ async fn untold(sql: &Client, call: &Call) -> Result<Option<String>> {
     let id = id(&call.body["phone_number_id"]).unwrap_or_default();
     let column = if call.body.get("friendly_name").is_some() { "friendly_name" } else { "agent_mapping_id" };
     let value = call.body[column].as_str();
-    let told: bool = sql.query_one(EVER, &[&id, &column, &value]).await.map_err(|error| describe(&error))?.get(0);
+    let told: bool = sql.query_one(HAD_VALUE, &[&id, &column, &value]).await.map_err(|error| describe(&error))?.get(0);
     Ok((!told).then(|| format!("the history does not know of {call:?}")))
 }
 

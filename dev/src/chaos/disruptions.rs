@@ -9,20 +9,20 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::harness::{Harness, PATIENCE, PAUSE, Tally};
-use super::plan::{Harm, Plan, Trouble};
-use super::{accounts, agencies};
+use super::harness::{Counters, Harness, PATIENCE, PAUSE};
+use super::plan::{Disruption, Effect, Plan};
+use super::{agencies, telnyx_accounts};
 use crate::fault_proxy::Fault;
 use crate::postgres::describe;
 
 impl Harness {
     /// Makes ready what waits for its interaction.
-    pub(super) async fn provoke(&self, plan: &Plan) -> Result<()> {
+    pub(super) async fn arm_faults(&self, plan: &Plan) -> Result<()> {
         self.control(Method::PUT, "settings", &plan.telnyx).await?;
-        for trouble in &plan.troubles {
-            match trouble {
-                Trouble::Struck { point, moment, harm } => self.proxy.inject(point.clone(), *moment, self.fault(*harm)?),
-                Trouble::Telnyx(fault) => {
+        for disruption in &plan.disruptions {
+            match disruption {
+                Disruption::AtInteraction { point, moment, effect } => self.proxy.inject(point.clone(), *moment, self.fault(*effect)?),
+                Disruption::Telnyx(fault) => {
                     self.control(Method::POST, "faults", fault).await?;
                 }
                 _ => {}
@@ -31,53 +31,53 @@ impl Harness {
         Ok(())
     }
 
-    fn fault(&self, harm: Harm) -> Result<Fault> {
-        let Harm::Kill(function) = harm else {
-            return Ok(if harm == Harm::Silence { Fault::Silence } else { Fault::Cut });
+    fn fault(&self, effect: Effect) -> Result<Fault> {
+        let Effect::Kill(function) = effect else {
+            return Ok(if effect == Effect::Silence { Fault::Silence } else { Fault::Cut });
         };
-        let (function, tally) = (self.function(function)?, Arc::clone(&self.tally));
-        Ok(Fault::call(async move { Tally::add(&tally.kills, function.kill().await) }))
+        let (function, counters) = (self.function(function)?, Arc::clone(&self.counters));
+        Ok(Fault::call(async move { Counters::add(&counters.kills, function.kill().await) }))
     }
 
     /// Brings what comes in its own time, and returns when all of it has come.
-    pub(super) async fn disturb(&self, plan: &Plan) -> Result<()> {
-        join_all(plan.troubles.iter().map(|trouble| self.bring(trouble))).await.into_iter().collect()
+    pub(super) async fn inject_timed_faults(&self, plan: &Plan) -> Result<()> {
+        join_all(plan.disruptions.iter().map(|disruption| self.inject_timed_fault(disruption))).await.into_iter().collect()
     }
 
-    async fn bring(&self, trouble: &Trouble) -> Result<()> {
-        let Some(after) = trouble.after() else { return Ok(()) };
+    async fn inject_timed_fault(&self, disruption: &Disruption) -> Result<()> {
+        let Some(after) = disruption.after() else { return Ok(()) };
         sleep(after).await;
-        let happened = match trouble {
-            Trouble::Killed { function, .. } => {
+        let happened = match disruption {
+            Disruption::ProcessesKilled { function, .. } => {
                 let killed = self.function(function)?.kill().await;
-                Tally::add(&self.tally.kills, killed);
+                Counters::add(&self.counters.kills, killed);
                 killed > 0
             }
-            Trouble::CutOff { .. } => {
+            Disruption::ConnectionsCut { .. } => {
                 self.proxy.cut_all();
                 true
             }
-            Trouble::Crashed { .. } => {
+            Disruption::PostgresCrash { .. } => {
                 self.crash_postgres().await?;
                 true
             }
-            Trouble::KeyMixedUp { .. } => {
-                self.keyring.mix_up();
+            Disruption::KeySwapped { .. } => {
+                self.accounts.store_foreign_key();
                 true
             }
-            Trouble::KeyReplaced { .. } => {
-                self.control(Method::PUT, "settings", &self.keyring.replace()).await?;
+            Disruption::KeyReplaced { .. } => {
+                self.control(Method::PUT, "settings", &self.accounts.replace_key()).await?;
                 true
             }
-            Trouble::Moved { number, .. } => self.move_between_accounts(*number).await?,
-            Trouble::Locked { number, .. } => self.change(*number, &json!({"deletion_lock_enabled": true})).await?,
-            Trouble::Gone { agency, .. } => {
+            Disruption::NumberMoved { number, .. } => self.move_between_accounts(*number).await?,
+            Disruption::NumberLocked { number, .. } => self.change(*number, &json!({"deletion_lock_enabled": true})).await?,
+            Disruption::AgencyDeleted { agency, .. } => {
                 self.delete_agency(*agency).await?;
                 true
             }
-            Trouble::Struck { .. } | Trouble::Telnyx(_) => false,
+            Disruption::AtInteraction { .. } | Disruption::Telnyx(_) => false,
         };
-        Tally::add(&self.tally.faults, usize::from(happened));
+        Counters::add(&self.counters.faults, usize::from(happened));
         Ok(())
     }
 
@@ -88,7 +88,11 @@ impl Harness {
         let state = self.telnyx().await?;
         let numbers = state["numbers"].as_array().into_iter().flatten();
         let account = numbers.filter(|shown| shown["phone_number"] == self.numbers[number].as_str()).map(|shown| &shown["account"]).last();
-        let to = if account.is_some_and(|account| account == accounts::PLATFORM) { accounts::INDEPENDENT } else { accounts::PLATFORM };
+        let to = if account.is_some_and(|account| account == telnyx_accounts::PLATFORM) {
+            telnyx_accounts::INDEPENDENT
+        } else {
+            telnyx_accounts::PLATFORM
+        };
         Ok(is_theirs && self.change(number, &json!({ "account": to })).await?)
     }
 
@@ -116,23 +120,24 @@ impl Harness {
     }
 
     /// Puts everything right: what has not gone wrong by now will not, and every order ends.
-    pub(super) async fn heal(&self, plan: &Plan) -> Result<()> {
-        let ordered: u64 = plan.troubles.iter().map(|trouble| if let Trouble::Telnyx(fault) = trouble { times(fault) } else { 0 }).sum();
+    pub(super) async fn end_faults(&self, plan: &Plan) -> Result<()> {
+        let ordered: u64 =
+            plan.disruptions.iter().map(|disruption| if let Disruption::Telnyx(fault) = disruption { times(fault) } else { 0 }).sum();
         let left = self.control(Method::GET, "faults", &Value::Null).await?;
         let left: u64 = left["faults"].as_array().into_iter().flatten().map(times).sum();
-        self.tally.faults.fetch_add(ordered.saturating_sub(left) + self.proxy.injected() as u64, Ordering::Relaxed);
+        self.counters.faults.fetch_add(ordered.saturating_sub(left) + self.proxy.injected() as u64, Ordering::Relaxed);
         self.control(Method::DELETE, "faults", &Value::Null).await?;
         self.proxy.reset();
-        self.keyring.put_right();
+        self.accounts.restore_key();
         for number in 0..self.numbers.len() {
             self.change(number, &json!({"deletion_lock_enabled": false})).await?;
         }
-        self.calm(plan.orders_end).await
+        self.reset_faults(plan.orders_end).await
     }
 
     /// Has the simulator behave, and pending orders end as told.
-    pub(super) async fn calm(&self, orders_end: &str) -> Result<()> {
-        let calm = json!({
+    pub(super) async fn reset_faults(&self, orders_end: &str) -> Result<()> {
+        let settings = json!({
             "order_delay_ms": 0,
             "order_delay_reads": 0,
             "order_outcome": orders_end,
@@ -147,7 +152,7 @@ impl Harness {
             "webhook_delay_ms": 0,
             "webhook_reorder": false,
         });
-        self.control(Method::PUT, "settings", &calm).await?;
+        self.control(Method::PUT, "settings", &settings).await?;
         // Those of before have ended with that; the ones to come succeed.
         self.control(Method::PUT, "settings", &json!({"order_outcome": "success"})).await?;
         Ok(())

@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::accounts::{self, Keyring};
 use super::agencies::{self, Role};
 use super::checks::Violations;
 use super::client::{Call, Row};
-use super::plan::{NUMBERS, Plan, RECONCILE, Step, Wish};
+use super::plan::{Action, NUMBERS, Plan, RECONCILE, Step};
+use super::telnyx_accounts::{self, Accounts};
 use crate::fault_proxy::FaultProxy;
 use crate::lambda::functions::{Function, Logs, Programs};
 use crate::lambda::template::Template;
@@ -77,14 +77,14 @@ impl Fixture {
 
 /// What has happened so far, in counts.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Counters {
     pub(super) requests: AtomicU64,
     pub(super) kills: AtomicU64,
     pub(super) faults: AtomicU64,
     pub(super) decided: AtomicU64,
 }
 
-impl Tally {
+impl Counters {
     pub(super) fn add(counter: &AtomicU64, more: usize) {
         counter.fetch_add(more as u64, Ordering::Relaxed);
     }
@@ -97,8 +97,8 @@ pub struct Harness {
     pub(super) stack: Stack,
     pub(super) proxy: FaultProxy,
     pub(super) http: reqwest::Client,
-    pub(super) tally: Arc<Tally>,
-    pub(super) keyring: Keyring,
+    pub(super) counters: Arc<Counters>,
+    pub(super) accounts: Accounts,
     /// Those that everybody wants.
     pub(super) numbers: Vec<String>,
     database: String,
@@ -134,25 +134,25 @@ impl Harness {
         fixture.server.create_database(&database, Some(TEMPLATE)).await?;
         let proxy = FaultProxy::new();
         let mut options = Options::new(fixture.template.clone(), fixture.programs.clone(), fixture.server.url(&database));
-        let keyring = Keyring::start(&options.telnyx.api_key).await?;
+        let accounts = Accounts::start(&options.telnyx.api_key).await?;
         options.environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        options.environment.extend(keyring.environment());
+        options.environment.extend(accounts.environment());
         options.max_processes = MAX_PROCESSES;
         options.logs = fixture.logs.clone();
         options.proxy = Some(proxy.clone());
         options.webhooks = true;
         let stack = Stack::start(options).await?;
         let http = stack::client()?;
-        let (fixture, tally) = (Arc::clone(fixture), Arc::default());
-        let mut harness = Self { fixture, stack, proxy, http, tally, keyring, numbers: Vec::new(), database };
-        harness.control(Method::PUT, "settings", &accounts::others()).await?;
-        harness.calm("success").await?;
+        let (fixture, counters) = (Arc::clone(fixture), Arc::default());
+        let mut harness = Self { fixture, stack, proxy, http, counters, accounts, numbers: Vec::new(), database };
+        harness.control(Method::PUT, "settings", &telnyx_accounts::others()).await?;
+        harness.reset_faults("success").await?;
         harness.numbers = harness.offers().await?;
         Ok(harness)
     }
 
     async fn offers(&self) -> Result<Vec<String>> {
-        let found = self.insist(&Call::search(0, Role::Owner, NUMBERS)).await?;
+        let found = self.call_until_success(&Call::search(0, Role::Owner, NUMBERS)).await?;
         let offers = found["phone_numbers"].as_array().map(Vec::as_slice).unwrap_or_default();
         let numbers: Vec<_> = offers.iter().filter_map(|offer| offer["phone_number"].as_str()).map(str::to_owned).collect();
         if numbers.len() == NUMBERS { Ok(numbers) } else { bail!("too few numbers are on offer: {found}") }
@@ -181,12 +181,12 @@ impl Harness {
         self.prepare(plan).await.context("preparing")?;
         let (moved, before) = (self.moved().await?, self.counts());
         self.proxy.clear_log();
-        let calls = self.storm(plan).await?;
+        let calls = self.run_workload(plan).await?;
         // Who is deleted takes promises and keys along.
         let calls: Vec<_> = calls.into_iter().filter(|call| !plan.deletes(call.agency)).collect();
-        let mut violations = self.replays(plan, &calls).await?;
+        let mut violations = self.check_replays(plan, &calls).await?;
         violations.merge(self.settle(plan).await?);
-        violations.merge(self.promises(&calls).await?);
+        violations.merge(self.check_answers(&calls).await?);
         agencies::seed(self.database_url()).await?;
         let (now, after) = (self.moved().await?, self.counts());
         Ok(Outcome {
@@ -201,7 +201,7 @@ impl Harness {
     }
 
     fn counts(&self) -> [u64; 4] {
-        let Tally { requests, kills, faults, decided } = &*self.tally;
+        let Counters { requests, kills, faults, decided } = &*self.counters;
         [requests, kills, faults, decided].map(|counter| counter.load(Ordering::Relaxed))
     }
 
@@ -218,7 +218,7 @@ impl Harness {
             purchases.extend(wanted.map(|agency| Call::purchase(agency, Role::Owner, &[self.numbers[number].as_str()])));
         }
         for calls in [releases, purchases] {
-            for done in join_all(calls.iter().map(|call| self.insist(call))).await {
+            for done in join_all(calls.iter().map(|call| self.call_until_success(call))).await {
                 done?;
             }
         }
@@ -226,8 +226,8 @@ impl Harness {
     }
 
     /// What everybody has been answered once the plan has come true.
-    async fn storm(&self, plan: &Plan) -> Result<Vec<Call>> {
-        self.provoke(plan).await?;
+    async fn run_workload(&self, plan: &Plan) -> Result<Vec<Call>> {
+        self.arm_faults(plan).await?;
         let began = Instant::now();
         let (done, mut answered) = watch::channel(false);
         let clients = async {
@@ -236,9 +236,9 @@ impl Harness {
             calls
         };
         let over = async {
-            self.disturb(plan).await?;
-            let _ = timeout_at(began + plan.lasts, answered.wait_for(|answered| *answered)).await;
-            self.heal(plan).await?;
+            self.inject_timed_faults(plan).await?;
+            let _ = timeout_at(began + plan.duration, answered.wait_for(|answered| *answered)).await;
+            self.end_faults(plan).await?;
             while !*answered.borrow() {
                 self.decide(plan).await?;
                 let _ = timeout(OPERATOR_PAUSE, answered.changed()).await;
@@ -252,13 +252,13 @@ impl Harness {
 
     async fn step(&self, plan: &Plan, index: usize, step: &Step) -> Result<Vec<Call>> {
         sleep(step.after).await;
-        if step.wish == Wish::Reconcile {
+        if step.action == Action::Reconcile {
             // It fails when it has to, and is tried again when all is well.
             let _ = self.stack.run_scheduled().await;
             return Ok(Vec::new());
         }
         let call = self.call(plan, index, step).await?;
-        Ok(join_all((0..step.copies).map(|_| self.pursue(call.clone(), step.persistent))).await)
+        Ok(join_all((0..step.copies).map(|_| self.call_until_final(call.clone(), step.persistent))).await)
     }
 
     /// Has everything come to its end, and tells what has not, or not as it should have.

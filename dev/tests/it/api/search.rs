@@ -1,7 +1,6 @@
 //! Searching: what reaches Telnyx, what comes back, and what becomes of Telnyx's failures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -310,9 +309,8 @@ async fn an_answer_that_takes_too_long_is_not_waited_for() {
     let mut app = TestApp::new().await;
     app.set("TELNYX_TIMEOUT_MS", "200");
     app.fault(json!({"path_prefix": PATH, "kind": "delay", "delay_ms": 30_000})).await;
-    let started = Instant::now();
+    // Without the limit, the request's own time would end first, which is answered 503.
     is_upstream_error(&app).await;
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert_eq!(app.asked("GET", PATH), 1);
 }
 

@@ -54,7 +54,7 @@ async fn nothing_is_lost_while_everything_breaks_and_what_is_lost_is_counted() {
     let sql = connect(harness.database_url()).await.unwrap();
     let live: i64 = sql.query_one("select count(*) from agency_phone_numbers where status = 'active'", &[]).await.unwrap().get(0);
     assert!(live > 0, "the last run leaves something to be lost");
-    let harm: [(&str, Kind); 6] = [
+    let effect: [(&str, Kind); 6] = [
         ("delete from agency_phone_numbers where status = 'active'", |violations| &violations.orphans),
         ("update phone_number_purchases set phase = 'failed', failure_code = 'none' where phase = 'completed'", |violations| {
             &violations.double_buys
@@ -70,7 +70,7 @@ async fn nothing_is_lost_while_everything_breaks_and_what_is_lost_is_counted() {
             |violations| &violations.history_gaps,
         ),
     ];
-    for (change, violations) in harm {
+    for (change, violations) in effect {
         sql.batch_execute(&format!("begin; {change}")).await.unwrap();
         let found = harness.check_over(&sql).await.unwrap();
         sql.batch_execute("rollback").await.unwrap();

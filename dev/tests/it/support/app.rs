@@ -422,6 +422,17 @@ pub(crate) fn agent(agency: &demo::Agency, index: usize) -> Uuid {
     demo::AGENTS.iter().filter(|agent| agent.agency == agency.id).nth(index).unwrap().id
 }
 
+/// Runs `work` with a clock that jumps to the next timer whenever nothing else can happen, and measures by that clock. Only for
+/// work that waits for a peer in this process, or for one that never answers: the clock does not wait for another process.
+pub(crate) async fn in_virtual_time<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    let done = work.await;
+    let took = started.elapsed();
+    tokio::time::resume();
+    (done, took)
+}
+
 /// Waits until something holds, for as long as a machine that is busy may need.
 pub(crate) async fn eventually<T>(mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..1_500 {

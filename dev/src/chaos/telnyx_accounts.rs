@@ -23,19 +23,19 @@ const FOREIGN_KEY: &str = "KEYFOREIGN";
 
 /// A Secrets Manager with the keys.
 #[derive(Debug)]
-pub(super) struct Keyring {
+pub(super) struct Accounts {
     secrets_manager: SecretsManager,
     /// The platform's key as it should be.
     platform: Mutex<String>,
 }
 
-impl Keyring {
+impl Accounts {
     /// Starts it, with all keys as they should be.
     pub(super) async fn start(platform: &str) -> Result<Self> {
-        let keyring = Self { secrets_manager: SecretsManager::start().await?, platform: Mutex::new(platform.to_owned()) };
-        keyring.secrets_manager.set_text(&format!("telnyx/{}", agencies::agency(agencies::INDEPENDENT)), INDEPENDENT_KEY);
-        keyring.put_right();
-        Ok(keyring)
+        let accounts = Self { secrets_manager: SecretsManager::start().await?, platform: Mutex::new(platform.to_owned()) };
+        accounts.secrets_manager.set_text(&format!("telnyx/{}", agencies::agency(agencies::INDEPENDENT)), INDEPENDENT_KEY);
+        accounts.restore_key();
+        Ok(accounts)
     }
 
     /// What a function needs to find the keys.
@@ -47,20 +47,20 @@ impl Keyring {
     }
 
     /// The platform's secret comes to hold the key of another account.
-    pub(super) fn mix_up(&self) {
+    pub(super) fn store_foreign_key(&self) {
         self.secrets_manager.set_text(PLATFORM_SECRET, FOREIGN_KEY);
     }
 
     /// The platform gets another key. What the simulator is to be told of it: the old one is good for nothing from then on.
-    pub(super) fn replace(&self) -> Value {
+    pub(super) fn replace_key(&self) -> Value {
         let key = format!("KEY{}", Uuid::new_v4().simple());
         key.clone_into(&mut self.platform());
-        self.put_right();
+        self.restore_key();
         json!({ "accounts": { PLATFORM: key } })
     }
 
     /// The platform's secret holds the platform's key.
-    pub(super) fn put_right(&self) {
+    pub(super) fn restore_key(&self) {
         self.secrets_manager.set_text(PLATFORM_SECRET, &self.platform());
     }
 
