@@ -1,9 +1,10 @@
-//! Chaos: agencies want the same few numbers while everything breaks, and in the end nothing may be lost, bought twice,
-//! somebody else's, stuck, or missing in the history.
+//! Random workloads under random faults. After every run, no number may be lost, bought twice, owned by another agency, stuck,
+//! or missing from the history.
 //!
-//! - `plan` draws what happens in a run from the seed, `agencies` is who takes part, `telnyx_accounts` are theirs at Telnyx
-//! - `harness` puts the whole product through a run: `client` asks, `disruption` breaks and mends, `operator` settles what only
-//!   a person can, `verdict` judges
+//! - `plan` draws a run from the seed; `agencies` are its callers, `telnyx_accounts` their accounts and keys
+//! - `harness` is the product behind one fault proxy
+//! - `client` sends requests, `disruptions` injects and ends faults, `operator` decides findings, `checks` finds violations
+//! - `run` puts these together
 
 mod agencies;
 mod checks;
@@ -12,6 +13,7 @@ mod disruptions;
 mod harness;
 mod operator;
 mod plan;
+mod run;
 mod telnyx_accounts;
 
 use std::sync::Arc;
@@ -24,8 +26,9 @@ use crate::lambda::template::Template;
 use crate::workspace;
 
 pub use checks::Violations;
-pub use harness::{Fixture, Harness, Outcome};
+pub use harness::{Fixture, Harness};
 pub use plan::Plan;
+pub use run::Outcome;
 
 /// After this many runs everything begins anew: what has been bought and released is read after every run.
 const RUNS_PER_HARNESS: u64 = 25;

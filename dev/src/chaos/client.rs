@@ -10,14 +10,6 @@ use super::agencies::{self, Role};
 use super::harness::{Counters, Harness, PATIENCE, PAUSE};
 use super::plan::{ASSIGN, Action, LIST, PURCHASE, Plan, RELEASE, SEARCH, Step};
 
-/// A row of a number.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) id: Uuid,
-    pub(super) agency_id: Uuid,
-    pub(super) status: String,
-}
-
 /// A request, and what it was answered in the end.
 #[derive(Debug, Clone)]
 pub(super) struct Call {

@@ -134,35 +134,6 @@ impl Harness {
         }
         self.reset_faults(plan.orders_end).await
     }
-
-    /// Has the simulator behave, and pending orders end as told.
-    pub(super) async fn reset_faults(&self, orders_end: &str) -> Result<()> {
-        let settings = json!({
-            "order_delay_ms": 0,
-            "order_delay_reads": 0,
-            "order_outcome": orders_end,
-            "number_delay_ms": 0,
-            "number_lag_ms": 0,
-            "reference_lag_ms": 0,
-            "references_on_numbers": true,
-            "delete_lag_reads": 0,
-            "insufficient_funds": false,
-            "taken_as_bad_request": false,
-            "webhook_copies": 1,
-            "webhook_delay_ms": 0,
-            "webhook_reorder": false,
-        });
-        self.control(Method::PUT, "settings", &settings).await?;
-        // Those of before have ended with that; the ones to come succeed.
-        self.control(Method::PUT, "settings", &json!({"order_outcome": "success"})).await?;
-        Ok(())
-    }
-
-    pub(super) async fn control(&self, method: Method, what: &str, body: &Value) -> Result<Value> {
-        let request = self.http.request(method, format!("{}/{what}", self.stack.telnyx().control_url())).json(body);
-        let response = request.send().await.with_context(|| format!("controlling {what}"))?;
-        Ok(response.error_for_status().with_context(|| format!("{what}: {body}"))?.json().await?)
-    }
 }
 
 fn times(fault: &Value) -> u64 {

@@ -23,11 +23,9 @@ use crate::support::product::Product;
 
 /// How many products the points are shared out to, each of which takes its own one after the other.
 const PRODUCTS: usize = 4;
-/// How long a process that died is waited for by whoever comes next. It is renewed in a third of that, which is longer than
-/// any of the work here takes.
-const LEASE_MS: &str = "1200";
-/// So long that no process loses it, however slow the machine is.
-const UNDISTURBED_LEASE_MS: &str = "60000";
+/// So long that no process loses or renews it, however slow the machine is. The leases of a process that died are ended by
+/// [`Harness::expire_leases`]; without that, a recovery would exceed [`PATIENCE`].
+const LEASE_MS: &str = "60000";
 /// How many times an order is seen pending.
 const POLLS: usize = 2;
 /// How it is told that something has not come to its end.
@@ -115,16 +113,16 @@ async fn survives(subject: Subject, recovery: Recovery) {
     let points: Vec<Point> = (0..interactions).flat_map(|index| [(index, Moment::Before), (index, Moment::After)]).collect();
     let shares = (0..PRODUCTS).map(|first| points.iter().copied().skip(first).step_by(PRODUCTS));
     let outcomes = join_all(shares.map(async |share| {
-        let mut harness = Harness::start(LEASE_MS).await;
+        let mut harness = Harness::start().await;
         let mut outcomes = Vec::new();
         for point in share {
             outcomes.push(harness.crash(subject, recovery, point).await);
         }
         (outcomes, harness)
     }));
-    // Laboratories go together: dropping a database blocks this thread, and would wait for connections of the others that
+    // The harnesses are dropped together: dropping a database blocks this thread, and would wait for connections of the others that
     // this thread has to serve.
-    let (outcomes, _laboratories): (Vec<_>, Vec<_>) = outcomes.await.into_iter().unzip();
+    let (outcomes, _harnesses): (Vec<_>, Vec<_>) = outcomes.await.into_iter().unzip();
     let outcomes = outcomes.concat();
     let wrong: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
     assert!(wrong.is_empty(), "{} of {} crash points: {wrong:#?}", wrong.len(), outcomes.len());
@@ -137,7 +135,7 @@ async fn survives(subject: Subject, recovery: Recovery) {
 
 /// How many interactions it takes when nothing goes wrong.
 async fn undisturbed(subject: Subject) -> usize {
-    let mut harness = Harness::start(UNDISTURBED_LEASE_MS).await;
+    let mut harness = Harness::start().await;
     let work = harness.prepare(subject).await;
     let (status, answer) = harness.ask(&work).await;
     assert_eq!(status, subject.status(), "{answer}");
@@ -253,7 +251,7 @@ struct Harness {
 }
 
 impl Harness {
-    async fn start(lease_ms: &str) -> Self {
+    async fn start() -> Self {
         let (proxy, secrets_manager) = (FaultProxy::new(), SecretsManager::start().await.unwrap());
         let wired = async |options: &mut Options| {
             secrets_manager.set_text("database", &proxy.postgres(&options.database_url).await.unwrap());
@@ -268,7 +266,7 @@ impl Harness {
                 ("TELNYX_AGENCY_SECRET_ID", "telnyx/{agency_id}"),
                 ("TELNYX_PLATFORM_SECRET_ID", "telnyx"),
             ];
-            let pace = [("PURCHASE_LEASE_MS", lease_ms), ("PURCHASE_POLL_MS", "20"), ("PURCHASE_ORDER_MISSING_AFTER_MS", "300")];
+            let pace = [("PURCHASE_LEASE_MS", LEASE_MS), ("PURCHASE_POLL_MS", "20"), ("PURCHASE_ORDER_MISSING_AFTER_MS", "300")];
             let secrets_manager = proxy.http(&secrets_manager.url()).await.unwrap();
             let variables = secrets.into_iter().chain(pace).chain(secrets_manager::environment(&secrets_manager));
             options.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -400,11 +398,16 @@ impl Harness {
         self.sql.execute("delete from agencies where id = $1", &[&agency.id]).await.unwrap();
     }
 
-    /// Whoever died is not waited for.
+    /// Ends the leases of all processes, as time would.
     async fn expire_leases(&self) {
-        let expire = "update phone_number_purchases set leased_until = now() - interval '1 second' where leased_until is not null;
-                      update phone_number_releases set leased_until = now() - interval '1 second' where leased_until is not null";
-        self.sql.batch_execute(expire).await.unwrap();
+        for table in ["purchases", "releases", "inventory_walks"] {
+            let expire = format!(
+                "update phone_number_{table}
+                 set leased_until = now() - interval '1 second'
+                 where leased_until is not null"
+            );
+            self.sql.batch_execute(&expire).await.unwrap();
+        }
     }
 
     async fn dies_at(&self, function: &str, statement: &str, request: RequestBuilder) {
@@ -441,6 +444,7 @@ impl Harness {
             self.proxy.reset();
             return Err(told(&format!("it was not killed, and answered {status} {answer}")));
         }
+        self.expire_leases().await;
         let mut wrong: Vec<_> = self.recover(recovery, &work).await.err().into_iter().collect();
         // What was never written down is nobody's to finish, unless somebody asks again.
         let begun = matches!(recovery, Recovery::Retry) || matches!(subject, Subject::Reconcile | Subject::ReconcileChanges);

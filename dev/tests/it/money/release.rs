@@ -1,6 +1,9 @@
 //! Giving numbers back: what is answered, and what is written before Telnyx hears of it.
 
+use std::sync::Arc;
+
 use dev::demo;
+use dev::fault_proxy::{Fault, FaultProxy, Moment};
 use futures_util::future::join_all;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
@@ -138,6 +141,43 @@ async fn eight_releases_of_one_number_are_one_release() {
         assert_eq!(releases(&app).await.iter().filter(|noted| noted["agency_phone_number_id"] == row["id"]).count(), 1);
     }
     assert!(app.billed().await.is_empty());
+    balance(&app).await;
+}
+
+/// `releases.begin` locks the row, then looks for a release. The statement that ends a release has to lock in the same order.
+#[tokio::test]
+async fn a_release_that_ends_while_another_request_begins_it_does_not_deadlock() {
+    const WAITING: &str = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let mut app = TestApp::new().await;
+    let other = Arc::new(app.database.connect().await.unwrap());
+    let proxy = FaultProxy::new();
+    let url = proxy.http(&app.telnyx.url()).await.unwrap();
+    app.set("TELNYX_API_URL", &url);
+    for (refusal, status) in [(None, 200), (Some(403), 207)] {
+        let row = assigned(&app).await;
+        let id = row["id"].as_str().unwrap();
+        if let Some(refusal) = refusal {
+            app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "status", "status": refusal})).await;
+        }
+        let begin = format!("begin; select from agency_phone_numbers where id = '{id}' for update");
+        let client = Arc::clone(&other);
+        let work = Fault::call(async move { client.batch_execute(&begin).await.unwrap() });
+        proxy.inject("DELETE /v2/phone_numbers/{id}", Moment::Before, work);
+        let begins = async {
+            eventually(async || app.sql.query_opt(WAITING, &[]).await.unwrap()).await;
+            let insert = format!(
+                "insert into phone_number_releases
+                   (id, agency_id, agency_phone_number_id, phone_number, telnyx_account, previous_status, deployment)
+                 select gen_random_uuid(), agency_id, agency_phone_number_id, phone_number, telnyx_account, previous_status, deployment
+                 from phone_number_releases
+                 where agency_phone_number_id = '{id}'
+                 on conflict (agency_phone_number_id) where phase = 'requested' do nothing"
+            );
+            other.batch_execute(&format!("{insert}; commit")).await.unwrap();
+        };
+        let (reply, ()) = tokio::join!(app.release("owner", release_of(&row)), begins);
+        reply.expect(status);
+    }
     balance(&app).await;
 }
 
