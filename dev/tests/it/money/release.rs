@@ -167,8 +167,9 @@ async fn a_release_that_ends_while_another_request_begins_it_does_not_deadlock()
             eventually(async || app.sql.query_opt(WAITING, &[]).await.unwrap()).await;
             let insert = format!(
                 "insert into phone_number_releases
-                   (id, agency_id, agency_phone_number_id, phone_number, telnyx_account, previous_status, deployment)
-                 select gen_random_uuid(), agency_id, agency_phone_number_id, phone_number, telnyx_account, previous_status, deployment
+                   (id, agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status, deployment)
+                 select gen_random_uuid(), agency_id, agency_phone_number_id, phone_number, telnyx_account, caller_id, previous_status,
+                        deployment
                  from phone_number_releases
                  where agency_phone_number_id = '{id}'
                  on conflict (agency_phone_number_id) where phase = 'requested' do nothing"
