@@ -1,34 +1,37 @@
-//! Chaos: agencies want the same few numbers while everything breaks, and in the end nothing may be lost, bought twice,
-//! somebody else's, stuck, or missing in the history.
+//! Random workloads under random faults. After every run, no number may be lost, bought twice, owned by another agency, stuck,
+//! or missing from the history.
 //!
-//! - `plan` draws what happens in a run from the seed, `agencies` is who takes part, `accounts` are theirs at Telnyx
-//! - `laboratory` puts the whole product through a run: `client` asks, `trouble` breaks and mends, `operator` settles what only
-//!   a person can, `verdict` judges
+//! - `plan` draws a run from the seed; `agencies` are its callers, `telnyx_accounts` their accounts and keys
+//! - `harness` is the product behind one fault proxy
+//! - `client` sends requests, `disruptions` injects and ends faults, `operator` decides findings, `checks` finds violations
+//! - `run` puts these together
 
-mod accounts;
 mod agencies;
+mod checks;
 mod client;
-mod laboratory;
+mod disruptions;
+mod harness;
 mod operator;
 mod plan;
-mod trouble;
-mod verdict;
+mod run;
+mod telnyx_accounts;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::functions::{Logs, build};
-use crate::template::Template;
+use crate::lambda::functions::{Logs, build};
+use crate::lambda::template::Template;
 use crate::workspace;
 
-pub use laboratory::{Grounds, Laboratory, Outcome};
+pub use checks::Violations;
+pub use harness::{Fixture, Harness};
 pub use plan::Plan;
-pub use verdict::Breaches;
+pub use run::Outcome;
 
 /// After this many runs everything begins anew: what has been bought and released is read after every run.
-const RUNS_OF_A_LABORATORY: u64 = 25;
+const RUNS_PER_HARNESS: u64 = 25;
 
 /// Which runs.
 #[derive(Debug, Clone)]
@@ -62,15 +65,15 @@ pub struct Totals {
     pub bought: u64,
     /// Numbers that were released.
     pub released: u64,
-    /// See [`Breaches`].
+    /// See [`Violations`].
     pub orphans: u64,
-    /// See [`Breaches`].
+    /// See [`Violations`].
     pub double_buys: u64,
-    /// See [`Breaches`].
+    /// See [`Violations`].
     pub wrong_owner: u64,
-    /// See [`Breaches`].
+    /// See [`Violations`].
     pub stuck: u64,
-    /// See [`Breaches`].
+    /// See [`Violations`].
     pub history_gaps: u64,
 }
 
@@ -83,7 +86,7 @@ impl Totals {
 
     /// Counts a run.
     pub fn add(&mut self, outcome: &Outcome) {
-        let Outcome { requests, kills, faults, decided, bought, released, breaches } = outcome;
+        let Outcome { requests, kills, faults, decided, bought, released, violations } = outcome;
         self.runs += 1;
         self.requests += requests;
         self.kills += kills;
@@ -91,11 +94,11 @@ impl Totals {
         self.decided += decided;
         self.bought += bought;
         self.released += released;
-        self.orphans += breaches.orphans.len() as u64;
-        self.double_buys += breaches.double_buys.len() as u64;
-        self.wrong_owner += breaches.wrong_owner.len() as u64;
-        self.stuck += breaches.stuck.len() as u64;
-        self.history_gaps += breaches.history_gaps.len() as u64;
+        self.orphans += violations.orphans.len() as u64;
+        self.double_buys += violations.double_buys.len() as u64;
+        self.wrong_owner += violations.wrong_owner.len() as u64;
+        self.stuck += violations.stuck.len() as u64;
+        self.history_gaps += violations.history_gaps.len() as u64;
     }
 }
 
@@ -107,36 +110,36 @@ pub async fn run(options: &Options) -> Result<Totals> {
     let template = Template::read(&workspace::root().join("template.yaml"))?;
     let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
     let programs = build::build(&names, options.release).await?;
-    let grounds = Arc::new(Grounds::start(template, programs, options.logs.clone()).await?);
+    let fixture = Arc::new(Fixture::start(template, programs, options.logs.clone()).await?);
     let mut totals = Totals::default();
-    let mut laboratory = None;
+    let mut harness = None;
     for run in options.first..options.first + options.runs {
         let plan = Plan::draw(options.seed, run);
-        let current = match laboratory.take() {
-            Some(laboratory) => laboratory,
-            None => Laboratory::start(&grounds).await?,
+        let current = match harness.take() {
+            Some(harness) => harness,
+            None => Harness::start(&fixture).await?,
         };
         let outcome = current.run(&plan).await.with_context(|| plan.to_string())?;
         totals.add(&outcome);
         eprintln!("run {run} of seed {}: {}", options.seed, summary(&outcome));
-        if !outcome.breaches.is_empty() {
-            eprintln!("{plan}{:#?}", outcome.breaches);
+        if !outcome.violations.is_empty() {
+            eprintln!("{plan}{:#?}", outcome.violations);
         }
         // What is wrong once is told once.
-        if outcome.breaches.is_empty() && (run + 1) % RUNS_OF_A_LABORATORY != 0 {
-            laboratory = Some(current);
+        if outcome.violations.is_empty() && (run + 1) % RUNS_PER_HARNESS != 0 {
+            harness = Some(current);
         } else {
             current.stop().await?;
         }
     }
-    if let Some(laboratory) = laboratory {
-        laboratory.stop().await?;
+    if let Some(harness) = harness {
+        harness.stop().await?;
     }
     Ok(totals)
 }
 
 fn summary(outcome: &Outcome) -> String {
-    let Outcome { requests, kills, faults, decided, bought, released, breaches } = outcome;
-    let verdict = if breaches.is_empty() { "all is well" } else { "SOMETHING IS WRONG" };
+    let Outcome { requests, kills, faults, decided, bought, released, violations } = outcome;
+    let verdict = if violations.is_empty() { "all is well" } else { "SOMETHING IS WRONG" };
     format!("{requests} requests, {kills} kills, {faults} faults, {bought} bought, {released} released, {decided} decided: {verdict}")
 }

@@ -15,10 +15,10 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::affected::Workspace;
 use crate::chaos::Options as ChaosOptions;
-use crate::functions::Logs;
-use crate::telnyx::{self, Simulator};
-use crate::touched::Workspace;
+use crate::lambda::functions::Logs;
+use crate::telnyx_simulator::{self, Simulator};
 use crate::{migrations, workspace};
 
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
@@ -96,12 +96,13 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
-    /// Names the functions whose artifacts a change touches, as committed.
-    Touched {
-        /// The revision that the change began at. Without it, every function.
+    /// Lists the functions whose artifacts a committed change affects.
+    #[command(alias = "touched")]
+    Affected {
+        /// The revision before the change. Without it, every function is listed.
         #[arg(long, value_name = "REV")]
         base: Option<String>,
-        /// As JSON, with the digest of all that each artifact is made of.
+        /// Print JSON, with the digest of each artifact's ingredients.
         #[arg(long)]
         json: bool,
     },
@@ -159,7 +160,7 @@ pub async fn run() -> Result<()> {
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
-        Some(Command::Touched { base, json }) => touched(base.as_deref(), json),
+        Some(Command::Affected { base, json }) => affected(base.as_deref(), json),
     }
 }
 
@@ -212,9 +213,9 @@ async fn chaos(options: ChaosOptions) -> Result<()> {
     }
 }
 
-fn touched(base: Option<&str>, json: bool) -> Result<()> {
+fn affected(base: Option<&str>, json: bool) -> Result<()> {
     let workspace = Workspace::read(&workspace::root())?;
-    let artifacts = base.map_or_else(|| workspace.artifacts(), |base| workspace.touched(base))?;
+    let artifacts = base.map_or_else(|| workspace.artifacts(), |base| workspace.affected(base))?;
     if json {
         println!("{}", serde_json::to_string(&artifacts)?);
     } else {
@@ -227,7 +228,7 @@ fn touched(base: Option<&str>, json: bool) -> Result<()> {
 
 async fn simulate(port: u16) -> Result<()> {
     let mut stop = StopSignals::listen()?;
-    let options = telnyx::Options { port, ..telnyx::Options::default() };
+    let options = telnyx_simulator::Options { port, ..telnyx_simulator::Options::default() };
     let simulator = Simulator::start(options).await?;
     println!("url      {}", simulator.url());
     println!("key      {}", simulator.api_key());

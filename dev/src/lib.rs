@@ -1,35 +1,32 @@
 //! What runs and tests the phone-number functions on one machine.
 //!
 //! - [`postgres`], [`migrations`], [`demo`]: the database
-//! - [`telnyx`]: a Telnyx to talk to
-//! - [`vault`], [`moto`]: Secrets Managers, one of our own and one that is not
-//! - [`template`], [`functions`], [`runtime_api`], [`gateway`]: AWS, as far as the functions see it
-//! - [`containers`]: the way here from Docker
-//! - [`wire`]: ways to Postgres and Telnyx that break on purpose
-//! - [`stack`]: all of that as one value, which `cargo dev` and the tests share
-//! - [`books`]: whether database and Telnyx agree
-//! - [`chaos`]: whether they still do when everything breaks at random
-//! - [`touched`]: what a deployment has to build
+//! - [`telnyx_simulator`]: Telnyx's number API, simulated
+//! - [`secrets_manager`], [`moto`]: AWS Secrets Manager, as a fake of our own and as moto
+//! - [`lambda`]: AWS Lambda and API Gateway, as far as the functions see them
+//! - [`containers`]: access from Docker's containers
+//! - [`fault_proxy`]: proxies before Postgres and Telnyx that inject faults
+//! - [`stack`]: all of the above as one value, which `cargo dev` and the tests share
+//! - [`invariants`]: whether the database and Telnyx agree
+//! - [`chaos`]: random workloads with random faults, checked against the invariants
+//! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line
 
-pub mod books;
+pub mod affected;
 pub mod chaos;
 mod children;
 pub mod cli;
 pub mod containers;
 pub mod demo;
-pub mod functions;
-pub mod gateway;
+pub mod fault_proxy;
+pub mod invariants;
+pub mod lambda;
 pub mod listener;
 pub mod migrations;
 pub mod moto;
 pub mod postgres;
-pub mod runtime_api;
+pub mod secrets_manager;
 pub mod stack;
-pub mod telnyx;
-pub mod template;
+pub mod telnyx_simulator;
 pub mod token;
-pub mod touched;
-pub mod vault;
-pub mod wire;
 pub mod workspace;

@@ -1,7 +1,7 @@
 //! Postgres for one machine: an external server, or one of our own that ends with us.
 //!
-//! - [`binaries`] finds the programs, or fetches them
-//! - `directory` is where a cluster lives, and `supervisor` what stops a server with us, whatever happens
+//! - [`binaries`] finds the programs, or fetches them; `user` is the user that they run as
+//! - `directory` holds a cluster; `supervisor` stops its server when this process ends, however it ends
 //! - [`connection`] opens connections
 //! - [`testing`] hands every test a database of its own
 
@@ -10,6 +10,7 @@ pub mod connection;
 mod directory;
 mod supervisor;
 pub mod testing;
+mod user;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -223,7 +224,7 @@ impl Server {
 
 /// Starts a server of `cluster` on `port` and waits until it answers at `url`; none if it ends first.
 async fn serve(binaries: &Binaries, cluster: &Cluster, url: &Url, port: u16) -> Result<Option<Guard>> {
-    let (server, stdout) = Guard::of_server(binaries, cluster, port)?;
+    let (server, stdout) = cluster.serve(binaries, port)?;
     Ok(answers(url, stdout).await?.then_some(server))
 }
 

@@ -10,13 +10,14 @@ use serde_json::json;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use crate::functions::{Failure, Function, Launch, Logs, MAX_PROCESSES, Programs};
+use crate::fault_proxy::FaultProxy;
+use crate::lambda::functions::{Failure, Function, Launch, Logs, MAX_PROCESSES, Programs};
+use crate::lambda::gateway;
+use crate::lambda::runtime_api::RuntimeApi;
+use crate::lambda::template::{Definition, Template};
 use crate::listener::Listener;
-use crate::runtime_api::RuntimeApi;
-use crate::telnyx::{self, Simulator};
-use crate::template::{Definition, Template};
-use crate::wire::Wire;
-use crate::{gateway, migrations, postgres, token};
+use crate::telnyx_simulator::{self, Simulator};
+use crate::{migrations, postgres, token};
 
 /// What a stack is made of.
 #[derive(Debug, Clone)]
@@ -25,12 +26,12 @@ pub struct Options {
     pub port: u16,
     /// The functions.
     pub template: Template,
-    /// The program of each function; [`crate::functions::build`] builds them.
+    /// The program of each function; [`crate::lambda::functions::build`] builds them.
     pub programs: Programs,
     /// A migrated database.
     pub database_url: String,
     /// The simulator.
-    pub telnyx: telnyx::Options,
+    pub telnyx: telnyx_simulator::Options,
     /// Whose tokens the functions accept.
     pub issuer: token::Issuer,
     /// How many processes of one function run at once.
@@ -40,7 +41,7 @@ pub struct Options {
     /// Where what functions write goes.
     pub logs: Logs,
     /// What the functions reach the database and Telnyx through, unless it is straight.
-    pub wire: Option<Wire>,
+    pub proxy: Option<FaultProxy>,
     /// The pause between two runs of what the template schedules. Without it, nothing runs but what is asked for.
     pub schedule: Option<Duration>,
     /// Whether Telnyx sends webhooks.
@@ -56,12 +57,12 @@ impl Options {
             template,
             programs,
             database_url: database_url.into(),
-            telnyx: telnyx::Options::default(),
+            telnyx: telnyx_simulator::Options::default(),
             issuer: token::Issuer::default(),
             max_processes: MAX_PROCESSES,
             environment: BTreeMap::new(),
             logs: Logs::default(),
-            wire: None,
+            proxy: None,
             schedule: None,
             webhooks: false,
         }
@@ -80,7 +81,7 @@ pub struct Stack {
     database_url: String,
     schedules: Vec<AbortHandle>,
     /// Its ways are there for as long as the functions are.
-    _wire: Option<Wire>,
+    _proxy: Option<FaultProxy>,
 }
 
 impl Stack {
@@ -92,9 +93,9 @@ impl Stack {
         let telnyx = Simulator::start(options.telnyx).await.context("starting the Telnyx simulator")?;
         let database_url: String = postgres::connection::normalise(&options.database_url)?.into();
         let mut environment = environment(&database_url, &options.issuer, &telnyx);
-        if let Some(wire) = &options.wire {
-            environment.insert("DATABASE_URL".to_owned(), wire.postgres(&database_url).await?);
-            environment.insert("TELNYX_API_URL".to_owned(), wire.http(&telnyx.url()).await?);
+        if let Some(proxy) = &options.proxy {
+            environment.insert("DATABASE_URL".to_owned(), proxy.postgres(&database_url).await?);
+            environment.insert("TELNYX_API_URL".to_owned(), proxy.http(&telnyx.url()).await?);
         }
         environment.extend(options.environment);
         let runtime_api = Arc::new(RuntimeApi::start().await?);
@@ -119,7 +120,7 @@ impl Stack {
         let schedules = options.schedule.map(|pause| scheduled(&functions).map(|function| keep_running(function, pause)).collect());
         let schedules = schedules.unwrap_or_default();
         let issuer = options.issuer;
-        Ok(Self { gateway, urls, functions, environment, telnyx, issuer, database_url, schedules, _wire: options.wire })
+        Ok(Self { gateway, urls, functions, environment, telnyx, issuer, database_url, schedules, _proxy: options.proxy })
     }
 
     /// Runs once, now, what the template schedules.

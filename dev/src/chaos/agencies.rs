@@ -11,11 +11,11 @@ pub(super) const COUNT: usize = 4;
 /// The one that has an account of its own.
 pub(super) const INDEPENDENT: usize = 1;
 /// Those that may be deleted: the one that buys in an account of its own, and one that does not.
-pub(super) const MAY_GO: [usize; 2] = [INDEPENDENT, 2];
+pub(super) const DELETABLE: [usize; 2] = [INDEPENDENT, 2];
 /// The one that gets what is left of those that were deleted.
-pub(super) const HEIR: usize = 0;
+pub(super) const ADOPTER: usize = 0;
 /// The one that may not have as many numbers as it likes.
-pub(super) const SMALL: usize = COUNT - 1;
+pub(super) const LIMITED: usize = COUNT - 1;
 /// How many it may have.
 pub(super) const QUOTA: usize = 2;
 /// How many agents each of them has.
@@ -81,6 +81,6 @@ pub(super) async fn seed(url: &str) -> Result<()> {
         .collect();
     demo::insert(url, &agencies, &users, &agents).await.context("seeding the agencies")?;
     let limit = "update agencies set settings = jsonb_build_object('max_phone_numbers', $2::text) where id = $1";
-    connect(url).await?.execute(limit, &[&agency(SMALL), &QUOTA.to_string()]).await.map_err(|error| describe(&error))?;
+    connect(url).await?.execute(limit, &[&agency(LIMITED), &QUOTA.to_string()]).await.map_err(|error| describe(&error))?;
     Ok(())
 }

@@ -7,16 +7,8 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::agencies::{self, Role};
-use super::laboratory::{Laboratory, PATIENCE, PAUSE, Tally};
-use super::plan::{ASSIGN, LIST, PURCHASE, Plan, RELEASE, SEARCH, Step, Wish};
-
-/// A row of a number.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) id: Uuid,
-    pub(super) agency_id: Uuid,
-    pub(super) status: String,
-}
+use super::harness::{Counters, Harness, PATIENCE, PAUSE};
+use super::plan::{ASSIGN, Action, LIST, PURCHASE, Plan, RELEASE, SEARCH, Step};
 
 /// A request, and what it was answered in the end.
 #[derive(Debug, Clone)]
@@ -91,14 +83,14 @@ impl Call {
     }
 }
 
-impl Laboratory {
+impl Harness {
     /// What somebody asks who wants something.
     pub(super) async fn call(&self, plan: &Plan, index: usize, step: &Step) -> Result<Call> {
         let (agency, role) = (step.agency, step.role);
-        let call = match &step.wish {
-            Wish::Search | Wish::Reconcile => Call::search(agency, role, 20),
-            Wish::List => Call::list(agency, role),
-            Wish::Purchase { numbers, agent, limit, validate_only } => {
+        let call = match &step.action {
+            Action::Search | Action::Reconcile => Call::search(agency, role, 20),
+            Action::List => Call::list(agency, role),
+            Action::Purchase { numbers, agent, limit, validate_only } => {
                 let numbers: Vec<_> = numbers.iter().map(|number| self.numbers[*number].as_str()).collect();
                 let mut call = Call::purchase(agency, role, &numbers);
                 if let Some(agent) = agent {
@@ -112,17 +104,17 @@ impl Laboratory {
                 }
                 call
             }
-            Wish::Assign { number, agent } => {
+            Action::Assign { number, agent } => {
                 let body = json!({"phone_number_id": self.id(*number).await?, "agent_mapping_id": agencies::agent(agency, *agent)});
                 Call::change(Method::POST, agency, role, body)
             }
-            Wish::Rename { number } => {
+            Action::Rename { number } => {
                 let name = format!("Run {} #{index}", plan.run);
                 let body = json!({"phone_number_id": self.id(*number).await?, "friendly_name": name});
                 Call::change(Method::PATCH, agency, role, body)
             }
-            Wish::Unassign { number } => Call::change(Method::DELETE, agency, role, json!({"phone_number_id": self.id(*number).await?})),
-            Wish::Release { numbers } => {
+            Action::Unassign { number } => Call::change(Method::DELETE, agency, role, json!({"phone_number_id": self.id(*number).await?})),
+            Action::Release { numbers } => {
                 let mut rows = Vec::new();
                 for number in numbers {
                     rows.push(self.id(*number).await?);
@@ -139,7 +131,7 @@ impl Laboratory {
     }
 
     /// Asks once, or until there is a final answer.
-    pub(super) async fn pursue(&self, mut call: Call, persistent: bool) -> Call {
+    pub(super) async fn call_until_final(&self, mut call: Call, persistent: bool) -> Call {
         let deadline = Instant::now() + PATIENCE;
         loop {
             call.answer = self.ask(&call).await;
@@ -155,8 +147,8 @@ impl Laboratory {
     }
 
     /// Asks until all has gone well.
-    pub(super) async fn insist(&self, call: &Call) -> Result<Value> {
-        let call = self.pursue(call.clone(), true).await;
+    pub(super) async fn call_until_success(&self, call: &Call) -> Result<Value> {
+        let call = self.call_until_final(call.clone(), true).await;
         match call.end() {
             Some(Answer { status: 200, body }) => Ok(body.clone()),
             _ => bail!("in peace, {call:?}"),
@@ -165,7 +157,7 @@ impl Laboratory {
 
     /// None: there was no answer.
     async fn ask(&self, call: &Call) -> Option<Answer> {
-        Tally::add(&self.tally.requests, 1);
+        Counters::add(&self.counters.requests, 1);
         let url = self.stack.routes().remove(call.function)?;
         let token = self.stack.issuer().token(agencies::user(call.agency, call.role), "somebody@chaos.example");
         let mut request = self.http.request(call.method.clone(), url).bearer_auth(token).query(&call.query);

@@ -5,18 +5,18 @@ use shared::error::Error;
 use shared::store::{Adoption, Finding, FindingKind, Store};
 
 use super::agencies;
-use super::laboratory::{Laboratory, Tally};
+use super::harness::{Counters, Harness};
 use super::plan::Plan;
 use crate::postgres::connection::store;
 
-impl Laboratory {
-    /// Decides the findings that the troubles of a plan bring about. Others stay open, and so does what cannot be decided
-    /// just now: they are breaches.
+impl Harness {
+    /// Decides the findings that the disruptions of a plan bring about. Others stay open, and so does what cannot be decided
+    /// just now: they are violations.
     pub(super) async fn decide(&self, plan: &Plan) -> Result<()> {
         let store = store(self.database_url())?;
         for finding in store.open_findings().await.unwrap_or_default() {
             let is_decided = self.decide_one(&store, &finding, plan).await.is_ok_and(|is_decided| is_decided);
-            Tally::add(&self.tally.decided, usize::from(is_decided));
+            Counters::add(&self.counters.decided, usize::from(is_decided));
         }
         Ok(())
     }
@@ -26,13 +26,13 @@ impl Laboratory {
         match finding.observation.kind {
             FindingKind::NumberMoved => Ok(store.adopt_finding(finding.id, None, None).await? == Adoption::Moved),
             FindingKind::AgencyGone => {
-                let adoption = store.adopt_finding(finding.id, None, Some(agencies::agency(agencies::HEIR))).await?;
+                let adoption = store.adopt_finding(finding.id, None, Some(agencies::agency(agencies::ADOPTER))).await?;
                 Ok(matches!(adoption, Adoption::Adopted(_)))
             }
             // What kept Telnyx from deleting the number is over by now; whether it is deleted is its agency's to say.
             FindingKind::ReleaseRefused => store.dismiss_finding(finding.id).await,
             // What another account's key was used for, the right one cannot prove anything about.
-            FindingKind::KeyUnproven if plan.mixes_up_keys() && self.keyring.is_platforms(finding.observation.key_digest) => {
+            FindingKind::KeyUnproven if plan.swaps_keys() && self.accounts.is_platforms(finding.observation.key_digest) => {
                 Ok(matches!(store.adopt_finding(finding.id, None, None).await?, Adoption::Vouched(_)))
             }
             _ => Ok(false),

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::agencies::{self, Role};
-use crate::wire::{Moment, Point};
+use crate::fault_proxy::{Moment, Point};
 
 /// How many numbers everybody wants.
 pub(super) const NUMBERS: usize = 5;
@@ -22,7 +22,7 @@ pub(super) const SEARCH: &str = "phone-numbers-search";
 /// The functions, those first that have the most to lose.
 const VICTIMS: [&str; 6] = [PURCHASE, RELEASE, RECONCILE, ASSIGN, LIST, SEARCH];
 /// Interactions that change something, and who has them.
-const LANDMARKS: [(&str, &str); 30] = [
+const INTERACTION_POINTS: [(&str, &str); 30] = [
     (PURCHASE, "idempotency_keys.claim"),
     (PURCHASE, "idempotency_keys.answer"),
     (PURCHASE, "purchases.begin.lock"),
@@ -56,7 +56,7 @@ const LANDMARKS: [(&str, &str); 30] = [
 ];
 /// A run has about as many interactions as this.
 const INTERACTIONS: usize = 150;
-/// Requests and troubles begin within this time.
+/// Requests and disruptions begin within this time.
 const LATEST_MS: u64 = 400;
 
 /// One run.
@@ -69,11 +69,11 @@ pub struct Plan {
     /// Which agency has each number before anything goes wrong.
     pub(super) holders: [Option<usize>; NUMBERS],
     pub(super) steps: Vec<Step>,
-    pub(super) troubles: Vec<Trouble>,
-    /// The simulator's settings while it lasts.
+    pub(super) disruptions: Vec<Disruption>,
+    /// The simulator's settings while it duration.
     pub(super) telnyx: Value,
-    /// How long it lasts, unless everybody has an answer before.
-    pub(super) lasts: Duration,
+    /// How long it duration, unless everybody has an answer before.
+    pub(super) duration: Duration,
     /// What becomes of orders that are still pending then.
     pub(super) orders_end: &'static str,
     /// Whether callers come back with their idempotency keys after more than a day, too.
@@ -86,7 +86,7 @@ pub(super) struct Step {
     pub(super) after: Duration,
     pub(super) agency: usize,
     pub(super) role: Role,
-    pub(super) wish: Wish,
+    pub(super) action: Action,
     /// Whether it carries an idempotency key.
     pub(super) keyed: bool,
     /// How often it is asked at the same time.
@@ -97,7 +97,7 @@ pub(super) struct Step {
 
 /// Numbers go by their index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Action {
     Search,
     List,
     Purchase {
@@ -125,56 +125,56 @@ pub(super) enum Wish {
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Trouble {
+pub(super) enum Disruption {
     /// With an interaction.
-    Struck { point: Point, moment: Moment, harm: Harm },
+    AtInteraction { point: Point, moment: Moment, effect: Effect },
     /// All processes of a function are killed.
-    Killed { after: Duration, function: &'static str },
+    ProcessesKilled { after: Duration, function: &'static str },
     /// All connections are closed.
-    CutOff { after: Duration },
+    ConnectionsCut { after: Duration },
     /// Postgres crashes, and is started again.
-    Crashed { after: Duration },
+    PostgresCrash { after: Duration },
     /// A fault of the simulator's.
     Telnyx(Value),
     /// The platform's secret comes to hold the key of another account.
-    KeyMixedUp { after: Duration },
+    KeySwapped { after: Duration },
     /// The platform gets another key at Telnyx.
     KeyReplaced { after: Duration },
     /// Telnyx moves an active number of the agency that has an account of its own: between that and the platform's.
-    Moved { after: Duration, number: usize },
+    NumberMoved { after: Duration, number: usize },
     /// Telnyx refuses to delete a number.
-    Locked { after: Duration, number: usize },
+    NumberLocked { after: Duration, number: usize },
     /// An agency is deleted, with its rows.
-    Gone { after: Duration, agency: usize },
+    AgencyDeleted { after: Duration, agency: usize },
 }
 
 /// What an interaction suffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Harm {
+pub(super) enum Effect {
     Cut,
     Silence,
     /// All processes of a function are killed.
     Kill(&'static str),
 }
 
-impl Trouble {
+impl Disruption {
     /// When it comes, if it comes in its own time.
     pub(super) fn after(&self) -> Option<Duration> {
         match self {
-            Self::Killed { after, .. }
-            | Self::CutOff { after }
-            | Self::Crashed { after }
-            | Self::KeyMixedUp { after }
+            Self::ProcessesKilled { after, .. }
+            | Self::ConnectionsCut { after }
+            | Self::PostgresCrash { after }
+            | Self::KeySwapped { after }
             | Self::KeyReplaced { after }
-            | Self::Moved { after, .. }
-            | Self::Locked { after, .. }
-            | Self::Gone { after, .. } => Some(*after),
-            Self::Struck { .. } | Self::Telnyx(_) => None,
+            | Self::NumberMoved { after, .. }
+            | Self::NumberLocked { after, .. }
+            | Self::AgencyDeleted { after, .. } => Some(*after),
+            Self::AtInteraction { .. } | Self::Telnyx(_) => None,
         }
     }
 }
 
-impl Wish {
+impl Action {
     /// A number that is somebody's, if this is for them to do.
     fn about(&self) -> Option<usize> {
         match self {
@@ -192,45 +192,46 @@ impl Plan {
         // So that one seed's runs are not another's, however near the two are.
         let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(run)));
         let holders = draw.holders();
-        let (steps, mut troubles, mut telnyx) = (draw.steps(holders), draw.troubles(), draw.telnyx());
-        troubles.extend(draw.changes());
+        let (steps, mut disruptions, mut telnyx) = (draw.steps(holders), draw.disruptions(), draw.telnyx());
+        disruptions.extend(draw.changes());
         // Without a reference nothing but an operator can tell whose a number is that has got another id or lost its row.
-        let needs_references = |trouble: &Trouble| matches!(trouble, Trouble::Moved { .. } | Trouble::Gone { .. });
-        telnyx["references_on_numbers"] = (troubles.iter().any(needs_references) || !draw.one_in(3)).into();
+        let needs_references =
+            |disruption: &Disruption| matches!(disruption, Disruption::NumberMoved { .. } | Disruption::AgencyDeleted { .. });
+        telnyx["references_on_numbers"] = (disruptions.iter().any(needs_references) || !draw.one_in(3)).into();
         Self {
             seed,
             run,
             holders,
             steps,
-            troubles,
+            disruptions,
             telnyx,
-            lasts: Duration::from_millis(draw.0.u64(300..=900)),
+            duration: Duration::from_millis(draw.0.u64(300..=900)),
             orders_end: if draw.one_in(4) { "failure" } else { "success" },
             a_day_later: draw.one_in(3),
         }
     }
 
     /// Whether the platform's secret comes to hold another account's key.
-    pub(super) fn mixes_up_keys(&self) -> bool {
-        self.troubles.iter().any(|trouble| matches!(trouble, Trouble::KeyMixedUp { .. }))
+    pub(super) fn swaps_keys(&self) -> bool {
+        self.disruptions.iter().any(|disruption| matches!(disruption, Disruption::KeySwapped { .. }))
     }
 
     /// Whether an agency is deleted.
     pub(super) fn deletes(&self, agency: usize) -> bool {
-        self.troubles.iter().any(|trouble| matches!(trouble, Trouble::Gone { agency: gone, .. } if *gone == agency))
+        self.disruptions.iter().any(|disruption| matches!(disruption, Disruption::AgencyDeleted { agency: gone, .. } if *gone == agency))
     }
 }
 
 /// A line for each thing.
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, run, holders, steps, troubles, telnyx, lasts, orders_end, a_day_later } = self;
+        let Self { seed, run, holders, steps, disruptions, telnyx, duration, orders_end, a_day_later } = self;
         let again = if *a_day_later { ", and callers come back after a day" } else { "" };
-        writeln!(formatter, "run {run} of seed {seed} lasts {lasts:?}, then pending orders end in {orders_end}{again}")?;
+        writeln!(formatter, "run {run} of seed {seed} duration {duration:?}, then pending orders end in {orders_end}{again}")?;
         writeln!(formatter, "  before: {holders:?}")?;
         writeln!(formatter, "  Telnyx: {telnyx}")?;
         steps.iter().enumerate().try_for_each(|(index, step)| writeln!(formatter, "  #{index} {step:?}"))?;
-        troubles.iter().try_for_each(|trouble| writeln!(formatter, "  {trouble:?}"))
+        disruptions.iter().try_for_each(|disruption| writeln!(formatter, "  {disruption:?}"))
     }
 }
 
@@ -254,59 +255,59 @@ impl Draw {
         let mut small = 0;
         std::array::from_fn(|_| {
             let holder = self.0.usize(..2 * agencies::COUNT);
-            small += usize::from(holder == agencies::SMALL);
-            (holder < agencies::COUNT && (holder != agencies::SMALL || small < agencies::QUOTA)).then_some(holder)
+            small += usize::from(holder == agencies::LIMITED);
+            (holder < agencies::COUNT && (holder != agencies::LIMITED || small < agencies::QUOTA)).then_some(holder)
         })
     }
 
     fn steps(&mut self, mut holders: [Option<usize>; NUMBERS]) -> Vec<Step> {
         let mut steps = Vec::new();
         for _ in 0..self.0.usize(4..=9) {
-            let wish = self.wish();
+            let action = self.action();
             // Mostly it is whoever has the number, or is buying it, that does something about it.
-            let holder = wish.about().and_then(|number| holders[number]).filter(|_| !self.one_in(4));
+            let holder = action.about().and_then(|number| holders[number]).filter(|_| !self.one_in(4));
             let agency = holder.unwrap_or_else(|| self.0.usize(..agencies::COUNT));
-            if let Wish::Purchase { numbers, .. } = &wish {
+            if let Action::Purchase { numbers, .. } = &action {
                 for number in numbers {
                     holders[*number].get_or_insert(agency);
                 }
             }
-            steps.push(self.step(agency, wish));
+            steps.push(self.step(agency, action));
         }
         steps
     }
 
-    fn step(&mut self, agency: usize, wish: Wish) -> Step {
-        let is_release = matches!(wish, Wish::Release { .. });
+    fn step(&mut self, agency: usize, action: Action) -> Step {
+        let is_release = matches!(action, Action::Release { .. });
         Step {
             // Half of them come at once.
             after: if self.one_in(2) { Duration::ZERO } else { self.after() },
             agency,
             role: if is_release || self.one_in(2) { Role::Owner } else { Role::Admin },
             // Where nothing is done, nothing is kept.
-            keyed: self.one_in(2) && matches!(wish, Wish::Purchase { validate_only: false, .. } | Wish::Release { .. }),
-            wish,
+            keyed: self.one_in(2) && matches!(action, Action::Purchase { validate_only: false, .. } | Action::Release { .. }),
+            action,
             copies: if self.one_in(4) { self.0.usize(2..=3) } else { 1 },
             persistent: !self.one_in(3),
         }
     }
 
-    fn wish(&mut self) -> Wish {
+    fn action(&mut self) -> Action {
         let number = self.0.usize(..NUMBERS);
         match self.0.u32(..20) {
-            0 => Wish::Search,
-            1 => Wish::List,
-            2..=9 => Wish::Purchase {
+            0 => Action::Search,
+            1 => Action::List,
+            2..=9 => Action::Purchase {
                 numbers: self.numbers(3),
                 agent: self.one_in(2).then(|| self.0.usize(..agencies::AGENTS)),
                 limit: if self.one_in(3) { Some(self.of(&["0.50", "1.00", "7.50"])) } else { None },
                 validate_only: self.one_in(10),
             },
-            10 => Wish::Assign { number, agent: self.0.usize(..agencies::AGENTS) },
-            11 => Wish::Rename { number },
-            12 => Wish::Unassign { number },
-            13..=17 => Wish::Release { numbers: self.numbers(2) },
-            _ => Wish::Reconcile,
+            10 => Action::Assign { number, agent: self.0.usize(..agencies::AGENTS) },
+            11 => Action::Rename { number },
+            12 => Action::Unassign { number },
+            13..=17 => Action::Release { numbers: self.numbers(2) },
+            _ => Action::Reconcile,
         }
     }
 
@@ -316,63 +317,63 @@ impl Draw {
         self.0.choose_multiple(0..NUMBERS, count)
     }
 
-    fn troubles(&mut self) -> Vec<Trouble> {
-        let mut troubles: Vec<_> = (0..self.0.usize(3..=8)).map(|_| self.trouble()).collect();
+    fn disruptions(&mut self) -> Vec<Disruption> {
+        let mut disruptions: Vec<_> = (0..self.0.usize(3..=8)).map(|_| self.disruption()).collect();
         // What is down cannot crash.
         let mut crashes = 0;
-        troubles.retain(|trouble| {
-            crashes += usize::from(matches!(trouble, Trouble::Crashed { .. }));
-            crashes < 2 || !matches!(trouble, Trouble::Crashed { .. })
+        disruptions.retain(|disruption| {
+            crashes += usize::from(matches!(disruption, Disruption::PostgresCrash { .. }));
+            crashes < 2 || !matches!(disruption, Disruption::PostgresCrash { .. })
         });
-        troubles
+        disruptions
     }
 
     /// What changes behind the product's back: keys, accounts, locks and agencies.
-    fn changes(&mut self) -> Vec<Trouble> {
+    fn changes(&mut self) -> Vec<Disruption> {
         let mut changes = Vec::new();
         if self.one_in(5) {
-            changes.push(Trouble::KeyMixedUp { after: self.after() });
+            changes.push(Disruption::KeySwapped { after: self.after() });
         }
         if self.one_in(6) {
-            changes.push(Trouble::KeyReplaced { after: self.after() });
+            changes.push(Disruption::KeyReplaced { after: self.after() });
         }
         if self.one_in(3) {
-            changes.push(Trouble::Moved { after: self.after(), number: self.0.usize(..NUMBERS) });
+            changes.push(Disruption::NumberMoved { after: self.after(), number: self.0.usize(..NUMBERS) });
         }
         if self.one_in(4) {
             let numbers = self.numbers(NUMBERS);
-            changes.extend(numbers.into_iter().map(|number| Trouble::Locked { after: self.after(), number }));
+            changes.extend(numbers.into_iter().map(|number| Disruption::NumberLocked { after: self.after(), number }));
         }
         if self.one_in(8) {
-            changes.push(Trouble::Gone { after: self.after(), agency: self.of(&agencies::MAY_GO) });
+            changes.push(Disruption::AgencyDeleted { after: self.after(), agency: self.of(&agencies::DELETABLE) });
         }
         changes
     }
 
-    fn trouble(&mut self) -> Trouble {
+    fn disruption(&mut self) -> Disruption {
         match self.0.u32(..20) {
-            0..=10 => self.struck(),
-            11..=12 => Trouble::Killed { after: self.after(), function: self.victim() },
-            13 => Trouble::CutOff { after: self.after() },
-            14 => Trouble::Crashed { after: self.after() },
-            _ => Trouble::Telnyx(self.telnyx_fault()),
+            0..=10 => self.at_interaction(),
+            11..=12 => Disruption::ProcessesKilled { after: self.after(), function: self.victim() },
+            13 => Disruption::ConnectionsCut { after: self.after() },
+            14 => Disruption::PostgresCrash { after: self.after() },
+            _ => Disruption::Telnyx(self.telnyx_fault()),
         }
     }
 
-    fn struck(&mut self) -> Trouble {
+    fn at_interaction(&mut self) -> Disruption {
         let (function, point) = if self.one_in(3) {
             (self.victim(), Point::Index(self.0.usize(..INTERACTIONS)))
         } else {
-            let (function, name) = self.of(&LANDMARKS);
+            let (function, name) = self.of(&INTERACTION_POINTS);
             (function, Point::Next(name.to_owned()))
         };
         let moment = self.of(&[Moment::Before, Moment::After]);
-        let harm = match self.0.u32(..10) {
-            0..=4 => Harm::Kill(function),
-            5..=7 => Harm::Cut,
-            _ => Harm::Silence,
+        let effect = match self.0.u32(..10) {
+            0..=4 => Effect::Kill(function),
+            5..=7 => Effect::Cut,
+            _ => Effect::Silence,
         };
-        Trouble::Struck { point, moment, harm }
+        Disruption::AtInteraction { point, moment, effect }
     }
 
     fn victim(&mut self) -> &'static str {

@@ -9,11 +9,11 @@ use anyhow::{Result, ensure};
 
 use super::{Run, StopSignals, files, summary};
 use crate::containers::Containers;
-use crate::functions::build;
+use crate::lambda::functions::build;
+use crate::lambda::template::Template;
 use crate::postgres::{self, Server, connect, describe};
 use crate::stack::{Options, Stack};
-use crate::template::Template;
-use crate::{demo, migrations, telnyx, token, workspace};
+use crate::{demo, migrations, telnyx_simulator, token, workspace};
 
 /// Where the simulator listens unless something else does.
 pub(super) const TELNYX_PORT: u16 = 9100;
@@ -71,7 +71,7 @@ async fn start(arguments: &Run) -> Result<Running> {
     let mut options = Options::new(template, programs, database_url);
     options.port = arguments.port;
     options.telnyx.port = telnyx_port(arguments.telnyx_port);
-    options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || telnyx::Options::default().api_key)?;
+    options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || telnyx_simulator::Options::default().api_key)?;
     options.schedule = Some(SCHEDULE);
     options.webhooks = true;
     options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || token::Issuer::default().secret)?);

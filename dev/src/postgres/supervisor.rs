@@ -2,12 +2,10 @@
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
-
-use super::binaries::Binaries;
-use super::directory::Cluster;
 
 /// Starts the server, then blocks on its standard input, a pipe that only we hold. However we end, even by SIGKILL,
 /// the pipe ends with us: then it stops the server, by the signal that was last written into the pipe, if any was.
@@ -45,28 +43,25 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Starts a server of `cluster` on `port`, and will stop it. The output ends when the server does.
-    pub(super) fn of_server(binaries: &Binaries, cluster: &Cluster, port: u16) -> Result<(Self, ChildStdout)> {
+    /// Starts a server on `port` for the data in `data`, and stops it when dropped. `shell` is a command that runs a shell as the
+    /// user of Postgres. The standard output ends when the server does.
+    pub(super) fn of_server(mut shell: Command, program: &Path, data: &Path, is_temporary: bool, port: u16) -> Result<(Self, ChildStdout)> {
         // A lost cluster need not write a checkpoint; a kept one should not need recovery next time.
-        let signal = if cluster.is_temporary() { "QUIT" } else { "INT" };
-        let mut command = cluster.command("/bin/sh");
-        command.args(["-c", SERVE, "sh", signal]).arg(binaries.program("postgres"));
-        command.arg("-D").arg(cluster.data());
-        for setting in settings(cluster.is_temporary(), port) {
-            command.args(["-c", &setting]);
+        let signal = if is_temporary { "QUIT" } else { "INT" };
+        shell.args(["-c", SERVE, "sh", signal]).arg(program).arg("-D").arg(data);
+        for setting in settings(is_temporary, port) {
+            shell.args(["-c", &setting]);
         }
-        command.stdout(Stdio::piped()).stderr(cluster.open_log()?);
-        let mut guard = Self::start(command).context("starting Postgres")?;
+        shell.stdout(Stdio::piped());
+        let mut guard = Self::start(shell).context("starting Postgres")?;
         let stdout = guard.shell.stdout.take().context("Postgres has no standard output")?;
         Ok((guard, stdout))
     }
 
-    /// Will remove the folder of `cluster`.
-    pub(super) fn of_folder(cluster: &Cluster) -> Result<Self> {
-        let mut command = cluster.command("/bin/sh");
-        command.args(["-c", REMOVE, "sh"]).arg(cluster.root()).current_dir("/");
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        Self::start(command).context("starting a shell")
+    /// Removes the folder `root` when dropped. `shell` is a command that runs a shell as the user of Postgres.
+    pub(super) fn of_folder(mut shell: Command, root: &Path) -> Result<Self> {
+        shell.args(["-c", REMOVE, "sh"]).arg(root).current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
+        Self::start(shell).context("starting a shell")
     }
 
     /// Ends the server on the spot, without a checkpoint or a word to its clients, and waits until it is gone.

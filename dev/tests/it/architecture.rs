@@ -135,5 +135,5 @@ fn only_problems_know_the_status_of_an_error() {
 
 #[test]
 fn the_simulator_shares_no_code_with_the_client() {
-    says_nothing_of(&["dev/src/telnyx", "dev/src/telnyx.rs"], &["shared::", "use shared"]);
+    says_nothing_of(&["dev/src/telnyx_simulator", "dev/src/telnyx_simulator.rs"], &["shared::", "use shared"]);
 }

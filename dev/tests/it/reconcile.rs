@@ -21,65 +21,65 @@ mod whose_number;
 
 use std::time::Duration;
 
-use dev::books::unfinished;
 use dev::demo;
-use dev::wire::{Fault, Moment};
+use dev::fault_proxy::{Fault, Moment};
+use dev::invariants::unfinished;
 use futures_util::future::join_all;
 use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
 use crate::money::purchase_crashes;
 use crate::money::release_failures;
-use crate::support::actions::{assigned, balance, decide, heal, order_of, order_of_all, orders_sent, release_of};
-use crate::support::app::{World, eventually};
+use crate::support::actions::{assigned, balance, clear_faults, decide, order_of, order_of_all, orders_sent, release_of};
+use crate::support::app::{TestApp, eventually};
 
 const ORDERS: &str = "/v2/number_orders";
 const INVENTORY: &str = "/v2/phone_numbers";
 
-/// A world in which a dead process is missed soon.
-async fn world() -> World {
-    let mut world = World::new().await;
-    world.set("LEASE_MS", "150");
-    world
+/// An app in which a dead process is missed soon.
+async fn app() -> TestApp {
+    let mut app = TestApp::new().await;
+    app.set("LEASE_MS", "150");
+    app
 }
 
 /// Waits until nobody holds a lease any more.
-pub(crate) async fn leases_run_out(world: &World) {
+pub(crate) async fn leases_run_out(app: &TestApp) {
     let held = "\
 select exists (select from phone_number_purchases where leased_until > now())
     or exists (select from phone_number_releases where leased_until > now())
     or exists (select from phone_number_inventory_walks where leased_until > now()) as held";
-    eventually(async || (!world.sql.query_one(held, &[]).await.unwrap().get::<_, bool>("held")).then_some(())).await;
+    eventually(async || (!app.sql.query_one(held, &[]).await.unwrap().get::<_, bool>("held")).then_some(())).await;
 }
 
 /// Runs the schedule until nothing is unfinished: how often that took.
-async fn finished(world: &World) -> usize {
+async fn finished(app: &TestApp) -> usize {
     let mut runs = 0;
     eventually(async || {
-        leases_run_out(world).await;
-        world.reconcile().await;
+        leases_run_out(app).await;
+        app.reconcile().await;
         runs += 1;
-        unfinished(&world.sql).await.unwrap().is_empty().then_some(())
+        unfinished(&app.sql).await.unwrap().is_empty().then_some(())
     })
     .await;
-    balance(world).await;
+    balance(app).await;
     runs
 }
 
 /// Buys numbers, and then has the database forget all that came after their orders.
-async fn ordered(world: &World, numbers: &[String]) {
+async fn ordered(app: &TestApp, numbers: &[String]) {
     for numbers in numbers.chunks(10) {
-        world.purchase("owner", order_of_all(numbers)).await.expect(200);
+        app.purchase("owner", order_of_all(numbers)).await.expect(200);
     }
     let forget = "\
 update phone_number_purchases set phase = 'ordered', completed_at = null, telnyx_phone_number_id = null;
 update agency_phone_numbers set status = 'pending', phone_number_id = null, purchased_at = null;";
-    world.execute(forget).await;
+    app.execute(forget).await;
 }
 
 /// How many purchases are in a phase.
-async fn in_phase(world: &World, phase: &str) -> usize {
-    world.ledger().await.iter().filter(|purchase| purchase["phase"] == phase).count()
+async fn in_phase(app: &TestApp, phase: &str) -> usize {
+    app.ledger().await.iter().filter(|purchase| purchase["phase"] == phase).count()
 }
 
 #[tokio::test]
@@ -91,17 +91,17 @@ async fn whatever_a_dead_process_has_left_of_a_purchase_is_finished_with_one_ord
         ("purchases.order.ordered", Moment::After),
         ("purchases.finish.complete", Moment::Before),
     ] {
-        let mut world = world().await;
-        let number = world.offer().await;
-        let wire = world.wired().await;
-        wire.strike(statement, moment, Fault::Silence);
-        purchase_crashes::dies(&world, &number, async || wire.struck() == 1).await;
-        finished(&world).await;
-        let (row, purchase) = (&world.rows().await[0], &world.ledger().await[0]);
+        let mut app = app().await;
+        let number = app.offer().await;
+        let proxy = app.with_fault_proxy().await;
+        proxy.inject(statement, moment, Fault::Silence);
+        purchase_crashes::dies(&app, &number, async || proxy.injected() == 1).await;
+        finished(&app).await;
+        let (row, purchase) = (&app.rows().await[0], &app.ledger().await[0]);
         assert_eq!((&row["status"], &purchase["phase"]), (&json!("active"), &json!("completed")), "{statement} {moment:?}");
         assert_eq!(row["phone_number_id"], purchase["telnyx_phone_number_id"]);
-        assert_eq!(orders_sent(&world), 1, "{statement} {moment:?}");
-        let history = world.history(row).await;
+        assert_eq!(orders_sent(&app), 1, "{statement} {moment:?}");
+        let history = app.history(row).await;
         assert_eq!((history.len(), &history[0]["event"], &history[0]["actor"]), (1, &json!("bought"), &purchase["caller_id"]));
     }
 }
@@ -109,66 +109,66 @@ async fn whatever_a_dead_process_has_left_of_a_purchase_is_finished_with_one_ord
 #[tokio::test]
 async fn an_order_whose_answer_is_lost_is_looked_for_before_another_is_placed() {
     for (kind, orders) in [("drop_after", 1), ("drop_before", 2)] {
-        let world = world().await;
-        let number = world.offer().await;
-        world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": kind})).await;
-        world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 30_000})).await;
-        purchase_crashes::dies(&world, &number, async || world.asked("GET", ORDERS) == 1).await;
-        heal(&world).await;
-        assert_eq!(in_phase(&world, "ordering").await, 1);
-        finished(&world).await;
-        assert_eq!(orders_sent(&world), orders, "{kind}");
-        assert_eq!(world.rows().await[0]["status"], "active");
+        let app = app().await;
+        let number = app.offer().await;
+        app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": kind})).await;
+        app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 30_000})).await;
+        purchase_crashes::dies(&app, &number, async || app.asked("GET", ORDERS) == 1).await;
+        clear_faults(&app).await;
+        assert_eq!(in_phase(&app, "ordering").await, 1);
+        finished(&app).await;
+        assert_eq!(orders_sent(&app), orders, "{kind}");
+        assert_eq!(app.rows().await[0]["status"], "active");
     }
 }
 
 #[tokio::test]
 async fn a_purchase_that_was_answered_as_pending_is_finished_when_telnyx_is() {
-    let mut world = world().await;
-    let number = world.offer().await;
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    let row = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
-    world.set("REQUEST_BUDGET_MS", "8000");
-    world.reconcile().await;
-    assert_eq!(world.now(&row).await["status"], "pending");
-    decide(&world, "success").await;
-    world.reconcile().await;
-    assert_eq!(world.now(&row).await["status"], "active");
-    assert_eq!(orders_sent(&world), 1);
-    balance(&world).await;
+    let mut app = app().await;
+    let number = app.offer().await;
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    app.set("REQUEST_BUDGET_MS", "8000");
+    app.reconcile().await;
+    assert_eq!(app.now(&row).await["status"], "pending");
+    decide(&app, "success").await;
+    app.reconcile().await;
+    assert_eq!(app.now(&row).await["status"], "active");
+    assert_eq!(orders_sent(&app), 1);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_that_fails_takes_the_row_with_it_and_puts_back_the_one_before() {
-    let world = world().await;
-    let before = assigned(&world).await;
-    world.release("owner", release_of(&before)).await.expect(200);
-    let before = world.now(&before).await;
+    let app = app().await;
+    let before = assigned(&app).await;
+    app.release("owner", release_of(&before)).await.expect(200);
+    let before = app.now(&before).await;
     let number = before["phone_number"].as_str().unwrap();
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    purchase_crashes::dies(&world, number, async || in_phase(&world, "ordered").await == 1).await;
-    decide(&world, "failure").await;
-    finished(&world).await;
-    assert_eq!(world.rows().await, [before]);
-    let purchases = world.ledger().await;
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    purchase_crashes::dies(&app, number, async || in_phase(&app, "ordered").await == 1).await;
+    decide(&app, "failure").await;
+    finished(&app).await;
+    assert_eq!(app.rows().await, [before]);
+    let purchases = app.ledger().await;
     assert_eq!((&purchases[1]["phase"], &purchases[1]["failure_code"]), (&json!("failed"), &json!("number_unavailable")));
-    assert!(world.billed().await.is_empty());
+    assert!(app.billed().await.is_empty());
 }
 
 #[tokio::test]
 async fn a_release_that_stopped_half_way_is_carried_through() {
     for (statement, moment) in [("releases.begin", Moment::After), ("releases.complete", Moment::Before)] {
-        let mut world = world().await;
-        let row = assigned(&world).await;
-        let wire = world.wired().await;
-        wire.strike(statement, moment, Fault::Silence);
-        release_failures::dies(&world, &row, async || wire.struck() == 1).await;
-        assert_eq!(world.now(&row).await["status"], "inactive");
-        finished(&world).await;
-        assert_eq!(world.now(&row).await["status"], "released", "{statement} {moment:?}");
-        assert!(world.billed().await.is_empty());
-        let history = world.history(&row).await;
+        let mut app = app().await;
+        let row = assigned(&app).await;
+        let proxy = app.with_fault_proxy().await;
+        proxy.inject(statement, moment, Fault::Silence);
+        release_failures::dies(&app, &row, async || proxy.injected() == 1).await;
+        assert_eq!(app.now(&row).await["status"], "inactive");
+        finished(&app).await;
+        assert_eq!(app.now(&row).await["status"], "released", "{statement} {moment:?}");
+        assert!(app.billed().await.is_empty());
+        let history = app.history(&row).await;
         assert_eq!(history.last().unwrap()["event"], "released");
         assert_eq!(history.last().unwrap()["actor"], history[0]["actor"], "by whom it was asked for");
     }
@@ -176,143 +176,143 @@ async fn a_release_that_stopped_half_way_is_carried_through() {
 
 #[tokio::test]
 async fn what_somebody_works_on_is_left_alone() {
-    let world = world().await;
-    let number = world.offer().await;
-    ordered(&world, std::slice::from_ref(&number)).await;
+    let app = app().await;
+    let number = app.offer().await;
+    ordered(&app, std::slice::from_ref(&number)).await;
     let hold = "update phone_number_purchases set lease_token = uuid_generate_v4(), leased_until = now() + interval '1 hour'";
-    world.execute(hold).await;
-    let ledger = world.ledger().await;
-    world.reconcile().await;
-    assert_eq!(world.ledger().await, ledger);
-    world.execute("update phone_number_purchases set leased_until = now() - interval '1 second'").await;
-    world.reconcile().await;
-    assert_eq!(in_phase(&world, "completed").await, 1);
+    app.execute(hold).await;
+    let ledger = app.ledger().await;
+    app.reconcile().await;
+    assert_eq!(app.ledger().await, ledger);
+    app.execute("update phone_number_purchases set leased_until = now() - interval '1 second'").await;
+    app.reconcile().await;
+    assert_eq!(in_phase(&app, "completed").await, 1);
 
-    let row = &world.rows().await[0];
-    world.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "status", "status": 500, "times": 100})).await;
-    release_failures::dies(&world, row, async || world.asked("DELETE", INVENTORY) > 0).await;
-    heal(&world).await;
-    world.execute("update phone_number_releases set leased_until = now() + interval '1 hour'").await;
-    let deletions = world.asked("DELETE", INVENTORY);
-    world.reconcile().await;
-    assert_eq!((world.asked("DELETE", INVENTORY), &world.now(row).await["status"]), (deletions, &json!("inactive")));
-    world.execute("update phone_number_releases set leased_until = now() - interval '1 second'").await;
-    world.reconcile().await;
-    assert_eq!(world.now(row).await["status"], "released");
-    balance(&world).await;
+    let row = &app.rows().await[0];
+    app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "status", "status": 500, "times": 100})).await;
+    release_failures::dies(&app, row, async || app.asked("DELETE", INVENTORY) > 0).await;
+    clear_faults(&app).await;
+    app.execute("update phone_number_releases set leased_until = now() + interval '1 hour'").await;
+    let deletions = app.asked("DELETE", INVENTORY);
+    app.reconcile().await;
+    assert_eq!((app.asked("DELETE", INVENTORY), &app.now(row).await["status"]), (deletions, &json!("inactive")));
+    app.execute("update phone_number_releases set leased_until = now() - interval '1 second'").await;
+    app.reconcile().await;
+    assert_eq!(app.now(row).await["status"], "released");
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_purchase_that_goes_on_meanwhile_is_not_disturbed() {
-    let world = World::new().await;
-    let number = world.offer().await;
-    world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 800})).await;
+    let app = TestApp::new().await;
+    let number = app.offer().await;
+    app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 800})).await;
     let runs = async {
-        eventually(async || (orders_sent(&world) == 1).then_some(())).await;
-        join_all((0..3).map(|_| world.reconcile())).await;
+        eventually(async || (orders_sent(&app) == 1).then_some(())).await;
+        join_all((0..3).map(|_| app.reconcile())).await;
     };
-    let (bought, ()) = tokio::join!(world.purchase("owner", order_of(&number)), runs);
+    let (bought, ()) = tokio::join!(app.purchase("owner", order_of(&number)), runs);
     assert_eq!(bought.expect(200).header("idempotent-replayed"), "");
-    assert_eq!((orders_sent(&world), world.findings().await), (1, Vec::new()));
-    balance(&world).await;
+    assert_eq!((orders_sent(&app), app.findings().await), (1, Vec::new()));
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn while_buying_is_switched_off_nothing_is_ordered_and_what_is_ordered_is_finished() {
-    let mut world = world().await;
-    let numbers = world.offers("312", 2).await;
-    ordered(&world, &numbers[..1]).await;
-    let wire = world.wired().await;
-    wire.strike("purchases.order.ordering", Moment::Before, Fault::Silence);
-    purchase_crashes::dies(&world, &numbers[1], async || wire.struck() == 1).await;
-    leases_run_out(&world).await;
-    world.set("PURCHASES_ENABLED", "false");
-    world.reconcile().await;
-    world.reconcile().await;
-    assert_eq!((in_phase(&world, "completed").await, in_phase(&world, "intended").await, orders_sent(&world)), (1, 1, 1));
-    world.set("PURCHASES_ENABLED", "true");
-    finished(&world).await;
-    assert_eq!((in_phase(&world, "completed").await, orders_sent(&world)), (2, 2));
+    let mut app = app().await;
+    let numbers = app.offers("312", 2).await;
+    ordered(&app, &numbers[..1]).await;
+    let proxy = app.with_fault_proxy().await;
+    proxy.inject("purchases.order.ordering", Moment::Before, Fault::Silence);
+    purchase_crashes::dies(&app, &numbers[1], async || proxy.injected() == 1).await;
+    leases_run_out(&app).await;
+    app.set("PURCHASES_ENABLED", "false");
+    app.reconcile().await;
+    app.reconcile().await;
+    assert_eq!((in_phase(&app, "completed").await, in_phase(&app, "intended").await, orders_sent(&app)), (1, 1, 1));
+    app.set("PURCHASES_ENABLED", "true");
+    finished(&app).await;
+    assert_eq!((in_phase(&app, "completed").await, orders_sent(&app)), (2, 2));
 }
 
 #[tokio::test]
 async fn a_run_begins_nothing_that_it_has_no_time_for_and_the_next_goes_on() {
-    let mut world = world().await;
-    let numbers = world.offers("312", 9).await;
-    ordered(&world, &numbers).await;
-    world.set("REQUEST_BUDGET_MS", "2000");
+    let mut app = app().await;
+    let numbers = app.offers("312", 9).await;
+    ordered(&app, &numbers).await;
+    app.set("REQUEST_BUDGET_MS", "2000");
     // Of those two seconds purchases have three tenths: four at a time are begun within them, and no more.
-    world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 700, "times": 1_000})).await;
-    world.reconcile().await;
-    assert!(in_phase(&world, "completed").await <= 4);
-    heal(&world).await;
-    finished(&world).await;
-    assert_eq!(in_phase(&world, "completed").await, 9);
+    app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 700, "times": 1_000})).await;
+    app.reconcile().await;
+    assert!(in_phase(&app, "completed").await <= 4);
+    clear_faults(&app).await;
+    finished(&app).await;
+    assert_eq!(in_phase(&app, "completed").await, 9);
 }
 
 #[tokio::test]
 async fn a_run_ends_by_its_deadline_though_telnyx_hangs() {
-    let mut world = world().await;
-    let number = world.offer().await;
-    ordered(&world, &[number]).await;
-    world.set("REQUEST_BUDGET_MS", "300");
-    world.set("TELNYX_TIMEOUT_MS", "600000");
-    world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 600_000})).await;
-    let asked = world.asked("GET", ORDERS);
+    let mut app = app().await;
+    let number = app.offer().await;
+    ordered(&app, &[number]).await;
+    app.set("REQUEST_BUDGET_MS", "300");
+    app.set("TELNYX_TIMEOUT_MS", "600000");
+    app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 600_000})).await;
+    let asked = app.asked("GET", ORDERS);
     // Far more than it may take, and less than a single purchase may in a run that has the time.
-    tokio::time::timeout(Duration::from_secs(5), world.reconcile()).await.unwrap();
-    assert_eq!((world.asked("GET", ORDERS) - asked, in_phase(&world, "ordered").await), (1, 1));
-    world.set("REQUEST_BUDGET_MS", "8000");
-    finished(&world).await;
+    tokio::time::timeout(Duration::from_secs(5), app.reconcile()).await.unwrap();
+    assert_eq!((app.asked("GET", ORDERS) - asked, in_phase(&app, "ordered").await), (1, 1));
+    app.set("REQUEST_BUDGET_MS", "8000");
+    finished(&app).await;
 }
 
 #[tokio::test]
 async fn what_an_agency_was_buying_that_is_gone_is_brought_to_its_end() {
-    let mut world = world().await;
-    let numbers = world.offers("312", 2).await;
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    purchase_crashes::dies(&world, &numbers[0], async || in_phase(&world, "ordered").await == 1).await;
-    let wire = world.wired().await;
-    wire.strike("purchases.order.ordering", Moment::Before, Fault::Silence);
-    purchase_crashes::dies(&world, &numbers[1], async || wire.struck() == 1).await;
-    world.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;
-    decide(&world, "success").await;
+    let mut app = app().await;
+    let numbers = app.offers("312", 2).await;
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    purchase_crashes::dies(&app, &numbers[0], async || in_phase(&app, "ordered").await == 1).await;
+    let proxy = app.with_fault_proxy().await;
+    proxy.inject("purchases.order.ordering", Moment::Before, Fault::Silence);
+    purchase_crashes::dies(&app, &numbers[1], async || proxy.injected() == 1).await;
+    app.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;
+    decide(&app, "success").await;
     eventually(async || {
-        leases_run_out(&world).await;
-        world.reconcile().await;
-        unfinished(&world.sql).await.unwrap().is_empty().then_some(())
+        leases_run_out(&app).await;
+        app.reconcile().await;
+        unfinished(&app.sql).await.unwrap().is_empty().then_some(())
     })
     .await;
-    let phases: Vec<_> = world.ledger().await.iter().map(|purchase| purchase["phase"].clone()).collect();
-    assert_eq!((phases, orders_sent(&world)), (vec![json!("completed"), json!("failed")], 1), "nothing is ordered for nobody");
-    world.reconcile().await;
-    let findings = world.findings().await;
+    let phases: Vec<_> = app.ledger().await.iter().map(|purchase| purchase["phase"].clone()).collect();
+    assert_eq!((phases, orders_sent(&app)), (vec![json!("completed"), json!("failed")], 1), "nothing is ordered for nobody");
+    app.reconcile().await;
+    let findings = app.findings().await;
     assert_eq!((findings.len(), &findings[0]["kind"], &findings[0]["phone_number"]), (1, &json!("agency_gone"), &json!(numbers[0])));
-    assert_eq!((world.billed().await, world.asked("DELETE", INVENTORY)), (vec![numbers[0].clone()], 0));
+    assert_eq!((app.billed().await, app.asked("DELETE", INVENTORY)), (vec![numbers[0].clone()], 0));
 }
 
 #[tokio::test]
 async fn runs_at_once_do_what_one_does() {
-    let world = world().await;
-    let numbers = world.offers("312", 4).await;
+    let app = app().await;
+    let numbers = app.offers("312", 4).await;
     for number in &numbers {
-        world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_after"})).await;
-        world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 30_000})).await;
-        let looked = world.asked("GET", ORDERS);
-        purchase_crashes::dies(&world, number, async || world.asked("GET", ORDERS) > looked).await;
+        app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_after"})).await;
+        app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 30_000})).await;
+        let looked = app.asked("GET", ORDERS);
+        purchase_crashes::dies(&app, number, async || app.asked("GET", ORDERS) > looked).await;
     }
-    heal(&world).await;
+    clear_faults(&app).await;
     eventually(async || {
-        leases_run_out(&world).await;
-        join_all((0..4).map(|_| world.reconcile())).await;
-        unfinished(&world.sql).await.unwrap().is_empty().then_some(())
+        leases_run_out(&app).await;
+        join_all((0..4).map(|_| app.reconcile())).await;
+        unfinished(&app.sql).await.unwrap().is_empty().then_some(())
     })
     .await;
-    assert_eq!((orders_sent(&world), in_phase(&world, "completed").await), (4, 4));
-    for row in &world.rows().await {
-        assert_eq!(world.history(row).await.len(), 1);
+    assert_eq!((orders_sent(&app), in_phase(&app, "completed").await), (4, 4));
+    for row in &app.rows().await {
+        assert_eq!(app.history(row).await.len(), 1);
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 fn event(payload: Value) -> LambdaEvent<Value> {
@@ -336,10 +336,10 @@ fn schedule() -> LambdaEvent<Value> {
 
 #[tokio::test]
 async fn an_event_of_the_schedule_is_a_run_and_one_of_the_gateway_a_webhook() {
-    let mut world = world().await;
-    let number = world.offer().await;
-    ordered(&world, &[number]).await;
-    let reconciler = world.reconciler();
+    let mut app = app().await;
+    let number = app.offer().await;
+    ordered(&app, &[number]).await;
+    let reconciler = app.reconciler();
     let webhook = json!({
         "version": "2.0",
         "routeKey": "ANY /phone-numbers-reconcile",
@@ -365,11 +365,11 @@ async fn an_event_of_the_schedule_is_a_run_and_one_of_the_gateway_a_webhook() {
     });
     let answer = reconciler.handle(event(webhook)).await.unwrap();
     assert_eq!(answer["statusCode"], 503, "no key to hold its signature against: {answer}");
-    assert_eq!(in_phase(&world, "completed").await, 0, "a webhook that is refused does nothing");
+    assert_eq!(in_phase(&app, "completed").await, 0, "a webhook that is refused does nothing");
     assert_eq!(reconciler.handle(schedule()).await.unwrap(), Value::Null);
-    assert_eq!(in_phase(&world, "completed").await, 1);
+    assert_eq!(in_phase(&app, "completed").await, 1);
 
-    world.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none?sslmode=disable");
-    world.set("DATABASE_TIMEOUT_MS", "400");
-    assert!(world.reconciler().handle(schedule()).await.is_err(), "the runtime counts it as an error");
+    app.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none?sslmode=disable");
+    app.set("DATABASE_TIMEOUT_MS", "400");
+    assert!(app.reconciler().handle(schedule()).await.is_err(), "the runtime counts it as an error");
 }

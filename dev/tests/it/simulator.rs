@@ -8,7 +8,7 @@ mod orders;
 mod search;
 mod webhooks;
 
-use dev::telnyx::{ClockMode, Options, Settings, Simulator};
+use dev::telnyx_simulator::{ClockMode, Options, Settings, Simulator};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
 //! `cargo dev` and its parts: processes, Postgres, fault proxy, gateway, chaos.
 
+mod affected;
 mod binaries;
 mod chaos;
 mod cli;
@@ -9,6 +10,5 @@ mod gateway;
 mod migrations;
 mod postgres;
 mod processes;
-mod touched;
 
 pub(crate) use cli::run as dev;

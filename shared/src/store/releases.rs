@@ -226,7 +226,18 @@ returning r.id";
 /// Telnyx has let go: the release is done and the row is released, both or neither.
 const COMPLETE: &str = "\
 -- releases.complete
-with done as (
+with target as (
+  -- The row before the release, in the order of releases.begin: the two would deadlock otherwise.
+  select n.id
+  from agency_phone_numbers n
+  where n.id = (
+    select r.agency_phone_number_id
+    from phone_number_releases r
+    where r.id = $1 /* id */
+      and r.lease_token = $2 /* lease_token */
+  )
+  for update
+), done as (
   update phone_number_releases r
   set phase = 'completed',
       completed_at = now(),
@@ -235,6 +246,7 @@ with done as (
   where r.id = $1 /* id */
     and r.lease_token = $2 /* lease_token */
     and r.phase = 'requested'
+    and (select count(*) from target) >= 0
   returning r.id, r.agency_phone_number_id, set_config('phone_numbers.actor', r.caller_id::text, true) as actor
 ), released as (
   update agency_phone_numbers n
@@ -251,7 +263,18 @@ from done d";
 /// Telnyx will not let go: the row is what it was before, with its agent if that is still there.
 const REFUSE: &str = "\
 -- releases.refuse
-with refused as (
+with target as (
+  -- The row before the release, in the order of releases.begin: the two would deadlock otherwise.
+  select n.id
+  from agency_phone_numbers n
+  where n.id = (
+    select r.agency_phone_number_id
+    from phone_number_releases r
+    where r.id = $1 /* id */
+      and r.lease_token = $2 /* lease_token */
+  )
+  for update
+), refused as (
   update phone_number_releases r
   set phase = 'refused',
       failure_code = $3 /* failure_code */,
@@ -261,6 +284,7 @@ with refused as (
   where r.id = $1 /* id */
     and r.lease_token = $2 /* lease_token */
     and r.phase = 'requested'
+    and (select count(*) from target) >= 0
   returning r.id, r.agency_id, r.agency_phone_number_id, r.previous_status, r.previous_agent_mapping_id,
             set_config('phone_numbers.actor', r.caller_id::text, true) as actor
 ), restored as (

@@ -7,7 +7,7 @@ use lambda_http::http::request::Builder;
 use lambda_http::http::{HeaderMap, Request};
 use serde_json::json;
 
-use crate::support::app::{ORIGIN, Reply, World};
+use crate::support::app::{ORIGIN, Reply, TestApp};
 use crate::support::functions::{FUNCTIONS, Functions, page};
 
 const ALLOWED: [&str; 6] = [
@@ -65,8 +65,8 @@ fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
     for &(function, methods) in FUNCTIONS {
         for origin in ALLOWED {
             let preflight = from("OPTIONS", origin)
@@ -87,8 +87,8 @@ async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
 
 #[tokio::test]
 async fn no_other_origin_is_allowed_anything() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
     for &(function, methods) in FUNCTIONS {
         for origin in REFUSED {
             let preflight = from("OPTIONS", origin).header("access-control-request-method", methods[0]).body(Body::Empty).unwrap();
@@ -100,17 +100,17 @@ async fn no_other_origin_is_allowed_anything() {
 
 #[tokio::test]
 async fn a_caller_that_is_no_page_is_answered_without_any_of_it() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let request = Request::builder().uri("https://api.example.com/").header("authorization", format!("Bearer {}", world.token("owner")));
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let request = Request::builder().uri("https://api.example.com/").header("authorization", format!("Bearer {}", app.token("owner")));
     unreadable(&functions.answer("phone-numbers-list", request.body(Body::Empty).unwrap()).await.expect(200));
 }
 
 #[tokio::test]
 async fn without_allowed_origins_no_page_may_call() {
-    let mut world = World::new().await;
-    world.set("ALLOWED_ORIGINS", "");
-    let functions = Functions::start(&world);
+    let mut app = TestApp::new().await;
+    app.set("ALLOWED_ORIGINS", "");
+    let functions = Functions::start(&app);
     for origin in ALLOWED {
         unreadable(&functions.answer("phone-numbers-list", from("OPTIONS", origin).body(Body::Empty).unwrap()).await.expect(204));
     }
@@ -118,12 +118,12 @@ async fn without_allowed_origins_no_page_may_call() {
 
 #[tokio::test]
 async fn a_page_can_read_successes_and_failures_alike() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let row = world.insert(json!({"status": "released"})).await;
-    let other = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let row = app.insert(json!({"status": "released"})).await;
+    let other = app.insert(json!({})).await;
     let ask = async |function, method: &str, query: &str, user: &str, body: &str| {
-        let token = if user.is_empty() { String::new() } else { format!("Bearer {}", world.token(user)) };
+        let token = if user.is_empty() { String::new() } else { format!("Bearer {}", app.token(user)) };
         let request = page(method, query).header("authorization", token).header("content-type", "application/json");
         let reply = functions.answer(function, request.body(Body::from(body)).unwrap()).await;
         readable(&reply, ORIGIN);
@@ -144,29 +144,29 @@ async fn a_page_can_read_successes_and_failures_alike() {
     assert_eq!(ask(list, "POST", "", "owner", "{}").await, 405);
     assert_eq!(ask(assign, "PATCH", "", "owner", &clear).await, 409);
     assert_eq!(ask(assign, "PATCH", "", "owner", &large).await, 413);
-    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 500})).await;
+    app.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 500})).await;
     assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 502);
-    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 422})).await;
+    app.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 422})).await;
     assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 422);
-    world.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 429})).await;
+    app.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 429})).await;
     assert_eq!(ask(search, "GET", "country_code=US", "owner", "").await, 429);
-    world.refuse_updates().await;
+    app.refuse_updates().await;
     let rename = json!({"phone_number_id": other["id"], "friendly_name": "Front desk"}).to_string();
     assert_eq!(ask(assign, "PATCH", "", "owner", &rename).await, 500);
-    world.sql.batch_execute("alter table agency_phone_numbers rename to gone").await.unwrap();
+    app.sql.batch_execute("alter table agency_phone_numbers rename to gone").await.unwrap();
     assert_eq!(ask(list, "GET", "", "owner", "").await, 503);
 }
 
 #[tokio::test]
 async fn a_method_a_function_does_not_take_is_refused_with_those_it_does() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
     for &(function, methods) in FUNCTIONS {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "get"] {
             if methods.contains(&method) {
                 continue;
             }
-            for token in [String::new(), format!("Bearer {}", world.token("owner"))] {
+            for token in [String::new(), format!("Bearer {}", app.token("owner"))] {
                 let request = page(method, "").header("authorization", token).body(Body::Empty).unwrap();
                 let reply = functions.answer(function, request).await.expect_problem(405, "method_not_allowed");
                 assert_eq!(listed(&reply, "allow"), words(methods), "{method} {function}");
@@ -178,11 +178,11 @@ async fn a_method_a_function_does_not_take_is_refused_with_those_it_does() {
 
 #[tokio::test]
 async fn the_path_is_never_looked_at() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
     for path in ["/", "/phone-numbers-list", "/functions/v1/phone-numbers-list", "/phone-numbers-release", "/Prod/x"] {
         let request = Request::builder().uri(format!("https://api.example.com{path}"));
-        let request = request.header("authorization", format!("Bearer {}", world.token("owner"))).body(Body::Empty).unwrap();
+        let request = request.header("authorization", format!("Bearer {}", app.token("owner"))).body(Body::Empty).unwrap();
         let reply = functions.answer("phone-numbers-list", request).await.expect(200);
         assert_eq!(reply.body["pagination"]["limit"], 50);
     }

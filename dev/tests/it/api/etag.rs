@@ -7,19 +7,19 @@ use lambda_http::http::{Method, Request};
 use phone_numbers_assign::Assign;
 use serde_json::{Value, json};
 
-use crate::support::app::{Reply, World, agent, raw};
+use crate::support::app::{Reply, TestApp, agent, raw};
 
 const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
 
 /// A write that wants the row with one of these tags.
-async fn write(world: &World, method: Method, body: Value, tags: &str) -> Reply {
+async fn write(app: &TestApp, method: Method, body: Value, tags: &str) -> Reply {
     let request = Request::builder()
         .method(method)
         .uri("https://api.example.com/")
-        .header("authorization", format!("Bearer {}", world.token("admin")))
+        .header("authorization", format!("Bearer {}", app.token("admin")))
         .header("content-type", "application/json")
         .header("if-match", tags);
-    raw(&world.function::<Assign>(), request.body(Body::from(body.to_string())).unwrap()).await
+    raw(&app.function::<Assign>(), request.body(Body::from(body.to_string())).unwrap()).await
 }
 
 /// Every write there is.
@@ -31,79 +31,79 @@ fn writes(row: &Value) -> [(Method, Value); 3] {
     ]
 }
 
-async fn tag(world: &World, row: &Value) -> String {
-    let shown = world.assign("member", Method::GET, &format!("id={}", row["id"].as_str().unwrap()), None).await;
+async fn tag(app: &TestApp, row: &Value) -> String {
+    let shown = app.assign("member", Method::GET, &format!("id={}", row["id"].as_str().unwrap()), None).await;
     shown.expect(200).header("etag").to_owned()
 }
 
 #[tokio::test]
 async fn a_row_has_a_tag_that_lasts_until_it_changes() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
-    let first = tag(&world, &row).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
+    let first = tag(&app, &row).await;
     assert!(first.len() > 2 && first.starts_with('"') && first.ends_with('"'), "{first}");
     let id = row["id"].as_str().unwrap();
-    let with_history = world.assign("member", Method::GET, &format!("id={id}&include_history=true"), None).await.expect(200);
+    let with_history = app.assign("member", Method::GET, &format!("id={id}&include_history=true"), None).await.expect(200);
     assert_eq!(with_history.header("etag"), first);
 
     let body = json!({"phone_number_id": id, "friendly_name": "Night line"});
-    let changed = world.assign("admin", Method::PATCH, "", Some(body)).await.expect(200);
+    let changed = app.assign("admin", Method::PATCH, "", Some(body)).await.expect(200);
     assert_ne!(changed.header("etag"), first);
-    assert_eq!(changed.header("etag"), tag(&world, &row).await);
+    assert_eq!(changed.header("etag"), tag(&app, &row).await);
 
-    world.execute("update agency_phone_numbers set sms_enabled = not sms_enabled").await;
-    assert_ne!(changed.header("etag"), tag(&world, &row).await);
+    app.execute("update agency_phone_numbers set sms_enabled = not sms_enabled").await;
+    assert_ne!(changed.header("etag"), tag(&app, &row).await);
 }
 
 #[tokio::test]
 async fn a_write_goes_through_with_the_tag_that_was_read_and_with_no_older_one() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
-    let mut current = tag(&world, &row).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
+    let mut current = tag(&app, &row).await;
     for (method, body) in writes(&row) {
-        let written = write(&world, method.clone(), body.clone(), &current).await.expect(200);
-        let before = world.everything().await;
-        write(&world, method.clone(), body.clone(), &current).await.expect_problem(412, "precondition_failed");
-        assert_eq!(world.everything().await, before, "{method}");
+        let written = write(&app, method.clone(), body.clone(), &current).await.expect(200);
+        let before = app.everything().await;
+        write(&app, method.clone(), body.clone(), &current).await.expect_problem(412, "precondition_failed");
+        assert_eq!(app.everything().await, before, "{method}");
         current = written.header("etag").to_owned();
     }
 }
 
 #[tokio::test]
 async fn of_many_who_have_read_the_same_one_writes() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
-    let read = tag(&world, &row).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
+    let read = tag(&app, &row).await;
     let names = (0..8).map(|name| json!({"id": row["id"], "friendly_name": format!("Line {name}")}));
-    let replies = join_all(names.map(|body| write(&world, Method::PATCH, body, &read))).await;
+    let replies = join_all(names.map(|body| write(&app, Method::PATCH, body, &read))).await;
     let mut statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [vec![200], vec![412; 7]].concat());
     let written = replies.iter().find(|reply| reply.status == 200).unwrap();
-    assert_eq!(world.now(&row).await["friendly_name"], written.body["phone_number"]["friendly_name"]);
+    assert_eq!(app.now(&row).await["friendly_name"], written.body["phone_number"]["friendly_name"]);
 }
 
 #[tokio::test]
 async fn one_tag_of_several_will_do_and_a_star_means_any() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
     let body = json!({"id": row["id"], "friendly_name": "Night line"});
-    for tags in [format!("\"1\", {}", tag(&world, &row).await), "*".to_owned()] {
-        write(&world, Method::PATCH, body.clone(), &tags).await.expect(200);
+    for tags in [format!("\"1\", {}", tag(&app, &row).await), "*".to_owned()] {
+        write(&app, Method::PATCH, body.clone(), &tags).await.expect(200);
     }
     // A weak tag says that two are alike, which is not enough to write over one of them.
-    for tags in [format!("W/{}", tag(&world, &row).await), "\"1\"".to_owned(), "\"another's\"".to_owned()] {
-        write(&world, Method::PATCH, body.clone(), &tags).await.expect_problem(412, "precondition_failed");
+    for tags in [format!("W/{}", tag(&app, &row).await), "\"1\"".to_owned(), "\"another's\"".to_owned()] {
+        write(&app, Method::PATCH, body.clone(), &tags).await.expect_problem(412, "precondition_failed");
     }
 }
 
 #[tokio::test]
 async fn what_is_no_tag_is_refused_by_name() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
     for (method, body) in writes(&row) {
         for tags in ["", "1", "\"1", "W/1"] {
-            let refused = write(&world, method.clone(), body.clone(), tags).await.expect_problem(400, "invalid_request");
+            let refused = write(&app, method.clone(), body.clone(), tags).await.expect_problem(400, "invalid_request");
             assert_eq!(refused.fields(), ["If-Match"], "{method} {tags:?}");
         }
     }
@@ -111,11 +111,11 @@ async fn what_is_no_tag_is_refused_by_name() {
 
 #[tokio::test]
 async fn what_could_not_be_written_anyway_is_told_first() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
-    let released = world.insert(json!({"status": "released"})).await;
-    let pending = world.insert(json!({"status": "pending"})).await;
-    let theirs = world.insert(json!({"agency_id": demo::OTHER.id})).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
+    let released = app.insert(json!({"status": "released"})).await;
+    let pending = app.insert(json!({"status": "pending"})).await;
+    let theirs = app.insert(json!({"agency_id": demo::OTHER.id})).await;
     for (body, status, code) in [
         (json!({"id": NOBODYS, "friendly_name": "x"}), 404, "not_found"),
         (json!({"id": theirs["id"], "friendly_name": "x"}), 404, "not_found"),
@@ -123,8 +123,8 @@ async fn what_could_not_be_written_anyway_is_told_first() {
         (json!({"id": pending["id"], "status": "inactive"}), 409, "purchase_in_progress"),
         (json!({"id": pending["id"], "friendly_name": "x"}), 412, "precondition_failed"),
     ] {
-        write(&world, Method::PATCH, body, "\"1\"").await.expect_problem(status, code);
+        write(&app, Method::PATCH, body, "\"1\"").await.expect_problem(status, code);
     }
     let nobody = json!({"id": row["id"], "agent_mapping_id": NOBODYS});
-    write(&world, Method::POST, nobody, "\"1\"").await.expect_problem(404, "not_found");
+    write(&app, Method::POST, nobody, "\"1\"").await.expect_problem(404, "not_found");
 }

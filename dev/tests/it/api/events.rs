@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use shared::lambda::BackgroundService;
 use uuid::Uuid;
 
-use crate::support::app::World;
+use crate::support::app::TestApp;
 use crate::support::functions::Functions;
 
 /// What each event is answered with.
@@ -45,14 +45,14 @@ fn events() -> BTreeMap<String, String> {
 }
 
 /// Buys the two numbers that the events name by their rows.
-async fn buy_the_rows(world: &World) {
-    let numbers: Vec<_> = world.offers("415", 2).await.into_iter().map(|number| json!({"phone_number": number})).collect();
-    let bought = world.purchase("owner", json!({"phone_numbers": numbers})).await.expect(200);
+async fn buy_the_rows(app: &TestApp) {
+    let numbers: Vec<_> = app.offers("415", 2).await.into_iter().map(|number| json!({"phone_number": number})).collect();
+    let bought = app.purchase("owner", json!({"phone_numbers": numbers})).await.expect(200);
     for (row, id) in bought.body["phone_numbers"].as_array().unwrap().iter().zip(ROWS) {
         let (bought, id): (Uuid, Uuid) = (row["id"].as_str().unwrap().parse().unwrap(), id.parse().unwrap());
-        world.sql.execute("update agency_phone_numbers set id = $2 where id = $1", &[&bought, &id]).await.unwrap();
+        app.sql.execute("update agency_phone_numbers set id = $2 where id = $1", &[&bought, &id]).await.unwrap();
         let ledger = "update phone_number_purchases set agency_phone_number_id = $2 where agency_phone_number_id = $1";
-        world.sql.execute(ledger, &[&bought, &id]).await.unwrap();
+        app.sql.execute(ledger, &[&bought, &id]).await.unwrap();
     }
 }
 
@@ -67,13 +67,13 @@ fn every_event_has_an_answer_and_every_answer_an_event() {
 async fn every_event_is_answered_as_its_name_promises() {
     let events = events();
     for (name, status, field) in ANSWERS {
-        let world = World::new().await;
-        buy_the_rows(&world).await;
-        let functions = Functions::start(&world);
-        let event = events[name].replace("REPLACED-BY-CARGO-DEV", &world.token("owner"));
+        let app = TestApp::new().await;
+        buy_the_rows(&app).await;
+        let functions = Functions::start(&app);
+        let event = events[name].replace("REPLACED-BY-CARGO-DEV", &app.token("owner"));
         let shape: Value = serde_json::from_str(&event).unwrap();
         if shape.get("rawPath").is_none() || name.starts_with("reconcile") {
-            assert_eq!(without_a_caller(&world, name, shape).await, status, "{name}");
+            assert_eq!(without_a_caller(&app, name, shape).await, status, "{name}");
             continue;
         }
         let function = shape["rawPath"].as_str().unwrap().trim_start_matches('/');
@@ -92,16 +92,16 @@ async fn every_event_is_answered_as_its_name_promises() {
 }
 
 /// What a function answers that works for nobody in particular; one that answers nothing has succeeded.
-async fn without_a_caller(world: &World, name: &str, event: Value) -> u16 {
+async fn without_a_caller(app: &TestApp, name: &str, event: Value) -> u16 {
     if name == "migrate" {
         let request = serde_json::from_value(event).unwrap();
-        let answer = Migrate::new(world.settings()).handle(LambdaEvent::new(request, Context::default())).await;
+        let answer = Migrate::new(app.settings()).handle(LambdaEvent::new(request, Context::default())).await;
         let answer = answer.unwrap_or_else(|diagnostic| panic!("{diagnostic:?}"));
         assert_eq!(json!(answer), json!({"applied": []}), "the database is migrated");
         return 200;
     }
-    let mut config = world.config();
-    config.reconcile.public_keys = vec![world.telnyx.public_key()];
+    let mut config = app.config();
+    config.reconcile.public_keys = vec![app.telnyx.public_key()];
     let reconcile = BackgroundService::<Reconcile>::new(Ok(config));
     let answer = reconcile.handle(LambdaEvent::new(event, Context::default())).await.unwrap();
     answer["statusCode"].as_u64().map_or(200, |status| u16::try_from(status).unwrap())

@@ -7,7 +7,7 @@ use lambda_http::Body;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{Reply, World, agent};
+use crate::support::app::{Reply, TestApp, agent};
 use crate::support::functions::{Call, FUNCTIONS, Functions, calls, page};
 
 const ROW: &str = "00000000-0000-4000-8000-000000000000";
@@ -17,27 +17,27 @@ const LIST: &str = "phone-numbers-list";
 const ASSIGN: &str = "phone-numbers-assign";
 const RELEASE: &str = "phone-numbers-release";
 
-/// What an owner is answered, in a world where nothing must happen.
+/// What an owner is answered, in an app where nothing must happen.
 struct Strict {
-    world: World,
+    app: TestApp,
     functions: Functions,
 }
 
 impl Strict {
     async fn new() -> Self {
-        let world = World::new().await;
-        let functions = Functions::start(&world);
-        Self { world, functions }
+        let app = TestApp::new().await;
+        let functions = Functions::start(&app);
+        Self { app, functions }
     }
 
     async fn ask(&self, function: &'static str, method: Method, query: &str, body: Option<Value>) -> Reply {
         let call = Call { function, method, query: query.to_owned(), body };
-        self.functions.call(&self.world.token("owner"), &call).await
+        self.functions.call(&self.app.token("owner"), &call).await
     }
 
     /// A body as it is, of a type or of none.
     async fn send(&self, function: &str, method: &str, content_type: Option<&str>, body: impl Into<Body>) -> Reply {
-        let mut request = page(method, "").header("authorization", format!("Bearer {}", self.world.token("owner")));
+        let mut request = page(method, "").header("authorization", format!("Bearer {}", self.app.token("owner")));
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
@@ -56,8 +56,8 @@ impl Strict {
 
     /// None of it left a trace.
     async fn is_untouched(&self) {
-        assert!(self.world.rows().await.is_empty() && self.world.ledger().await.is_empty());
-        assert!(self.world.telnyx.exchanges().is_empty());
+        assert!(self.app.rows().await.is_empty() && self.app.ledger().await.is_empty());
+        assert!(self.app.telnyx.exchanges().is_empty());
     }
 }
 
@@ -358,7 +358,7 @@ async fn a_query_beside_a_body_is_refused() {
         if call.body.is_some() {
             for query in ["dry_run=true", "phone_number_id=1", "x="] {
                 let call = Call { query: query.to_owned(), ..call.clone() };
-                let reply = strict.functions.call(&strict.world.token("owner"), &call).await;
+                let reply = strict.functions.call(&strict.app.token("owner"), &call).await;
                 is_refused(&reply, &[query.split('=').next().unwrap()], query);
             }
         }
@@ -368,29 +368,29 @@ async fn a_query_beside_a_body_is_refused() {
 
 #[tokio::test]
 async fn a_name_may_be_in_any_script_up_to_the_columns_width() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
     for name in ["Empfang – Büro", "受付", "الاستقبال", "👩🏽‍💻 desk", "Robert'); drop table users;--", "\\u0000", &"字".repeat(255)]
     {
         let body = json!({"phone_number_id": row["id"], "friendly_name": name});
-        let changed = world.assign("admin", Method::PATCH, "", Some(body)).await.expect(200);
+        let changed = app.assign("admin", Method::PATCH, "", Some(body)).await.expect(200);
         assert_eq!(changed.body["phone_number"]["friendly_name"], name);
-        assert_eq!(world.rows().await[0]["friendly_name"], name);
+        assert_eq!(app.rows().await[0]["friendly_name"], name);
     }
 }
 
 #[tokio::test]
 async fn our_own_failures_tell_nothing_of_what_is_inside() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
-    let functions = Functions::start(&world);
-    world.refuse_updates().await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
+    let functions = Functions::start(&app);
+    app.refuse_updates().await;
     let rename = json!({"phone_number_id": row["id"], "friendly_name": "x"});
-    let internal = world.assign("owner", Method::PATCH, "", Some(rename)).await.expect_problem(500, "internal");
-    world.sql.batch_execute("alter table agency_phone_numbers rename to secret_table").await.unwrap();
+    let internal = app.assign("owner", Method::PATCH, "", Some(rename)).await.expect_problem(500, "internal");
+    app.sql.batch_execute("alter table agency_phone_numbers rename to secret_table").await.unwrap();
     let mut failures = vec![internal];
     for call in calls(ROW, &agent(&demo::DEMO, 0).to_string()).iter().filter(|call| call.function != SEARCH) {
-        let reply = functions.call(&world.token("owner"), call).await;
+        let reply = functions.call(&app.token("owner"), call).await;
         assert!([409, 503].contains(&reply.status), "{call:?}: {reply:?}");
         failures.push(reply);
     }
@@ -416,8 +416,8 @@ async fn our_own_failures_tell_nothing_of_what_is_inside() {
 
 #[tokio::test]
 async fn every_answer_has_a_request_id_of_its_own() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
     let mut ids = BTreeSet::new();
     for &(function, methods) in FUNCTIONS {
         for method in [methods[0], "OPTIONS", "PUT"] {

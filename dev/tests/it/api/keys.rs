@@ -23,7 +23,7 @@ use shared::secrets::Secrets;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use crate::support::app::{World, agent};
+use crate::support::app::{TestApp, agent};
 use crate::support::functions::{Functions, calls};
 
 const PUBLIC_PEM: &str = include_str!("fixtures/nobodys-rsa-key.pub.pem");
@@ -178,20 +178,20 @@ pub(crate) async fn pass(time: Duration) {
     tokio::time::resume();
 }
 
-async fn world(published: &Published) -> World {
-    let mut world = World::new().await;
-    world.set("JWT_SECRET", "");
-    world.set("JWKS_URL", &published.url);
-    world
+async fn app(published: &Published) -> TestApp {
+    let mut app = TestApp::new().await;
+    app.set("JWT_SECRET", "");
+    app.set("JWKS_URL", &published.url);
+    app
 }
 
 #[tokio::test]
 async fn a_token_signed_with_a_published_key_opens_every_function() {
     let (rsa, ec) = (Key::Rsa("one"), Key::ec("two"));
     let published = Published::start(&[&rsa, &ec]).await;
-    let world = world(&published).await;
-    let functions = Functions::start(&world);
-    let row = world.insert(json!({})).await;
+    let app = app(&published).await;
+    let functions = Functions::start(&app);
+    let row = app.insert(json!({})).await;
     for key in [&rsa, &ec] {
         for call in calls(row["id"].as_str().unwrap(), &agent(&demo::DEMO, 0).to_string()) {
             let status = functions.call(&key.token(), &call).await.status;
@@ -204,12 +204,12 @@ async fn a_token_signed_with_a_published_key_opens_every_function() {
 async fn a_shared_secret_and_published_keys_serve_side_by_side() {
     let ec = Key::ec("one");
     let published = Published::start(&[&ec]).await;
-    let mut world = World::new().await;
-    world.set("JWKS_URL", &published.url);
-    let functions = Functions::start(&world);
+    let mut app = TestApp::new().await;
+    app.set("JWKS_URL", &published.url);
+    let functions = Functions::start(&app);
     let list = &calls("", "")[2];
     functions.call(&ec.token(), list).await.expect(200);
-    functions.call(&world.token("owner"), list).await.expect(200);
+    functions.call(&app.token("owner"), list).await.expect(200);
 }
 
 /// RFC 8725, 2.1: whoever knows the public key must not be able to use it as a shared secret.
@@ -217,12 +217,12 @@ async fn a_shared_secret_and_published_keys_serve_side_by_side() {
 async fn a_published_key_is_no_shared_secret() {
     let rsa = Key::Rsa("one");
     let published = Published::start(&[&rsa]).await;
-    let alone = world(&published).await;
-    let mut beside_a_secret = World::new().await;
+    let alone = app(&published).await;
+    let mut beside_a_secret = TestApp::new().await;
     beside_a_secret.set("JWKS_URL", &published.url);
     let modulus = rsa.published()["n"].as_str().unwrap().to_owned();
-    for world in [alone, beside_a_secret] {
-        let functions = Functions::start(&world);
+    for app in [alone, beside_a_secret] {
+        let functions = Functions::start(&app);
         for secret in [PUBLIC_PEM, PUBLIC_PEM.trim_end(), &modulus, &rsa.published().to_string(), ""] {
             let token = Issuer::new(secret.to_owned()).sign(&claims());
             for call in calls("00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000000") {
@@ -319,8 +319,8 @@ async fn an_issuer_that_is_down_makes_functions_unavailable_until_it_is_back() {
     let ec = Key::ec("one");
     let published = Published::start(&[&ec]).await;
     published.answer(None);
-    let world = world(&published).await;
-    let functions = Functions::start(&world);
+    let app = app(&published).await;
+    let functions = Functions::start(&app);
     for call in calls("00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000000") {
         let reply = functions.call(&ec.token(), &call).await.expect_problem(503, "unavailable");
         assert!(!reply.body.to_string().contains("127.0.0.1"), "{:#}", reply.body);

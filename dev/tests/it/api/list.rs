@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dev::demo;
 use serde_json::{Value, json};
 
-use crate::support::app::{Reply, World, agent};
+use crate::support::app::{Reply, TestApp, agent};
 
 /// The ids of the rows in an answer, in its order.
 fn ids(reply: &Reply) -> Vec<String> {
@@ -17,8 +17,8 @@ fn id(row: &Value) -> String {
 }
 
 /// The ids that a query lists, in no order.
-async fn listed(world: &World, query: &str) -> BTreeSet<String> {
-    ids(&world.list("member", query).await.expect(200)).into_iter().collect()
+async fn listed(app: &TestApp, query: &str) -> BTreeSet<String> {
+    ids(&app.list("member", query).await.expect(200)).into_iter().collect()
 }
 
 fn set<'a>(rows: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
@@ -27,8 +27,8 @@ fn set<'a>(rows: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_row_has_every_column_of_the_table_and_its_agent() {
-    let world = World::new().await;
-    let inserted = world
+    let app = TestApp::new().await;
+    let inserted = app
         .insert(json!({
             "phone_number": "+442071838750",
             "phone_number_id": "1293384261075731499",
@@ -82,19 +82,19 @@ async fn a_row_has_every_column_of_the_table_and_its_agent() {
             "recording_enabled": true,
         },
     });
-    assert_eq!(*world.list("member", "").await.expect(200).number(), expected);
+    assert_eq!(*app.list("member", "").await.expect(200).number(), expected);
 
     let columns = "select column_name::text from information_schema.columns where table_name = 'agency_phone_numbers'";
-    let columns = world.sql.query(columns, &[]).await.unwrap();
+    let columns = app.sql.query(columns, &[]).await.unwrap();
     let columns: BTreeSet<String> = columns.iter().map(|row| row.get(0)).chain(["agent_mappings".to_owned()]).collect();
     assert_eq!(expected.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), columns);
 }
 
 #[tokio::test]
 async fn a_row_that_was_just_begun_has_nulls_where_nothing_is_known() {
-    let world = World::new().await;
-    world.insert(json!({"status": "pending", "direction": null})).await;
-    let listed = world.list("member", "").await.expect(200);
+    let app = TestApp::new().await;
+    app.insert(json!({"status": "pending", "direction": null})).await;
+    let listed = app.list("member", "").await.expect(200);
     let row = listed.number();
     for column in [
         "phone_number_id",
@@ -118,12 +118,12 @@ async fn a_row_that_was_just_begun_has_nulls_where_nothing_is_known() {
 
 #[tokio::test]
 async fn an_agent_without_a_name_or_voice_is_shown_all_the_same() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let insert =
         "insert into agent_mappings (agency_id, ultravox_agent_id, recording_enabled) values ($1, 'nameless', false) returning id::text";
-    let nameless: String = world.sql.query_one(insert, &[&demo::DEMO.id]).await.unwrap().get(0);
-    world.insert(json!({"agent_mapping_id": nameless})).await;
-    let listed = world.list("member", "include_agents=true").await.expect(200);
+    let nameless: String = app.sql.query_one(insert, &[&demo::DEMO.id]).await.unwrap().get(0);
+    app.insert(json!({"agent_mapping_id": nameless})).await;
+    let listed = app.list("member", "include_agents=true").await.expect(200);
     let expected = json!({
         "id": nameless, "ultravox_agent_id": "nameless", "ultravox_agent_name": null, "voice": null, "language_hint": "en",
         "recording_enabled": false,
@@ -135,13 +135,13 @@ async fn an_agent_without_a_name_or_voice_is_shown_all_the_same() {
 
 #[tokio::test]
 async fn each_filter_lets_through_what_it_names() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let (first, second) = (agent(&demo::DEMO, 0), agent(&demo::DEMO, 1));
-    let pending = world.insert(json!({"status": "pending"})).await;
-    let active = world.insert(json!({"status": "active", "agent_mapping_id": first})).await;
-    let inactive = world.insert(json!({"status": "inactive", "agent_mapping_id": second})).await;
-    let released = world.insert(json!({"status": "released", "is_active": false})).await;
-    world.insert(json!({"agency_id": demo::OTHER.id, "agent_mapping_id": agent(&demo::OTHER, 0)})).await;
+    let pending = app.insert(json!({"status": "pending"})).await;
+    let active = app.insert(json!({"status": "active", "agent_mapping_id": first})).await;
+    let inactive = app.insert(json!({"status": "inactive", "agent_mapping_id": second})).await;
+    let released = app.insert(json!({"status": "released", "is_active": false})).await;
+    app.insert(json!({"agency_id": demo::OTHER.id, "agent_mapping_id": agent(&demo::OTHER, 0)})).await;
     let (p, a, i, r) = (&pending, &active, &inactive, &released);
     let cases: [(String, Vec<&Value>); 25] = [
         (String::new(), vec![p, a, i]),
@@ -171,22 +171,22 @@ async fn each_filter_lets_through_what_it_names() {
         (format!("search={}", &a["phone_number"].as_str().unwrap()[3..]), vec![a]),
     ];
     for (query, expected) in cases {
-        assert_eq!(listed(&world, &query).await, set(expected.iter().copied()), "{query}");
-        let reply = world.list("member", &query).await.expect(200);
+        assert_eq!(listed(&app, &query).await, set(expected.iter().copied()), "{query}");
+        let reply = app.list("member", &query).await.expect(200);
         assert_eq!(reply.body["pagination"]["total"], expected.len(), "{query}");
     }
 }
 
 #[tokio::test]
 async fn assigned_and_unassigned_at_once_ask_for_nothing() {
-    let world = World::new().await;
-    let reply = world.list("member", "assigned=true&unassigned=true").await.expect_problem(400, "invalid_request");
+    let app = TestApp::new().await;
+    let reply = app.list("member", "assigned=true&unassigned=true").await.expect_problem(400, "invalid_request");
     assert_eq!(reply.fields(), ["unassigned"]);
 }
 
 #[tokio::test]
 async fn a_search_finds_parts_of_numbers_and_names_and_nothing_is_a_wildcard() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let mut rows = Vec::new();
     for (number, name) in [
         ("+13125550100", json!("Front Desk")),
@@ -196,7 +196,7 @@ async fn a_search_finds_parts_of_numbers_and_names_and_nothing_is_a_wildcard() {
         ("+14155550103", json!(null)),
         ("+14155550104", json!("back\\slash 'quoted'")),
     ] {
-        rows.push(world.insert(json!({"phone_number": number, "friendly_name": name})).await);
+        rows.push(app.insert(json!({"phone_number": number, "friendly_name": name})).await);
     }
     for (search, found) in [
         ("front", vec![0, 2]),
@@ -220,22 +220,22 @@ async fn a_search_finds_parts_of_numbers_and_names_and_nothing_is_a_wildcard() {
         ("null", vec![]),
     ] {
         assert_eq!(
-            listed(&world, &format!("search={}", search.replace(' ', "%20"))).await,
+            listed(&app, &format!("search={}", search.replace(' ', "%20"))).await,
             set(found.iter().map(|at| &rows[*at])),
             "{search}"
         );
     }
-    assert_eq!(listed(&world, "search=front&unassigned=true&status=active").await, set([&rows[0], &rows[2]]));
+    assert_eq!(listed(&app, "search=front&unassigned=true&status=active").await, set([&rows[0], &rows[2]]));
 }
 
 #[tokio::test]
 async fn agents_come_along_when_asked_for_ordered_by_name() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     for (at, name) in ["Zoe", "Anna", "Mia"].iter().enumerate() {
         let insert = "insert into agent_mappings (agency_id, ultravox_agent_id, ultravox_agent_name) values ($1, $2, $3)";
-        world.sql.execute(insert, &[&demo::DEMO.id, &format!("agent {at}"), name]).await.unwrap();
+        app.sql.execute(insert, &[&demo::DEMO.id, &format!("agent {at}"), name]).await.unwrap();
     }
-    let with = world.list("member", "include_agents=true").await.expect(200);
+    let with = app.list("member", "include_agents=true").await.expect(200);
     let agents = with.body["available_agents"].as_array().unwrap();
     let names: Vec<_> = agents.iter().map(|agent| agent["ultravox_agent_name"].as_str().unwrap()).collect();
     assert_eq!(names, ["Anna", "Mia", "Reception", "Ventas", "Zoe"]);
@@ -244,13 +244,13 @@ async fn agents_come_along_when_asked_for_ordered_by_name() {
     });
     assert_eq!(agents[2], reception);
     for query in ["", "include_agents=false"] {
-        assert!(world.list("member", query).await.expect(200).body.get("available_agents").is_none(), "{query}");
+        assert!(app.list("member", query).await.expect(200).body.get("available_agents").is_none(), "{query}");
     }
 }
 
 #[tokio::test]
 async fn the_sums_are_those_of_the_agencys_rows_whatever_the_filter() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let agent = agent(&demo::DEMO, 0);
     for row in [
         json!({"status": "active", "monthly_cost": 1, "agent_mapping_id": agent}),
@@ -264,22 +264,22 @@ async fn the_sums_are_those_of_the_agencys_rows_whatever_the_filter() {
         json!({"status": "released", "currency": "EUR", "monthly_cost": 1000}),
         json!({"status": "active", "monthly_cost": 777, "agency_id": demo::OTHER.id}),
     ] {
-        world.insert(row).await;
+        app.insert(row).await;
     }
     let expected = json!({
         "total": 7, "active": 2, "pending": 3, "inactive": 2, "released": 2, "assigned": 3, "unassigned": 4,
         "monthly_cost": [{"currency": "EUR", "amount": "3.00"}, {"currency": "USD", "amount": "3.5035"}],
     });
     for query in ["", "status=released", "limit=1", "search=nothing", "limit=1&offset=5", "assigned=true"] {
-        assert_eq!(world.list("member", query).await.expect(200).body["summary"], expected, "{query}");
+        assert_eq!(app.list("member", query).await.expect(200).body["summary"], expected, "{query}");
     }
 }
 
 #[tokio::test]
 async fn an_agency_without_numbers_has_an_empty_list() {
-    let world = World::new().await;
-    world.insert(json!({"agency_id": demo::OTHER.id})).await;
-    let reply = world.list("member", "").await.expect(200);
+    let app = TestApp::new().await;
+    app.insert(json!({"agency_id": demo::OTHER.id})).await;
+    let reply = app.list("member", "").await.expect(200);
     let expected = json!({
         "phone_numbers": [],
         "summary": {"total": 0, "active": 0, "pending": 0, "inactive": 0, "released": 0, "assigned": 0, "unassigned": 0, "monthly_cost": []},
@@ -290,13 +290,13 @@ async fn an_agency_without_numbers_has_an_empty_list() {
 
 #[tokio::test]
 async fn an_agency_sees_its_own_rows_and_agents_and_no_others() {
-    let world = World::new().await;
-    let ours = world.insert(json!({"agent_mapping_id": agent(&demo::DEMO, 0), "friendly_name": "Front desk"})).await;
+    let app = TestApp::new().await;
+    let ours = app.insert(json!({"agent_mapping_id": agent(&demo::DEMO, 0), "friendly_name": "Front desk"})).await;
     let theirs =
-        world.insert(json!({"agency_id": demo::OTHER.id, "agent_mapping_id": agent(&demo::OTHER, 0), "friendly_name": "Front desk"})).await;
+        app.insert(json!({"agency_id": demo::OTHER.id, "agent_mapping_id": agent(&demo::OTHER, 0), "friendly_name": "Front desk"})).await;
     for (user, row, agency) in [("owner", &ours, &demo::DEMO), ("member", &ours, &demo::DEMO), ("other_owner", &theirs, &demo::OTHER)] {
         for query in ["", "search=front", "include_released=true", "assigned=true"] {
-            let reply = world.list(user, &format!("include_agents=true&{query}")).await.expect(200);
+            let reply = app.list(user, &format!("include_agents=true&{query}")).await.expect(200);
             assert_eq!(ids(&reply), [id(row)], "{user} {query}");
             assert_eq!(reply.body["summary"]["total"], 1);
             assert_eq!(reply.body["pagination"]["total"], 1);
@@ -308,8 +308,8 @@ async fn an_agency_sees_its_own_rows_and_agents_and_no_others() {
 
 #[tokio::test]
 async fn an_agents_name_never_crosses_from_one_agency_to_another() {
-    let world = World::new().await;
-    world.insert(json!({"agent_mapping_id": agent(&demo::DEMO, 0)})).await;
-    let filtered = world.list("other_owner", &format!("agent_id={}", agent(&demo::DEMO, 0))).await.expect(200);
+    let app = TestApp::new().await;
+    app.insert(json!({"agent_mapping_id": agent(&demo::DEMO, 0)})).await;
+    let filtered = app.list("other_owner", &format!("agent_id={}", agent(&demo::DEMO, 0))).await.expect(200);
     assert_eq!((filtered.body["phone_numbers"].clone(), filtered.body["pagination"]["total"].clone()), (json!([]), json!(0)));
 }

@@ -6,28 +6,28 @@ use serde_json::json;
 
 use crate::money::bought_again::{given_back, given_back_again, ids, number_of, set, stored};
 use crate::support::actions::{balance, order_of, release_of};
-use crate::support::app::{World, agent};
+use crate::support::app::{TestApp, agent};
 
 #[tokio::test]
 async fn the_old_agency_goes_on_seeing_its_released_number() {
-    let world = World::new().await;
-    let number = world.offer().await;
+    let app = TestApp::new().await;
+    let number = app.offer().await;
     let item = json!({"phone_number": number, "friendly_name": "Front desk", "agent_mapping_id": agent(&demo::DEMO, 0)});
-    let row = world.purchase("owner", json!({"phone_numbers": [item]})).await.expect(200).number().clone();
-    world.release("owner", release_of(&row)).await.expect(200);
+    let row = app.purchase("owner", json!({"phone_numbers": [item]})).await.expect(200).number().clone();
+    app.release("owner", release_of(&row)).await.expect(200);
     let id = row["id"].as_str().unwrap();
     let everything = async || {
         let mut seen = Vec::new();
         for query in
             ["include_released=true", "status=released", "", "search=front&include_released=true", "unassigned=true&status=released"]
         {
-            let reply = world.list("member", query).await.expect(200);
+            let reply = app.list("member", query).await.expect(200);
             seen.push(json!([reply.body["phone_numbers"], reply.body["summary"], reply.body["pagination"]]));
         }
         for query in [format!("id={id}"), format!("id={id}&include_history=true"), "status=released".to_owned()] {
-            seen.push(world.assign("member", Method::GET, &query, None).await.expect(200).body);
+            seen.push(app.assign("member", Method::GET, &query, None).await.expect(200).body);
         }
-        seen.push(world.release("owner", release_of(&row)).await.expect(200).body);
+        seen.push(app.release("owner", release_of(&row)).await.expect(200).body);
         seen
     };
     let before = everything().await;
@@ -37,40 +37,40 @@ async fn the_old_agency_goes_on_seeing_its_released_number() {
     assert_eq!(before.last().unwrap()["released"], note);
 
     // Whatever becomes of the number with the other agency, nothing of it shows here.
-    let theirs = world.purchase("other_owner", order_of(&number)).await.expect(200).number().clone();
+    let theirs = app.purchase("other_owner", order_of(&number)).await.expect(200).number().clone();
     assert_eq!(everything().await, before);
     let to_agent = json!({"id": theirs["id"], "agent_mapping_id": agent(&demo::OTHER, 0)});
-    world.assign("other_owner", Method::POST, "", Some(to_agent)).await.expect(200);
+    app.assign("other_owner", Method::POST, "", Some(to_agent)).await.expect(200);
     let settings = json!({"id": theirs["id"], "friendly_name": "Front, too", "status": "inactive"});
-    world.assign("other_owner", Method::PATCH, "", Some(settings)).await.expect(200);
+    app.assign("other_owner", Method::PATCH, "", Some(settings)).await.expect(200);
     assert_eq!(everything().await, before);
-    world.release("other_owner", release_of(&theirs)).await.expect(200);
+    app.release("other_owner", release_of(&theirs)).await.expect(200);
     assert_eq!(everything().await, before);
-    given_back_again(&world, "other_owner", &number).await;
+    given_back_again(&app, "other_owner", &number).await;
     assert_eq!(everything().await, before);
-    assert_eq!(world.billed().await, Vec::<String>::new());
+    assert_eq!(app.billed().await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn the_new_agency_sees_nothing_of_the_old_life() {
-    let world = World::new().await;
-    let old = given_back(&world, "owner").await;
-    let new = world.purchase("other_owner", order_of(number_of(&old))).await.expect(200).number().clone();
-    let listed = world.list("other_owner", "include_released=true").await.expect(200);
+    let app = TestApp::new().await;
+    let old = given_back(&app, "owner").await;
+    let new = app.purchase("other_owner", order_of(number_of(&old))).await.expect(200).number().clone();
+    let listed = app.list("other_owner", "include_released=true").await.expect(200);
     assert_eq!(ids(&listed), set([&new]));
     assert_eq!((&listed.body["summary"]["total"], &listed.body["summary"]["released"]), (&json!(1), &json!(0)));
-    assert_eq!(world.list("other_owner", "search=front&include_released=true").await.expect(200).body["phone_numbers"], json!([]));
+    assert_eq!(app.list("other_owner", "search=front&include_released=true").await.expect(200).body["phone_numbers"], json!([]));
 
     let nobodys = "id=00000000-0000-4000-8000-000000000000&include_history=true";
-    let stranger = world.assign("other_owner", Method::GET, nobodys, None).await.expect_problem(404, "not_found");
+    let stranger = app.assign("other_owner", Method::GET, nobodys, None).await.expect_problem(404, "not_found");
     for (user, theirs) in [("other_owner", &old), ("owner", &new)] {
         let query = format!("id={}&include_history=true", theirs["id"].as_str().unwrap());
-        let refused = world.assign(user, Method::GET, &query, None).await.expect_problem(404, "not_found");
+        let refused = app.assign(user, Method::GET, &query, None).await.expect_problem(404, "not_found");
         assert_eq!((&refused.body["detail"], &refused.body["errors"]), (&stranger.body["detail"], &stranger.body["errors"]));
         let change = json!({"id": theirs["id"], "friendly_name": "x"});
-        world.assign(user, Method::PATCH, "", Some(change)).await.expect_problem(404, "not_found");
+        app.assign(user, Method::PATCH, "", Some(change)).await.expect_problem(404, "not_found");
         if user == "other_owner" {
-            let failed = world.release(user, release_of(theirs)).await.expect(207);
+            let failed = app.release(user, release_of(theirs)).await.expect(207);
             assert_eq!(
                 (&failed.body["failed"][0]["problem"]["code"], &failed.body["failed"][0]["phone_number"]),
                 (&json!("not_found"), &json!(null))
@@ -78,18 +78,18 @@ async fn the_new_agency_sees_nothing_of_the_old_life() {
         }
     }
     let own = format!("id={}&include_history=true", new["id"].as_str().unwrap());
-    let history = world.assign("other_owner", Method::GET, &own, None).await.expect(200).body["history"].clone();
+    let history = app.assign("other_owner", Method::GET, &own, None).await.expect(200).body["history"].clone();
     assert_eq!(history.as_array().unwrap().iter().map(|entry| &entry["event"]).collect::<Vec<_>>(), ["bought"]);
 }
 
 #[tokio::test]
 async fn an_agency_that_buys_its_own_number_back_has_two_lives_of_it() {
-    let world = World::new().await;
-    let old = given_back(&world, "owner").await;
-    let new = world.purchase("owner", order_of(number_of(&old))).await.expect(200).number().clone();
-    assert_eq!(ids(&world.list("owner", "").await.expect(200)), set([&new]));
-    assert_eq!(ids(&world.list("owner", "status=released").await.expect(200)), set([&old]));
-    let both = world.list("owner", "include_released=true").await.expect(200);
+    let app = TestApp::new().await;
+    let old = given_back(&app, "owner").await;
+    let new = app.purchase("owner", order_of(number_of(&old))).await.expect(200).number().clone();
+    assert_eq!(ids(&app.list("owner", "").await.expect(200)), set([&new]));
+    assert_eq!(ids(&app.list("owner", "status=released").await.expect(200)), set([&old]));
+    let both = app.list("owner", "include_released=true").await.expect(200);
     assert_eq!(ids(&both), set([&old, &new]));
     let summary = json!({
         "total": 1, "active": 1, "pending": 0, "inactive": 0, "released": 1, "assigned": 0, "unassigned": 1,
@@ -98,16 +98,16 @@ async fn an_agency_that_buys_its_own_number_back_has_two_lives_of_it() {
     assert_eq!(both.body["summary"], summary);
     // A release of both is one of the new one.
     let body = json!({"phone_number_ids": [old["id"], new["id"]], "confirm": true});
-    let released = world.release("owner", body).await.expect(200);
+    let released = app.release("owner", body).await.expect(200);
     let notes: Vec<_> = released.body["released"].as_array().unwrap().iter().map(|item| item.get("note").is_some()).collect();
     assert_eq!(notes, [true, false]);
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_life_that_is_over_takes_no_change() {
-    let world = World::new().await;
-    let old = given_back(&world, "owner").await;
+    let app = TestApp::new().await;
+    let old = given_back(&app, "owner").await;
     let id = &old["id"];
     let writes = [
         (Method::POST, json!({"id": id, "agent_mapping_id": agent(&demo::DEMO, 1)})),
@@ -120,17 +120,17 @@ async fn a_life_that_is_over_takes_no_change() {
     let mut answers = Vec::new();
     for buyer in [None, Some("other_owner"), Some("owner")] {
         if let Some(buyer) = buyer {
-            world.purchase(buyer, order_of(number_of(&old))).await.expect(200);
+            app.purchase(buyer, order_of(number_of(&old))).await.expect(200);
         }
-        let before = world.everything().await;
+        let before = app.everything().await;
         for (method, body) in &writes {
-            let refused = world.assign("owner", method.clone(), "", Some(body.clone())).await;
+            let refused = app.assign("owner", method.clone(), "", Some(body.clone())).await;
             answers.push(refused.expect_problem(409, "phone_number_released").body["detail"].clone());
         }
-        assert_eq!(world.everything().await, before);
+        assert_eq!(app.everything().await, before);
         if let Some(buyer) = buyer {
-            let now = stored(&world, number_of(&old)).await;
-            world.release(buyer, release_of(&now)).await.expect(200);
+            let now = stored(&app, number_of(&old)).await;
+            app.release(buyer, release_of(&now)).await.expect(200);
         }
     }
     assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:#?}");
@@ -138,16 +138,16 @@ async fn a_life_that_is_over_takes_no_change() {
 
 #[tokio::test]
 async fn pages_go_through_both_lives_alike() {
-    let world = World::new().await;
-    let numbers = world.offers("312", 7).await;
+    let app = TestApp::new().await;
+    let numbers = app.offers("312", 7).await;
     let mut lives = Vec::new();
     for number in &numbers {
-        lives.push(given_back_again(&world, "owner", number).await);
+        lives.push(given_back_again(&app, "owner", number).await);
     }
     // Every other number lives on, with the agency or elsewhere.
     for (index, number) in numbers.iter().enumerate().filter(|(index, _)| index % 2 == 0) {
         let user = if index % 4 == 0 { "owner" } else { "other_owner" };
-        let row = world.purchase(user, order_of(number)).await.expect(200).number().clone();
+        let row = app.purchase(user, order_of(number)).await.expect(200).number().clone();
         if user == "owner" {
             lives.push(row);
         }
@@ -158,7 +158,7 @@ async fn pages_go_through_both_lives_alike() {
         ("search=front&include_released=true", lives[..7].iter().collect()),
         ("", lives[7..].iter().collect()),
     ] {
-        let whole = world.list("member", filter).await.expect(200);
+        let whole = app.list("member", filter).await.expect(200);
         assert_eq!(ids(&whole), set(expected.iter().copied()), "{filter}");
         assert_eq!(whole.body["pagination"]["total"], expected.len(), "{filter}");
         assert_eq!(whole.body["summary"]["released"], 7, "{filter}");
@@ -167,7 +167,7 @@ async fn pages_go_through_both_lives_alike() {
         let mut walked = Vec::new();
         let mut after = String::new();
         loop {
-            let page = world.list("member", &format!("{filter}&limit=2{after}")).await.expect(200);
+            let page = app.list("member", &format!("{filter}&limit=2{after}")).await.expect(200);
             walked.extend(page.body["phone_numbers"].as_array().unwrap().clone());
             match page.body["pagination"]["next_cursor"].as_str() {
                 Some(cursor) => after = format!("&cursor={cursor}"),
@@ -180,17 +180,17 @@ async fn pages_go_through_both_lives_alike() {
 
 #[tokio::test]
 async fn a_cursor_stays_true_while_a_life_moves_to_the_archive_and_back() {
-    let world = World::new().await;
-    let numbers = world.offers("312", 5).await;
+    let app = TestApp::new().await;
+    let numbers = app.offers("312", 5).await;
     for number in &numbers {
-        given_back_again(&world, "owner", number).await;
+        given_back_again(&app, "owner", number).await;
     }
-    let all = world.list("member", "status=released").await.expect(200).body["phone_numbers"].clone();
-    let first = world.list("member", "status=released&limit=2").await.expect(200);
+    let all = app.list("member", "status=released").await.expect(200).body["phone_numbers"].clone();
+    let first = app.list("member", "status=released&limit=2").await.expect(200);
     let cursor = first.body["pagination"]["next_cursor"].as_str().unwrap().to_owned();
     for number in &numbers {
-        world.purchase("other_owner", order_of(number)).await.expect(200);
-        let rest = world.list("member", &format!("status=released&cursor={cursor}&limit=10")).await.expect(200);
+        app.purchase("other_owner", order_of(number)).await.expect(200);
+        let rest = app.list("member", &format!("status=released&cursor={cursor}&limit=10")).await.expect(200);
         assert_eq!(rest.body["phone_numbers"].as_array().unwrap()[..], all.as_array().unwrap()[2..]);
     }
 }

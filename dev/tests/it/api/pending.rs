@@ -5,7 +5,7 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::actions::{balance, decide, order_of, order_of_all, release_of, telnyx};
-use crate::support::app::{Reply, World};
+use crate::support::app::{Reply, TestApp};
 
 /// The two members that only pending rows have; None where there are none.
 fn requirements(row: &Value) -> Option<(Value, Value)> {
@@ -15,122 +15,122 @@ fn requirements(row: &Value) -> Option<(Value, Value)> {
 }
 
 /// A number whose order waits for documents.
-async fn regulated(world: &World) -> String {
-    let found = world.search("owner", "country_code=DE&limit=1").await.expect(200);
+async fn regulated(app: &TestApp) -> String {
+    let found = app.search("owner", "country_code=DE&limit=1").await.expect(200);
     found.number()["phone_number"].as_str().unwrap().to_owned()
 }
 
 /// Everything that shows a row.
-async fn shown(world: &World, id: &Value) -> Vec<Value> {
+async fn shown(app: &TestApp, id: &Value) -> Vec<Value> {
     let mut shown = Vec::new();
     let row_of = |reply: &Reply| reply.body["phone_numbers"].as_array().unwrap().iter().find(|row| row["id"] == *id).unwrap().clone();
     let query = format!("id={}", id.as_str().unwrap());
-    shown.push(row_of(&world.list("member", "include_released=true").await.expect(200)));
-    shown.push(world.assign("member", Method::GET, &query, None).await.expect(200).body["phone_number"].clone());
+    shown.push(row_of(&app.list("member", "include_released=true").await.expect(200)));
+    shown.push(app.assign("member", Method::GET, &query, None).await.expect(200).body["phone_number"].clone());
     let with_history = format!("{query}&include_history=true");
-    shown.push(world.assign("member", Method::GET, &with_history, None).await.expect(200).body["phone_number"].clone());
+    shown.push(app.assign("member", Method::GET, &with_history, None).await.expect(200).body["phone_number"].clone());
     let status = shown[0]["status"].as_str().unwrap().to_owned();
-    shown.push(row_of(&world.assign("member", Method::GET, &format!("status={status}"), None).await.expect(200)));
+    shown.push(row_of(&app.assign("member", Method::GET, &format!("status={status}"), None).await.expect(200)));
     shown
 }
 
 #[tokio::test]
 async fn a_pending_row_tells_that_documents_are_lacking_and_until_when_they_are_waited_for() {
-    let mut world = World::new().await;
-    world.set("REQUEST_BUDGET_MS", "3000");
-    let number = regulated(&world).await;
-    let pending = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
-    let item = &world.telnyx_state().await["orders"][0]["phone_numbers"][0];
+    let mut app = TestApp::new().await;
+    app.set("REQUEST_BUDGET_MS", "3000");
+    let number = regulated(&app).await;
+    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let item = &app.telnyx_state().await["orders"][0]["phone_numbers"][0];
     let path = format!("/number_order_phone_numbers/{}", item["id"].as_str().unwrap());
-    let deadline = telnyx(&world, world.telnyx.api_key(), Method::GET, &path, None).await["data"]["deadline"].clone();
+    let deadline = telnyx(&app, app.telnyx.api_key(), Method::GET, &path, None).await["data"]["deadline"].clone();
     assert!(deadline.is_string());
     let expected = Some((json!(false), deadline));
     assert_eq!(requirements(&pending), expected);
-    for row in shown(&world, &pending["id"]).await {
+    for row in shown(&app, &pending["id"]).await {
         assert_eq!(requirements(&row), expected, "{row}");
     }
     // A change of its settings answers with the same.
     let rename = json!({"id": pending["id"], "friendly_name": "Berlin"});
-    let renamed = world.assign("owner", Method::PATCH, "", Some(rename)).await.expect(200);
+    let renamed = app.assign("owner", Method::PATCH, "", Some(rename)).await.expect(200);
     assert_eq!(requirements(&renamed.body["phone_number"]), expected);
-    assert_eq!(world.asked("GET", "/v2/number_order_phone_numbers/"), 2, "ours and the test's own: it is asked once");
+    assert_eq!(app.asked("GET", "/v2/number_order_phone_numbers/"), 2, "ours and the test's own: it is asked once");
 
-    decide(&world, "success").await;
-    let bought = world.purchase("owner", order_of(&number)).await.expect(200).number().clone();
+    decide(&app, "success").await;
+    let bought = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();
     assert_eq!((&bought["id"], requirements(&bought)), (&pending["id"], None));
-    for row in shown(&world, &pending["id"]).await {
+    for row in shown(&app, &pending["id"]).await {
         assert_eq!(requirements(&row), None, "{row}");
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_row_that_only_takes_its_time_lacks_nothing() {
-    let mut world = World::new().await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    let number = world.offer().await;
-    let pending = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let mut app = TestApp::new().await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    let number = app.offer().await;
+    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     assert_eq!(requirements(&pending), Some((json!(true), json!(null))));
-    for row in shown(&world, &pending["id"]).await {
+    for row in shown(&app, &pending["id"]).await {
         assert_eq!(requirements(&row), Some((json!(true), json!(null))), "{row}");
     }
-    assert_eq!(world.asked("GET", "/v2/number_order_phone_numbers/"), 0);
+    assert_eq!(app.asked("GET", "/v2/number_order_phone_numbers/"), 0);
 }
 
 #[tokio::test]
 async fn what_telnyx_has_not_told_yet_is_null() {
-    let mut world = World::new().await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    let number = world.offer().await;
-    world.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_after"})).await;
-    world.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 503, "times": 1_000})).await;
-    let pending = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let mut app = TestApp::new().await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    let number = app.offer().await;
+    app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_after"})).await;
+    app.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 503, "times": 1_000})).await;
+    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     assert_eq!(requirements(&pending), Some((json!(null), json!(null))));
 }
 
 #[tokio::test]
 async fn a_deadline_that_cannot_be_had_keeps_nothing_from_going_on() {
-    let mut world = World::new().await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    let number = regulated(&world).await;
+    let mut app = TestApp::new().await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    let number = regulated(&app).await;
     let items = "/v2/number_order_phone_numbers";
-    world.fault(json!({"method": "GET", "path_prefix": items, "kind": "status", "status": 500, "times": 1_000})).await;
-    let pending = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    app.fault(json!({"method": "GET", "path_prefix": items, "kind": "status", "status": 500, "times": 1_000})).await;
+    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     assert_eq!(requirements(&pending), Some((json!(false), json!(null))));
-    crate::support::actions::heal(&world).await;
-    let pending = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    crate::support::actions::clear_faults(&app).await;
+    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     let (met, deadline) = requirements(&pending).unwrap();
     assert!(met == false && deadline.is_string(), "{deadline}");
-    decide(&world, "success").await;
-    world.purchase("owner", order_of(&number)).await.expect(200);
-    balance(&world).await;
+    decide(&app, "success").await;
+    app.purchase("owner", order_of(&number)).await.expect(200);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn no_other_row_has_these_members() {
-    let mut world = World::new().await;
-    let numbers = world.offers("312", 3).await;
-    let bought = world.purchase("owner", order_of_all(&numbers)).await.expect(200);
+    let mut app = TestApp::new().await;
+    let numbers = app.offers("312", 3).await;
+    let bought = app.purchase("owner", order_of_all(&numbers)).await.expect(200);
     let rows = bought.body["phone_numbers"].as_array().unwrap().clone();
-    world.assign("owner", Method::PATCH, "", Some(json!({"id": rows[1]["id"], "status": "inactive"}))).await.expect(200);
-    world.release("owner", release_of(&rows[2])).await.expect(200);
+    app.assign("owner", Method::PATCH, "", Some(json!({"id": rows[1]["id"], "status": "inactive"}))).await.expect(200);
+    app.release("owner", release_of(&rows[2])).await.expect(200);
     // A row that stood as pending before there was a ledger waits for nothing that we know of.
-    let leftover = world.insert(json!({"status": "pending"})).await;
-    world.set("REQUEST_BUDGET_MS", "3000");
-    let cancelled = world.purchase("owner", order_of(&regulated(&world).await)).await.expect(202).number().clone();
-    world.release("owner", release_of(&cancelled)).await.expect(200);
+    let leftover = app.insert(json!({"status": "pending"})).await;
+    app.set("REQUEST_BUDGET_MS", "3000");
+    let cancelled = app.purchase("owner", order_of(&regulated(&app).await)).await.expect(202).number().clone();
+    app.release("owner", release_of(&cancelled)).await.expect(200);
     for row in rows.iter().chain([&leftover, &cancelled]) {
-        for shown in shown(&world, &row["id"]).await {
+        for shown in shown(&app, &row["id"]).await {
             assert_eq!(requirements(&shown), None, "{shown}");
         }
     }
     assert!(rows.iter().all(|row| requirements(row).is_none()));
     // One that was bought again is pending in its new life only.
     let number = cancelled["phone_number"].as_str().unwrap();
-    let again = world.purchase("owner", order_of(number)).await.expect(202).number().clone();
+    let again = app.purchase("owner", order_of(number)).await.expect(202).number().clone();
     assert!(requirements(&again).is_some());
-    let listed = world.list("member", "include_released=true").await.expect(200);
+    let listed = app.list("member", "include_released=true").await.expect(200);
     for row in listed.body["phone_numbers"].as_array().unwrap() {
         assert_eq!(requirements(row).is_some(), row["id"] == again["id"], "{row}");
     }

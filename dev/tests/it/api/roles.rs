@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::documents::table;
-use crate::support::app::{World, agent};
+use crate::support::app::{TestApp, agent};
 use crate::support::functions::{Call, Functions, calls, page};
 
 const ROLES: [&str; 6] = ["agency_owner", "agency_admin", "agency_member", "client_admin", "client_viewer", "admin"];
@@ -45,29 +45,29 @@ fn calls_about(row: &Value) -> Vec<Call> {
     calls
 }
 
-async fn user(world: &World, role: &str, agency: Option<Uuid>) -> Uuid {
+async fn user(app: &TestApp, role: &str, agency: Option<Uuid>) -> Uuid {
     let id = Uuid::new_v4();
     let insert = "insert into users (id, agency_id, role, email) values ($1, $2, $3::text::user_role, 'somebody@example.com')";
-    world.sql.execute(insert, &[&id, &agency, &role]).await.unwrap();
+    app.sql.execute(insert, &[&id, &agency, &role]).await.unwrap();
     id
 }
 
 #[tokio::test]
 async fn each_role_may_do_what_the_contract_says_and_no_more() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let row = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let row = app.insert(json!({})).await;
     for role in ROLES {
-        let token = world.issuer.token(user(&world, role, Some(demo::DEMO.id)).await, "");
+        let token = app.issuer.token(user(&app, role, Some(demo::DEMO.id)).await, "");
         for call in calls_about(&row) {
-            let before = world.rows().await;
+            let before = app.rows().await;
             let reply = functions.call(&token, &call).await;
             if may(role, &call) {
                 assert_eq!(reply.status, success(&call), "{role} at {call:?}: {:#}", reply.body);
             } else {
                 assert_eq!(reply.status, 403, "{role} at {call:?}: {:#}", reply.body);
                 reply.expect_problem(403, "forbidden");
-                assert_eq!(world.rows().await, before, "{role} changed something with {call:?}");
+                assert_eq!(app.rows().await, before, "{role} changed something with {call:?}");
             }
         }
     }
@@ -75,29 +75,29 @@ async fn each_role_may_do_what_the_contract_says_and_no_more() {
 
 #[tokio::test]
 async fn whoever_may_not_learns_nothing_about_what_is_there() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let there = world.insert(json!({})).await;
-    let foreign = world.insert(json!({"agency_id": demo::OTHER.id})).await;
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let there = app.insert(json!({})).await;
+    let foreign = app.insert(json!({"agency_id": demo::OTHER.id})).await;
     for role in ["agency_member", "client_admin", "client_viewer"] {
-        let token = world.issuer.token(user(&world, role, Some(demo::DEMO.id)).await, "");
+        let token = app.issuer.token(user(&app, role, Some(demo::DEMO.id)).await, "");
         for id in [there["id"].as_str().unwrap(), foreign["id"].as_str().unwrap(), "00000000-0000-4000-8000-000000000000"] {
             for call in calls(id, &agent(&demo::DEMO, 0).to_string()).iter().filter(|call| !may(role, call)) {
                 functions.call(&token, call).await.expect_problem(403, "forbidden");
             }
         }
     }
-    assert_eq!(world.rows().await.len(), 2);
-    assert_eq!(world.asked("GET", "/v2") + world.asked("POST", "/v2"), 0);
+    assert_eq!(app.rows().await.len(), 2);
+    assert_eq!(app.asked("GET", "/v2") + app.asked("POST", "/v2"), 0);
 }
 
 #[tokio::test]
 async fn no_role_does_anything_without_an_agency() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let row = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let row = app.insert(json!({})).await;
     for role in ROLES {
-        let token = world.issuer.token(user(&world, role, None).await, "");
+        let token = app.issuer.token(user(&app, role, None).await, "");
         for call in calls_about(&row) {
             functions.call(&token, &call).await.expect_problem(403, "forbidden");
         }
@@ -106,10 +106,10 @@ async fn no_role_does_anything_without_an_agency() {
 
 #[tokio::test]
 async fn a_user_the_platform_does_not_know_does_nothing() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let row = world.insert(json!({})).await;
-    let token = world.issuer.token(Uuid::new_v4(), "stranger@example.com");
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let row = app.insert(json!({})).await;
+    let token = app.issuer.token(Uuid::new_v4(), "stranger@example.com");
     for call in calls_about(&row) {
         functions.call(&token, &call).await.expect_problem(403, "forbidden");
     }
@@ -117,21 +117,21 @@ async fn a_user_the_platform_does_not_know_does_nothing() {
 
 #[tokio::test]
 async fn a_user_who_is_revoked_is_out_at_the_next_call() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let row = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let row = app.insert(json!({})).await;
     let revocations = [
         "delete from users where id = $1",
         "update users set agency_id = null where id = $1",
         "update users set role = 'client_viewer' where id = $1",
     ];
     for revocation in revocations {
-        let id = user(&world, "agency_owner", Some(demo::DEMO.id)).await;
-        let token = world.issuer.token(id, "");
+        let id = user(&app, "agency_owner", Some(demo::DEMO.id)).await;
+        let token = app.issuer.token(id, "");
         for call in calls_about(&row) {
             functions.call(&token, &call).await.expect(success(&call));
         }
-        world.sql.execute(revocation, &[&id]).await.unwrap();
+        app.sql.execute(revocation, &[&id]).await.unwrap();
         for call in calls_about(&row) {
             functions.call(&token, &call).await.expect_problem(403, "forbidden");
         }
@@ -140,40 +140,40 @@ async fn a_user_who_is_revoked_is_out_at_the_next_call() {
 
 #[tokio::test]
 async fn a_user_who_changes_sides_sees_the_other_side_alone() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let ours = world.insert(json!({})).await;
-    let theirs = world.insert(json!({"agency_id": demo::OTHER.id})).await;
-    let id = user(&world, "agency_owner", Some(demo::DEMO.id)).await;
-    let token = world.issuer.token(id, "");
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let ours = app.insert(json!({})).await;
+    let theirs = app.insert(json!({"agency_id": demo::OTHER.id})).await;
+    let id = user(&app, "agency_owner", Some(demo::DEMO.id)).await;
+    let token = app.issuer.token(id, "");
     let list = &calls_about(&ours)[2];
     assert_eq!(functions.call(&token, list).await.expect(200).number()["id"], ours["id"]);
-    world.sql.execute("update users set agency_id = $2 where id = $1", &[&id, &demo::OTHER.id]).await.unwrap();
+    app.sql.execute("update users set agency_id = $2 where id = $1", &[&id, &demo::OTHER.id]).await.unwrap();
     assert_eq!(functions.call(&token, list).await.expect(200).number()["id"], theirs["id"]);
 }
 
 #[tokio::test]
 async fn an_agency_named_by_the_caller_is_never_honoured() {
-    let world = World::new().await;
-    let functions = Functions::start(&world);
-    let ours = world.insert(json!({})).await;
-    let theirs = world.insert(json!({"agency_id": demo::OTHER.id})).await;
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let ours = app.insert(json!({})).await;
+    let theirs = app.insert(json!({"agency_id": demo::OTHER.id})).await;
     let other = demo::OTHER.id.to_string();
     for mut call in calls_about(&theirs) {
         match &mut call.body {
             Some(body) => body["agency_id"] = json!(other),
             None => call.query = format!("{}&agency_id={other}", call.query),
         }
-        let reply = functions.call(&world.token("owner"), &call).await.expect_problem(400, "invalid_request");
+        let reply = functions.call(&app.token("owner"), &call).await.expect_problem(400, "invalid_request");
         assert_eq!(reply.fields(), ["agency_id"], "{call:?}");
     }
     // A header nobody reads, and claims nobody asks for, change nothing.
     let owner = demo::USERS[0];
-    let mut claims = world.issuer.claims(owner.id, owner.email);
+    let mut claims = app.issuer.claims(owner.id, owner.email);
     claims["agency_id"] = json!(other);
     claims["app_metadata"] = json!({"agency_id": other, "role": "admin"});
     let request = page("GET", "")
-        .header("authorization", format!("Bearer {}", world.issuer.sign(&claims)))
+        .header("authorization", format!("Bearer {}", app.issuer.sign(&claims)))
         .header("x-agency-id", &other)
         .header("agency_id", &other)
         .body(Body::Empty)

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use shared::lambda::Service;
 use shared::telnyx::usable_id;
 
-use crate::support::actions::{balance, heal, order_of, orders_sent, release_of, telnyx};
-use crate::support::app::{Reply, World, send};
+use crate::support::actions::{balance, clear_faults, order_of, orders_sent, release_of, telnyx};
+use crate::support::app::{Reply, TestApp, send};
 
 const SEARCH: &str = "/v2/available_phone_numbers";
 const ORDERS: &str = "/v2/number_orders";
@@ -71,9 +71,9 @@ fn patched(method: &str, path: &str, pointer: &str, value: &Value, times: u32) -
     fault
 }
 
-/// A world, its running function for purchases, and a supply of numbers.
+/// An app, its running function for purchases, and a supply of numbers.
 struct Market {
-    world: World,
+    app: TestApp,
     function: Service<Purchase>,
     numbers: Vec<String>,
 }
@@ -81,14 +81,14 @@ struct Market {
 impl Market {
     /// With patience for a few looks only.
     async fn open() -> Self {
-        let mut world = World::new().await;
-        world.set("REQUEST_BUDGET_MS", "6000");
+        let mut app = TestApp::new().await;
+        app.set("REQUEST_BUDGET_MS", "6000");
         let mut numbers = Vec::new();
         for area_code in ["312", "773", "872", "217", "415", "628", "510"] {
-            numbers.extend(world.offers(area_code, 80).await);
+            numbers.extend(app.offers(area_code, 80).await);
         }
-        let function = world.function();
-        Self { world, function, numbers }
+        let function = app.function();
+        Self { app, function, numbers }
     }
 
     /// Buys a number that nobody has yet.
@@ -99,21 +99,21 @@ impl Market {
     }
 
     async fn buy_again(&self, number: &str) -> Reply {
-        send(&self.function, &self.world.token("owner"), Method::POST, "", Some(order_of(number))).await
+        send(&self.function, &self.app.token("owner"), Method::POST, "", Some(order_of(number))).await
     }
 
     /// Insists that a number is bought at once while the answers stay odd, at each of these places and whatever is there.
     async fn buys_in_spite_of(&mut self, method: &str, path: &str, pointers: &[&str]) {
         for pointer in pointers {
             for value in odd_values() {
-                self.world.fault(patched(method, path, pointer, &value, ALWAYS)).await;
+                self.app.fault(patched(method, path, pointer, &value, ALWAYS)).await;
                 let (_, reply) = self.buy().await;
                 assert_eq!(reply.status, 200, "{path} {pointer} {value}: {:#}", reply.body);
                 assert_eq!(reply.number()["status"], "active");
-                heal(&self.world).await;
+                clear_faults(&self.app).await;
             }
         }
-        balance(&self.world).await;
+        balance(&self.app).await;
     }
 
     /// Insists that nothing is lost while the answers are odd, and that the purchase is finished once they are not.
@@ -121,33 +121,33 @@ impl Market {
         for pointer in pointers {
             let values = if pointer.ends_with("/id") { no_ids() } else { odd_values() };
             for value in values {
-                let sent = orders_sent(&self.world);
-                self.world.fault(patched(method, path, pointer, &value, 2)).await;
+                let sent = orders_sent(&self.app);
+                self.app.fault(patched(method, path, pointer, &value, 2)).await;
                 let (number, reply) = self.buy().await;
                 let place = format!("{path} {pointer} {value}");
                 match reply.status {
                     200 | 202 => {}
                     // Nothing was ordered, and the caller may try again.
-                    502 => assert_eq!((&reply.body["retryable"], orders_sent(&self.world)), (&json!(true), sent), "{place}"),
+                    502 => assert_eq!((&reply.body["retryable"], orders_sent(&self.app)), (&json!(true), sent), "{place}"),
                     status => panic!("{place}: {status} {:#}", reply.body),
                 }
-                balance(&self.world).await;
-                heal(&self.world).await;
+                balance(&self.app).await;
+                clear_faults(&self.app).await;
                 if reply.status != 200 {
                     let again = self.buy_again(&number).await;
                     assert_eq!(again.status, 200, "{place}: {:#}", again.body);
                 }
-                assert_eq!(orders_sent(&self.world), sent + 1, "{place}");
+                assert_eq!(orders_sent(&self.app), sent + 1, "{place}");
             }
         }
-        balance(&self.world).await;
+        balance(&self.app).await;
     }
 }
 
 #[tokio::test]
 async fn a_search_shows_what_can_be_read_whatever_one_offer_says() {
-    let world = World::new().await;
-    let (function, token) = (world.function::<Search>(), world.token("owner"));
+    let app = TestApp::new().await;
+    let (function, token) = (app.function::<Search>(), app.token("owner"));
     let pointers = [
         "/data/0",
         "/data/0/phone_number",
@@ -174,7 +174,7 @@ async fn a_search_shows_what_can_be_read_whatever_one_offer_says() {
     ];
     for pointer in pointers {
         for value in odd_values() {
-            world.fault(patched("GET", SEARCH, pointer, &value, 1)).await;
+            app.fault(patched("GET", SEARCH, pointer, &value, 1)).await;
             let found = send(&function, &token, Method::GET, QUERY, None).await;
             let place = format!("{pointer} {value}");
             assert_eq!(found.status, 200, "{place}: {:#}", found.body);
@@ -196,7 +196,7 @@ async fn a_search_shows_what_can_be_read_whatever_one_offer_says() {
 
 #[tokio::test]
 async fn what_is_written_in_another_way_is_read_all_the_same() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let cases = [
         ("/data/0/features", json!(["voice", {"name": "fax"}, null, 7]), "features", json!(["voice", "fax"])),
         ("/data/0/cost_information/monthly_cost", json!(1.25), "monthly_cost", json!("1.25")),
@@ -207,40 +207,40 @@ async fn what_is_written_in_another_way_is_read_all_the_same() {
         ("/data/0/best_effort", json!("true"), "best_effort", json!(true)),
     ];
     for (pointer, value, member, expected) in cases {
-        world.fault(patched("GET", SEARCH, pointer, &value, 1)).await;
-        let found = world.search("owner", QUERY).await.expect(200);
+        app.fault(patched("GET", SEARCH, pointer, &value, 1)).await;
+        let found = app.search("owner", QUERY).await.expect(200);
         assert_eq!(found.body["phone_numbers"][0][member], expected, "{pointer} {value}");
     }
     for (total, expected) in [(json!("7"), 7_u32), (json!(7.0), 7), (json!(1e300), u32::MAX), (json!(-3), 5), (json!(7.9), 5)] {
-        world.fault(patched("GET", SEARCH, "/meta/total_results", &total, 1)).await;
-        let found = world.search("owner", QUERY).await.expect(200);
+        app.fault(patched("GET", SEARCH, "/meta/total_results", &total, 1)).await;
+        let found = app.search("owner", QUERY).await.expect(200);
         assert_eq!(found.body["meta"]["total_results"], expected, "{total}");
     }
 }
 
 #[tokio::test]
 async fn a_search_answers_no_more_offers_than_were_asked_for() {
-    let world = World::new().await;
-    let found = world.search("owner", "country_code=US&limit=3").await.expect(200);
+    let app = TestApp::new().await;
+    let found = app.search("owner", "country_code=US&limit=3").await.expect(200);
     let offer = |number: usize| json!({"phone_number": format!("+1312{number}")});
     let many: Vec<_> = (2_000_000..2_005_000).map(offer).collect();
-    world.fault(patched("GET", SEARCH, "/data", &json!(many), 1)).await;
-    let flooded = world.search("owner", "country_code=US&limit=3").await.expect(200);
+    app.fault(patched("GET", SEARCH, "/data", &json!(many), 1)).await;
+    let flooded = app.search("owner", "country_code=US&limit=3").await.expect(200);
     assert_eq!(flooded.body["phone_numbers"].as_array().unwrap().len(), found.body["phone_numbers"].as_array().unwrap().len());
     let features = json!(vec![json!({"name": "voice"}); 5_000]);
-    world.fault(patched("GET", SEARCH, "/data/0/features", &features, 1)).await;
-    let flooded = world.search("owner", "country_code=US&limit=3").await.expect(200);
+    app.fault(patched("GET", SEARCH, "/data/0/features", &features, 1)).await;
+    let flooded = app.search("owner", "country_code=US&limit=3").await.expect(200);
     assert_eq!(flooded.body["phone_numbers"][0]["features"].as_array().unwrap().len(), 50);
 }
 
 #[tokio::test]
 async fn a_search_that_shows_no_list_is_telnyxs_failure() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     for value in odd_values().into_iter().filter(|value| !value.is_array()) {
-        world.fault(patched("GET", SEARCH, "/data", &value, 1)).await;
-        world.search("owner", QUERY).await.expect_problem(502, "upstream_error");
+        app.fault(patched("GET", SEARCH, "/data", &value, 1)).await;
+        app.search("owner", QUERY).await.expect_problem(502, "upstream_error");
     }
-    world.search("owner", QUERY).await.expect(200);
+    app.search("owner", QUERY).await.expect(200);
 }
 
 #[tokio::test]
@@ -265,18 +265,18 @@ async fn a_price_that_is_no_price_is_unknown_or_too_high_and_blocks_nobody() {
     let mut market = Market::open().await;
     for pointer in ["/data/0/cost_information", "/data/0/cost_information/monthly_cost", "/data/0/cost_information/upfront_cost"] {
         for value in odd_values() {
-            market.world.fault(patched("GET", SEARCH, pointer, &value, ALWAYS)).await;
+            market.app.fault(patched("GET", SEARCH, pointer, &value, ALWAYS)).await;
             let (number, reply) = market.buy().await;
             let too_high = value == json!(1e300) && pointer.ends_with("_cost");
             assert_eq!(reply.status, if too_high { 409 } else { 200 }, "{pointer} {value}: {:#}", reply.body);
-            heal(&market.world).await;
+            clear_faults(&market.app).await;
             if too_high {
                 assert_eq!(reply.code(), "price_exceeded");
                 assert_eq!(market.buy_again(&number).await.status, 200);
             }
         }
     }
-    balance(&market.world).await;
+    balance(&market.app).await;
 }
 
 #[tokio::test]
@@ -316,14 +316,14 @@ async fn what_an_order_says_when_it_is_looked_at_is_no_reason_to_wait() {
         "/data/customer_reference",
     ];
     let mut market = Market::open().await;
-    market.world.telnyx_settings(json!({"order_delay_ms": 30})).await;
+    market.app.telnyx_settings(json!({"order_delay_ms": 30})).await;
     market.buys_in_spite_of("GET", ONE_ORDER, &pointers).await;
 }
 
 #[tokio::test]
 async fn an_order_whose_id_or_status_cannot_be_read_is_looked_at_again() {
     let mut market = Market::open().await;
-    market.world.telnyx_settings(json!({"order_delay_ms": 30})).await;
+    market.app.telnyx_settings(json!({"order_delay_ms": 30})).await;
     market.buys_after("GET", ONE_ORDER, &["/data", "/data/id", "/data/status"]).await;
 }
 
@@ -335,25 +335,25 @@ async fn an_order_whose_id_cannot_be_read_is_looked_up() {
 #[tokio::test]
 async fn an_order_that_cannot_be_told_from_others_is_looked_up_again_and_never_placed_again() {
     let mut market = Market::open().await;
-    market.world.set("PURCHASE_ORDER_MISSING_AFTER_MS", "1");
-    market.function = market.world.function();
+    market.app.set("PURCHASE_ORDER_MISSING_AFTER_MS", "1");
+    market.function = market.app.function();
     for pointer in
         ["/data/0", "/data/0/id", "/data/0/customer_reference", "/data/0/phone_numbers", "/data/0/status", "/meta", "/meta/total_pages"]
     {
         for value in odd_values() {
-            let sent = orders_sent(&market.world);
-            market.world.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_after"})).await;
-            market.world.fault(patched("GET", ORDERS, pointer, &value, 4)).await;
+            let sent = orders_sent(&market.app);
+            market.app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_after"})).await;
+            market.app.fault(patched("GET", ORDERS, pointer, &value, 4)).await;
             let (_, reply) = market.buy().await;
             let place = format!("{pointer} {value}");
             // Only a reference that can be read makes it another order.
             let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
             let is_anothers = pointer == "/data/0/customer_reference" && value != missing() && value.as_str().is_some_and(is_text);
             if !is_anothers {
-                assert_eq!((reply.status, orders_sent(&market.world)), (200, sent + 1), "{place}: {:#}", reply.body);
+                assert_eq!((reply.status, orders_sent(&market.app)), (200, sent + 1), "{place}: {:#}", reply.body);
             }
-            heal(&market.world).await;
-            balance(&market.world).await;
+            clear_faults(&market.app).await;
+            balance(&market.app).await;
         }
     }
 }
@@ -382,152 +382,152 @@ async fn a_number_whose_id_cannot_be_read_is_waited_for() {
 
 #[tokio::test]
 async fn a_deadline_that_is_no_time_is_unknown_and_nothing_waits_for_it() {
-    let mut world = World::new().await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    let found = world.search("owner", "country_code=DE&limit=20").await.expect(200);
+    let mut app = TestApp::new().await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    let found = app.search("owner", "country_code=DE&limit=20").await.expect(200);
     let number = found.body["phone_numbers"][0]["phone_number"].as_str().unwrap().to_owned();
-    world.purchase("owner", order_of(&number)).await.expect(202);
+    app.purchase("owner", order_of(&number)).await.expect(202);
     for (pointer, value) in odd_values().into_iter().flat_map(|value| [("/data/deadline", value.clone()), ("/data", value)]) {
-        world.execute("update phone_number_purchases set requirements_deadline = null").await;
-        let asked = world.asked("GET", ITEMS);
-        world.fault(patched("GET", ITEMS, pointer, &value, ALWAYS)).await;
-        world.reconcile().await;
-        assert!(world.asked("GET", ITEMS) > asked, "{pointer} {value}");
-        assert!(world.ledger().await[0]["requirements_deadline"].is_null(), "{pointer} {value}");
-        heal(&world).await;
+        app.execute("update phone_number_purchases set requirements_deadline = null").await;
+        let asked = app.asked("GET", ITEMS);
+        app.fault(patched("GET", ITEMS, pointer, &value, ALWAYS)).await;
+        app.reconcile().await;
+        assert!(app.asked("GET", ITEMS) > asked, "{pointer} {value}");
+        assert!(app.ledger().await[0]["requirements_deadline"].is_null(), "{pointer} {value}");
+        clear_faults(&app).await;
     }
-    world.reconcile().await;
-    assert!(world.ledger().await[0]["requirements_deadline"].is_string());
-    balance(&world).await;
+    app.reconcile().await;
+    assert!(app.ledger().await[0]["requirements_deadline"].is_string());
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_release_ends_only_when_telnyx_is_known_not_to_have_the_number() {
-    let world = World::new().await;
-    let number = world.offer().await;
+    let app = TestApp::new().await;
+    let number = app.offer().await;
     for pointer in ["/data", "/data/0", "/data/0/id", "/data/0/phone_number", "/data/0/status", "/meta", "/meta/total_pages"] {
         // Each look costs a pause: a few of the values.
         let values = if pointer.ends_with("/id") { no_ids() } else { odd_values() };
         for value in values.into_iter().step_by(4) {
-            let row = world.purchase("owner", order_of(&number)).await.expect(200).number().clone();
+            let row = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();
             // Telnyx says once that there is no such number, and its inventory is what decides.
-            world.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 404})).await;
-            world.fault(patched("GET", NUMBERS, pointer, &value, 1)).await;
-            world.release("owner", release_of(&row)).await.expect(200);
-            assert!(world.billed().await.is_empty(), "{pointer} {value}");
-            heal(&world).await;
+            app.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 404})).await;
+            app.fault(patched("GET", NUMBERS, pointer, &value, 1)).await;
+            app.release("owner", release_of(&row)).await.expect(200);
+            assert!(app.billed().await.is_empty(), "{pointer} {value}");
+            clear_faults(&app).await;
         }
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn whatever_the_answer_to_a_deletion_says_the_number_is_released() {
-    let world = World::new().await;
-    let number = world.offer().await;
+    let app = TestApp::new().await;
+    let number = app.offer().await;
     for pointer in ["/data", "/data/id", "/data/status", "/data/phone_number"] {
         for value in odd_values() {
-            let row = world.purchase("owner", order_of(&number)).await.expect(200).number().clone();
-            world.fault(patched("DELETE", NUMBERS, pointer, &value, ALWAYS)).await;
-            world.release("owner", release_of(&row)).await.expect(200);
-            assert!(world.billed().await.is_empty(), "{pointer} {value}");
-            heal(&world).await;
+            let row = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();
+            app.fault(patched("DELETE", NUMBERS, pointer, &value, ALWAYS)).await;
+            app.release("owner", release_of(&row)).await.expect(200);
+            assert!(app.billed().await.is_empty(), "{pointer} {value}");
+            clear_faults(&app).await;
         }
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_pending_number_is_given_up_whatever_its_order_says_of_its_parts() {
-    let mut world = World::new().await;
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
+    let mut app = TestApp::new().await;
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let cases = [
         (ONE_ORDER, "/data/sub_number_orders_ids"),
         (ONE_ORDER, "/data/sub_number_orders_ids/0"),
         (ONE_ORDER, "/data/phone_numbers"),
         (SUB_ORDERS, "/data/status"),
     ];
-    let numbers = world.offers("312", 80).await;
+    let numbers = app.offers("312", 80).await;
     let mut numbers = numbers.iter();
     for (path, pointer) in cases {
         for value in no_ids().into_iter().step_by(5) {
-            world.set("REQUEST_BUDGET_MS", "2300");
-            let row = world.purchase("owner", order_of(numbers.next().unwrap())).await.expect(202).number().clone();
-            world.set("REQUEST_BUDGET_MS", "8000");
-            world.fault(patched("GET", path, pointer, &value, 1)).await;
-            let reply = world.release("owner", release_of(&row)).await;
+            app.set("REQUEST_BUDGET_MS", "2300");
+            let row = app.purchase("owner", order_of(numbers.next().unwrap())).await.expect(202).number().clone();
+            app.set("REQUEST_BUDGET_MS", "8000");
+            app.fault(patched("GET", path, pointer, &value, 1)).await;
+            let reply = app.release("owner", release_of(&row)).await;
             assert_eq!(reply.status, 200, "{path} {pointer} {value}: {:#}", reply.body);
-            heal(&world).await;
+            clear_faults(&app).await;
         }
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn the_parts_of_another_order_are_not_cancelled() {
-    let mut world = World::new().await;
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    world.set("REQUEST_BUDGET_MS", "2300");
-    let numbers = world.offers("312", 2).await;
+    let mut app = TestApp::new().await;
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    app.set("REQUEST_BUDGET_MS", "2300");
+    let numbers = app.offers("312", 2).await;
     let mut rows = Vec::new();
     for number in &numbers {
-        rows.push(world.purchase("owner", order_of(number)).await.expect(202).number().clone());
+        rows.push(app.purchase("owner", order_of(number)).await.expect(202).number().clone());
     }
     // The order tells none of its parts, and the filter for them is not honoured.
-    world.fault(patched("GET", ONE_ORDER, "/data/sub_number_orders_ids", &json!(null), 1)).await;
-    let all = telnyx(&world, world.telnyx.api_key(), Method::GET, "/sub_number_orders", None).await["data"].clone();
+    app.fault(patched("GET", ONE_ORDER, "/data/sub_number_orders_ids", &json!(null), 1)).await;
+    let all = telnyx(&app, app.telnyx.api_key(), Method::GET, "/sub_number_orders", None).await["data"].clone();
     assert_eq!(all.as_array().unwrap().len(), 2);
-    world.fault(patched("GET", SUB_ORDERS, "/data", &all, 1)).await;
-    world.release("owner", release_of(&rows[0])).await.expect(200);
-    let state = world.telnyx_state().await;
+    app.fault(patched("GET", SUB_ORDERS, "/data", &all, 1)).await;
+    app.release("owner", release_of(&rows[0])).await.expect(200);
+    let state = app.telnyx_state().await;
     let pending: Vec<_> = state["orders"].as_array().unwrap().iter().filter(|order| order["status"] == "pending").collect();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0]["phone_numbers"][0]["phone_number"], json!(numbers[1]));
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_inventory_that_does_not_say_how_long_it_is_is_walked_to_its_end() {
-    let world = World::new().await;
-    world.telnyx_settings(json!({"largest_page": 2})).await;
-    let numbers = world.offers("312", 5).await;
+    let app = TestApp::new().await;
+    app.telnyx_settings(json!({"largest_page": 2})).await;
+    let numbers = app.offers("312", 5).await;
     for number in &numbers {
-        world.purchase("owner", order_of(number)).await.expect(200);
+        app.purchase("owner", order_of(number)).await.expect(200);
     }
     for value in odd_values() {
         for pointer in ["/meta", "/meta/total_pages"] {
-            let asked = world.asked("GET", NUMBERS);
-            world.fault(patched("GET", NUMBERS, pointer, &value, ALWAYS)).await;
-            world.reconcile().await;
-            heal(&world).await;
-            let looks = world.asked("GET", NUMBERS) - asked;
+            let asked = app.asked("GET", NUMBERS);
+            app.fault(patched("GET", NUMBERS, pointer, &value, ALWAYS)).await;
+            app.reconcile().await;
+            clear_faults(&app).await;
+            let looks = app.asked("GET", NUMBERS) - asked;
             assert!((3..=4).contains(&looks), "{pointer} {value}: {looks}");
-            assert!(world.missed().await.is_empty(), "{pointer} {value}");
+            assert!(app.missed().await.is_empty(), "{pointer} {value}");
         }
     }
-    assert!(world.findings().await.is_empty());
-    balance(&world).await;
+    assert!(app.findings().await.is_empty());
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_answer_beyond_the_bound_counts_as_none() {
-    let world = World::new().await;
-    let number = world.offer().await;
+    let app = TestApp::new().await;
+    let number = app.offer().await;
     let oversized = |method: &str, path: &str, times: u32| json!({"method": method, "path_prefix": path, "kind": "oversized", "bytes": (8 << 20) + 1, "times": times});
-    world.fault(oversized("GET", SEARCH, 1)).await;
-    world.search("owner", QUERY).await.expect_problem(502, "upstream_error");
-    world.fault(oversized("GET", SEARCH, 1)).await;
-    world.purchase("owner", order_of(&number)).await.expect_problem(502, "upstream_error");
+    app.fault(oversized("GET", SEARCH, 1)).await;
+    app.search("owner", QUERY).await.expect_problem(502, "upstream_error");
+    app.fault(oversized("GET", SEARCH, 1)).await;
+    app.purchase("owner", order_of(&number)).await.expect_problem(502, "upstream_error");
     // The order exists, though its answer cannot be read: it is looked up.
-    world.fault(oversized("POST", ORDERS, 1)).await;
-    world.fault(oversized("GET", ORDERS, 1)).await;
-    world.fault(oversized("GET", NUMBERS, 1)).await;
-    let row = world.purchase("owner", order_of(&number)).await.expect(200).number().clone();
-    assert_eq!(orders_sent(&world), 1);
-    balance(&world).await;
-    world.fault(oversized("DELETE", NUMBERS, 1)).await;
-    world.release("owner", release_of(&row)).await.expect(200);
-    balance(&world).await;
+    app.fault(oversized("POST", ORDERS, 1)).await;
+    app.fault(oversized("GET", ORDERS, 1)).await;
+    app.fault(oversized("GET", NUMBERS, 1)).await;
+    let row = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();
+    assert_eq!(orders_sent(&app), 1);
+    balance(&app).await;
+    app.fault(oversized("DELETE", NUMBERS, 1)).await;
+    app.release("owner", release_of(&row)).await.expect(200);
+    balance(&app).await;
 }
 
 /// A log that is kept.
@@ -554,7 +554,7 @@ impl Log {
 #[tokio::test]
 async fn the_log_names_what_could_not_be_read_once_and_quotes_nothing_of_it() {
     const SECRET: &str = "hunter2_secret";
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let log = Log::default();
     let writer = log.clone();
     // With one subscriber in the process, the threads of other tests would switch off the events that they meet first.
@@ -563,29 +563,29 @@ async fn the_log_names_what_could_not_be_read_once_and_quotes_nothing_of_it() {
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let secret = json!(SECRET);
-    world.fault(patched("GET", SEARCH, "/data/0/cost_information/monthly_cost", &secret, 1)).await;
-    world.search("owner", QUERY).await.expect(200);
+    app.fault(patched("GET", SEARCH, "/data/0/cost_information/monthly_cost", &secret, 1)).await;
+    app.search("owner", QUERY).await.expect(200);
     let lines: Vec<_> = log.text().lines().filter(|line| line.contains("could not be read")).map(str::to_owned).collect();
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(lines[0].contains("monthly_cost (1)"), "{lines:#?}");
 
-    world.fault(patched("GET", SEARCH, "/data", &secret, 1)).await;
-    world.search("owner", QUERY).await.expect(502);
+    app.fault(patched("GET", SEARCH, "/data", &secret, 1)).await;
+    app.search("owner", QUERY).await.expect(502);
     let refused = json!({"path_prefix": SEARCH, "kind": "status", "status": 403, "code": SECRET});
-    world.fault(refused).await;
-    world.search("owner", QUERY).await.expect(502);
+    app.fault(refused).await;
+    app.search("owner", QUERY).await.expect(502);
     for (method, path, pointer, value) in [
         ("POST", ORDERS, "/data", json!({"id": [SECRET], "status": SECRET})),
         ("GET", ORDERS, "/data/0/customer_reference", json!([SECRET])),
         ("GET", NUMBERS, "/data/0/phone_number", secret.clone()),
         ("GET", NUMBERS, "/data/0/id", secret.clone()),
     ] {
-        world.fault(patched(method, path, pointer, &value, 1)).await;
+        app.fault(patched(method, path, pointer, &value, 1)).await;
     }
-    let row = world.purchase("owner", order_of(&world.offer().await)).await.expect(200).number().clone();
+    let row = app.purchase("owner", order_of(&app.offer().await)).await.expect(200).number().clone();
     assert_eq!(row["phone_number_id"], SECRET);
-    world.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 409, "code": SECRET})).await;
-    world.release("owner", release_of(&row)).await;
+    app.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 409, "code": SECRET})).await;
+    app.release("owner", release_of(&row)).await;
     let text = log.text();
     assert!(text.contains("/phone_numbers/{id}"), "the calls are logged");
     assert!(!text.contains("hunter2"), "{text}");
@@ -593,18 +593,18 @@ async fn the_log_names_what_could_not_be_read_once_and_quotes_nothing_of_it() {
 
 #[tokio::test]
 async fn a_refusal_counts_by_its_status_whatever_its_errors_are() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     for (status, code, answered, expected) in [
         (422, "10027", 422, "upstream_rejected"),
         (404, "10005", 502, "upstream_error"),
         (401, "10009", 502, "upstream_error"),
         (500, "10007", 502, "upstream_error"),
     ] {
-        world.telnyx_settings(json!({"refused_searches": [{"status": status, "code": code}]})).await;
+        app.telnyx_settings(json!({"refused_searches": [{"status": status, "code": code}]})).await;
         for value in odd_values() {
             for pointer in ["/errors", "/errors/0", "/errors/0/code"] {
-                world.fault(patched("GET", SEARCH, pointer, &value, 1)).await;
-                let reply = world.search("owner", QUERY).await;
+                app.fault(patched("GET", SEARCH, pointer, &value, 1)).await;
+                let reply = app.search("owner", QUERY).await;
                 assert_eq!((reply.status, reply.code()), (answered, expected), "{status} {pointer} {value}");
             }
         }

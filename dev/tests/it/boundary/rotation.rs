@@ -1,11 +1,11 @@
 //! Credentials that are changed while functions run: the database's, Telnyx's and the tokens'.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dev::demo;
+use dev::secrets_manager::{SecretResponse, SecretsManager};
 use dev::token::Issuer;
-use dev::vault::{Kept, Vault};
 use futures_util::future::join_all;
 use lambda_http::http::Method;
 use phone_numbers_list::List;
@@ -21,9 +21,9 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::api::keys::pass;
-use crate::boundary::secrets::{PLATFORM, vault};
+use crate::boundary::secrets::{PLATFORM, secrets_manager};
 use crate::support::actions::{balance, order_of, order_of_all, orders_sent, release_of};
-use crate::support::app::{World, eventually, send};
+use crate::support::app::{TestApp, eventually, in_virtual_time, send};
 
 const DATABASE: &str = "the database";
 const TOKENS: &str = "the tokens";
@@ -31,35 +31,35 @@ const SEARCH: &str = "country_code=US&area_code=312&limit=5";
 /// Longer than a secret that was read in vain is left alone.
 const A_WHILE: Duration = Duration::from_secs(4);
 
-/// A role of a test's own, which the functions log in as with what Secrets Vault says.
+/// A role of a test's own, which the functions log in as with what Secrets Manager says.
 pub(crate) struct Role {
     name: String,
 }
 
 impl Role {
-    pub(crate) async fn create(world: &World, password: &str) -> Self {
+    pub(crate) async fn create(app: &TestApp, password: &str) -> Self {
         let name = format!("app_{}", Uuid::new_v4().simple());
-        world.sql.batch_execute(&format!("create role {name} login in role current_user")).await.unwrap();
+        app.sql.batch_execute(&format!("create role {name} login in role current_user")).await.unwrap();
         let role = Self { name };
-        role.set_password(world, password).await;
+        role.set_password(app, password).await;
         role
     }
 
-    pub(crate) async fn set_password(&self, world: &World, password: &str) {
+    pub(crate) async fn set_password(&self, app: &TestApp, password: &str) {
         let password = password.replace('\'', "''");
-        world.sql.batch_execute(&format!("alter role {} password '{password}'", self.name)).await.unwrap();
+        app.sql.batch_execute(&format!("alter role {} password '{password}'", self.name)).await.unwrap();
     }
 
     /// Ends the connections it has.
-    pub(crate) async fn disconnect(&self, world: &World) {
+    pub(crate) async fn disconnect(&self, app: &TestApp) {
         let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1";
-        let ended: i64 = world.sql.query_one(sql, &[&self.name]).await.unwrap().get(0);
+        let ended: i64 = app.sql.query_one(sql, &[&self.name]).await.unwrap().get(0);
         assert!(ended > 0, "nobody was connected");
     }
 
     /// The secret of its login, as RDS writes it.
-    pub(crate) fn secret(&self, world: &World, password: &str) -> String {
-        let url = Url::parse(world.database.url()).unwrap();
+    pub(crate) fn secret(&self, app: &TestApp, password: &str) -> String {
+        let url = Url::parse(app.database.url()).unwrap();
         let name = url.path().trim_start_matches('/');
         json!({
             "username": self.name,
@@ -73,40 +73,40 @@ impl Role {
         .to_string()
     }
 
-    pub(crate) async fn drop(self, world: &World) {
-        world.sql.batch_execute(&format!("drop role {}", self.name)).await.unwrap();
+    pub(crate) async fn drop(self, app: &TestApp) {
+        app.sql.batch_execute(&format!("drop role {}", self.name)).await.unwrap();
     }
 }
 
-/// A world whose functions log in to the database as a role of the test's with the password `first`.
-async fn world_with_role() -> (World, Vault, Role) {
-    let mut world = World::new().await;
-    let manager = vault(&mut world).await;
-    manager.keep_text(PLATFORM, world.telnyx.api_key());
-    let role = Role::create(&world, "first").await;
-    manager.keep_text(DATABASE, &role.secret(&world, "first"));
+/// An app whose functions log in to the database as a role of the test's with the password `first`.
+async fn world_with_role() -> (TestApp, SecretsManager, Role) {
+    let mut app = TestApp::new().await;
+    let manager = secrets_manager(&mut app).await;
+    manager.set_text(PLATFORM, app.telnyx.api_key());
+    let role = Role::create(&app, "first").await;
+    manager.set_text(DATABASE, &role.secret(&app, "first"));
     for (name, value) in [("DATABASE_URL", ""), ("DATABASE_SECRET_ID", DATABASE), ("DATABASE_SSLMODE", "disable")] {
-        world.set(name, value);
+        app.set(name, value);
     }
-    (world, manager, role)
+    (app, manager, role)
 }
 
-async fn list(world: &World, function: &Service<List>) -> u16 {
-    send(function, &world.token("owner"), Method::GET, "", None).await.status
+async fn list(app: &TestApp, function: &Service<List>) -> u16 {
+    send(function, &app.token("owner"), Method::GET, "", None).await.status
 }
 
-async fn lists(world: &World, function: &Service<List>, count: usize) -> Vec<u16> {
-    join_all((0..count).map(|_| list(world, function))).await
+async fn lists(app: &TestApp, function: &Service<List>, count: usize) -> Vec<u16> {
+    join_all((0..count).map(|_| list(app, function))).await
 }
 
 #[tokio::test]
 async fn a_password_rotated_while_requests_are_under_way_costs_one_read_and_no_failed_request() {
-    let (world, manager, role) = world_with_role().await;
-    let function = world.function::<List>();
+    let (app, manager, role) = world_with_role().await;
+    let function = app.function::<List>();
     let (answered, rotated) = (Cell::new(0), Cell::new(false));
     let requests = async {
         while !rotated.get() {
-            assert_eq!(lists(&world, &function, 4).await, [200; 4]);
+            assert_eq!(lists(&app, &function, 4).await, [200; 4]);
             answered.set(answered.get() + 4);
         }
     };
@@ -118,11 +118,11 @@ async fn a_password_rotated_while_requests_are_under_way_costs_one_read_and_no_f
         for password in ["second", "third"] {
             some_more().await;
             let reads = manager.reads(DATABASE);
-            manager.keep_text(DATABASE, &role.secret(&world, password));
-            role.set_password(&world, password).await;
+            manager.set_text(DATABASE, &role.secret(&app, password));
+            role.set_password(&app, password).await;
             some_more().await;
             assert_eq!(manager.reads(DATABASE), reads, "open connections go on");
-            role.disconnect(&world).await;
+            role.disconnect(&app).await;
             some_more().await;
             assert_eq!(manager.reads(DATABASE), reads + 1);
         }
@@ -130,117 +130,117 @@ async fn a_password_rotated_while_requests_are_under_way_costs_one_read_and_no_f
     };
     tokio::join!(requests, rotations);
     assert_eq!(manager.reads(DATABASE), 3);
-    role.drop(&world).await;
+    role.drop(&app).await;
 }
 
 #[tokio::test]
 async fn a_purchase_goes_on_with_a_rotated_password() {
-    let (world, manager, role) = world_with_role().await;
-    let numbers = world.offers("312", 4).await;
-    let function = world.function::<Purchase>();
-    let searches = world.asked("GET", "/v2/available_phone_numbers");
-    world.fault(json!({"path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 500, "times": 4})).await;
-    let token = world.token("owner");
+    let (app, manager, role) = world_with_role().await;
+    let numbers = app.offers("312", 4).await;
+    let function = app.function::<Purchase>();
+    let searches = app.asked("GET", "/v2/available_phone_numbers");
+    app.fault(json!({"path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 500, "times": 4})).await;
+    let token = app.token("owner");
     let buys = send(&function, &token, Method::POST, "", Some(order_of_all(&numbers)));
     let rotates = async {
-        eventually(async || (world.asked("GET", "/v2/available_phone_numbers") == searches + 4).then_some(())).await;
-        manager.keep_text(DATABASE, &role.secret(&world, "second"));
-        role.set_password(&world, "second").await;
-        role.disconnect(&world).await;
+        eventually(async || (app.asked("GET", "/v2/available_phone_numbers") == searches + 4).then_some(())).await;
+        manager.set_text(DATABASE, &role.secret(&app, "second"));
+        role.set_password(&app, "second").await;
+        role.disconnect(&app).await;
     };
     let reads = manager.reads(DATABASE);
     let (reply, ()) = tokio::join!(buys, rotates);
     reply.expect(200);
-    assert_eq!((orders_sent(&world), manager.reads(DATABASE) - reads), (4, 2));
-    balance(&world).await;
-    role.drop(&world).await;
+    assert_eq!((orders_sent(&app), manager.reads(DATABASE) - reads), (4, 2));
+    balance(&app).await;
+    role.drop(&app).await;
 }
 
 #[tokio::test]
 async fn while_the_secret_lags_behind_new_connections_fail_and_then_all_is_well() {
-    let (world, manager, role) = world_with_role().await;
-    let function = world.function::<List>();
-    assert_eq!(list(&world, &function).await, 200);
-    role.set_password(&world, "second").await;
-    assert_eq!((list(&world, &function).await, manager.reads(DATABASE)), (200, 1), "an open connection goes on");
-    role.disconnect(&world).await;
+    let (app, manager, role) = world_with_role().await;
+    let function = app.function::<List>();
+    assert_eq!(list(&app, &function).await, 200);
+    role.set_password(&app, "second").await;
+    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (200, 1), "an open connection goes on");
+    role.disconnect(&app).await;
     for _ in 0..3 {
-        send(&function, &world.token("owner"), Method::GET, "", None).await.expect_problem(503, "unavailable");
+        send(&function, &app.token("owner"), Method::GET, "", None).await.expect_problem(503, "unavailable");
     }
     assert_eq!(manager.reads(DATABASE), 2);
-    manager.keep_text(DATABASE, &role.secret(&world, "second"));
+    manager.set_text(DATABASE, &role.secret(&app, "second"));
     pass(A_WHILE).await;
-    assert_eq!(lists(&world, &function, 4).await, [200; 4]);
+    assert_eq!(lists(&app, &function, 4).await, [200; 4]);
     assert_eq!(manager.reads(DATABASE), 3);
-    role.drop(&world).await;
+    role.drop(&app).await;
 }
 
 #[tokio::test]
 async fn a_password_that_is_really_wrong_is_not_read_again_and_again() {
-    let (world, manager, role) = world_with_role().await;
-    manager.keep_text(DATABASE, &role.secret(&world, "wrong"));
-    let function = world.function::<List>();
+    let (app, manager, role) = world_with_role().await;
+    manager.set_text(DATABASE, &role.secret(&app, "wrong"));
+    let function = app.function::<List>();
     for reads in 2..5 {
-        assert_eq!(lists(&world, &function, 8).await, [503; 8]);
+        assert_eq!(lists(&app, &function, 8).await, [503; 8]);
         assert_eq!(manager.reads(DATABASE), reads);
         pass(A_WHILE).await;
     }
-    role.drop(&world).await;
+    role.drop(&app).await;
 }
 
 #[tokio::test]
 async fn a_login_may_change_to_another_role_and_back() {
-    let (world, manager, role) = world_with_role().await;
-    let other = Role::create(&world, "other").await;
-    let function = world.function::<List>();
-    assert_eq!(list(&world, &function).await, 200);
+    let (app, manager, role) = world_with_role().await;
+    let other = Role::create(&app, "other").await;
+    let function = app.function::<List>();
+    assert_eq!(list(&app, &function).await, 200);
     for (old, new, password) in [(&role, &other, "other"), (&other, &role, "first")] {
-        manager.keep_text(DATABASE, &new.secret(&world, password));
-        world.sql.batch_execute(&format!("alter role {} nologin; alter role {} login", old.name, new.name)).await.unwrap();
-        old.disconnect(&world).await;
-        assert_eq!(list(&world, &function).await, 200);
+        manager.set_text(DATABASE, &new.secret(&app, password));
+        app.sql.batch_execute(&format!("alter role {} nologin; alter role {} login", old.name, new.name)).await.unwrap();
+        old.disconnect(&app).await;
+        assert_eq!(list(&app, &function).await, 200);
     }
     assert_eq!(manager.reads(DATABASE), 3);
-    role.drop(&world).await;
-    other.drop(&world).await;
+    role.drop(&app).await;
+    other.drop(&app).await;
 }
 
 #[tokio::test]
 async fn a_password_may_be_anything() {
-    let (world, manager, role) = world_with_role().await;
+    let (app, manager, role) = world_with_role().await;
     for password in ["p@ss/w:rd?#[]%25 &=+", "%41", "'; drop table agencies; --", "\"\\{}$1", "pässwörd 🔑"] {
-        role.set_password(&world, password).await;
-        manager.keep_text(DATABASE, &role.secret(&world, password));
-        world.list("owner", "").await.expect(200);
+        role.set_password(&app, password).await;
+        manager.set_text(DATABASE, &role.secret(&app, password));
+        app.list("owner", "").await.expect(200);
     }
-    role.drop(&world).await;
+    role.drop(&app).await;
 }
 
 #[tokio::test]
 async fn a_database_that_moved_is_found_when_the_secrets_time_is_over() {
-    let (mut world, manager, role) = world_with_role().await;
+    let (mut app, manager, role) = world_with_role().await;
     // Nobody listens there: the port was ours a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let right = role.secret(&world, "first");
+    let right = role.secret(&app, "first");
     let mut wrong: serde_json::Value = serde_json::from_str(&right).unwrap();
     wrong["port"] = json!(port);
-    manager.keep_text(DATABASE, &wrong.to_string());
-    world.set("SECRETS_TTL_MS", "60000");
-    let function = world.function::<List>();
-    assert_eq!(list(&world, &function).await, 503);
-    manager.keep_text(DATABASE, &right);
-    assert_eq!((list(&world, &function).await, manager.reads(DATABASE)), (503, 1));
+    manager.set_text(DATABASE, &wrong.to_string());
+    app.set("SECRETS_TTL_MS", "60000");
+    let function = app.function::<List>();
+    assert_eq!(list(&app, &function).await, 503);
+    manager.set_text(DATABASE, &right);
+    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (503, 1));
     pass(Duration::from_secs(61)).await;
-    assert_eq!((list(&world, &function).await, manager.reads(DATABASE)), (200, 2));
-    role.drop(&world).await;
+    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (200, 2));
+    role.drop(&app).await;
 }
 
 /// Stands before the database and refuses one user, as pgbouncer does.
-async fn pooler_that_refuses(world: &World, user: String) -> (u16, AbortHandle) {
+async fn pooler_that_refuses(app: &TestApp, user: String) -> (u16, AbortHandle) {
     const REFUSAL: &[u8] = b"E\0\0\0\x36SFATAL\0VFATAL\0C08P01\0MSASL authentication failed\0\0";
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let database = Url::parse(world.database.url()).unwrap().port().unwrap_or(5432);
+    let database = Url::parse(app.database.url()).unwrap().port().unwrap_or(5432);
     let task = tokio::spawn(async move {
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
@@ -262,101 +262,101 @@ async fn pooler_that_refuses(world: &World, user: String) -> (u16, AbortHandle) 
 
 #[tokio::test]
 async fn a_pooler_may_refuse_in_its_own_words() {
-    let (mut world, manager, role) = world_with_role().await;
-    let other = Role::create(&world, "other").await;
-    let (port, pooler) = pooler_that_refuses(&world, role.name.clone()).await;
+    let (mut app, manager, role) = world_with_role().await;
+    let other = Role::create(&app, "other").await;
+    let (port, pooler) = pooler_that_refuses(&app, role.name.clone()).await;
     // The host and port that are set go before those in the secret.
-    world.set("DATABASE_PORT", &port.to_string());
-    let function = world.function::<List>();
-    assert_eq!((list(&world, &function).await, manager.reads(DATABASE)), (503, 2));
+    app.set("DATABASE_PORT", &port.to_string());
+    let function = app.function::<List>();
+    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (503, 2));
     pass(A_WHILE).await;
-    manager.keep_text(DATABASE, &other.secret(&world, "other"));
-    assert_eq!((list(&world, &function).await, manager.reads(DATABASE)), (200, 3));
+    manager.set_text(DATABASE, &other.secret(&app, "other"));
+    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (200, 3));
     pooler.abort();
-    role.drop(&world).await;
-    other.drop(&world).await;
+    role.drop(&app).await;
+    other.drop(&app).await;
 }
 
-/// A world whose functions know the platform's key, which is `KEYFIRST`.
-async fn world_with_key() -> (World, Vault) {
-    let mut world = World::new().await;
-    let manager = vault(&mut world).await;
-    world.telnyx_settings(json!({"accounts": {"the platform": "KEYFIRST"}})).await;
-    manager.keep_text(PLATFORM, "{\"api_key\": \"KEYFIRST\"}");
-    (world, manager)
+/// An app whose functions know the platform's key, which is `KEYFIRST`.
+async fn world_with_key() -> (TestApp, SecretsManager) {
+    let mut app = TestApp::new().await;
+    let manager = secrets_manager(&mut app).await;
+    app.telnyx_settings(json!({"accounts": {"the platform": "KEYFIRST"}})).await;
+    manager.set_text(PLATFORM, "{\"api_key\": \"KEYFIRST\"}");
+    (app, manager)
 }
 
 /// From here on, Telnyx takes this key alone.
-async fn rotate_key(world: &World, manager: &Vault, key: &str) {
-    world.telnyx_settings(json!({"accounts": {"the platform": key}})).await;
-    manager.keep_text(PLATFORM, &json!({ "api_key": key }).to_string());
+async fn rotate_key(app: &TestApp, manager: &SecretsManager, key: &str) {
+    app.telnyx_settings(json!({"accounts": {"the platform": key}})).await;
+    manager.set_text(PLATFORM, &json!({ "api_key": key }).to_string());
 }
 
 /// How many requests Telnyx answered 401.
-fn refused(world: &World) -> usize {
-    world.telnyx.exchanges().iter().filter(|exchange| exchange.status == Some(401)).count()
+fn refused(app: &TestApp) -> usize {
+    app.telnyx.exchanges().iter().filter(|exchange| exchange.status == Some(401)).count()
 }
 
 #[tokio::test]
 async fn a_rotated_key_costs_one_call_one_read_and_no_failed_request() {
-    let (world, manager) = world_with_key().await;
-    let (function, token) = (world.function::<Search>(), world.token("owner"));
+    let (app, manager) = world_with_key().await;
+    let (function, token) = (app.function::<Search>(), app.token("owner"));
     let search = async || send(&function, &token, Method::GET, SEARCH, None).await.status;
     assert_eq!(search().await, 200);
     for (rotations, key) in [(1, "KEYSECOND"), (2, "KEYTHIRD")] {
-        rotate_key(&world, &manager, key).await;
+        rotate_key(&app, &manager, key).await;
         for _ in 0..3 {
             assert_eq!(search().await, 200);
         }
-        assert_eq!((refused(&world), manager.reads(PLATFORM)), (rotations, 1 + rotations));
+        assert_eq!((refused(&app), manager.reads(PLATFORM)), (rotations, 1 + rotations));
     }
 }
 
 #[tokio::test]
 async fn concurrent_calls_with_a_rotated_key_read_it_once() {
-    let (world, manager) = world_with_key().await;
-    let (function, token) = (world.function::<Search>(), world.token("owner"));
+    let (app, manager) = world_with_key().await;
+    let (function, token) = (app.function::<Search>(), app.token("owner"));
     let search = async || send(&function, &token, Method::GET, SEARCH, None).await.status;
     assert_eq!(search().await, 200);
-    rotate_key(&world, &manager, "KEYSECOND").await;
+    rotate_key(&app, &manager, "KEYSECOND").await;
     assert_eq!(join_all((0..8).map(|_| search())).await, [200; 8]);
     assert_eq!(manager.reads(PLATFORM), 2);
 }
 
 #[tokio::test]
 async fn an_order_refused_for_its_key_is_placed_once_with_the_new_one() {
-    let (world, manager) = world_with_key().await;
-    let number = world.offer().await;
-    let (function, token) = (world.function::<Purchase>(), world.token("owner"));
-    let searches = world.asked("GET", "/v2/available_phone_numbers");
+    let (app, manager) = world_with_key().await;
+    let number = app.offer().await;
+    let (function, token) = (app.function::<Purchase>(), app.token("owner"));
+    let searches = app.asked("GET", "/v2/available_phone_numbers");
     // Answered with the old key, but late: the order is what meets the new one.
-    world.fault(json!({"path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 500})).await;
+    app.fault(json!({"path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 500})).await;
     let buys = send(&function, &token, Method::POST, "", Some(order_of(&number)));
     let rotates = async {
-        eventually(async || (world.asked("GET", "/v2/available_phone_numbers") > searches).then_some(())).await;
-        rotate_key(&world, &manager, "KEYSECOND").await;
+        eventually(async || (app.asked("GET", "/v2/available_phone_numbers") > searches).then_some(())).await;
+        rotate_key(&app, &manager, "KEYSECOND").await;
     };
     let (reply, ()) = tokio::join!(buys, rotates);
     let row = reply.expect(200).number().clone();
-    let orders: Vec<_> = world.telnyx.exchanges().into_iter().filter(|exchange| exchange.method == "POST").collect();
+    let orders: Vec<_> = app.telnyx.exchanges().into_iter().filter(|exchange| exchange.method == "POST").collect();
     assert_eq!(orders.iter().map(|order| order.status).collect::<Vec<_>>(), [Some(401), Some(200)]);
     assert_eq!(orders[0].request_body, orders[1].request_body);
-    assert_eq!((refused(&world), world.billed().await.len()), (1, 1));
-    balance(&world).await;
+    assert_eq!((refused(&app), app.billed().await.len()), (1, 1));
+    balance(&app).await;
 
-    let (function, reads) = (world.function::<Release>(), manager.reads(PLATFORM));
+    let (function, reads) = (app.function::<Release>(), manager.reads(PLATFORM));
     function.warm().await;
-    rotate_key(&world, &manager, "KEYTHIRD").await;
+    rotate_key(&app, &manager, "KEYTHIRD").await;
     send(&function, &token, Method::POST, "", Some(release_of(&row))).await.expect(200);
-    assert_eq!((refused(&world), manager.reads(PLATFORM) - reads), (2, 2));
-    balance(&world).await;
+    assert_eq!((refused(&app), manager.reads(PLATFORM) - reads), (2, 2));
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_again_and_again() {
-    let (world, manager) = world_with_key().await;
-    manager.keep_text(PLATFORM, "KEYWRONG");
-    let (search, purchase, token) = (world.function::<Search>(), world.function::<Purchase>(), world.token("owner"));
+    let (app, manager) = world_with_key().await;
+    manager.set_text(PLATFORM, "KEYWRONG");
+    let (search, purchase, token) = (app.function::<Search>(), app.function::<Purchase>(), app.token("owner"));
     for reads in 2..4 {
         for _ in 0..5 {
             send(&search, &token, Method::GET, SEARCH, None).await.expect_problem(502, "upstream_error");
@@ -364,53 +364,63 @@ async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_agai
         assert_eq!(manager.reads(PLATFORM), reads);
         pass(A_WHILE).await;
     }
-    assert_eq!((refused(&world), world.telnyx.exchanges().len()), (10, 10), "what another key cannot help is not repeated");
+    assert_eq!((refused(&app), app.telnyx.exchanges().len()), (10, 10), "what another key cannot help is not repeated");
     // A newer one that is as wrong is tried, once.
-    manager.keep_text(PLATFORM, "KEYWRONGTOO");
+    manager.set_text(PLATFORM, "KEYWRONGTOO");
     send(&search, &token, Method::GET, SEARCH, None).await.expect_problem(502, "upstream_error");
-    assert_eq!((refused(&world), manager.reads(PLATFORM)), (12, 4));
+    assert_eq!((refused(&app), manager.reads(PLATFORM)), (12, 4));
     send(&purchase, &token, Method::POST, "", Some(order_of("+13125550123"))).await.expect_problem(502, "upstream_error");
-    assert_eq!((orders_sent(&world), world.rows().await.len()), (0, 0));
+    assert_eq!((orders_sent(&app), app.rows().await.len()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_key_that_cannot_be_read_anew_is_told_as_telnyxs_failure() {
-    let (world, manager) = world_with_key().await;
-    let (function, token) = (world.function::<Search>(), world.token("owner"));
+    let (app, manager) = world_with_key().await;
+    let (function, token) = (app.function::<Search>(), app.token("owner"));
     send(&function, &token, Method::GET, SEARCH, None).await.expect(200);
-    rotate_key(&world, &manager, "KEYSECOND").await;
-    for kept in [Kept::Error(400, "AccessDeniedException"), Kept::Silence] {
-        manager.keep(PLATFORM, kept);
-        let started = Instant::now();
-        send(&function, &token, Method::GET, SEARCH, None).await.expect_problem(502, "upstream_error");
-        // All of it takes no longer than one call may, after which a purchase may be somebody else's.
-        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
-        pass(A_WHILE).await;
+    rotate_key(&app, &manager, "KEYSECOND").await;
+    let ask = || send(&function, &token, Method::GET, SEARCH, None);
+    manager.set(PLATFORM, SecretResponse::Error(400, "AccessDeniedException"));
+    ask().await.expect_problem(502, "upstream_error");
+    pass(A_WHILE).await;
+
+    manager.set(PLATFORM, SecretResponse::Silence);
+    let (reads, reply) = (manager.reads(PLATFORM), ask());
+    tokio::pin!(reply);
+    tokio::select! {
+        () = eventually(async || (manager.reads(PLATFORM) > reads).then_some(())) => {}
+        reply = &mut reply => panic!("{reply:?}"),
     }
-    manager.keep_text(PLATFORM, "KEYSECOND");
+    // All of it takes no longer than one call may, after which another process may take the purchase over.
+    let (reply, took) = in_virtual_time(reply).await;
+    reply.expect_problem(502, "upstream_error");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    pass(A_WHILE).await;
+
+    manager.set_text(PLATFORM, "KEYSECOND");
     send(&function, &token, Method::GET, SEARCH, None).await.expect(200);
 }
 
 #[tokio::test]
 async fn a_rotated_secret_of_tokens_is_read_once_and_forged_tokens_do_not_make_us_read_it_on_and_on() {
-    let mut world = World::new().await;
-    let manager = vault(&mut world).await;
-    manager.keep_text(TOKENS, &world.issuer.secret);
+    let mut app = TestApp::new().await;
+    let manager = secrets_manager(&mut app).await;
+    manager.set_text(TOKENS, &app.issuer.secret);
     for (name, value) in [("JWT_SECRET", ""), ("JWT_SECRET_ID", TOKENS)] {
-        world.set(name, value);
+        app.set(name, value);
     }
-    let function = world.function::<List>();
+    let function = app.function::<List>();
     let ask = async |issuer: &Issuer| {
         let owner = demo::USERS[0];
         send(&function, &issuer.token(owner.id, owner.email), Method::GET, "", None).await.status
     };
-    assert_eq!(ask(&world.issuer).await, 200);
+    assert_eq!(ask(&app.issuer).await, 200);
     let (rotated, forger) = (Issuer::default(), Issuer::default());
-    manager.keep_text(TOKENS, &rotated.secret);
+    manager.set_text(TOKENS, &rotated.secret);
     assert_eq!((ask(&rotated).await, manager.reads(TOKENS)), (200, 2));
     for reads in 3..5 {
         for _ in 0..5 {
-            assert_eq!((ask(&forger).await, ask(&world.issuer).await, ask(&rotated).await), (401, 401, 200));
+            assert_eq!((ask(&forger).await, ask(&app.issuer).await, ask(&rotated).await), (401, 401, 200));
         }
         assert_eq!(manager.reads(TOKENS), reads);
         pass(A_WHILE).await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::boundary::rotation::Role;
-use crate::support::app::{World, send};
+use crate::support::app::{TestApp, send};
 
 const SEARCH: &str = "country_code=US&area_code=312&limit=1";
 /// Secrets are a region's.
@@ -26,8 +26,8 @@ struct Manager {
 }
 
 impl Manager {
-    /// From here on, the functions of `world` know nothing but where it is and what their secrets are called.
-    async fn of(world: &mut World) -> Self {
+    /// From here on, the functions of `app` know nothing but where it is and what their secrets are called.
+    async fn of(app: &mut TestApp) -> Self {
         let server = Moto::start().await.unwrap();
         let prefix = Uuid::new_v4().to_string();
         for (name, value) in [
@@ -44,7 +44,7 @@ impl Manager {
             ("TELNYX_AGENCY_SECRET_ID", &format!("{prefix}/{{agency_id}}")),
             ("TELNYX_PLATFORM_SECRET_ID", &format!("{prefix}/platform")),
         ] {
-            world.set(name, value);
+            app.set(name, value);
         }
         Self { server, http: reqwest::Client::new(), prefix }
     }
@@ -72,60 +72,60 @@ impl Manager {
     }
 }
 
-/// A world that finds everything in Secrets Manager: its database as a role of its own, whose password is `first`.
-async fn world() -> (World, Manager, Role) {
-    let mut world = World::new().await;
-    let manager = Manager::of(&mut world).await;
-    let role = Role::create(&world, "first").await;
-    manager.create("database", &role.secret(&world, "first")).await;
-    manager.create("tokens", &world.issuer.secret).await;
-    world.telnyx_settings(json!({"accounts": {"the platform": "KEYFIRST"}})).await;
+/// An app that finds everything in Secrets Manager: its database as a role of its own, whose password is `first`.
+async fn app() -> (TestApp, Manager, Role) {
+    let mut app = TestApp::new().await;
+    let manager = Manager::of(&mut app).await;
+    let role = Role::create(&app, "first").await;
+    manager.create("database", &role.secret(&app, "first")).await;
+    manager.create("tokens", &app.issuer.secret).await;
+    app.telnyx_settings(json!({"accounts": {"the platform": "KEYFIRST"}})).await;
     manager.create("platform", &json!({"api_key": "KEYFIRST"}).to_string()).await;
-    (world, manager, role)
+    (app, manager, role)
 }
 
 #[tokio::test]
 async fn a_function_lives_on_what_secrets_manager_keeps_and_survives_its_rotation() {
-    let (world, manager, role) = world().await;
-    let (search, token) = (world.function::<Search>(), world.token("owner"));
+    let (app, manager, role) = app().await;
+    let (search, token) = (app.function::<Search>(), app.token("owner"));
     search.warm().await;
     send(&search, &token, Method::GET, SEARCH, None).await.expect(200);
 
-    manager.put("database", &role.secret(&world, "second")).await;
-    role.set_password(&world, "second").await;
-    role.disconnect(&world).await;
+    manager.put("database", &role.secret(&app, "second")).await;
+    role.set_password(&app, "second").await;
+    role.disconnect(&app).await;
     manager.put("platform", "KEYSECOND").await;
-    world.telnyx_settings(json!({"accounts": {"the platform": "KEYSECOND"}})).await;
+    app.telnyx_settings(json!({"accounts": {"the platform": "KEYSECOND"}})).await;
     send(&search, &token, Method::GET, SEARCH, None).await.expect(200);
-    assert_eq!(world.telnyx.exchanges().iter().map(|exchange| exchange.status).collect::<Vec<_>>(), [Some(200), Some(401), Some(200)]);
-    role.drop(&world).await;
+    assert_eq!(app.telnyx.exchanges().iter().map(|exchange| exchange.status).collect::<Vec<_>>(), [Some(200), Some(401), Some(200)]);
+    role.drop(&app).await;
 }
 
 #[tokio::test]
 async fn a_secret_may_be_named_by_its_arn() {
-    let (mut world, manager, role) = world().await;
-    let arn = manager.create("the same database", &role.secret(&world, "first")).await;
+    let (mut app, manager, role) = app().await;
+    let arn = manager.create("the same database", &role.secret(&app, "first")).await;
     assert!(arn.starts_with("arn:aws:secretsmanager:"), "{arn}");
-    world.set("DATABASE_SECRET_ID", &arn);
-    let function = world.function::<List>();
-    send(&function, &world.token("owner"), Method::GET, "", None).await.expect(200);
-    role.drop(&world).await;
+    app.set("DATABASE_SECRET_ID", &arn);
+    let function = app.function::<List>();
+    send(&function, &app.token("owner"), Method::GET, "", None).await.expect(200);
+    role.drop(&app).await;
 }
 
 #[tokio::test]
 async fn only_a_secret_that_is_not_there_is_replaced_by_the_platforms() {
-    let (world, manager, role) = world().await;
-    world.search("owner", SEARCH).await.expect(200);
+    let (app, manager, role) = app().await;
+    app.search("owner", SEARCH).await.expect(200);
     let own = demo::DEMO.id.to_string();
     manager.create(&own, "KEYTHEIROWN").await;
     manager.ask("DeleteSecret", &own, json!({"RecoveryWindowInDays": 7})).await;
-    world.search("owner", SEARCH).await.expect_problem(503, "unavailable");
+    app.search("owner", SEARCH).await.expect_problem(503, "unavailable");
     manager.ask("RestoreSecret", &own, json!({})).await;
-    world.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
-    world.search("owner", SEARCH).await.expect(200);
+    app.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
+    app.search("owner", SEARCH).await.expect(200);
     manager.ask("PutSecretValue", &own, json!({"SecretBinary": BASE64_STANDARD.encode("KEYTHEIROWN")})).await;
-    world.search("owner", SEARCH).await.expect_problem(503, "unavailable");
+    app.search("owner", SEARCH).await.expect_problem(503, "unavailable");
     manager.ask("DeleteSecret", &own, json!({"ForceDeleteWithoutRecovery": true})).await;
-    world.search("owner", SEARCH).await.expect(200);
-    role.drop(&world).await;
+    app.search("owner", SEARCH).await.expect(200);
+    role.drop(&app).await;
 }

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::support::app::{World, eventually, send};
+use crate::support::app::{TestApp, eventually, send};
 
 /// What a client asks before anything else: whether the server speaks TLS.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -50,7 +50,7 @@ impl Authority {
 
 /// The demo's database on a server that speaks TLS and calls itself `localhost`.
 struct Secured {
-    world: World,
+    app: TestApp,
     server: Server,
     /// Whom the functions may trust, by name.
     files: TempDir,
@@ -60,7 +60,7 @@ impl Secured {
     async fn start() -> Self {
         let authority = Authority::new("The Authority");
         let server = Server::temporary_over_tls(&authority.certify("localhost")).await.unwrap();
-        let (world, files) = (World::new().await, tempfile::tempdir().unwrap());
+        let (app, files) = (TestApp::new().await, tempfile::tempdir().unwrap());
         let bundle = format!("{}{}", Authority::new("Another").pem, authority.pem);
         for (name, text) in
             [("bundle.pem", bundle.as_str()), ("stranger.pem", &Authority::new("A Stranger").pem), ("empty.pem", "# nobody\n")]
@@ -71,7 +71,7 @@ impl Secured {
         migrations::platform(url).await.unwrap();
         migrations::run(url, Some(migrations::DEPLOYMENT)).await.unwrap();
         demo::seed(url).await.unwrap();
-        Self { world, server, files }
+        Self { app, server, files }
     }
 
     /// The server's URL with another host and mode; no mode where it is empty.
@@ -95,7 +95,7 @@ impl Secured {
 
     fn trust(&mut self, file: &str) {
         let path = self.files.path().join(file);
-        self.world.set("DATABASE_CA_FILE", path.to_str().unwrap());
+        self.app.set("DATABASE_CA_FILE", path.to_str().unwrap());
     }
 
     /// How many of the functions' connections the server has, and how many of them are encrypted.
@@ -109,9 +109,9 @@ impl Secured {
 }
 
 /// What the log says of a database that cannot be used. Callers are told nothing.
-async fn complaint(world: &World) -> String {
-    world.list("owner", "").await.expect_problem(503, "unavailable");
-    let config = world.config();
+async fn complaint(app: &TestApp) -> String {
+    app.list("owner", "").await.expect_problem(503, "unavailable");
+    let config = app.config();
     let store = Store::new(&config, Arc::new(Secrets::new(&config.aws, Duration::from_secs(1))));
     store.authorize(demo::USERS[0].id, Permission::Read).await.unwrap_err().to_string()
 }
@@ -122,11 +122,11 @@ async fn a_server_with_the_right_certificate_is_talked_to_over_tls_whatever_the_
     secured.trust("bundle.pem");
     let urls = ["", "prefer", "require", "verify-ca", "verify-full"].map(|mode| secured.url("localhost", mode));
     for login in urls.into_iter().chain([secured.json("localhost")]) {
-        secured.world.set("DATABASE_URL", &login);
-        let function = secured.world.function::<List>();
+        secured.app.set("DATABASE_URL", &login);
+        let function = secured.app.function::<List>();
         function.warm().await;
         assert_eq!(secured.connections().await, (1, 1), "{login}");
-        send(&function, &secured.world.token("owner"), Method::GET, "", None).await.expect(200);
+        send(&function, &secured.app.token("owner"), Method::GET, "", None).await.expect(200);
         drop(function);
         eventually(async || (secured.connections().await.0 == 0).then_some(())).await;
     }
@@ -139,20 +139,20 @@ async fn a_server_that_does_not_prove_who_it_is_is_not_logged_in_to() {
     // Its certificate is for a name, and this is an address.
     let logins = ["", "prefer", "require", "verify-ca"].map(|mode| secured.url("127.0.0.1", mode));
     for login in logins.into_iter().chain([secured.json("127.0.0.1")]) {
-        secured.world.set("DATABASE_URL", &login);
-        let complaint = complaint(&secured.world).await;
+        secured.app.set("DATABASE_URL", &login);
+        let complaint = complaint(&secured.app).await;
         assert!(complaint.contains("certificate not valid for name"), "{complaint}");
     }
-    secured.world.set("DATABASE_URL", &secured.url("localhost", ""));
+    secured.app.set("DATABASE_URL", &secured.url("localhost", ""));
     let unknown = "UnknownIssuer";
     for (file, expected) in [("stranger.pem", unknown), ("empty.pem", "holds no certificate"), ("absent.pem", "cannot be read")] {
         secured.trust(file);
-        let complaint = complaint(&secured.world).await;
+        let complaint = complaint(&secured.app).await;
         assert!(complaint.contains(expected), "{file}: {complaint}");
     }
     // Nor do the public web's authorities know it, which are asked when nothing is set.
-    secured.world.set("DATABASE_CA_FILE", "");
-    assert!(complaint(&secured.world).await.contains(unknown));
+    secured.app.set("DATABASE_CA_FILE", "");
+    assert!(complaint(&secured.app).await.contains(unknown));
     assert_eq!(secured.connections().await, (0, 0));
 }
 
@@ -172,17 +172,17 @@ async fn whoever_migrates_by_hand_trusts_whom_the_functions_trust() {
 #[tokio::test]
 async fn the_systems_authorities_are_asked_where_that_is_said() {
     let mut secured = Secured::start().await;
-    secured.world.set("DATABASE_URL", &secured.url("localhost", ""));
-    secured.world.set("DATABASE_CA_FILE", "system");
+    secured.app.set("DATABASE_URL", &secured.url("localhost", ""));
+    secured.app.set("DATABASE_CA_FILE", "system");
     let has_store = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"].iter().any(|path| Path::new(path).exists());
     let expected = if has_store { "UnknownIssuer" } else { "no store of certificate authorities" };
-    let complaint = complaint(&secured.world).await;
+    let complaint = complaint(&secured.app).await;
     assert!(complaint.contains(expected), "{complaint}");
 }
 
 #[tokio::test]
 async fn no_password_is_sent_to_a_server_without_tls() {
-    let mut world = World::new().await;
+    let mut app = TestApp::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
@@ -203,27 +203,27 @@ async fn no_password_is_sent_to_a_server_without_tls() {
     let url = format!("postgres://app:hunter2@localhost:{port}/app?sslmode=prefer");
     let json = json!({"username": "app", "password": "hunter2", "host": "localhost", "port": port, "dbname": "app"}).to_string();
     for login in [url, json] {
-        world.set("DATABASE_URL", &login);
-        world.list("owner", "").await.expect_problem(503, "unavailable");
+        app.set("DATABASE_URL", &login);
+        app.list("owner", "").await.expect_problem(503, "unavailable");
     }
     assert_eq!(server.await.unwrap(), vec![(SSL_REQUEST, Vec::new()); 2]);
 }
 
 #[tokio::test]
 async fn a_login_in_json_does_without_tls_only_when_that_is_said() {
-    let mut world = World::new().await;
-    let url = Url::parse(world.database.url()).unwrap();
+    let mut app = TestApp::new().await;
+    let url = Url::parse(app.database.url()).unwrap();
     // As RDS keeps the secret of a master user that it manages: the rest is in the environment.
     let json = json!({"username": url.username(), "password": url.password()}).to_string();
     let (host, port) = (url.host_str().unwrap().to_owned(), url.port().unwrap_or(5432).to_string());
     let name = url.path().trim_start_matches('/').to_owned();
     for (variable, value) in [("DATABASE_URL", &json), ("DATABASE_HOST", &host), ("DATABASE_PORT", &port), ("DATABASE_NAME", &name)] {
-        world.set(variable, value);
+        app.set(variable, value);
     }
     for mode in ["", "prefer", "allow"] {
-        world.set("DATABASE_SSLMODE", mode);
-        world.list("owner", "").await.expect_problem(503, "unavailable");
+        app.set("DATABASE_SSLMODE", mode);
+        app.list("owner", "").await.expect_problem(503, "unavailable");
     }
-    world.set("DATABASE_SSLMODE", "disable");
-    world.list("owner", "").await.expect(200);
+    app.set("DATABASE_SSLMODE", "disable");
+    app.list("owner", "").await.expect(200);
 }

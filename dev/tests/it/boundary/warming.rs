@@ -1,81 +1,80 @@
 //! What a function fetches and connects to before its first request.
 
-use dev::vault::{Kept, Vault};
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dev::functions::{self, Logs};
+use dev::lambda::functions::{self, Logs};
+use dev::lambda::template::Template;
 use dev::postgres::TestDatabase;
+use dev::secrets_manager::{SecretResponse, SecretsManager};
 use dev::stack::{self, Options, Stack};
-use dev::template::Template;
 use dev::{demo, workspace};
 use lambda_http::http::Method;
 use phone_numbers_search::Search;
 use serde_json::Value;
 
-use crate::boundary::secrets::{PLATFORM, vault};
-use crate::support::app::{World, send};
+use crate::boundary::secrets::{PLATFORM, secrets_manager};
+use crate::support::app::{TestApp, in_virtual_time, send};
 
 const SEARCH: &str = "country_code=US&limit=1";
 
-/// A world whose functions find everything in Secrets Vault, and Secrets Vault that has it.
-async fn world() -> (World, Vault) {
-    let mut world = World::new().await;
-    let manager = vault(&mut world).await;
-    manager.keep_text("the database", world.database.url());
-    manager.keep_text("the tokens", &world.issuer.secret);
-    manager.keep_text(PLATFORM, world.telnyx.api_key());
+/// An app whose functions find everything in Secrets Manager, and Secrets Manager that has it.
+async fn app() -> (TestApp, SecretsManager) {
+    let mut app = TestApp::new().await;
+    let manager = secrets_manager(&mut app).await;
+    manager.set_text("the database", app.database.url());
+    manager.set_text("the tokens", &app.issuer.secret);
+    manager.set_text(PLATFORM, app.telnyx.api_key());
     let settings = [("DATABASE_URL", ""), ("DATABASE_SECRET_ID", "the database"), ("JWT_SECRET", ""), ("JWT_SECRET_ID", "the tokens")];
     for (name, value) in settings {
-        world.set(name, value);
+        app.set(name, value);
     }
-    (world, manager)
+    (app, manager)
 }
 
-fn reads(manager: &Vault) -> [usize; 3] {
+fn reads(manager: &SecretsManager) -> [usize; 3] {
     ["the database", "the tokens", PLATFORM].map(|name| manager.reads(name))
 }
 
 #[tokio::test]
 async fn a_function_fetches_its_secrets_and_connects_before_its_first_request() {
-    let (world, manager) = world().await;
-    let function = world.function::<Search>();
+    let (app, manager) = app().await;
+    let function = app.function::<Search>();
     function.warm().await;
     assert_eq!(reads(&manager), [1, 1, 1]);
     let sql = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'phone-numbers'";
-    assert_eq!(world.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 1);
-    send(&function, &world.token("owner"), Method::GET, SEARCH, None).await.expect(200);
+    assert_eq!(app.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 1);
+    send(&function, &app.token("owner"), Method::GET, SEARCH, None).await.expect(200);
     assert_eq!(reads(&manager), [1, 1, 1]);
-    assert_eq!(world.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_eq!(app.sql.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 1);
 }
 
 #[tokio::test]
 async fn what_does_not_answer_is_given_up_soon_and_keeps_nothing_else_from_being_fetched() {
-    let (world, manager) = world().await;
-    manager.keep("the database", Kept::Silence);
-    let function = world.function::<Search>();
-    let started = Instant::now();
-    function.warm().await;
+    let (app, manager) = app().await;
+    manager.set("the database", SecretResponse::Silence);
+    let function = app.function::<Search>();
+    let ((), took) = in_virtual_time(function.warm()).await;
     // Lambda grants ten seconds.
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(took < Duration::from_secs(6), "{took:?}");
     assert_eq!(reads(&manager), [1, 1, 1]);
-    manager.keep_text("the database", world.database.url());
-    send(&function, &world.token("owner"), Method::GET, SEARCH, None).await.expect(200);
+    manager.set_text("the database", app.database.url());
+    send(&function, &app.token("owner"), Method::GET, SEARCH, None).await.expect(200);
     assert_eq!(reads(&manager), [2, 1, 1]);
 }
 
 #[tokio::test]
 async fn what_fails_is_fetched_by_the_first_request() {
-    let (world, manager) = world().await;
+    let (app, manager) = app().await;
     for name in ["the database", "the tokens", PLATFORM] {
-        manager.keep(name, Kept::Error(400, "AccessDeniedException"));
+        manager.set(name, SecretResponse::Error(400, "AccessDeniedException"));
     }
-    let function = world.function::<Search>();
+    let function = app.function::<Search>();
     function.warm().await;
-    manager.keep_text("the database", world.database.url());
-    manager.keep_text("the tokens", &world.issuer.secret);
-    manager.keep_text(PLATFORM, world.telnyx.api_key());
-    send(&function, &world.token("owner"), Method::GET, SEARCH, None).await.expect(200);
+    manager.set_text("the database", app.database.url());
+    manager.set_text("the tokens", &app.issuer.secret);
+    manager.set_text(PLATFORM, app.telnyx.api_key());
+    send(&function, &app.token("owner"), Method::GET, SEARCH, None).await.expect(200);
     assert_eq!(reads(&manager), [2, 2, 2]);
 }
 

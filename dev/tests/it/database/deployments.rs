@@ -7,151 +7,151 @@ use phone_numbers_migrate::deployment;
 use serde_json::{Value, json};
 
 use crate::support::actions::{assigned, balance, order_of, release_of, telnyx, unsold};
-use crate::support::app::World;
+use crate::support::app::TestApp;
 
 /// The changes that Telnyx was asked for.
-fn writes(world: &World) -> usize {
-    world.telnyx.exchanges().iter().filter(|exchange| exchange.method != "GET").count()
+fn writes(app: &TestApp) -> usize {
+    app.telnyx.exchanges().iter().filter(|exchange| exchange.method != "GET").count()
 }
 
 /// From here on, the database is a copy that belongs to another deployment.
-async fn renamed(world: &mut World) {
-    let client = world.database.connect().await.unwrap();
+async fn renamed(app: &mut TestApp) {
+    let client = app.database.connect().await.unwrap();
     assert_eq!(deployment::rename(&client, "staging").await.unwrap(), migrations::DEPLOYMENT);
-    world.set("DEPLOYMENT", "staging");
+    app.set("DEPLOYMENT", "staging");
 }
 
 /// Insists that neither buying, nor releasing, nor giving up changes anything at Telnyx.
-async fn nothing_is_written(world: &World, live: &Value, pending: &Value) {
-    let before = writes(world);
-    let number = unsold(world).await;
-    let refused = world.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
+async fn nothing_is_written(app: &TestApp, live: &Value, pending: &Value) {
+    let before = writes(app);
+    let number = unsold(app).await;
+    let refused = app.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
     assert_eq!(refused.body["retryable"], true);
     for row in [live, pending] {
-        let failed = world.release("owner", release_of(row)).await.expect(207).body["failed"][0].clone();
+        let failed = app.release("owner", release_of(row)).await.expect(207).body["failed"][0].clone();
         assert_eq!(failed["problem"]["code"], "unavailable", "{failed:#}");
-        assert_eq!(world.now(row).await["status"], row["status"]);
+        assert_eq!(app.now(row).await["status"], row["status"]);
     }
-    assert!(!world.rows().await.iter().any(|row| row["phone_number"] == json!(number)), "nothing is begun that cannot go on");
-    let rows = world.rows().await;
-    world.reconcile().await;
-    assert_eq!((writes(world), world.rows().await, world.findings().await), (before, rows, Vec::new()));
+    assert!(!app.rows().await.iter().any(|row| row["phone_number"] == json!(number)), "nothing is begun that cannot go on");
+    let rows = app.rows().await;
+    app.reconcile().await;
+    assert_eq!((writes(app), app.rows().await, app.findings().await), (before, rows, Vec::new()));
 }
 
 /// A live number, and one whose order is not decided.
-async fn numbers(world: &mut World) -> (Value, Value) {
-    let live = assigned(world).await;
-    world.set("REQUEST_BUDGET_MS", "3000");
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    let number = unsold(world).await;
-    let pending = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
-    (world.now(&live).await, world.now(&pending).await)
+async fn numbers(app: &mut TestApp) -> (Value, Value) {
+    let live = assigned(app).await;
+    app.set("REQUEST_BUDGET_MS", "3000");
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    let number = unsold(app).await;
+    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    (app.now(&live).await, app.now(&pending).await)
 }
 
 #[tokio::test]
 async fn without_a_name_of_its_own_nothing_is_written_at_telnyx() {
     for name in ["", "another"] {
-        let mut world = World::new().await;
-        let (live, pending) = numbers(&mut world).await;
-        world.set("DEPLOYMENT", name);
-        nothing_is_written(&world, &live, &pending).await;
+        let mut app = TestApp::new().await;
+        let (live, pending) = numbers(&mut app).await;
+        app.set("DEPLOYMENT", name);
+        nothing_is_written(&app, &live, &pending).await;
     }
 }
 
 #[tokio::test]
 async fn a_database_without_a_name_buys_nothing() {
-    let mut world = World::new().await;
-    let (live, pending) = numbers(&mut world).await;
-    world.execute("delete from phone_number_deployment").await;
-    nothing_is_written(&world, &live, &pending).await;
+    let mut app = TestApp::new().await;
+    let (live, pending) = numbers(&mut app).await;
+    app.execute("delete from phone_number_deployment").await;
+    nothing_is_written(&app, &live, &pending).await;
 }
 
 #[tokio::test]
 async fn what_older_rows_stand_for_is_never_written_by_the_copy() {
-    let mut world = World::new().await;
-    let (live, pending) = numbers(&mut world).await;
+    let mut app = TestApp::new().await;
+    let (live, pending) = numbers(&mut app).await;
     // A row from before the ledger, too.
-    let old = world.insert(json!({"created_at": "2025-12-24T12:00:00Z", "phone_number_id": "7"})).await;
-    renamed(&mut world).await;
-    let before = writes(&world);
+    let old = app.insert(json!({"created_at": "2025-12-24T12:00:00Z", "phone_number_id": "7"})).await;
+    renamed(&mut app).await;
+    let before = writes(&app);
     for row in [&live, &pending, &old] {
-        let failed = world.release("owner", release_of(row)).await.expect(207).body["failed"][0].clone();
+        let failed = app.release("owner", release_of(row)).await.expect(207).body["failed"][0].clone();
         assert_eq!(failed["problem"]["code"], "unavailable", "{failed:#}");
-        assert_eq!(&world.now(row).await, row);
+        assert_eq!(&app.now(row).await, row);
     }
     for _ in 0..3 {
-        world.reconcile().await;
+        app.reconcile().await;
     }
-    assert_eq!((writes(&world), world.findings().await), (before, Vec::new()));
+    assert_eq!((writes(&app), app.findings().await), (before, Vec::new()));
     for row in [&live, &pending, &old] {
-        assert_eq!(&world.now(row).await, row);
+        assert_eq!(&app.now(row).await, row);
     }
     // What it buys itself is its own.
-    world.telnyx_settings(json!({"order_outcome": "success"})).await;
-    let own = assigned(&world).await;
-    let purchase = world.purchase_of(&own["phone_number"]).await;
+    app.telnyx_settings(json!({"order_outcome": "success"})).await;
+    let own = assigned(&app).await;
+    let purchase = app.purchase_of(&own["phone_number"]).await;
     assert!(purchase["telnyx_reference"].as_str().unwrap().starts_with("pn:staging:"), "{purchase:#}");
-    world.release("owner", release_of(&own)).await.expect(200);
+    app.release("owner", release_of(&own)).await.expect(200);
 }
 
 #[tokio::test]
 async fn another_deployments_numbers_are_passed_over_in_silence() {
-    let world = World::new().await;
-    let number = json!(unsold(&world).await);
+    let app = TestApp::new().await;
+    let number = json!(unsold(&app).await);
     let reference = format!("pn:production:{}:{}", demo::DEMO.id, uuid::Uuid::new_v4());
-    crate::reconcile::reconcile_inventory::appear(&world, &number, &reference).await;
+    crate::reconcile::reconcile_inventory::appear(&app, &number, &reference).await;
     for _ in 0..3 {
-        world.reconcile().await;
+        app.reconcile().await;
     }
-    assert!(world.rows().await.is_empty() && world.findings().await.is_empty());
+    assert!(app.rows().await.is_empty() && app.findings().await.is_empty());
 }
 
 #[tokio::test]
 async fn the_old_form_of_a_reference_counts_where_the_ledger_knows_the_purchase() {
-    let world = World::new().await;
-    let row = assigned(&world).await;
-    let purchase = world.purchase_of(&row["phone_number"]).await;
+    let app = TestApp::new().await;
+    let row = assigned(&app).await;
+    let purchase = app.purchase_of(&row["phone_number"]).await;
     let old_form = format!("pn:{}:{}", demo::DEMO.id, purchase["id"].as_str().unwrap());
-    world.execute(&format!("update phone_number_purchases set telnyx_reference = '{old_form}'")).await;
+    app.execute(&format!("update phone_number_purchases set telnyx_reference = '{old_form}'")).await;
     let order = format!("/number_orders/{}", purchase["telnyx_order_id"].as_str().unwrap());
-    telnyx(&world, world.telnyx.api_key(), Method::PATCH, &order, Some(json!({"customer_reference": old_form}))).await;
-    crate::support::actions::by_hand(&world, &row["phone_number"], json!({"customer_reference": old_form})).await;
-    world.execute("delete from agency_phone_numbers").await;
-    world.reconcile().await;
-    assert_eq!(world.rows().await[0]["status"], "active");
-    balance(&world).await;
+    telnyx(&app, app.telnyx.api_key(), Method::PATCH, &order, Some(json!({"customer_reference": old_form}))).await;
+    crate::support::actions::by_hand(&app, &row["phone_number"], json!({"customer_reference": old_form})).await;
+    app.execute("delete from agency_phone_numbers").await;
+    app.reconcile().await;
+    assert_eq!(app.rows().await[0]["status"], "active");
+    balance(&app).await;
 
-    let unknown = json!(unsold(&world).await);
-    crate::reconcile::reconcile_inventory::appear(&world, &unknown, &format!("pn:{}:{}", demo::DEMO.id, uuid::Uuid::new_v4())).await;
-    world.reconcile().await;
-    assert_eq!((world.rows().await.len(), world.findings().await.len()), (1, 1), "nothing shows which deployment bought it");
+    let unknown = json!(unsold(&app).await);
+    crate::reconcile::reconcile_inventory::appear(&app, &unknown, &format!("pn:{}:{}", demo::DEMO.id, uuid::Uuid::new_v4())).await;
+    app.reconcile().await;
+    assert_eq!((app.rows().await.len(), app.findings().await.len()), (1, 1), "nothing shows which deployment bought it");
 }
 
 #[tokio::test]
 async fn the_migrations_name_a_database_once_and_refuse_another_name() {
-    let world = World::new().await;
-    assert_eq!(world.ledger().await.len(), 0);
-    let error = migrations::run(world.database.url(), Some("another")).await.unwrap_err().to_string();
+    let app = TestApp::new().await;
+    assert_eq!(app.ledger().await.len(), 0);
+    let error = migrations::run(app.database.url(), Some("another")).await.unwrap_err().to_string();
     assert!(error.contains("belongs to the deployment dev"), "{error}");
-    migrations::run(world.database.url(), Some(migrations::DEPLOYMENT)).await.unwrap();
-    world.execute("delete from phone_number_deployment").await;
-    assigned_before_names(&world).await;
-    migrations::run(world.database.url(), Some("first")).await.unwrap();
-    assert_eq!(world.ledger().await[0]["deployment"], "first", "what was there before belongs to the first name");
+    migrations::run(app.database.url(), Some(migrations::DEPLOYMENT)).await.unwrap();
+    app.execute("delete from phone_number_deployment").await;
+    assigned_before_names(&app).await;
+    migrations::run(app.database.url(), Some("first")).await.unwrap();
+    assert_eq!(app.ledger().await[0]["deployment"], "first", "what was there before belongs to the first name");
     for wrong in ["", "a b", "-a", "a:b"] {
-        let client = world.database.connect().await.unwrap();
+        let client = app.database.connect().await.unwrap();
         assert!(deployment::rename(&client, wrong).await.is_err(), "{wrong}");
     }
 }
 
 /// A purchase from before deployments had names.
-async fn assigned_before_names(world: &World) {
-    let row = world.insert(json!({})).await;
+async fn assigned_before_names(app: &TestApp) {
+    let row = app.insert(json!({})).await;
     let sql = "insert into phone_number_purchases
           (order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, caller_id, phase,
            telnyx_order_id, telnyx_phone_number_id, completed_at, order_attempts)
         select n.id, n.agency_id, n.id, n.phone_number, 'platform', 'first', n.id, 'completed', 'o', '7', now(), 1
         from agency_phone_numbers n
         where n.id = $1::text::uuid";
-    world.sql.execute(sql, &[&row["id"].as_str().unwrap()]).await.unwrap();
+    app.sql.execute(sql, &[&row["id"].as_str().unwrap()]).await.unwrap();
 }

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use dev::demo;
-use dev::wire::{Fault, Moment};
+use dev::fault_proxy::{Fault, Moment};
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::actions::{assigned, balance, decide, heal, order_of, release_of, telnyx};
-use crate::support::app::{World, agent, eventually};
+use crate::support::actions::{assigned, balance, clear_faults, decide, order_of, release_of, telnyx};
+use crate::support::app::{TestApp, agent, eventually};
 
 /// A user's id.
 fn user(key: &str) -> Value {
@@ -15,9 +15,9 @@ fn user(key: &str) -> Value {
 }
 
 /// What the agency is told of a row's life.
-async fn history(world: &World, row: &Value) -> Vec<Value> {
+async fn history(app: &TestApp, row: &Value) -> Vec<Value> {
     let query = format!("id={}&include_history=true", row["id"].as_str().unwrap());
-    let shown = world.assign("member", Method::GET, &query, None).await.expect(200);
+    let shown = app.assign("member", Method::GET, &query, None).await.expect(200);
     assert_eq!(shown.body["phone_number"]["id"], row["id"]);
     shown.body["history"].as_array().unwrap().clone()
 }
@@ -28,29 +28,29 @@ fn events(history: &[Value]) -> Vec<(&str, &Value)> {
 }
 
 /// Every entry there is, whoever may see it.
-async fn all(world: &World) -> Vec<Value> {
-    let mut all = world.everything().await["phone_number_history"].as_array().unwrap().clone();
+async fn all(app: &TestApp) -> Vec<Value> {
+    let mut all = app.everything().await["phone_number_history"].as_array().unwrap().clone();
     all.sort_by_key(|entry| entry["id"].as_i64());
     all
 }
 
 #[tokio::test]
 async fn a_life_is_told_from_its_first_day_to_its_last() {
-    let world = World::new().await;
-    let number = world.offer().await;
+    let app = TestApp::new().await;
+    let number = app.offer().await;
     let (first, second) = (agent(&demo::DEMO, 0), agent(&demo::DEMO, 1));
     let item = json!({"phone_number": number, "friendly_name": "Desk", "agent_mapping_id": first});
-    let row = world.purchase("admin", json!({"phone_numbers": [item]})).await.expect(200).number().clone();
+    let row = app.purchase("admin", json!({"phone_numbers": [item]})).await.expect(200).number().clone();
     let id = &row["id"];
     let to_second = json!({"id": id, "agent_mapping_id": second, "direction": "outbound"});
-    world.assign("admin", Method::POST, "", Some(to_second)).await.expect(200);
-    world.assign("owner", Method::DELETE, "", Some(json!({"id": id}))).await.expect(200);
+    app.assign("admin", Method::POST, "", Some(to_second)).await.expect(200);
+    app.assign("owner", Method::DELETE, "", Some(json!({"id": id}))).await.expect(200);
     let settings = json!({"id": id, "friendly_name": null, "sms_enabled": false, "status": "inactive"});
-    world.assign("owner", Method::PATCH, "", Some(settings)).await.expect(200);
-    world.assign("admin", Method::POST, "", Some(json!({"id": id, "agent_mapping_id": first}))).await.expect(200);
-    world.release("owner", release_of(&row)).await.expect(200);
+    app.assign("owner", Method::PATCH, "", Some(settings)).await.expect(200);
+    app.assign("admin", Method::POST, "", Some(json!({"id": id, "agent_mapping_id": first}))).await.expect(200);
+    app.release("owner", release_of(&row)).await.expect(200);
 
-    let told = history(&world, &row).await;
+    let told = history(&app, &row).await;
     let (owner, admin) = (user("owner"), user("admin"));
     let expected = [
         ("bought", &admin),
@@ -64,7 +64,7 @@ async fn a_life_is_told_from_its_first_day_to_its_last() {
     assert_eq!(events(&told), expected);
 
     let bought = told[0]["changes"].as_object().unwrap();
-    let shown = world.list("member", "status=released").await.expect(200).number().clone();
+    let shown = app.list("member", "status=released").await.expect(200).number().clone();
     for (column, value) in [
         ("status", json!("active")),
         ("friendly_name", json!("Desk")),
@@ -99,34 +99,34 @@ async fn a_life_is_told_from_its_first_day_to_its_last() {
     }
     let times: Vec<DateTime<Utc>> = told.iter().map(|entry| entry["at"].as_str().unwrap().parse().unwrap()).collect();
     assert!(times.is_sorted() && told.iter().all(|entry| entry["at"].as_str().unwrap().ends_with('Z')), "{times:?}");
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_number_is_bought_by_whom_asked_first_whoever_finishes_it() {
-    let mut world = World::new().await;
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    let number = world.offer().await;
-    let row = world.purchase("owner", order_of(&number)).await.expect(202).number().clone();
-    assert_eq!(history(&world, &row).await, Vec::<Value>::new(), "what is only intended is no part of its life yet");
-    decide(&world, "success").await;
-    world.purchase("admin", order_of(&number)).await.expect(200);
-    assert_eq!(events(&history(&world, &row).await), [("bought", &user("owner"))]);
+    let mut app = TestApp::new().await;
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    let number = app.offer().await;
+    let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    assert_eq!(history(&app, &row).await, Vec::<Value>::new(), "what is only intended is no part of its life yet");
+    decide(&app, "success").await;
+    app.purchase("admin", order_of(&number)).await.expect(200);
+    assert_eq!(events(&history(&app, &row).await), [("bought", &user("owner"))]);
     // Asking again is no event.
-    world.purchase("admin", order_of(&number)).await.expect(200);
-    assert_eq!(history(&world, &row).await.len(), 1);
+    app.purchase("admin", order_of(&number)).await.expect(200);
+    assert_eq!(history(&app, &row).await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_release_is_told_as_it_went_even_where_it_was_refused() {
-    let world = World::new().await;
-    let row = assigned(&world).await;
+    let app = TestApp::new().await;
+    let row = assigned(&app).await;
     let lock = json!({"phone_numbers": [row["phone_number_id"]], "deletion_lock_enabled": true});
-    world.telnyx_settings(json!({"job_delay_ms": 0})).await;
-    telnyx(&world, world.telnyx.api_key(), Method::POST, "/phone_numbers/jobs/update_phone_numbers", Some(lock)).await;
-    world.release("owner", release_of(&row)).await.expect(207);
-    let told = history(&world, &row).await;
+    app.telnyx_settings(json!({"job_delay_ms": 0})).await;
+    telnyx(&app, app.telnyx.api_key(), Method::POST, "/phone_numbers/jobs/update_phone_numbers", Some(lock)).await;
+    app.release("owner", release_of(&row)).await.expect(207);
+    let told = history(&app, &row).await;
     let owner = user("owner");
     assert_eq!(events(&told), [("bought", &owner), ("unassigned", &owner), ("assigned", &owner)]);
     assert_eq!(told[1]["changes"]["status"], json!({"from": "active", "to": "inactive"}));
@@ -136,81 +136,81 @@ async fn a_release_is_told_as_it_went_even_where_it_was_refused() {
 
 #[tokio::test]
 async fn a_purchase_that_is_given_up_is_released_and_one_that_fails_leaves_nothing() {
-    let mut world = World::new().await;
-    world.telnyx_settings(json!({"insufficient_funds": true})).await;
-    world.purchase("owner", order_of(&world.offer().await)).await.expect(402);
-    assert_eq!(all(&world).await, Vec::<Value>::new());
-    world.telnyx_settings(json!({"insufficient_funds": false, "order_outcome": "never"})).await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    let row = world.purchase("admin", order_of(&world.offer().await)).await.expect(202).number().clone();
-    world.release("owner", release_of(&row)).await.expect(200);
-    let told = history(&world, &row).await;
+    let mut app = TestApp::new().await;
+    app.telnyx_settings(json!({"insufficient_funds": true})).await;
+    app.purchase("owner", order_of(&app.offer().await)).await.expect(402);
+    assert_eq!(all(&app).await, Vec::<Value>::new());
+    app.telnyx_settings(json!({"insufficient_funds": false, "order_outcome": "never"})).await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    let row = app.purchase("admin", order_of(&app.offer().await)).await.expect(202).number().clone();
+    app.release("owner", release_of(&row)).await.expect(200);
+    let told = history(&app, &row).await;
     assert_eq!(events(&told), [("released", &user("owner"))]);
     assert_eq!(told[0]["changes"]["status"], json!({"from": "pending", "to": "released"}));
 }
 
 #[tokio::test]
 async fn what_changes_nothing_or_is_refused_is_not_told() {
-    let world = World::new().await;
-    let row = assigned(&world).await;
-    let before = all(&world).await;
+    let app = TestApp::new().await;
+    let row = assigned(&app).await;
+    let before = all(&app).await;
     let id = &row["id"];
     let same = json!({"id": id, "agent_mapping_id": row["agent_mapping_id"]});
-    world.assign("owner", Method::POST, "", Some(same)).await.expect(200);
-    world.assign("owner", Method::PATCH, "", Some(json!({"id": id, "status": "active"}))).await.expect(200);
+    app.assign("owner", Method::POST, "", Some(same)).await.expect(200);
+    app.assign("owner", Method::PATCH, "", Some(json!({"id": id, "status": "active"}))).await.expect(200);
     let strangers = json!({"id": id, "agent_mapping_id": agent(&demo::OTHER, 0)});
-    world.assign("owner", Method::POST, "", Some(strangers)).await.expect(404);
-    world.assign("other_owner", Method::PATCH, "", Some(json!({"id": id, "friendly_name": "Ours now"}))).await.expect(404);
-    world.assign("member", Method::DELETE, "", Some(json!({"id": id}))).await.expect(403);
-    assert_eq!(all(&world).await, before);
+    app.assign("owner", Method::POST, "", Some(strangers)).await.expect(404);
+    app.assign("other_owner", Method::PATCH, "", Some(json!({"id": id, "friendly_name": "Ours now"}))).await.expect(404);
+    app.assign("member", Method::DELETE, "", Some(json!({"id": id}))).await.expect(403);
+    assert_eq!(all(&app).await, before);
 }
 
 #[tokio::test]
 async fn change_and_entry_stand_and_fall_together() {
-    let world = World::new().await;
-    let row = assigned(&world).await;
-    let (before, rows) = (all(&world).await, world.rows().await);
+    let app = TestApp::new().await;
+    let row = assigned(&app).await;
+    let (before, rows) = (all(&app).await, app.rows().await);
     let rename = || json!({"id": row["id"], "friendly_name": "New"});
     // The entry cannot be written: so is the change not.
     let refuse = "alter table phone_number_history add constraint nothing_more check (event <> 'changed') not valid";
-    world.sql.batch_execute(refuse).await.unwrap();
-    world.assign("owner", Method::PATCH, "", Some(rename())).await.expect_problem(500, "internal");
-    assert_eq!((all(&world).await, world.rows().await), (before.clone(), rows.clone()));
-    world.sql.batch_execute("alter table phone_number_history drop constraint nothing_more").await.unwrap();
+    app.sql.batch_execute(refuse).await.unwrap();
+    app.assign("owner", Method::PATCH, "", Some(rename())).await.expect_problem(500, "internal");
+    assert_eq!((all(&app).await, app.rows().await), (before.clone(), rows.clone()));
+    app.sql.batch_execute("alter table phone_number_history drop constraint nothing_more").await.unwrap();
     // The change cannot be written, after its entry.
     let refuse = "\
 create function refuse_late() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
 create constraint trigger refuse_late after update on agency_phone_numbers deferrable initially deferred
 for each row execute function refuse_late();";
-    world.sql.batch_execute(refuse).await.unwrap();
-    world.assign("owner", Method::PATCH, "", Some(rename())).await.expect_problem(500, "internal");
-    assert_eq!((all(&world).await, world.rows().await), (before.clone(), rows));
-    world.sql.batch_execute("drop trigger refuse_late on agency_phone_numbers").await.unwrap();
-    world.assign("owner", Method::PATCH, "", Some(rename())).await.expect(200);
-    assert_eq!(all(&world).await.len(), before.len() + 1);
+    app.sql.batch_execute(refuse).await.unwrap();
+    app.assign("owner", Method::PATCH, "", Some(rename())).await.expect_problem(500, "internal");
+    assert_eq!((all(&app).await, app.rows().await), (before.clone(), rows));
+    app.sql.batch_execute("drop trigger refuse_late on agency_phone_numbers").await.unwrap();
+    app.assign("owner", Method::PATCH, "", Some(rename())).await.expect(200);
+    assert_eq!(all(&app).await.len(), before.len() + 1);
 }
 
 #[tokio::test]
 async fn what_the_platform_does_is_told_too_by_whatever_path_it_comes() {
-    let world = World::new().await;
-    let row = assigned(&world).await;
+    let app = TestApp::new().await;
+    let row = assigned(&app).await;
     let platform = json!("platform");
-    world.sql.batch_execute("update agency_phone_numbers set friendly_name = 'By hand'").await.unwrap();
-    world.sql.execute("delete from agent_mappings where id = $1", &[&agent(&demo::DEMO, 0)]).await.unwrap();
-    let told = history(&world, &row).await;
+    app.sql.batch_execute("update agency_phone_numbers set friendly_name = 'By hand'").await.unwrap();
+    app.sql.execute("delete from agent_mappings where id = $1", &[&agent(&demo::DEMO, 0)]).await.unwrap();
+    let told = history(&app, &row).await;
     assert_eq!(events(&told), [("bought", &user("owner")), ("changed", &platform), ("unassigned", &platform)]);
     assert_eq!(told[1]["changes"], json!({"friendly_name": {"from": null, "to": "By hand"}}));
     assert_eq!(told[2]["changes"], json!({"agent_mapping_id": {"from": agent(&demo::DEMO, 0), "to": null}}));
 
-    let inserted = world.insert(json!({"friendly_name": "Imported"})).await;
-    world.insert(json!({"status": "pending"})).await;
-    world.insert(json!({"status": "released"})).await;
-    world.sql.execute("update agency_phone_numbers set status = 'released' where friendly_name = 'Imported'", &[]).await.unwrap();
-    assert_eq!(events(&history(&world, &inserted).await), [("bought", &platform), ("released", &platform)]);
+    let inserted = app.insert(json!({"friendly_name": "Imported"})).await;
+    app.insert(json!({"status": "pending"})).await;
+    app.insert(json!({"status": "released"})).await;
+    app.sql.execute("update agency_phone_numbers set status = 'released' where friendly_name = 'Imported'", &[]).await.unwrap();
+    assert_eq!(events(&history(&app, &inserted).await), [("bought", &platform), ("released", &platform)]);
 
-    let before = all(&world).await.len();
-    world.sql.execute("delete from agencies where id = $1", &[&demo::DEMO.id]).await.unwrap();
-    let told = all(&world).await.split_off(before);
+    let before = all(&app).await.len();
+    app.sql.execute("delete from agencies where id = $1", &[&demo::DEMO.id]).await.unwrap();
+    let told = all(&app).await.split_off(before);
     assert_eq!(events(&told), [("deleted", &platform)], "only what lived is mourned: {told:#?}");
     assert_eq!((&told[0]["agency_phone_number_id"], &told[0]["agency_id"]), (&row["id"], &json!(demo::DEMO.id)));
     assert_eq!(told[0]["phone_number"], row["phone_number"]);
@@ -219,15 +219,15 @@ async fn what_the_platform_does_is_told_too_by_whatever_path_it_comes() {
 
 #[tokio::test]
 async fn amounts_and_times_are_told_as_the_row_shows_them_whoever_wrote_them() {
-    let world = World::new().await;
-    let row = world.insert(json!({"monthly_cost": 1.5})).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({"monthly_cost": 1.5})).await;
     let update = "\
 set timezone = 'Asia/Tokyo';
 update agency_phone_numbers
 set monthly_cost = 0.0035, setup_cost = 1200, purchased_at = '2026-01-02T03:04:05.678901Z', friendly_name = '2026-01-02T03:04:05+09:00';
 reset timezone";
-    world.sql.batch_execute(update).await.unwrap();
-    let told = history(&world, &row).await;
+    app.sql.batch_execute(update).await.unwrap();
+    let told = history(&app, &row).await;
     let expected = json!({
         "monthly_cost": {"from": "1.50", "to": "0.0035"},
         "setup_cost": {"from": null, "to": "1200.00"},
@@ -239,25 +239,25 @@ reset timezone";
 
 #[tokio::test]
 async fn who_did_something_is_forgotten_with_the_transaction() {
-    let world = World::new().await;
-    let row = world.insert(json!({})).await;
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
     let work = "\
 begin;
 select set_config('phone_numbers.actor', 'operator', true), set_config('phone_numbers.event', 'reconciled', true);
 update agency_phone_numbers set status = 'inactive';
 commit;
 update agency_phone_numbers set status = 'active'";
-    world.sql.batch_execute(work).await.unwrap();
-    let told = history(&world, &row).await;
+    app.sql.batch_execute(work).await.unwrap();
+    let told = history(&app, &row).await;
     let (operator, platform) = (json!("operator"), json!("platform"));
     assert_eq!(events(&told), [("bought", &platform), ("reconciled", &operator), ("changed", &platform)]);
 }
 
 #[tokio::test]
 async fn nobody_rewrites_history() {
-    let world = World::new().await;
-    assigned(&world).await;
-    let before = all(&world).await;
+    let app = TestApp::new().await;
+    assigned(&app).await;
+    let before = all(&app).await;
     assert_eq!(before.len(), 1);
     for statement in [
         "update phone_number_history set actor = 'nobody'",
@@ -270,31 +270,31 @@ async fn nobody_rewrites_history() {
          select h.id, 'changed', 'nobody' from phone_number_history h
          on conflict (id) do update set actor = 'nobody'",
     ] {
-        let error = world.sql.batch_execute(statement).await.expect_err(statement);
+        let error = app.sql.batch_execute(statement).await.expect_err(statement);
         let error = error.as_db_error().unwrap();
         assert_eq!((error.code().code(), error.message()), ("55000", "phone_number_history is append-only"), "{statement}");
     }
-    assert_eq!(all(&world).await, before);
+    assert_eq!(all(&app).await, before);
 }
 
 #[tokio::test]
 async fn an_entry_needs_a_known_event() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let insert = "insert into phone_number_history (event, actor) values ('forgotten', 'nobody')";
-    let error = world.sql.batch_execute(insert).await.unwrap_err();
+    let error = app.sql.batch_execute(insert).await.unwrap_err();
     assert_eq!(error.as_db_error().unwrap().constraint(), Some("phone_number_history_event_known"));
 }
 
 #[tokio::test]
 async fn history_is_shown_to_whom_asks_for_it_and_has_the_number() {
-    let world = World::new().await;
-    let row = assigned(&world).await;
+    let app = TestApp::new().await;
+    let row = assigned(&app).await;
     let id = row["id"].as_str().unwrap();
-    let show = async |user: &str, query: &str| world.assign(user, Method::GET, query, None).await;
+    let show = async |user: &str, query: &str| app.assign(user, Method::GET, query, None).await;
     for query in [format!("id={id}"), format!("id={id}&include_history=false")] {
         assert_eq!(show("member", &query).await.expect(200).body.get("history"), None, "{query}");
     }
-    let told = history(&world, &row).await;
+    let told = history(&app, &row).await;
     assert_eq!(show("owner", &format!("phone_number_id={id}&include_history=true")).await.expect(200).body["history"], json!(told));
     for query in ["include_history=true", "include_history=false", "include_history=true&status=active"] {
         assert_eq!(show("owner", query).await.expect_problem(400, "invalid_request").fields(), ["include_history"], "{query}");
@@ -312,15 +312,15 @@ async fn history_is_shown_to_whom_asks_for_it_and_has_the_number() {
 
 #[tokio::test]
 async fn each_life_of_a_number_has_its_own_history_and_nobody_elses_entries() {
-    let world = World::new().await;
-    let first = assigned(&world).await;
+    let app = TestApp::new().await;
+    let first = assigned(&app).await;
     let number = first["phone_number"].as_str().unwrap();
-    world.release("owner", release_of(&first)).await.expect(200);
-    let second = world.purchase("admin", order_of(number)).await.expect(200).number().clone();
+    app.release("owner", release_of(&first)).await.expect(200);
+    let second = app.purchase("admin", order_of(number)).await.expect(200).number().clone();
     let (owner, admin) = (user("owner"), user("admin"));
-    let of_first = history(&world, &first).await;
+    let of_first = history(&app, &first).await;
     assert_eq!(events(&of_first), [("bought", &owner), ("unassigned", &owner), ("released", &owner)]);
-    assert_eq!(events(&history(&world, &second).await), [("bought", &admin)]);
+    assert_eq!(events(&history(&app, &second).await), [("bought", &admin)]);
 
     // What a person decides about the number at large, and what would be another agency's.
     let insert = "insert into phone_number_history (agency_id, agency_phone_number_id, phone_number, event, actor)
@@ -332,45 +332,45 @@ async fn each_life_of_a_number_has_its_own_history_and_nobody_elses_entries() {
         {"agency_id": null, "row_id": second["id"], "phone_number": number},
         {"agency_id": demo::OTHER.id, "row_id": second["id"], "phone_number": number},
     ]);
-    assert_eq!(world.sql.execute(insert, &[&tokio_postgres::types::Json(entries)]).await.unwrap(), 4);
-    assert_eq!(history(&world, &first).await, of_first);
-    assert_eq!(events(&history(&world, &second).await), [("bought", &admin)]);
+    assert_eq!(app.sql.execute(insert, &[&tokio_postgres::types::Json(entries)]).await.unwrap(), 4);
+    assert_eq!(history(&app, &first).await, of_first);
+    assert_eq!(events(&history(&app, &second).await), [("bought", &admin)]);
 }
 
 #[tokio::test]
 async fn what_is_sent_twice_over_a_broken_connection_is_told_once() {
-    let mut world = World::new().await;
-    let wire = world.wired().await;
-    let number = world.offer().await;
-    wire.strike("purchases.finish.complete", Moment::After, Fault::Cut);
-    let row = world.purchase("owner", order_of(&number)).await.expect(200).number().clone();
+    let mut app = TestApp::new().await;
+    let proxy = app.with_fault_proxy().await;
+    let number = app.offer().await;
+    proxy.inject("purchases.finish.complete", Moment::After, Fault::Cut);
+    let row = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();
     let to_agent = json!({"id": row["id"], "agent_mapping_id": agent(&demo::DEMO, 0)});
-    wire.strike("numbers.change.update", Moment::After, Fault::Cut);
-    world.assign("owner", Method::POST, "", Some(to_agent)).await.expect(200);
-    wire.strike("releases.begin", Moment::After, Fault::Cut);
-    wire.strike("releases.complete", Moment::After, Fault::Cut);
-    world.release("owner", release_of(&row)).await.expect(200);
-    assert_eq!(wire.struck(), 4);
+    proxy.inject("numbers.change.update", Moment::After, Fault::Cut);
+    app.assign("owner", Method::POST, "", Some(to_agent)).await.expect(200);
+    proxy.inject("releases.begin", Moment::After, Fault::Cut);
+    proxy.inject("releases.complete", Moment::After, Fault::Cut);
+    app.release("owner", release_of(&row)).await.expect(200);
+    assert_eq!(proxy.injected(), 4);
     let owner = user("owner");
     let expected = [("bought", &owner), ("assigned", &owner), ("unassigned", &owner), ("released", &owner)];
-    assert_eq!(events(&history(&world, &row).await), expected);
+    assert_eq!(events(&history(&app, &row).await), expected);
 }
 
 #[tokio::test]
 async fn a_release_is_whose_it_was_begun_by_whoever_finishes_it() {
-    let mut world = World::new().await;
-    let row = assigned(&world).await;
-    world.set("LEASE_MS", "150");
-    world.fault(json!({"method": "DELETE", "path_prefix": "/v2/phone_numbers", "kind": "delay", "delay_ms": 30_000})).await;
+    let mut app = TestApp::new().await;
+    let row = assigned(&app).await;
+    app.set("LEASE_MS", "150");
+    app.fault(json!({"method": "DELETE", "path_prefix": "/v2/phone_numbers", "kind": "delay", "delay_ms": 30_000})).await;
     tokio::select! {
         biased;
-        () = eventually(async || (world.asked("DELETE", "/v2/phone_numbers") == 1).then_some(())) => {}
-        reply = world.release("owner", release_of(&row)) => panic!("{reply:#?}"),
+        () = eventually(async || (app.asked("DELETE", "/v2/phone_numbers") == 1).then_some(())) => {}
+        reply = app.release("owner", release_of(&row)) => panic!("{reply:#?}"),
     }
-    heal(&world).await;
-    world.sql.execute("update users set role = 'agency_owner' where email = 'admin@demo.example'", &[]).await.unwrap();
-    world.release("admin", release_of(&row)).await.expect(200);
+    clear_faults(&app).await;
+    app.sql.execute("update users set role = 'agency_owner' where email = 'admin@demo.example'", &[]).await.unwrap();
+    app.release("admin", release_of(&row)).await.expect(200);
     let owner = user("owner");
-    assert_eq!(events(&history(&world, &row).await), [("bought", &owner), ("unassigned", &owner), ("released", &owner)]);
-    balance(&world).await;
+    assert_eq!(events(&history(&app, &row).await), [("bought", &owner), ("unassigned", &owner), ("released", &owner)]);
+    balance(&app).await;
 }

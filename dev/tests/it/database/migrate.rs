@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use dev::functions::{Failure, Function, Launch, Logs, build};
+use dev::lambda::functions::{Failure, Function, Launch, Logs, build};
+use dev::lambda::runtime_api::RuntimeApi;
+use dev::lambda::template::Definition;
 use dev::migrations;
 use dev::postgres::TestDatabase;
-use dev::runtime_api::RuntimeApi;
-use dev::template::Definition;
 use dev::workspace;
 use lambda_http::lambda_runtime::Diagnostic;
 use lambda_http::{Context, LambdaEvent};

@@ -1,16 +1,16 @@
-//! Every crash point: a purchase, a release and a reconciliation touch the world only by talking to Postgres, to Telnyx and
+//! Every crash point: a purchase, a release and a reconciliation affect the world only by talking to Postgres, to Telnyx and
 //! to Secrets Manager. The process is killed at each such interaction, just before it takes effect and just after, and what is done
 //! then has to make good whatever it left.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use dev::books::{imbalance, unfinished};
 use dev::demo::{self, Agency, User};
+use dev::fault_proxy::{Fault, FaultProxy, Moment};
+use dev::invariants::{unfinished, violations};
+use dev::secrets_manager::{self, SecretsManager};
 use dev::stack::Options;
-use dev::telnyx::Keys;
-use dev::vault::{self, Vault};
-use dev::wire::{Fault, Moment, Wire};
+use dev::telnyx_simulator::Keys;
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -23,13 +23,9 @@ use crate::support::product::Product;
 
 /// How many products the points are shared out to, each of which takes its own one after the other.
 const PRODUCTS: usize = 4;
-/// How long a process that died is waited for by whoever comes next. It is renewed in a third of that, which is longer than
-/// any of the work here takes.
-const LEASE_MS: &str = "1200";
-/// Less than every lease here.
-const TELNYX_TIMEOUT_MS: &str = "1100";
-/// So long that no process loses it, however slow the machine is.
-const UNDISTURBED_LEASE_MS: &str = "10000";
+/// So long that no process loses or renews it, however slow the machine is. The leases of a process that died are ended by
+/// [`Harness::expire_leases`]; without that, a recovery would exceed [`PATIENCE`].
+const LEASE_MS: &str = "10000";
 /// How many times an order is seen pending.
 const POLLS: usize = 2;
 /// How it is told that something has not come to its end.
@@ -117,16 +113,16 @@ async fn survives(subject: Subject, recovery: Recovery) {
     let points: Vec<Point> = (0..interactions).flat_map(|index| [(index, Moment::Before), (index, Moment::After)]).collect();
     let shares = (0..PRODUCTS).map(|first| points.iter().copied().skip(first).step_by(PRODUCTS));
     let outcomes = join_all(shares.map(async |share| {
-        let mut laboratory = Laboratory::start(LEASE_MS).await;
+        let mut harness = Harness::start().await;
         let mut outcomes = Vec::new();
         for point in share {
-            outcomes.push(laboratory.crash(subject, recovery, point).await);
+            outcomes.push(harness.crash(subject, recovery, point).await);
         }
-        (outcomes, laboratory)
+        (outcomes, harness)
     }));
-    // Laboratories go together: dropping a database blocks this thread, and would wait for connections of the others that
+    // The harnesses are dropped together: dropping a database blocks this thread, and would wait for connections of the others that
     // this thread has to serve.
-    let (outcomes, _laboratories): (Vec<_>, Vec<_>) = outcomes.await.into_iter().unzip();
+    let (outcomes, _harnesses): (Vec<_>, Vec<_>) = outcomes.await.into_iter().unzip();
     let outcomes = outcomes.concat();
     let wrong: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
     assert!(wrong.is_empty(), "{} of {} crash points: {wrong:#?}", wrong.len(), outcomes.len());
@@ -139,19 +135,19 @@ async fn survives(subject: Subject, recovery: Recovery) {
 
 /// How many interactions it takes when nothing goes wrong.
 async fn undisturbed(subject: Subject) -> usize {
-    let mut laboratory = Laboratory::start(UNDISTURBED_LEASE_MS).await;
-    let work = laboratory.prepare(subject).await;
-    let (status, answer) = laboratory.ask(&work).await;
+    let mut harness = Harness::start().await;
+    let work = harness.prepare(subject).await;
+    let (status, answer) = harness.ask(&work).await;
     assert_eq!(status, subject.status(), "{answer}");
-    let seen: Vec<_> = laboratory.wire.seen().into_iter().map(|interaction| interaction.name).collect();
+    let seen: Vec<_> = harness.proxy.seen().into_iter().map(|interaction| interaction.name).collect();
     for (name, times) in subject.landmarks() {
         assert_eq!(seen.iter().filter(|seen| *seen == name).count(), *times, "{name} in {seen:#?}");
     }
     if matches!(subject, Subject::ReconcileChanges) {
         // What Telnyx cancels is looked at again in the next run.
-        laboratory.recover(Recovery::Reconcile, &work).await.unwrap();
+        harness.recover(Recovery::Reconcile, &work).await.unwrap();
     }
-    assert_eq!(laboratory.wrong(&work).await, Vec::<String>::new());
+    assert_eq!(harness.wrong(&work).await, Vec::<String>::new());
     seen.len()
 }
 
@@ -244,25 +240,25 @@ enum Request {
     Schedule,
 }
 
-/// A product whose functions reach everything through one wire.
-struct Laboratory {
+/// A product whose functions reach everything through one proxy.
+struct Harness {
     product: Product,
-    wire: Wire,
+    proxy: FaultProxy,
     sql: Client,
     /// Those that no work has been about yet.
     numbers: Vec<String>,
     /// What was found wrong.
     told: HashSet<String>,
-    vault: Vault,
+    secrets_manager: SecretsManager,
 }
 
-impl Laboratory {
-    async fn start(lease_ms: &str) -> Self {
-        let (wire, vault) = (Wire::new(), Vault::start().await.unwrap());
+impl Harness {
+    async fn start() -> Self {
+        let (proxy, secrets_manager) = (FaultProxy::new(), SecretsManager::start().await.unwrap());
         let wired = async |options: &mut Options| {
-            vault.keep_text("database", &wire.postgres(&options.database_url).await.unwrap());
-            vault.keep_text("tokens", &options.issuer.secret);
-            vault.keep_text("telnyx", &options.telnyx.api_key);
+            secrets_manager.set_text("database", &proxy.postgres(&options.database_url).await.unwrap());
+            secrets_manager.set_text("tokens", &options.issuer.secret);
+            secrets_manager.set_text("telnyx", &options.telnyx.api_key);
             let secrets = [
                 ("DATABASE_URL", ""),
                 ("DATABASE_SECRET_ID", "database"),
@@ -272,16 +268,11 @@ impl Laboratory {
                 ("TELNYX_AGENCY_SECRET_ID", "telnyx/{agency_id}"),
                 ("TELNYX_PLATFORM_SECRET_ID", "telnyx"),
             ];
-            let pace = [
-                ("LEASE_MS", lease_ms),
-                ("TELNYX_TIMEOUT_MS", TELNYX_TIMEOUT_MS),
-                ("PURCHASE_POLL_MS", "20"),
-                ("PURCHASE_ORDER_MISSING_AFTER_MS", "300"),
-            ];
-            let vault = wire.http(&vault.url()).await.unwrap();
-            let variables = secrets.into_iter().chain(pace).chain(vault::environment(&vault));
+            let pace = [("LEASE_MS", LEASE_MS), ("PURCHASE_POLL_MS", "20"), ("PURCHASE_ORDER_MISSING_AFTER_MS", "300")];
+            let secrets_manager = proxy.http(&secrets_manager.url()).await.unwrap();
+            let variables = secrets.into_iter().chain(pace).chain(secrets_manager::environment(&secrets_manager));
             options.environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            options.wire = Some(wire.clone());
+            options.proxy = Some(proxy.clone());
             options.telnyx.settings.order_delay_ms = 0;
             options.telnyx.settings.order_delay_reads = u32::try_from(POLLS).unwrap();
             options.telnyx.settings.number_delay_ms = 0;
@@ -293,13 +284,13 @@ impl Laboratory {
         for area_code in ["212", "312", "415"] {
             numbers.extend(product.offers_in(area_code).await);
         }
-        Self { product, wire, sql, numbers, told: HashSet::new(), vault }
+        Self { product, proxy, sql, numbers, told: HashSet::new(), secrets_manager }
     }
 
-    /// Makes ready for a subject: with a fresh number, and no process yet. The wire counts from here.
+    /// Makes ready for a subject: with a fresh number, and no process yet. The proxy counts from here.
     async fn prepare(&mut self, subject: Subject) -> Work {
         // Until its own account is told of, the agency buys in the platform's.
-        self.vault.lose(&own_secret());
+        self.secrets_manager.remove(&own_secret());
         self.kill_all().await;
         let number = self.number();
         let (request, ends) = match subject {
@@ -325,7 +316,7 @@ impl Laboratory {
             Subject::ReconcileChanges => (Request::Schedule, self.changes(number).await),
         };
         self.kill_all().await;
-        self.wire.restart();
+        self.proxy.clear_log();
         Work { request, ends, status: subject.status() }
     }
 
@@ -359,7 +350,7 @@ impl Laboratory {
     /// Telnyx moves a number to the agency's own account, whose key is in its secret from then on.
     async fn move_to_own(&self, number: &str) {
         self.by_hand(number, json!({"account": OWN})).await;
-        self.vault.keep_text(&own_secret(), OWN_KEY);
+        self.secrets_manager.set_text(&own_secret(), OWN_KEY);
     }
 
     fn number(&mut self) -> String {
@@ -409,16 +400,21 @@ impl Laboratory {
         self.sql.execute("delete from agencies where id = $1", &[&agency.id]).await.unwrap();
     }
 
-    /// Whoever died is not waited for.
+    /// Ends the leases of all processes, as time would.
     async fn expire_leases(&self) {
-        let expire = "update phone_number_purchases set leased_until = now() - interval '1 second' where leased_until is not null;
-                      update phone_number_releases set leased_until = now() - interval '1 second' where leased_until is not null";
-        self.sql.batch_execute(expire).await.unwrap();
+        for table in ["purchases", "releases", "inventory_walks"] {
+            let expire = format!(
+                "update phone_number_{table}
+                 set leased_until = now() - interval '1 second'
+                 where leased_until is not null"
+            );
+            self.sql.batch_execute(&expire).await.unwrap();
+        }
     }
 
     async fn dies_at(&self, function: &str, statement: &str, request: RequestBuilder) {
         let process = self.product.function(function).clone();
-        self.wire.strike(statement, Moment::Before, Fault::call(async move { process.kill().await }));
+        self.proxy.inject(statement, Moment::Before, Fault::call(async move { process.kill().await }));
         assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_GATEWAY);
     }
 
@@ -439,17 +435,18 @@ impl Laboratory {
     async fn crash(&mut self, subject: Subject, recovery: Recovery, (index, moment): Point) -> Result<bool, String> {
         let work = self.prepare(subject).await;
         let function = self.product.function(subject.function()).clone();
-        self.wire.strike(index, moment, Fault::call(async move { function.kill().await }));
+        self.proxy.inject(index, moment, Fault::call(async move { function.kill().await }));
         let (status, answer) = self.ask(&work).await;
-        let name = self.wire.seen().into_iter().nth(index).map(|interaction| interaction.name);
+        let name = self.proxy.seen().into_iter().nth(index).map(|interaction| interaction.name);
         let told = |wrong: &str| format!("{moment:?} #{index} {name:?}, {}: {wrong}", work.ends[0].0);
-        let came_so_far = self.wire.seen().len() > index;
+        let came_so_far = self.proxy.seen().len() > index;
         if !came_so_far && status == work.status {
-            self.wire.heal();
-        } else if self.wire.struck() != 1 || status != StatusCode::BAD_GATEWAY {
-            self.wire.heal();
+            self.proxy.reset();
+        } else if self.proxy.injected() != 1 || status != StatusCode::BAD_GATEWAY {
+            self.proxy.reset();
             return Err(told(&format!("it was not killed, and answered {status} {answer}")));
         }
+        self.expire_leases().await;
         let mut wrong: Vec<_> = self.recover(recovery, &work).await.err().into_iter().collect();
         // What was never written down is nobody's to finish, unless somebody asks again.
         let begun = matches!(recovery, Recovery::Retry) || matches!(subject, Subject::Reconcile | Subject::ReconcileChanges);
@@ -497,7 +494,7 @@ impl Laboratory {
 
     /// What is lost, bought twice, stuck, or not as the caller was told.
     async fn wrong(&self, work: &Work) -> Vec<String> {
-        let mut wrong = imbalance(&self.sql, &self.product.telnyx().await).await.unwrap().all();
+        let mut wrong = violations(&self.sql, &self.product.telnyx().await).await.unwrap().all();
         wrong.extend(unfinished(&self.sql).await.unwrap());
         let query = "select status::text from agency_phone_numbers where phone_number = $1";
         for (number, end) in &work.ends {

@@ -3,30 +3,30 @@
 use serde_json::{Value, json};
 
 use crate::support::actions::{balance, order_of, orders_sent};
-use crate::support::app::World;
+use crate::support::app::TestApp;
 
 /// Sets what every number on offer costs.
-async fn costs(world: &World, cost_information: &Value) {
-    world.telnyx_settings(json!({ "cost_information": cost_information })).await;
+async fn costs(app: &TestApp, cost_information: &Value) {
+    app.telnyx_settings(json!({ "cost_information": cost_information })).await;
 }
 
 /// Insists that a number is too dear, also when it is only asked about, and that nothing comes of it.
-async fn too_dear(world: &World, number: &str, limits: &Value) {
+async fn too_dear(app: &TestApp, number: &str, limits: &Value) {
     let mut body = order_of(number);
     body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
     for validate_only in [true, false] {
         body["validate_only"] = json!(validate_only);
-        let reply = world.purchase("owner", body.clone()).await.expect_problem(409, "price_exceeded");
+        let reply = app.purchase("owner", body.clone()).await.expect_problem(409, "price_exceeded");
         assert_eq!(reply.body["retryable"], false);
     }
-    assert_eq!(orders_sent(world), 0);
-    assert!(world.rows().await.is_empty());
+    assert_eq!(orders_sent(app), 0);
+    assert!(app.rows().await.is_empty());
 }
 
 #[tokio::test]
 async fn a_price_above_the_plausible_one_is_exceeded_without_any_limit_of_the_callers() {
-    let world = World::new().await;
-    let number = world.offer().await;
+    let app = TestApp::new().await;
+    let number = app.offer().await;
     let prices = [
         json!({"monthly_cost": "1000.01", "upfront_cost": "1.00", "currency": "USD"}),
         json!({"monthly_cost": "1.00", "upfront_cost": "1000.0001", "currency": "USD"}),
@@ -38,15 +38,15 @@ async fn a_price_above_the_plausible_one_is_exceeded_without_any_limit_of_the_ca
         json!({"upfront_cost": "9".repeat(400), "currency": "not a currency"}),
     ];
     for price in prices {
-        costs(&world, &price).await;
-        too_dear(&world, &number, &json!({})).await;
-        too_dear(&world, &number, &json!({"max_monthly_cost": "999999", "max_upfront_cost": "999999"})).await;
+        costs(&app, &price).await;
+        too_dear(&app, &number, &json!({})).await;
+        too_dear(&app, &number, &json!({"max_monthly_cost": "999999", "max_upfront_cost": "999999"})).await;
     }
 }
 
 #[tokio::test]
 async fn a_price_up_to_the_plausible_one_and_an_unknown_one_are_bought_at() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let prices = [
         (json!({"monthly_cost": "1000", "upfront_cost": "1000.0000", "currency": "JPY"}), json!("1000.00"), json!("JPY")),
         (json!({"monthly_cost": "1e3", "currency": "usd"}), json!("1000.00"), json!("USD")),
@@ -56,45 +56,45 @@ async fn a_price_up_to_the_plausible_one_and_an_unknown_one_are_bought_at() {
         (json!({"monthly_cost": "-1.00", "currency": "US dollars"}), json!(null), json!("USD")),
         (json!({"monthly_cost": "1.00", "currency": "\u{0}"}), json!("1.00"), json!("USD")),
     ];
-    for ((price, monthly, currency), number) in prices.iter().zip(world.offers("312", prices.len()).await) {
-        costs(&world, price).await;
-        let row = world.purchase("owner", order_of(&number)).await.expect(200).number().clone();
+    for ((price, monthly, currency), number) in prices.iter().zip(app.offers("312", prices.len()).await) {
+        costs(&app, price).await;
+        let row = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();
         assert_eq!((&row["monthly_cost"], &row["currency"]), (monthly, currency), "{price}");
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_search_shows_an_implausible_price_as_it_is() {
-    let world = World::new().await;
-    costs(&world, &json!({"monthly_cost": "2500000.5", "upfront_cost": "1e9", "currency": "USD"})).await;
-    let found = world.search("owner", "country_code=US&limit=1").await.expect(200);
+    let app = TestApp::new().await;
+    costs(&app, &json!({"monthly_cost": "2500000.5", "upfront_cost": "1e9", "currency": "USD"})).await;
+    let found = app.search("owner", "country_code=US&limit=1").await.expect(200);
     assert_eq!((&found.number()["monthly_cost"], &found.number()["upfront_cost"]), (&json!("2500000.50"), &json!("1000000000.00")));
 }
 
 #[tokio::test]
 async fn the_plausible_price_is_a_setting_and_one_that_cannot_be_read_buys_nothing() {
-    let mut world = World::new().await;
-    let number = world.offer().await;
-    world.set("MAX_PLAUSIBLE_PRICE", "0.99");
-    too_dear(&world, &number, &json!({})).await;
-    costs(&world, &json!({})).await;
+    let mut app = TestApp::new().await;
+    let number = app.offer().await;
+    app.set("MAX_PLAUSIBLE_PRICE", "0.99");
+    too_dear(&app, &number, &json!({})).await;
+    costs(&app, &json!({})).await;
     for unreadable in ["a thousand", "-1", "1e3", "1000000", "1,000", "NaN"] {
-        world.set("MAX_PLAUSIBLE_PRICE", unreadable);
+        app.set("MAX_PLAUSIBLE_PRICE", unreadable);
         for validate_only in [true, false] {
             let mut body = order_of(&number);
             body["validate_only"] = json!(validate_only);
-            world.purchase("owner", body).await.expect_problem(503, "unavailable");
+            app.purchase("owner", body).await.expect_problem(503, "unavailable");
         }
-        assert_eq!((orders_sent(&world), world.rows().await.len()), (0, 0), "{unreadable}");
+        assert_eq!((orders_sent(&app), app.rows().await.len()), (0, 0), "{unreadable}");
     }
-    costs(&world, &json!(null)).await;
+    costs(&app, &json!(null)).await;
     for readable in ["", "1", "999999.9999"] {
-        world.set("MAX_PLAUSIBLE_PRICE", readable);
+        app.set("MAX_PLAUSIBLE_PRICE", readable);
         let mut body = order_of(&number);
         body["validate_only"] = json!(true);
-        world.purchase("owner", body).await.expect(200);
+        app.purchase("owner", body).await.expect(200);
     }
-    world.purchase("owner", order_of(&number)).await.expect(200);
-    balance(&world).await;
+    app.purchase("owner", order_of(&number)).await.expect(200);
+    balance(&app).await;
 }

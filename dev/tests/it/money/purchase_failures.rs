@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::actions::{balance, heal, order_of, ordered_by_somebody_else, orders_sent};
-use crate::support::app::{World, eventually};
+use crate::support::actions::{balance, clear_faults, order_of, ordered_by_somebody_else, orders_sent};
+use crate::support::app::{TestApp, eventually};
 
 const SEARCH: &str = "/v2/available_phone_numbers";
 const ORDERS: &str = "/v2/number_orders";
@@ -39,17 +39,17 @@ fn unanswered() -> Vec<Value> {
     all
 }
 
-/// A world in which Telnyx counts as silent sooner.
-async fn world() -> World {
-    let mut world = World::new().await;
-    world.set("TELNYX_TIMEOUT_MS", "500");
-    world
+/// An app in which Telnyx counts as silent sooner.
+async fn app() -> TestApp {
+    let mut app = TestApp::new().await;
+    app.set("TELNYX_TIMEOUT_MS", "500");
+    app
 }
 
 /// Asks until the purchase has come to its end, as a patient caller would.
-async fn bought_in_the_end(world: &World, number: &str) {
+async fn bought_in_the_end(app: &TestApp, number: &str) {
     eventually(async || {
-        let reply = world.purchase("owner", order_of(number)).await;
+        let reply = app.purchase("owner", order_of(number)).await;
         assert!([200, 202].contains(&reply.status), "{:#}", reply.body);
         (reply.status == 200).then_some(())
     })
@@ -58,7 +58,7 @@ async fn bought_in_the_end(world: &World, number: &str) {
 
 #[tokio::test]
 async fn an_order_that_telnyx_refuses_leaves_no_row_and_can_be_tried_again() {
-    let world = world().await;
+    let app = app().await;
     let refusals = [
         (409, "85001", 409, "number_unavailable"),
         (422, "85000", 409, "number_unavailable"),
@@ -74,27 +74,27 @@ async fn an_order_that_telnyx_refuses_leaves_no_row_and_can_be_tried_again() {
         (403, "10010", 502, "upstream_error"),
         (429, "10011", 429, "rate_limited"),
     ];
-    let numbers = world.offers("312", refusals.len()).await;
+    let numbers = app.offers("312", refusals.len()).await;
     for ((status, telnyx_code, expected, code), number) in refusals.into_iter().zip(&numbers) {
-        world.fault(fault("POST", ORDERS, json!({"kind": "status", "status": status, "code": telnyx_code}))).await;
-        let sent = orders_sent(&world);
-        let refused = world.purchase("owner", order_of(number)).await.expect_problem(expected, code);
+        app.fault(fault("POST", ORDERS, json!({"kind": "status", "status": status, "code": telnyx_code}))).await;
+        let sent = orders_sent(&app);
+        let refused = app.purchase("owner", order_of(number)).await.expect_problem(expected, code);
         assert_eq!(refused.header("retry-after"), if expected == 429 { "1" } else { "" });
-        assert_eq!(orders_sent(&world), sent + 1, "{status} {telnyx_code}: refused is refused");
+        assert_eq!(orders_sent(&app), sent + 1, "{status} {telnyx_code}: refused is refused");
         let known = |row: &Value| row["phone_number"] == *number;
-        assert!(!world.rows().await.iter().any(known), "{status} {telnyx_code}");
-        let failed = world.ledger().await.into_iter().rfind(known).unwrap();
+        assert!(!app.rows().await.iter().any(known), "{status} {telnyx_code}");
+        let failed = app.ledger().await.into_iter().rfind(known).unwrap();
         assert_eq!((&failed["phase"], &failed["failure_code"]), (&json!("failed"), &json!(code)));
-        balance(&world).await;
-        world.purchase("owner", order_of(number)).await.expect(200);
+        balance(&app).await;
+        app.purchase("owner", order_of(number)).await.expect(200);
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn what_an_account_may_not_is_told_apart() {
-    let world = world().await;
-    let number = world.offer().await;
+    let app = app().await;
+    let number = app.offer().await;
     let application = dev::demo::DEMO.telnyx_application_id;
     let states = [
         (json!({"insufficient_funds": true}), json!({"insufficient_funds": false}), 402, "insufficient_funds"),
@@ -103,145 +103,145 @@ async fn what_an_account_may_not_is_told_apart() {
         (json!({"balance": "0.50"}), json!({"balance": null}), 402, "insufficient_funds"),
     ];
     for (wrong, right, status, code) in states {
-        world.telnyx_settings(wrong).await;
-        world.purchase("owner", order_of(&number)).await.expect_problem(status, code);
-        world.telnyx_settings(right).await;
+        app.telnyx_settings(wrong).await;
+        app.purchase("owner", order_of(&number)).await.expect_problem(status, code);
+        app.telnyx_settings(right).await;
     }
-    assert!(world.rows().await.is_empty());
-    world.purchase("owner", order_of(&number)).await.expect(200);
-    balance(&world).await;
+    assert!(app.rows().await.is_empty());
+    app.purchase("owner", order_of(&number)).await.expect(200);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn without_an_answer_to_the_search_nothing_is_ordered() {
-    let world = world().await;
-    let number = world.offer().await;
+    let app = app().await;
+    let number = app.offer().await;
     for kind in unanswered() {
         let mut kind = fault("GET", SEARCH, kind);
         // A connection that broke is tried once more.
         kind["times"] = json!(2);
-        world.fault(kind.clone()).await;
+        app.fault(kind.clone()).await;
         let (status, code) = match kind["status"].as_i64() {
             Some(429) => (429, "rate_limited"),
             // Refused for what it asks, in both of the number's countries.
             Some(400 | 422) => (422, "upstream_rejected"),
             _ => (502, "upstream_error"),
         };
-        let failed = world.purchase("owner", order_of(&number)).await.expect_problem(status, code);
+        let failed = app.purchase("owner", order_of(&number)).await.expect_problem(status, code);
         assert_eq!(failed.body["retryable"], status != 422);
-        heal(&world).await;
-        assert!(world.rows().await.is_empty(), "{kind}");
+        clear_faults(&app).await;
+        assert!(app.rows().await.is_empty(), "{kind}");
     }
-    assert_eq!(orders_sent(&world), 0);
+    assert_eq!(orders_sent(&app), 0);
     for kind in ["drop_before", "drop_after"] {
-        world.fault(fault("GET", SEARCH, json!({"kind": kind}))).await;
-        world.purchase("owner", order_of(&number)).await.expect(200);
+        app.fault(fault("GET", SEARCH, json!({"kind": kind}))).await;
+        app.purchase("owner", order_of(&number)).await.expect(200);
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_whose_outcome_is_unknown_is_found_out_within_the_call() {
-    let world = world().await;
+    let app = app().await;
     let outcomes = of_unknown_outcome();
-    let numbers = world.offers("312", outcomes.len()).await;
+    let numbers = app.offers("312", outcomes.len()).await;
     for ((kind, orders), number) in outcomes.into_iter().zip(&numbers) {
-        let sent = orders_sent(&world);
-        world.fault(fault("POST", ORDERS, kind.clone())).await;
-        let reply = world.purchase("owner", order_of(number)).await.expect(200);
+        let sent = orders_sent(&app);
+        app.fault(fault("POST", ORDERS, kind.clone())).await;
+        let reply = app.purchase("owner", order_of(number)).await.expect(200);
         assert_eq!(reply.header("idempotent-replayed"), "");
-        assert_eq!(orders_sent(&world) - sent, orders, "{kind}: sent again only where there was none");
-        balance(&world).await;
+        assert_eq!(orders_sent(&app) - sent, orders, "{kind}: sent again only where there was none");
+        balance(&app).await;
     }
 }
 
 #[tokio::test]
 async fn an_order_that_fails_again_and_again_is_placed_once_in_the_end() {
-    let mut world = world().await;
-    world.set("REQUEST_BUDGET_MS", "4000");
-    world.set("PURCHASE_ORDER_MISSING_AFTER_MS", "100");
-    let number = world.offer().await;
-    world.fault(fault("POST", ORDERS, json!({"kind": "status", "status": 500, "times": 6}))).await;
-    bought_in_the_end(&world, &number).await;
-    assert_eq!(orders_sent(&world), 7);
-    assert_eq!(world.ledger().await.len(), 1);
-    balance(&world).await;
+    let mut app = app().await;
+    app.set("REQUEST_BUDGET_MS", "4000");
+    app.set("PURCHASE_ORDER_MISSING_AFTER_MS", "100");
+    let number = app.offer().await;
+    app.fault(fault("POST", ORDERS, json!({"kind": "status", "status": 500, "times": 6}))).await;
+    bought_in_the_end(&app, &number).await;
+    assert_eq!(orders_sent(&app), 7);
+    assert_eq!(app.ledger().await.len(), 1);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_that_cannot_be_looked_up_at_once_is_never_placed_again() {
-    let mut world = world().await;
-    world.set("REQUEST_BUDGET_MS", "3000");
-    world.set("TELNYX_TIMEOUT_MS", "300");
+    let mut app = app().await;
+    app.set("REQUEST_BUDGET_MS", "3000");
+    app.set("TELNYX_TIMEOUT_MS", "300");
     let kinds = unanswered();
-    let numbers = world.offers("312", kinds.len()).await;
+    let numbers = app.offers("312", kinds.len()).await;
     for (kind, number) in kinds.into_iter().zip(&numbers) {
-        let sent = orders_sent(&world);
-        world.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
+        let sent = orders_sent(&app);
+        app.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
         let mut kind = fault("GET", ORDERS, kind);
         kind["times"] = json!(3);
-        world.fault(kind.clone()).await;
-        let reply = world.purchase("owner", order_of(number)).await;
+        app.fault(kind.clone()).await;
+        let reply = app.purchase("owner", order_of(number)).await;
         assert!([200, 202].contains(&reply.status), "{kind}: {reply:?}");
-        heal(&world).await;
-        bought_in_the_end(&world, number).await;
-        assert_eq!(orders_sent(&world) - sent, 1, "{kind}");
+        clear_faults(&app).await;
+        bought_in_the_end(&app, number).await;
+        assert_eq!(orders_sent(&app) - sent, 1, "{kind}");
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_that_nobody_will_tell_about_is_pending() {
-    let mut world = world().await;
-    world.set("REQUEST_BUDGET_MS", "3000");
-    let number = world.offer().await;
-    world.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
-    world.fault(fault("GET", ORDERS, json!({"kind": "status", "status": 503, "times": 1_000}))).await;
-    let pending = world.purchase("owner", order_of(&number)).await.expect(202);
+    let mut app = app().await;
+    app.set("REQUEST_BUDGET_MS", "3000");
+    let number = app.offer().await;
+    app.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
+    app.fault(fault("GET", ORDERS, json!({"kind": "status", "status": 503, "times": 1_000}))).await;
+    let pending = app.purchase("owner", order_of(&number)).await.expect(202);
     assert_eq!((&pending.number()["status"], &pending.number()["order_id"]), (&json!("pending"), &json!(null)));
-    assert_eq!(world.ledger().await[0]["phase"], "ordering");
-    balance(&world).await;
-    heal(&world).await;
-    world.purchase("owner", order_of(&number)).await.expect(200);
-    assert_eq!(orders_sent(&world), 1);
-    balance(&world).await;
+    assert_eq!(app.ledger().await[0]["phase"], "ordering");
+    balance(&app).await;
+    clear_faults(&app).await;
+    app.purchase("owner", order_of(&number)).await.expect(200);
+    assert_eq!(orders_sent(&app), 1);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_poll_that_fails_costs_patience_only() {
-    let world = world().await;
-    world.telnyx_settings(json!({"order_delay_ms": 150})).await;
+    let app = app().await;
+    app.telnyx_settings(json!({"order_delay_ms": 150})).await;
     for path in [ONE_ORDER, INVENTORY] {
         let kinds = unanswered();
-        let numbers = world.offers("312", kinds.len()).await;
+        let numbers = app.offers("312", kinds.len()).await;
         for (kind, number) in kinds.into_iter().zip(&numbers) {
-            let sent = orders_sent(&world);
+            let sent = orders_sent(&app);
             let mut kind = fault("GET", path, kind);
             kind["times"] = json!(2);
-            world.fault(kind.clone()).await;
-            world.purchase("owner", order_of(number)).await.expect(200);
-            assert_eq!(orders_sent(&world) - sent, 1, "{kind}");
-            heal(&world).await;
+            app.fault(kind.clone()).await;
+            app.purchase("owner", order_of(number)).await.expect(200);
+            assert_eq!(orders_sent(&app) - sent, 1, "{kind}");
+            clear_faults(&app).await;
         }
     }
-    balance(&world).await;
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_that_fails_leaves_no_row_and_the_number_can_be_bought_again() {
-    let world = world().await;
-    let number = world.offer().await;
+    let app = app().await;
+    let number = app.offer().await;
     for keep in [false, true] {
-        world.telnyx_settings(json!({"order_outcome": "failure", "keep_failed_numbers": keep})).await;
-        world.purchase("owner", order_of(&number)).await.expect_problem(409, "number_unavailable");
-        assert!(world.rows().await.is_empty());
-        assert_eq!(world.ledger().await.last().unwrap()["phase"], "failed");
+        app.telnyx_settings(json!({"order_outcome": "failure", "keep_failed_numbers": keep})).await;
+        app.purchase("owner", order_of(&number)).await.expect_problem(409, "number_unavailable");
+        assert!(app.rows().await.is_empty());
+        assert_eq!(app.ledger().await.last().unwrap()["phase"], "failed");
     }
-    world.telnyx_settings(json!({"order_outcome": "success"})).await;
-    let reply = world.purchase("owner", order_of(&number)).await.expect(200);
+    app.telnyx_settings(json!({"order_outcome": "success"})).await;
+    let reply = app.purchase("owner", order_of(&number)).await.expect(200);
     assert_eq!(reply.header("idempotent-replayed"), "", "what failed is no purchase to repeat");
-    assert_eq!(orders_sent(&world), 3);
-    let state = world.telnyx_state().await;
+    assert_eq!(orders_sent(&app), 3);
+    let state = app.telnyx_state().await;
     let active: Vec<_> = state["numbers"].as_array().unwrap().iter().filter(|number| number["status"] == "active").collect();
     assert_eq!(active.len(), 1);
     assert_eq!(active[0]["id"], reply.number()["phone_number_id"]);
@@ -249,79 +249,79 @@ async fn an_order_that_fails_leaves_no_row_and_the_number_can_be_bought_again() 
 
 #[tokio::test]
 async fn a_number_later_than_its_order_is_waited_for() {
-    let world = world().await;
-    world.telnyx_settings(json!({"number_lag_ms": 700, "order_delay_ms": 100})).await;
-    let number = world.offer().await;
-    world.purchase("owner", order_of(&number)).await.expect(200);
-    assert!(world.asked("GET", INVENTORY) > 1, "it was not there at once");
-    balance(&world).await;
+    let app = app().await;
+    app.telnyx_settings(json!({"number_lag_ms": 700, "order_delay_ms": 100})).await;
+    let number = app.offer().await;
+    app.purchase("owner", order_of(&number)).await.expect(200);
+    assert!(app.asked("GET", INVENTORY) > 1, "it was not there at once");
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_that_shows_late_under_its_reference_is_not_placed_twice() {
-    let world = world().await;
-    world.telnyx_settings(json!({"reference_lag_ms": 200})).await;
-    let number = world.offer().await;
-    world.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
-    world.purchase("owner", order_of(&number)).await.expect(200);
-    assert_eq!(orders_sent(&world), 1);
-    balance(&world).await;
+    let app = app().await;
+    app.telnyx_settings(json!({"reference_lag_ms": 200})).await;
+    let number = app.offer().await;
+    app.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
+    app.purchase("owner", order_of(&number)).await.expect(200);
+    assert_eq!(orders_sent(&app), 1);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_that_shows_later_than_we_wait_for_is_known_by_its_number() {
-    let world = world().await;
+    let app = app().await;
     // Longer than an order counts as missing after.
-    world.telnyx_settings(json!({"reference_lag_ms": 1_500})).await;
-    for (number, taken_as_bad_request) in world.offers("312", 2).await.iter().zip([false, true]) {
-        world.telnyx_settings(json!({ "taken_as_bad_request": taken_as_bad_request })).await;
-        world.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
-        world.purchase("owner", order_of(number)).await.expect(200);
-        balance(&world).await;
+    app.telnyx_settings(json!({"reference_lag_ms": 1_500})).await;
+    for (number, taken_as_bad_request) in app.offers("312", 2).await.iter().zip([false, true]) {
+        app.telnyx_settings(json!({ "taken_as_bad_request": taken_as_bad_request })).await;
+        app.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
+        app.purchase("owner", order_of(number)).await.expect(200);
+        balance(&app).await;
     }
 }
 
 #[tokio::test]
 async fn an_order_that_shows_nowhere_for_long_is_not_given_up_while_its_number_is_off_the_market() {
-    let world = world().await;
+    let app = app().await;
     // Neither its reference nor its number shows for much longer than an order counts as missing after.
-    world.telnyx_settings(json!({"reference_lag_ms": 1_500, "number_lag_ms": 1_500, "number_delay_ms": 1_500})).await;
-    let number = world.offer().await;
-    world.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
-    world.purchase("owner", order_of(&number)).await.expect(200);
-    assert_eq!(orders_sent(&world), 1);
-    balance(&world).await;
+    app.telnyx_settings(json!({"reference_lag_ms": 1_500, "number_lag_ms": 1_500, "number_delay_ms": 1_500})).await;
+    let number = app.offer().await;
+    app.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
+    app.purchase("owner", order_of(&number)).await.expect(200);
+    assert_eq!(orders_sent(&app), 1);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_number_that_somebody_else_with_the_same_account_bought_is_never_adopted() {
-    let world = world().await;
-    let numbers = world.offers("312", 4).await;
+    let app = app().await;
+    let numbers = app.offers("312", 4).await;
     for (number, as_bad_request) in numbers.iter().zip([false, true]) {
-        world.telnyx_settings(json!({ "taken_as_bad_request": as_bad_request })).await;
+        app.telnyx_settings(json!({ "taken_as_bad_request": as_bad_request })).await;
         // Our search still shows it; by the time we order, it is sold.
-        world.fault(fault("GET", SEARCH, json!({"kind": "delay", "delay_ms": 400}))).await;
-        let before = world.asked("GET", SEARCH);
+        app.fault(fault("GET", SEARCH, json!({"kind": "delay", "delay_ms": 400}))).await;
+        let before = app.asked("GET", SEARCH);
         let somebody_else = async {
-            eventually(async || (world.asked("GET", SEARCH) > before).then_some(())).await;
-            ordered_by_somebody_else(&world, number).await;
+            eventually(async || (app.asked("GET", SEARCH) > before).then_some(())).await;
+            ordered_by_somebody_else(&app, number).await;
         };
-        let (refused, ()) = tokio::join!(world.purchase("owner", order_of(number)), somebody_else);
+        let (refused, ()) = tokio::join!(app.purchase("owner", order_of(number)), somebody_else);
         refused.expect_problem(409, "number_unavailable");
-        assert!(world.rows().await.is_empty());
+        assert!(app.rows().await.is_empty());
     }
     for (number, kind) in numbers[2..].iter().zip([json!({"kind": "drop_before"}), json!({"kind": "status", "status": 500})]) {
         // Our order is lost on its way, and somebody else's is not.
-        world.fault(fault("POST", ORDERS, kind)).await;
-        let sent = orders_sent(&world);
+        app.fault(fault("POST", ORDERS, kind)).await;
+        let sent = orders_sent(&app);
         let somebody_else = async {
-            eventually(async || (orders_sent(&world) > sent).then_some(())).await;
-            ordered_by_somebody_else(&world, number).await;
+            eventually(async || (orders_sent(&app) > sent).then_some(())).await;
+            ordered_by_somebody_else(&app, number).await;
         };
-        let (refused, ()) = tokio::join!(world.purchase("owner", order_of(number)), somebody_else);
+        let (refused, ()) = tokio::join!(app.purchase("owner", order_of(number)), somebody_else);
         refused.expect_problem(409, "number_unavailable");
-        assert!(world.rows().await.is_empty());
+        assert!(app.rows().await.is_empty());
     }
-    assert_eq!(world.billed().await.len(), 4, "somebody else keeps what is theirs");
-    balance(&world).await;
+    assert_eq!(app.billed().await.len(), 4, "somebody else keeps what is theirs");
+    balance(&app).await;
 }

@@ -5,13 +5,13 @@ use futures_util::future::join_all;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::actions::{balance, heal, order_of, order_of_all, orders_sent, release_of};
-use crate::support::app::{Reply, World, eventually};
+use crate::support::actions::{balance, clear_faults, order_of, order_of_all, orders_sent, release_of};
+use crate::support::app::{Reply, TestApp, eventually};
 
 /// Sets what the demo agency's own settings say.
-async fn settings(world: &World, settings: Value) {
+async fn settings(app: &TestApp, settings: Value) {
     let sql = "update agencies set settings = $1 where id = $2";
-    world.sql.execute(sql, &[&tokio_postgres::types::Json(settings), &demo::DEMO.id]).await.unwrap();
+    app.sql.execute(sql, &[&tokio_postgres::types::Json(settings), &demo::DEMO.id]).await.unwrap();
 }
 
 /// Insists that there was no room for another number.
@@ -31,37 +31,37 @@ fn outcomes(reply: &Reply) -> Vec<String> {
 
 #[tokio::test]
 async fn without_a_limit_there_is_none() {
-    let world = World::new().await;
-    world.purchase("owner", order_of_all(&world.offers("312", 10).await)).await.expect(200);
-    world.purchase("owner", order_of_all(&world.offers("312", 10).await)).await.expect(200);
-    assert_eq!(world.rows().await.len(), 20);
+    let app = TestApp::new().await;
+    app.purchase("owner", order_of_all(&app.offers("312", 10).await)).await.expect(200);
+    app.purchase("owner", order_of_all(&app.offers("312", 10).await)).await.expect(200);
+    assert_eq!(app.rows().await.len(), 20);
 }
 
 #[tokio::test]
 async fn an_agency_buys_up_to_its_limit_and_no_further() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "2");
-    let numbers = world.offers("312", 3).await;
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "2");
+    let numbers = app.offers("312", 3).await;
     for number in &numbers[..2] {
-        world.purchase("owner", order_of(number)).await.expect(200);
+        app.purchase("owner", order_of(number)).await.expect(200);
     }
-    let (asked, ledger) = (world.telnyx.exchanges().len(), world.ledger().await);
-    no_room(world.purchase("owner", order_of(&numbers[2])).await, 2);
-    assert_eq!(world.telnyx.exchanges().len(), asked, "Telnyx is asked nothing");
-    assert_eq!((world.rows().await.len(), world.ledger().await), (2, ledger), "and nothing is written");
+    let (asked, ledger) = (app.telnyx.exchanges().len(), app.ledger().await);
+    no_room(app.purchase("owner", order_of(&numbers[2])).await, 2);
+    assert_eq!(app.telnyx.exchanges().len(), asked, "Telnyx is asked nothing");
+    assert_eq!((app.rows().await.len(), app.ledger().await), (2, ledger), "and nothing is written");
     // Another agency has a limit of its own.
-    world.purchase("other_owner", order_of(&numbers[2])).await.expect(200);
-    balance(&world).await;
+    app.purchase("other_owner", order_of(&numbers[2])).await.expect(200);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn the_agencys_own_limit_goes_before_the_general_one_and_one_that_cannot_be_read_permits_nothing() {
-    let mut world = World::new().await;
+    let mut app = TestApp::new().await;
     // What the agency has.
     for _ in 0..2 {
-        world.insert(json!({})).await;
+        app.insert(json!({})).await;
     }
-    let numbers = world.offers("312", 20).await;
+    let numbers = app.offers("312", 20).await;
     let mut numbers = numbers.iter();
     let cases: [(&str, Value, Option<i64>); 16] = [
         ("", json!({}), None),
@@ -82,154 +82,154 @@ async fn the_agencys_own_limit_goes_before_the_general_one_and_one_that_cannot_b
         ("100", json!({"max_phone_numbers": null, "theme": "dark"}), None),
     ];
     for (general, own, limit) in cases {
-        world.set("MAX_PHONE_NUMBERS", general);
-        settings(&world, own.clone()).await;
+        app.set("MAX_PHONE_NUMBERS", general);
+        settings(&app, own.clone()).await;
         let number = numbers.next().unwrap();
-        let reply = world.purchase("owner", order_of(number)).await;
+        let reply = app.purchase("owner", order_of(number)).await;
         if let Some(limit) = limit {
             no_room(reply, limit);
         } else {
             let row = reply.expect(200).number().clone();
-            world.release("owner", release_of(&row)).await.expect(200);
+            app.release("owner", release_of(&row)).await.expect(200);
         }
-        assert_eq!(world.rows().await.iter().any(|row| row["phone_number"] == *number), limit.is_none(), "{general} {own}");
+        assert_eq!(app.rows().await.iter().any(|row| row["phone_number"] == *number), limit.is_none(), "{general} {own}");
     }
 }
 
 #[tokio::test]
 async fn what_is_released_makes_room_and_what_is_pending_or_inactive_takes_it() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "1");
-    let numbers = world.offers("312", 4).await;
-    let row = world.purchase("owner", order_of(&numbers[0])).await.expect(200).number().clone();
-    world.assign("owner", Method::PATCH, "", Some(json!({"id": row["id"], "status": "inactive"}))).await.expect(200);
-    no_room(world.purchase("owner", order_of(&numbers[1])).await, 1);
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "1");
+    let numbers = app.offers("312", 4).await;
+    let row = app.purchase("owner", order_of(&numbers[0])).await.expect(200).number().clone();
+    app.assign("owner", Method::PATCH, "", Some(json!({"id": row["id"], "status": "inactive"}))).await.expect(200);
+    no_room(app.purchase("owner", order_of(&numbers[1])).await, 1);
     // Not even what is on its way back makes room until it is there.
-    world.fault(json!({"method": "DELETE", "path_prefix": "/v2/phone_numbers", "kind": "delay", "delay_ms": 700})).await;
+    app.fault(json!({"method": "DELETE", "path_prefix": "/v2/phone_numbers", "kind": "delay", "delay_ms": 700})).await;
     let meanwhile = async {
-        eventually(async || (world.asked("DELETE", "/v2/phone_numbers") == 1).then_some(())).await;
-        no_room(world.purchase("owner", order_of(&numbers[1])).await, 1);
+        eventually(async || (app.asked("DELETE", "/v2/phone_numbers") == 1).then_some(())).await;
+        no_room(app.purchase("owner", order_of(&numbers[1])).await, 1);
     };
-    let (released, ()) = tokio::join!(world.release("owner", release_of(&row)), meanwhile);
+    let (released, ()) = tokio::join!(app.release("owner", release_of(&row)), meanwhile);
     released.expect(200);
 
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    world.set("REQUEST_BUDGET_MS", "2500");
-    let pending = world.purchase("owner", order_of(&numbers[1])).await.expect(202).number().clone();
-    no_room(world.purchase("owner", order_of(&numbers[2])).await, 1);
-    world.release("owner", release_of(&pending)).await.expect(200);
-    world.telnyx_settings(json!({"order_outcome": "success"})).await;
-    world.set("REQUEST_BUDGET_MS", "8000");
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    app.set("REQUEST_BUDGET_MS", "2500");
+    let pending = app.purchase("owner", order_of(&numbers[1])).await.expect(202).number().clone();
+    no_room(app.purchase("owner", order_of(&numbers[2])).await, 1);
+    app.release("owner", release_of(&pending)).await.expect(200);
+    app.telnyx_settings(json!({"order_outcome": "success"})).await;
+    app.set("REQUEST_BUDGET_MS", "8000");
 
     // What comes to nothing takes no room.
-    world.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "status", "status": 403, "code": "20100"})).await;
-    world.purchase("owner", order_of(&numbers[2])).await.expect(402);
-    world.purchase("owner", order_of(&numbers[2])).await.expect(200);
-    no_room(world.purchase("owner", order_of(&numbers[3])).await, 1);
-    balance(&world).await;
+    app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "status", "status": 403, "code": "20100"})).await;
+    app.purchase("owner", order_of(&numbers[2])).await.expect(402);
+    app.purchase("owner", order_of(&numbers[2])).await.expect(200);
+    no_room(app.purchase("owner", order_of(&numbers[3])).await, 1);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn what_the_agency_has_or_is_buying_is_answered_at_the_limit_too() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "1");
-    let numbers = world.offers("312", 2).await;
-    let first = world.purchase("owner", order_of(&numbers[0])).await.expect(200);
-    let again = world.purchase("owner", order_of(&numbers[0])).await.expect(200);
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "1");
+    let numbers = app.offers("312", 2).await;
+    let first = app.purchase("owner", order_of(&numbers[0])).await.expect(200);
+    let again = app.purchase("owner", order_of(&numbers[0])).await.expect(200);
     assert_eq!((again.header("idempotent-replayed"), again.number()), ("true", first.number()));
-    world.set("MAX_PHONE_NUMBERS", "0");
-    world.purchase("owner", order_of(&numbers[0])).await.expect(200);
+    app.set("MAX_PHONE_NUMBERS", "0");
+    app.purchase("owner", order_of(&numbers[0])).await.expect(200);
     // What is somebody else's is unavailable, whoever asks.
-    world.insert(json!({"agency_id": demo::OTHER.id, "phone_number": numbers[1]})).await;
-    world.purchase("owner", order_of(&numbers[1])).await.expect_problem(409, "number_unavailable");
+    app.insert(json!({"agency_id": demo::OTHER.id, "phone_number": numbers[1]})).await;
+    app.purchase("owner", order_of(&numbers[1])).await.expect_problem(409, "number_unavailable");
 
-    let number = &world.offers("415", 1).await[0];
-    world.set("MAX_PHONE_NUMBERS", "2");
-    world.set("REQUEST_BUDGET_MS", "2500");
-    world.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_after"})).await;
-    world.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 503, "times": 1_000})).await;
-    world.purchase("owner", order_of(number)).await.expect(202);
-    heal(&world).await;
-    world.set("MAX_PHONE_NUMBERS", "1");
-    let resumed = world.purchase("owner", order_of(number)).await.expect(200);
+    let number = &app.offers("415", 1).await[0];
+    app.set("MAX_PHONE_NUMBERS", "2");
+    app.set("REQUEST_BUDGET_MS", "2500");
+    app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_after"})).await;
+    app.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 503, "times": 1_000})).await;
+    app.purchase("owner", order_of(number)).await.expect(202);
+    clear_faults(&app).await;
+    app.set("MAX_PHONE_NUMBERS", "1");
+    let resumed = app.purchase("owner", order_of(number)).await.expect(200);
     assert_eq!(resumed.number()["status"], "active", "a purchase that was begun is gone on with");
 }
 
 #[tokio::test]
 async fn a_released_number_that_is_bought_again_needs_room_like_any_other() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "1");
-    let numbers = world.offers("312", 2).await;
-    let row = world.purchase("owner", order_of(&numbers[0])).await.expect(200).number().clone();
-    world.release("owner", release_of(&row)).await.expect(200);
-    let before = world.rows().await;
-    world.set("MAX_PHONE_NUMBERS", "0");
-    no_room(world.purchase("owner", order_of(&numbers[0])).await, 0);
-    assert_eq!((world.rows().await, world.archive().await), (before, Vec::new()), "the released row stays where it was");
-    world.set("MAX_PHONE_NUMBERS", "1");
-    world.purchase("owner", order_of(&numbers[0])).await.expect(200);
-    no_room(world.purchase("owner", order_of(&numbers[1])).await, 1);
-    balance(&world).await;
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "1");
+    let numbers = app.offers("312", 2).await;
+    let row = app.purchase("owner", order_of(&numbers[0])).await.expect(200).number().clone();
+    app.release("owner", release_of(&row)).await.expect(200);
+    let before = app.rows().await;
+    app.set("MAX_PHONE_NUMBERS", "0");
+    no_room(app.purchase("owner", order_of(&numbers[0])).await, 0);
+    assert_eq!((app.rows().await, app.archive().await), (before, Vec::new()), "the released row stays where it was");
+    app.set("MAX_PHONE_NUMBERS", "1");
+    app.purchase("owner", order_of(&numbers[0])).await.expect(200);
+    no_room(app.purchase("owner", order_of(&numbers[1])).await, 1);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn several_numbers_are_bought_as_far_as_there_is_room() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "4");
-    let numbers = world.offers("312", 9).await;
-    world.purchase("owner", order_of(&numbers[0])).await.expect(200);
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "4");
+    let numbers = app.offers("312", 9).await;
+    app.purchase("owner", order_of(&numbers[0])).await.expect(200);
     // The one that the agency has takes no room.
-    let reply = world.purchase("owner", order_of_all(&numbers[..6])).await.expect(207);
+    let reply = app.purchase("owner", order_of_all(&numbers[..6])).await.expect(207);
     let mut sorted = outcomes(&reply);
     assert_eq!(sorted[0], "purchased");
     sorted.sort();
     assert_eq!(sorted, ["purchased", "purchased", "purchased", "purchased", "quota_exceeded", "quota_exceeded"]);
     let refused = reply.body["phone_numbers"].as_array().unwrap().iter().find(|item| item["outcome"] == "failed").unwrap();
     assert_eq!((&refused["problem"]["status"], &refused["problem"]["retryable"]), (&json!(403), &json!(false)));
-    assert_eq!((orders_sent(&world), world.billed().await.len()), (4, 4));
-    no_room(world.purchase("owner", order_of_all(&numbers[6..])).await, 4);
-    world.purchase("owner", order_of_all(&numbers[..1])).await.expect(200);
-    balance(&world).await;
+    assert_eq!((orders_sent(&app), app.billed().await.len()), (4, 4));
+    no_room(app.purchase("owner", order_of_all(&numbers[6..])).await, 4);
+    app.purchase("owner", order_of_all(&numbers[..1])).await.expect(200);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn the_last_place_goes_to_one_of_sixteen() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "2");
-    let numbers = world.offers("312", 17).await;
-    world.purchase("owner", order_of(&numbers[16])).await.expect(200);
-    let replies = join_all(numbers[..16].iter().map(|number| world.purchase("owner", order_of(number)))).await;
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "2");
+    let numbers = app.offers("312", 17).await;
+    app.purchase("owner", order_of(&numbers[16])).await.expect(200);
+    let replies = join_all(numbers[..16].iter().map(|number| app.purchase("owner", order_of(number)))).await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1, "{replies:#?}");
     for reply in replies.into_iter().filter(|reply| reply.status != 200) {
         no_room(reply, 2);
     }
-    assert_eq!((orders_sent(&world), world.billed().await.len(), world.rows().await.len()), (2, 2, 2));
-    balance(&world).await;
+    assert_eq!((orders_sent(&app), app.billed().await.len(), app.rows().await.len()), (2, 2, 2));
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn requests_for_several_numbers_at_once_do_not_pass_the_limit_together() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "7");
-    let numbers = world.offers("312", 20).await;
-    let replies = join_all(numbers.chunks(5).map(|five| world.purchase("owner", order_of_all(five)))).await;
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "7");
+    let numbers = app.offers("312", 20).await;
+    let replies = join_all(numbers.chunks(5).map(|five| app.purchase("owner", order_of_all(five)))).await;
     for reply in &replies {
         assert!([200, 207, 403].contains(&reply.status), "{reply:#?}");
     }
-    assert_eq!((orders_sent(&world), world.billed().await.len()), (7, 7));
-    balance(&world).await;
+    assert_eq!((orders_sent(&app), app.billed().await.len()), (7, 7));
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn two_agencies_do_not_wait_for_each_others_places() {
-    let mut world = World::new().await;
-    world.set("MAX_PHONE_NUMBERS", "3");
-    let numbers = world.offers("312", 12).await;
+    let mut app = TestApp::new().await;
+    app.set("MAX_PHONE_NUMBERS", "3");
+    let numbers = app.offers("312", 12).await;
     let requests = numbers.iter().enumerate();
-    let requests = requests.map(|(index, number)| world.purchase(if index % 2 == 0 { "owner" } else { "other_owner" }, order_of(number)));
+    let requests = requests.map(|(index, number)| app.purchase(if index % 2 == 0 { "owner" } else { "other_owner" }, order_of(number)));
     let replies = join_all(requests).await;
     for agency in [demo::DEMO.id, demo::OTHER.id] {
-        assert_eq!(world.rows().await.iter().filter(|row| row["agency_id"] == json!(agency)).count(), 3, "{replies:#?}");
+        assert_eq!(app.rows().await.iter().filter(|row| row["agency_id"] == json!(agency)).count(), 3, "{replies:#?}");
     }
-    balance(&world).await;
+    balance(&app).await;
 }

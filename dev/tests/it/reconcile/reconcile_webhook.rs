@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use dev::wire::{Fault, Moment};
+use dev::fault_proxy::{Fault, Moment};
 use lambda_http::http::Request;
 use lambda_http::{Body, Context, LambdaEvent};
 use phone_numbers_reconcile::Reconcile;
@@ -20,8 +20,8 @@ use shared::lambda::BackgroundService;
 
 use crate::money::purchase_crashes;
 use crate::reconcile::reconcile_inventory::bought;
-use crate::support::actions::{balance, decide, heal, orders_sent, release_of, unsold};
-use crate::support::app::{Reply, World, eventually};
+use crate::support::actions::{balance, clear_faults, decide, orders_sent, release_of, unsold};
+use crate::support::app::{Reply, TestApp, eventually};
 
 const ORDERS: &str = "/v2/number_orders";
 
@@ -78,12 +78,12 @@ fn request(hook: &Hook) -> Request<Body> {
         .unwrap()
 }
 
-async fn deliver(world: &World, hook: &Hook) -> Reply {
-    answer(&world.reconciler(), request(hook)).await
+async fn deliver(app: &TestApp, hook: &Hook) -> Reply {
+    answer(&app.reconciler(), request(hook)).await
 }
 
 /// Has the simulator's webhooks come to the function, as a gateway would.
-async fn connect(world: &mut World) {
+async fn connect(app: &mut TestApp) {
     async fn forward(
         State(reconciler): State<Arc<BackgroundService<Reconcile>>>,
         method: Method,
@@ -95,47 +95,47 @@ async fn connect(world: &mut World) {
         let (parts, body) = reconciler.answer(request).await.into_parts();
         (StatusCode::from_u16(parts.status.as_u16()).unwrap(), body.to_vec()).into_response()
     }
-    let key = world.telnyx_state().await["webhook_public_key"].as_str().unwrap().to_owned();
-    world.set("TELNYX_PUBLIC_KEY", &key);
-    let router = axum::Router::new().fallback(forward).with_state(Arc::new(world.reconciler()));
+    let key = app.telnyx_state().await["webhook_public_key"].as_str().unwrap().to_owned();
+    app.set("TELNYX_PUBLIC_KEY", &key);
+    let router = axum::Router::new().fallback(forward).with_state(Arc::new(app.reconciler()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    world.telnyx_settings(json!({ "webhook_url": url })).await;
+    app.telnyx_settings(json!({ "webhook_url": url })).await;
 }
 
 /// What came of each delivery so far.
-async fn deliveries(world: &World) -> Vec<Value> {
-    world.telnyx_state().await["webhooks"].as_array().unwrap().iter().map(|attempt| attempt["status"].clone()).collect()
+async fn deliveries(app: &TestApp) -> Vec<Value> {
+    app.telnyx_state().await["webhooks"].as_array().unwrap().iter().map(|attempt| attempt["status"].clone()).collect()
 }
 
-/// A world that can be told of orders by `signer`, and that misses a dead process soon.
-async fn world(signer: &Signer) -> World {
-    let mut world = World::new().await;
-    world.set("LEASE_MS", "150");
+/// An app that can be told of orders by `signer`, and that misses a dead process soon.
+async fn app(signer: &Signer) -> TestApp {
+    let mut app = TestApp::new().await;
+    app.set("LEASE_MS", "150");
     // Every account at Telnyx has a key of its own.
-    world.set("TELNYX_PUBLIC_KEY", &format!("{}, {}", Signer::new().public_key(), signer.public_key()));
-    world
+    app.set("TELNYX_PUBLIC_KEY", &format!("{}, {}", Signer::new().public_key(), signer.public_key()));
+    app
 }
 
 /// A purchase whose order is pending and on which nobody works any more: as it is in the ledger.
-async fn ordered(world: &World) -> Value {
-    world.telnyx_settings(json!({"order_outcome": "never"})).await;
-    let number = unsold(world).await;
+async fn ordered(app: &TestApp) -> Value {
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    let number = unsold(app).await;
     let is_ordered =
-        async || world.ledger().await.iter().any(|purchase| purchase["phone_number"] == number && purchase["phase"] == "ordered");
-    purchase_crashes::dies(world, &number, is_ordered).await;
-    leases_run_out(world).await;
-    world.purchase_of(&json!(number)).await
+        async || app.ledger().await.iter().any(|purchase| purchase["phone_number"] == number && purchase["phase"] == "ordered");
+    purchase_crashes::dies(app, &number, is_ordered).await;
+    leases_run_out(app).await;
+    app.purchase_of(&json!(number)).await
 }
 
-async fn leases_run_out(world: &World) {
+async fn leases_run_out(app: &TestApp) {
     let held = "select exists (select from phone_number_purchases where leased_until > now()) as held";
-    eventually(async || (!world.sql.query_one(held, &[]).await.unwrap().get::<_, bool>("held")).then_some(())).await;
+    eventually(async || (!app.sql.query_one(held, &[]).await.unwrap().get::<_, bool>("held")).then_some(())).await;
 }
 
-async fn phase(world: &World, purchase: &Value) -> String {
-    world.purchase_of(&purchase["phone_number"]).await["phase"].as_str().unwrap().to_owned()
+async fn phase(app: &TestApp, purchase: &Value) -> String {
+    app.purchase_of(&purchase["phone_number"]).await["phase"].as_str().unwrap().to_owned()
 }
 
 /// The event of a purchase's order.
@@ -145,63 +145,60 @@ fn event_of(purchase: &Value) -> Value {
 
 #[tokio::test]
 async fn the_end_of_an_order_finishes_its_purchase_and_no_other() {
-    let mut world = world(&Signer::new()).await;
-    let other = ordered(&world).await;
-    decide(&world, "success").await;
-    let ours = ordered(&world).await;
-    connect(&mut world).await;
-    decide(&world, "success").await;
-    eventually(async || (!deliveries(&world).await.is_empty()).then_some(())).await;
-    assert_eq!(deliveries(&world).await, [200]);
-    assert_eq!((phase(&world, &ours).await, phase(&world, &other).await), ("completed".to_owned(), "ordered".to_owned()));
-    assert_eq!(orders_sent(&world), 2);
-    balance(&world).await;
+    let mut app = app(&Signer::new()).await;
+    let other = ordered(&app).await;
+    decide(&app, "success").await;
+    let ours = ordered(&app).await;
+    connect(&mut app).await;
+    decide(&app, "success").await;
+    eventually(async || (!deliveries(&app).await.is_empty()).then_some(())).await;
+    assert_eq!(deliveries(&app).await, [200]);
+    assert_eq!((phase(&app, &ours).await, phase(&app, &other).await), ("completed".to_owned(), "ordered".to_owned()));
+    assert_eq!(orders_sent(&app), 2);
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_that_fails_ends_its_purchase() {
-    let mut world = world(&Signer::new()).await;
-    let purchase = ordered(&world).await;
-    connect(&mut world).await;
-    decide(&world, "failure").await;
-    eventually(async || (!deliveries(&world).await.is_empty()).then_some(())).await;
-    assert_eq!((deliveries(&world).await, phase(&world, &purchase).await), (vec![json!(200)], "failed".to_owned()));
-    assert!(world.rows().await.is_empty());
+    let mut app = app(&Signer::new()).await;
+    let purchase = ordered(&app).await;
+    connect(&mut app).await;
+    decide(&app, "failure").await;
+    eventually(async || (!deliveries(&app).await.is_empty()).then_some(())).await;
+    assert_eq!((deliveries(&app).await, phase(&app, &purchase).await), (vec![json!(200)], "failed".to_owned()));
+    assert!(app.rows().await.is_empty());
 }
 
 #[tokio::test]
 async fn webhooks_that_come_twice_and_in_another_order_do_no_harm() {
-    let mut world = world(&Signer::new()).await;
-    connect(&mut world).await;
-    world.telnyx_settings(json!({"webhook_copies": 2, "webhook_reorder": true, "order_outcome": "success"})).await;
+    let mut app = app(&Signer::new()).await;
+    connect(&mut app).await;
+    app.telnyx_settings(json!({"webhook_copies": 2, "webhook_reorder": true, "order_outcome": "success"})).await;
     // Beside the purchases themselves.
-    let rows = bought(&world, 3).await;
-    eventually(async || (deliveries(&world).await.len() >= 6).then_some(())).await;
-    assert!(deliveries(&world).await.iter().all(|status| *status == 200), "{:?}", deliveries(&world).await);
+    let rows = bought(&app, 3).await;
+    eventually(async || (deliveries(&app).await.len() >= 6).then_some(())).await;
+    assert!(deliveries(&app).await.iter().all(|status| *status == 200), "{:?}", deliveries(&app).await);
     for row in &rows {
-        assert_eq!(world.history(row).await.len(), 1);
+        assert_eq!(app.history(row).await.len(), 1);
     }
-    assert_eq!((orders_sent(&world), world.findings().await), (3, Vec::new()));
-    balance(&world).await;
+    assert_eq!((orders_sent(&app), app.findings().await), (3, Vec::new()));
+    balance(&app).await;
     // Late, too.
-    world.release("owner", release_of(&rows[0])).await.expect(200);
+    app.release("owner", release_of(&rows[0])).await.expect(200);
     let signer = Signer::new();
-    world.set("TELNYX_PUBLIC_KEY", &signer.public_key());
-    let late = event_of(&world.purchase_of(&rows[0]["phone_number"]).await);
-    let reply = deliver(&world, &signer.sign(&late)).await.expect(200);
-    assert_eq!(
-        (reply.body, world.now(&rows[0]).await["status"].clone()),
-        (json!({"received": true, "finished": false}), json!("released"))
-    );
-    balance(&world).await;
+    app.set("TELNYX_PUBLIC_KEY", &signer.public_key());
+    let late = event_of(&app.purchase_of(&rows[0]["phone_number"]).await);
+    let reply = deliver(&app, &signer.sign(&late)).await.expect(200);
+    assert_eq!((reply.body, app.now(&rows[0]).await["status"].clone()), (json!({"received": true, "finished": false}), json!("released")));
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_webhook_that_telnyx_did_not_sign_just_now_does_nothing() {
     let signer = Signer::new();
-    let mut world = world(&signer).await;
-    let purchase = ordered(&world).await;
-    decide(&world, "success").await;
+    let mut app = app(&signer).await;
+    let purchase = ordered(&app).await;
+    decide(&app, "success").await;
     let good = signer.sign(&event_of(&purchase));
     let with = |change: &dyn Fn(&mut Hook)| {
         let mut hook = good.clone();
@@ -221,135 +218,135 @@ async fn a_webhook_that_telnyx_did_not_sign_just_now_does_nothing() {
         signer.sign_at(now() + 310, &good.body),
     ];
     for hook in &refused {
-        deliver(&world, hook).await.expect_problem(401, "unauthorized");
+        deliver(&app, hook).await.expect_problem(401, "unauthorized");
     }
     let mut unsigned = request(&good);
     unsigned.headers_mut().clear();
-    answer(&world.reconciler(), unsigned).await.expect_problem(401, "unauthorized");
+    answer(&app.reconciler(), unsigned).await.expect_problem(401, "unauthorized");
 
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let mut odd = request(&good);
         *odd.method_mut() = method;
-        let reply = answer(&world.reconciler(), odd).await.expect_problem(405, "method_not_allowed");
+        let reply = answer(&app.reconciler(), odd).await.expect_problem(405, "method_not_allowed");
         assert_eq!(reply.header("allow"), "POST");
     }
-    let keys = world.config().reconcile.public_keys.join(",");
-    world.set("TELNYX_PUBLIC_KEY", "");
-    deliver(&world, &good).await.expect_problem(503, "unavailable");
-    assert_eq!(phase(&world, &purchase).await, "ordered");
+    let keys = app.config().reconcile.public_keys.join(",");
+    app.set("TELNYX_PUBLIC_KEY", "");
+    deliver(&app, &good).await.expect_problem(503, "unavailable");
+    assert_eq!(phase(&app, &purchase).await, "ordered");
 
-    world.set("TELNYX_PUBLIC_KEY", &keys);
-    let reply = deliver(&world, &good).await.expect(200);
+    app.set("TELNYX_PUBLIC_KEY", &keys);
+    let reply = deliver(&app, &good).await.expect(200);
     assert_eq!(reply.body, json!({"received": true, "finished": true}));
-    assert_eq!(phase(&world, &purchase).await, "completed");
+    assert_eq!(phase(&app, &purchase).await, "completed");
 }
 
 #[tokio::test]
 async fn what_a_webhook_says_of_its_order_is_not_believed() {
     let signer = Signer::new();
-    let world = world(&signer).await;
-    let purchase = ordered(&world).await;
+    let app = app(&signer).await;
+    let purchase = ordered(&app).await;
     // It says that the order has succeeded, and Telnyx that it is pending.
-    let reply = deliver(&world, &signer.sign(&event_of(&purchase))).await.expect(200);
-    assert_eq!((reply.body, phase(&world, &purchase).await), (json!({"received": true, "finished": false}), "ordered".to_owned()));
-    balance(&world).await;
+    let reply = deliver(&app, &signer.sign(&event_of(&purchase))).await.expect(200);
+    assert_eq!((reply.body, phase(&app, &purchase).await), (json!({"received": true, "finished": false}), "ordered".to_owned()));
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn an_order_is_known_by_its_id_or_by_its_reference() {
     for known_by in ["id", "customer_reference"] {
         let signer = Signer::new();
-        let world = world(&signer).await;
-        let purchase = ordered(&world).await;
-        decide(&world, "success").await;
+        let app = app(&signer).await;
+        let purchase = ordered(&app).await;
+        decide(&app, "success").await;
         if known_by == "customer_reference" {
             // The answer to the order was lost.
-            world.execute("update phone_number_purchases set phase = 'ordering', telnyx_order_id = null").await;
+            app.execute("update phone_number_purchases set phase = 'ordering', telnyx_order_id = null").await;
         }
         let mut event = event_of(&purchase);
         let payload = event["data"]["payload"].as_object_mut().unwrap();
         payload.retain(|name, _| name == known_by);
-        deliver(&world, &signer.sign(&event)).await.expect(200);
-        assert_eq!(phase(&world, &purchase).await, "completed", "{known_by}");
-        balance(&world).await;
+        deliver(&app, &signer.sign(&event)).await.expect(200);
+        assert_eq!(phase(&app, &purchase).await, "completed", "{known_by}");
+        balance(&app).await;
     }
 }
 
 #[tokio::test]
 async fn a_webhook_that_the_database_cannot_take_comes_again() {
-    let mut world = world(&Signer::new()).await;
-    let purchase = ordered(&world).await;
-    let wire = world.wired().await;
-    connect(&mut world).await;
-    wire.shut();
-    decide(&world, "success").await;
-    eventually(async || (!deliveries(&world).await.is_empty()).then_some(())).await;
-    assert_eq!(deliveries(&world).await, [503]);
-    wire.heal();
+    let mut app = app(&Signer::new()).await;
+    let purchase = ordered(&app).await;
+    let proxy = app.with_fault_proxy().await;
+    connect(&mut app).await;
+    proxy.refuse_connections();
+    decide(&app, "success").await;
+    eventually(async || (!deliveries(&app).await.is_empty()).then_some(())).await;
+    assert_eq!(deliveries(&app).await, [503]);
+    proxy.reset();
     // Telnyx delivers again, by itself.
-    eventually(async || (deliveries(&world).await.len() == 2).then_some(())).await;
-    assert_eq!((deliveries(&world).await, phase(&world, &purchase).await), (vec![json!(503), json!(200)], "completed".to_owned()));
-    balance(&world).await;
+    eventually(async || (deliveries(&app).await.len() == 2).then_some(())).await;
+    assert_eq!((deliveries(&app).await, phase(&app, &purchase).await), (vec![json!(503), json!(200)], "completed".to_owned()));
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_webhook_is_answered_in_time_though_nobody_else_answers() {
     let signer = Signer::new();
-    let mut world = world(&signer).await;
-    let purchase = ordered(&world).await;
-    decide(&world, "success").await;
+    let mut app = app(&signer).await;
+    let purchase = ordered(&app).await;
+    decide(&app, "success").await;
     let hook = signer.sign(&event_of(&purchase));
     // Without a limit of its own, the webhook would wait as long as these.
-    world.set("TELNYX_TIMEOUT_MS", "600000");
-    world.set("DATABASE_TIMEOUT_MS", "600000");
-    world.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 600_000, "times": 100})).await;
-    let reply = deliver(&world, &hook).await.expect(200);
-    assert_eq!((reply.body, phase(&world, &purchase).await), (json!({"received": true, "finished": false}), "ordered".to_owned()));
-    heal(&world).await;
+    app.set("TELNYX_TIMEOUT_MS", "600000");
+    app.set("DATABASE_TIMEOUT_MS", "600000");
+    app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 600_000, "times": 100})).await;
+    let reply = deliver(&app, &hook).await.expect(200);
+    assert_eq!((reply.body, phase(&app, &purchase).await), (json!({"received": true, "finished": false}), "ordered".to_owned()));
+    clear_faults(&app).await;
 
-    let wire = world.wired().await;
+    let proxy = app.with_fault_proxy().await;
     for statement in ["purchases.order.find", "purchases.finish.complete"] {
-        wire.strike(statement, Moment::Before, Fault::Silence);
-        deliver(&world, &hook).await.expect_problem(503, "unavailable");
-        wire.heal();
-        leases_run_out(&world).await;
+        proxy.inject(statement, Moment::Before, Fault::Silence);
+        deliver(&app, &hook).await.expect_problem(503, "unavailable");
+        proxy.reset();
+        leases_run_out(&app).await;
     }
-    assert_eq!((wire.struck(), phase(&world, &purchase).await), (2, "ordered".to_owned()));
-    world.reconcile().await;
-    assert_eq!(phase(&world, &purchase).await, "completed");
-    balance(&world).await;
+    assert_eq!((proxy.injected(), phase(&app, &purchase).await), (2, "ordered".to_owned()));
+    app.reconcile().await;
+    assert_eq!(phase(&app, &purchase).await, "completed");
+    balance(&app).await;
 }
 
 #[tokio::test]
 async fn a_purchase_that_somebody_works_on_is_left_to_them() {
     let signer = Signer::new();
-    let world = world(&signer).await;
-    let purchase = ordered(&world).await;
-    decide(&world, "success").await;
-    world.execute("update phone_number_purchases set lease_token = uuid_generate_v4(), leased_until = now() + interval '1 hour'").await;
-    let reply = deliver(&world, &signer.sign(&event_of(&purchase))).await.expect(200);
-    assert_eq!((reply.body, phase(&world, &purchase).await), (json!({"received": true, "finished": false}), "ordered".to_owned()));
+    let app = app(&signer).await;
+    let purchase = ordered(&app).await;
+    decide(&app, "success").await;
+    app.execute("update phone_number_purchases set lease_token = uuid_generate_v4(), leased_until = now() + interval '1 hour'").await;
+    let reply = deliver(&app, &signer.sign(&event_of(&purchase))).await.expect(200);
+    assert_eq!((reply.body, phase(&app, &purchase).await), (json!({"received": true, "finished": false}), "ordered".to_owned()));
 }
 
 #[tokio::test]
 async fn a_webhook_never_places_an_order() {
     let signer = Signer::new();
-    let world = world(&signer).await;
-    let purchase = ordered(&world).await;
-    world.execute("update phone_number_purchases set phase = 'intended', telnyx_order_id = null").await;
+    let app = app(&signer).await;
+    let purchase = ordered(&app).await;
+    app.execute("update phone_number_purchases set phase = 'intended', telnyx_order_id = null").await;
     // The order it tells of is lost to the look-up, so that it seems never to have been placed.
-    world.telnyx_settings(json!({"reference_lag_ms": 600_000})).await;
-    deliver(&world, &signer.sign(&event_of(&purchase))).await.expect(200);
-    assert_eq!(orders_sent(&world), 1);
-    assert_ne!(phase(&world, &purchase).await, "failed");
+    app.telnyx_settings(json!({"reference_lag_ms": 600_000})).await;
+    deliver(&app, &signer.sign(&event_of(&purchase))).await.expect(200);
+    assert_eq!(orders_sent(&app), 1);
+    assert_ne!(phase(&app, &purchase).await, "failed");
 }
 
 #[tokio::test]
 async fn a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent() {
     let signer = Signer::new();
-    let world = world(&signer).await;
-    let purchase = ordered(&world).await;
-    decide(&world, "success").await;
+    let app = app(&signer).await;
+    let purchase = ordered(&app).await;
+    decide(&app, "success").await;
     let hook = signer.sign(&event_of(&purchase));
     let path = "/phone-numbers-reconcile";
     let event = json!({
@@ -378,20 +375,20 @@ async fn a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent() {
         "body": BASE64_STANDARD.encode(&hook.body),
         "isBase64Encoded": true,
     });
-    let answer = world.reconciler().handle(LambdaEvent::new(event, Context::default())).await.unwrap();
+    let answer = app.reconciler().handle(LambdaEvent::new(event, Context::default())).await.unwrap();
     assert_eq!(answer["statusCode"], 200, "{answer}");
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    assert_eq!((body, phase(&world, &purchase).await), (json!({"received": true, "finished": true}), "completed".to_owned()));
+    assert_eq!((body, phase(&app, &purchase).await), (json!({"received": true, "finished": true}), "completed".to_owned()));
 }
 
 #[tokio::test]
 async fn other_events_and_orders_of_others_are_taken_and_nothing_is_done() {
     let signer = Signer::new();
-    let world = world(&signer).await;
-    let purchase = ordered(&world).await;
-    decide(&world, "success").await;
+    let app = app(&signer).await;
+    let purchase = ordered(&app).await;
+    decide(&app, "success").await;
     let payload = event_of(&purchase)["data"]["payload"].clone();
-    let asked = world.telnyx.exchanges().len();
+    let asked = app.telnyx.exchanges().len();
     let events = [
         complete(&json!({"id": "10a3b9f6-3a50-4a39-9b0d-000000000000", "customer_reference": "op-42"})),
         complete(&json!({"id": "10a3b9f6-3a50-4a39-9b0d-000000000000", "customer_reference": null})),
@@ -407,11 +404,11 @@ async fn other_events_and_orders_of_others_are_taken_and_nothing_is_done() {
         json!({"data": {}}),
     ];
     for event in &events {
-        let reply = deliver(&world, &signer.sign(event)).await.expect(200);
+        let reply = deliver(&app, &signer.sign(event)).await.expect(200);
         assert_eq!(reply.body, json!({"received": true, "finished": false}), "{event}");
     }
-    assert_eq!((world.telnyx.exchanges().len(), phase(&world, &purchase).await), (asked, "ordered".to_owned()));
+    assert_eq!((app.telnyx.exchanges().len(), phase(&app, &purchase).await), (asked, "ordered".to_owned()));
     for body in ["", "{", "[]", "{\"meta\": {}}"] {
-        deliver(&world, &signer.sign_at(now(), body)).await.expect_problem(400, "invalid_request");
+        deliver(&app, &signer.sign_at(now(), body)).await.expect_problem(400, "invalid_request");
     }
 }

@@ -1,11 +1,10 @@
 //! Failures to order.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Telnyx, code, order_of, read};
+use crate::support::app::eventually;
 
 async fn orders(telnyx: &Telnyx) -> usize {
     telnyx.state().await["orders"].as_array().unwrap().len()
@@ -192,7 +191,7 @@ async fn a_delayed_answer_is_late_for_something_that_happened() {
     let number = telnyx.number().await;
     telnyx.fault(json!({ "path_prefix": "/v2/number_orders", "kind": "delay", "delay_ms": 600_000 })).await;
     let ask = telnyx.ask(&telnyx.api_key, Method::POST, "/number_orders", Some(order_of(&number)));
-    let happened = async { while orders(&telnyx).await == 0 {} };
+    let happened = eventually(async || (orders(&telnyx).await > 0).then_some(()));
     tokio::select! {
         _ = ask => panic!("the answer is not late"),
         () = happened => {}
@@ -224,10 +223,5 @@ async fn nothing_listens_once_the_simulator_is_dropped() {
     let telnyx = Telnyx::start().await;
     let url = telnyx.simulator.url();
     drop(telnyx.simulator);
-    let refused = async {
-        while telnyx.http.get(&url).send().await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), refused).await.unwrap();
+    eventually(async || telnyx.http.get(&url).send().await.err()).await;
 }

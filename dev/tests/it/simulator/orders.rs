@@ -1,11 +1,12 @@
 //! `/number_orders`, their parts, and reservations.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use dev::telnyx::Settings;
+use dev::telnyx_simulator::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Telnyx, code, order_of};
+use crate::support::app::eventually;
 
 #[tokio::test]
 async fn an_order_is_pending_until_its_time_then_the_number_is_active() {
@@ -73,7 +74,7 @@ async fn time_passes_by_itself_unless_stopped() {
     let number = telnyx.number().await;
     let (_, order) = telnyx.order(&number).await;
     let path = format!("/number_orders/{}", order["data"]["id"].as_str().unwrap());
-    while telnyx.get(&path).await.1["data"]["status"] != "success" {}
+    eventually(async || (telnyx.get(&path).await.1["data"]["status"] == "success").then_some(())).await;
     telnyx.finish();
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Telnyx;
+use crate::support::app::eventually;
 use crate::support::openapi::Spec;
 
 type Hook = (HeaderMap, Bytes);
@@ -106,7 +107,7 @@ async fn an_event_that_is_refused_is_sent_again() {
     telnyx.own().await;
     let (_, _, first) = receiver.next().await;
     // The retry is due once the refusal is noted.
-    while telnyx.state().await["webhooks"].as_array().unwrap().is_empty() {}
+    eventually(async || telnyx.state().await["webhooks"].get(0).cloned()).await;
     telnyx.advance(1000).await;
     let (_, _, second) = receiver.next().await;
     assert_eq!((&first["meta"]["attempt"], &second["meta"]["attempt"]), (&json!(1), &json!(2)));

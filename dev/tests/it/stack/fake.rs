@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dev::functions::{Function, Launch, Logs};
-use dev::gateway;
+use dev::lambda::functions::{Function, Launch, Logs};
+use dev::lambda::gateway;
+use dev::lambda::runtime_api::RuntimeApi;
+use dev::lambda::template::{Definition, Route};
 use dev::listener::Listener;
-use dev::runtime_api::RuntimeApi;
 use dev::stack;
-use dev::template::{Definition, Route};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -121,9 +121,9 @@ async fn an_answer_may_be_bytes_or_nothing_at_all() {
 #[tokio::test]
 async fn anything_but_an_answer_is_the_body_of_a_success() {
     let fake = Fake::usual().await;
-    let (_, response) = fake.exchange(fake.client.get(&fake.route), &json!({"hello": "world"})).await;
+    let (_, response) = fake.exchange(fake.client.get(&fake.route), &json!({"hello": "app"})).await;
     assert_eq!(response.status(), 200);
-    assert_eq!(response.json::<Value>().await.unwrap(), json!({"hello": "world"}));
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({"hello": "app"}));
     let (_, response) = fake.exchange(fake.client.get(&fake.route), &json!({"statusCode": "many"})).await;
     assert_eq!(response.status(), 500);
 }

@@ -1,11 +1,11 @@
 //! What most tests of money do: buy, release, and see that the books balance.
 
-use dev::books::{SOMEBODY_ELSE, imbalance, unfinished};
 use dev::demo;
+use dev::invariants::{FOREIGN_REFERENCE, unfinished, violations};
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{World, agent};
+use crate::support::app::{TestApp, agent};
 
 /// The body that buys one number.
 pub(crate) fn order_of(number: &str) -> Value {
@@ -25,35 +25,35 @@ pub(crate) fn release_of(row: &Value) -> Value {
 
 /// Insists that the books balance.
 #[track_caller]
-pub(crate) fn balance(world: &World) -> impl Future<Output = ()> {
+pub(crate) fn balance(app: &TestApp) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        let wrong = imbalance(&world.sql, &world.telnyx_state().await).await.unwrap().all();
+        let wrong = violations(&app.sql, &app.telnyx_state().await).await.unwrap().all();
         assert!(wrong.is_empty(), "{caller}: the books do not balance: {wrong:#?}");
     }
 }
 
 /// A number on offer that has no row, not even one of a number given back.
-pub(crate) async fn unsold(world: &World) -> String {
-    let rows = world.rows().await;
+pub(crate) async fn unsold(app: &TestApp) -> String {
+    let rows = app.rows().await;
     let sold = |number: &String| rows.iter().any(|row| row["phone_number"] == *number);
-    world.offers("312", 20).await.into_iter().find(|number| !sold(number)).unwrap()
+    app.offers("312", 20).await.into_iter().find(|number| !sold(number)).unwrap()
 }
 
 /// A number that the demo agency has and an agent answers: its row.
-pub(crate) async fn assigned(world: &World) -> Value {
-    let item = json!({"phone_number": unsold(world).await, "agent_mapping_id": agent(&demo::DEMO, 0)});
-    world.purchase("owner", json!({"phone_numbers": [item]})).await.expect(200).number().clone()
+pub(crate) async fn assigned(app: &TestApp) -> Value {
+    let item = json!({"phone_number": unsold(app).await, "agent_mapping_id": agent(&demo::DEMO, 0)});
+    app.purchase("owner", json!({"phone_numbers": [item]})).await.expect(200).number().clone()
 }
 
 /// How many orders were sent.
-pub(crate) fn orders_sent(world: &World) -> usize {
-    world.asked("POST", "/v2/number_orders")
+pub(crate) fn orders_sent(app: &TestApp) -> usize {
+    app.asked("POST", "/v2/number_orders")
 }
 
 /// Asks Telnyx past our functions, with a key of its own.
-pub(crate) async fn telnyx(world: &World, key: &str, method: Method, path: &str, body: Option<Value>) -> Value {
-    let mut request = reqwest::Client::new().request(method, format!("{}{path}", world.telnyx.url())).bearer_auth(key);
+pub(crate) async fn telnyx(app: &TestApp, key: &str, method: Method, path: &str, body: Option<Value>) -> Value {
+    let mut request = reqwest::Client::new().request(method, format!("{}{path}", app.telnyx.url())).bearer_auth(key);
     if let Some(body) = body {
         request = request.json(&body);
     }
@@ -63,38 +63,38 @@ pub(crate) async fn telnyx(world: &World, key: &str, method: Method, path: &str,
 }
 
 /// Somebody else with the same account at Telnyx orders a number that a search has shown.
-pub(crate) async fn ordered_by_somebody_else(world: &World, number: &str) {
-    let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": SOMEBODY_ELSE});
-    telnyx(world, world.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
+pub(crate) async fn ordered_by_somebody_else(app: &TestApp, number: &str) {
+    let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": FOREIGN_REFERENCE});
+    telnyx(app, app.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
 }
 
 /// Decides the only order that is pending at Telnyx.
-pub(crate) async fn decide(world: &World, status: &str) {
-    let state = world.telnyx_state().await;
+pub(crate) async fn decide(app: &TestApp, status: &str) {
+    let state = app.telnyx_state().await;
     let pending: Vec<_> = state["orders"].as_array().unwrap().iter().filter(|order| order["status"] == "pending").collect();
     assert_eq!(pending.len(), 1, "{pending:#?}");
-    let url = format!("{}/orders/{}", world.telnyx.control_url(), pending[0]["id"].as_str().unwrap());
+    let url = format!("{}/orders/{}", app.telnyx.control_url(), pending[0]["id"].as_str().unwrap());
     let answer = reqwest::Client::new().post(url).json(&json!({ "status": status })).send().await.unwrap();
     assert!(answer.status().is_success());
 }
 
 /// Changes a number at Telnyx by hand, as its portal and its support do.
-pub(crate) async fn by_hand(world: &World, number: &Value, change: Value) {
-    let url = format!("{}/numbers/{}", world.telnyx.control_url(), number.as_str().unwrap().replace('+', "%2B"));
+pub(crate) async fn by_hand(app: &TestApp, number: &Value, change: Value) {
+    let url = format!("{}/numbers/{}", app.telnyx.control_url(), number.as_str().unwrap().replace('+', "%2B"));
     let answer = reqwest::Client::new().patch(url).json(&change).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
 }
 
 /// Removes something at Telnyx by hand: `numbers/{number}` or `orders/{id}`.
-pub(crate) async fn removed_by_hand(world: &World, what: &str) {
-    let url = format!("{}/{}", world.telnyx.control_url(), what.replace('+', "%2B"));
+pub(crate) async fn removed_by_hand(app: &TestApp, what: &str) {
+    let url = format!("{}/{}", app.telnyx.control_url(), what.replace('+', "%2B"));
     let answer = reqwest::Client::new().delete(url).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
 }
 
 /// The one open finding: its kind, account and number.
-pub(crate) async fn only_finding(world: &World) -> (String, String, Value) {
-    let mut open: Vec<_> = world.findings().await.into_iter().filter(|finding| finding["state"] == "open").collect();
+pub(crate) async fn only_finding(app: &TestApp) -> (String, String, Value) {
+    let mut open: Vec<_> = app.findings().await.into_iter().filter(|finding| finding["state"] == "open").collect();
     assert_eq!(open.len(), 1, "{open:#?}");
     let finding = open.remove(0);
     let text = |name: &str| finding[name].as_str().unwrap().to_owned();
@@ -102,17 +102,17 @@ pub(crate) async fn only_finding(world: &World) -> (String, String, Value) {
 }
 
 /// Takes back every fault that has not struck yet.
-pub(crate) async fn heal(world: &World) {
-    let answer = reqwest::Client::new().delete(format!("{}/faults", world.telnyx.control_url())).send().await.unwrap();
+pub(crate) async fn clear_faults(app: &TestApp) {
+    let answer = reqwest::Client::new().delete(format!("{}/faults", app.telnyx.control_url())).send().await.unwrap();
     assert!(answer.status().is_success());
 }
 
 #[tokio::test]
 async fn every_breach_of_the_books_is_told() {
-    let world = World::new().await;
-    assigned(&world).await;
-    balance(&world).await;
-    let state = world.telnyx_state().await;
+    let app = TestApp::new().await;
+    assigned(&app).await;
+    balance(&app).await;
+    let state = app.telnyx_state().await;
     let changes = [
         ("delete from agency_phone_numbers", "is billed, and its row is null"),
         ("update agency_phone_numbers set status = 'released'", "is billed, and its row is {"),
@@ -122,9 +122,9 @@ async fn every_breach_of_the_books_is_told() {
         ("delete from phone_number_purchases", "the ledger does not know"),
     ];
     for (change, words) in changes {
-        world.sql.batch_execute(&format!("begin; {change}")).await.unwrap();
-        tells(&world, &state, words).await;
-        world.sql.batch_execute("rollback").await.unwrap();
+        app.sql.batch_execute(&format!("begin; {change}")).await.unwrap();
+        tells(&app, &state, words).await;
+        app.sql.batch_execute("rollback").await.unwrap();
     }
     let doubled = |what: &str| {
         let mut state = state.clone();
@@ -132,32 +132,32 @@ async fn every_breach_of_the_books_is_told() {
         state[what].as_array_mut().unwrap().push(again);
         state
     };
-    tells(&world, &doubled("numbers"), "is billed twice").await;
-    tells(&world, &doubled("orders"), "2 orders count for").await;
+    tells(&app, &doubled("numbers"), "is billed twice").await;
+    tells(&app, &doubled("orders"), "2 orders count for").await;
     let mut gone = state.clone();
     gone["numbers"][0]["status"] = json!("deleted");
-    tells(&world, &gone, "Telnyx does not have").await;
+    tells(&app, &gone, "Telnyx does not have").await;
 }
 
 /// Insists that one thing is wrong with the books, and is told in these words.
-async fn tells(world: &World, state: &Value, words: &str) {
-    let wrong = imbalance(&world.sql, state).await.unwrap().all();
+async fn tells(app: &TestApp, state: &Value, words: &str) {
+    let wrong = violations(&app.sql, state).await.unwrap().all();
     assert!(wrong.len() == 1 && wrong[0].contains(words), "{words}: {wrong:#?}");
 }
 
 #[tokio::test]
 async fn what_is_on_its_way_is_told() {
-    let world = World::new().await;
-    let row = assigned(&world).await;
-    world.release("owner", release_of(&row)).await.expect(200);
-    assert_eq!(unfinished(&world.sql).await.unwrap(), Vec::<String>::new());
+    let app = TestApp::new().await;
+    let row = assigned(&app).await;
+    app.release("owner", release_of(&row)).await.expect(200);
+    assert_eq!(unfinished(&app.sql).await.unwrap(), Vec::<String>::new());
     let changes = [
         "update agency_phone_numbers set status = 'pending'",
         "update phone_number_purchases set phase = 'ordered'",
         "update phone_number_releases set phase = 'requested'",
     ];
     for (done, change) in changes.into_iter().enumerate() {
-        world.sql.batch_execute(change).await.unwrap();
-        assert_eq!(unfinished(&world.sql).await.unwrap().len(), done + 1, "{change}");
+        app.sql.batch_execute(change).await.unwrap();
+        assert_eq!(unfinished(&app.sql).await.unwrap().len(), done + 1, "{change}");
     }
 }

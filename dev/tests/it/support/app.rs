@@ -1,15 +1,15 @@
-//! One agency's world for one test: its own database, its own Telnyx, and the handlers themselves.
+//! The product for one test: its own database, its own Telnyx simulator, and the handlers in this process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dev::demo;
+use dev::fault_proxy::FaultProxy;
 use dev::migrations;
 use dev::postgres::TestDatabase;
-use dev::telnyx::{Exchange, Options, Simulator};
+use dev::telnyx_simulator::{Exchange, Options, Simulator};
 use dev::token::Issuer;
-use dev::wire::Wire;
 use lambda_http::http::{HeaderMap, Method, Request, Response};
 use lambda_http::{Body, Context, RequestExt as _};
 use phone_numbers_reconcile::Reconcile;
@@ -26,8 +26,8 @@ use crate::support::openapi::Spec;
 /// A page of the web app.
 pub(crate) const ORIGIN: &str = "http://localhost:3000";
 
-/// What a test talks to.
-pub(crate) struct World {
+/// A migrated and seeded database, a Telnyx simulator, and what it takes to call the handlers with them.
+pub(crate) struct TestApp {
     pub(crate) telnyx: Simulator,
     pub(crate) database: TestDatabase,
     pub(crate) sql: Client,
@@ -96,7 +96,7 @@ impl Reply {
     }
 }
 
-impl World {
+impl TestApp {
     /// Orders succeed at once, and waiting is short: what a test wants slow, it makes slow.
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::migrated().await.unwrap();
@@ -119,9 +119,9 @@ impl World {
             ("PURCHASE_ORDER_MISSING_AFTER_MS", "300".to_owned()),
         ];
         let sql = database.connect().await.unwrap();
-        let world = Self { telnyx, database, sql, issuer, environment, http: reqwest::Client::new() };
-        world.telnyx_settings(json!({"order_delay_ms": 0, "number_delay_ms": 0})).await;
-        world
+        let app = Self { telnyx, database, sql, issuer, environment, http: reqwest::Client::new() };
+        app.telnyx_settings(json!({"order_delay_ms": 0, "number_delay_ms": 0})).await;
+        app
     }
 
     /// Sets a variable of the functions' environment; an empty one is unset.
@@ -131,11 +131,11 @@ impl World {
     }
 
     /// From here on, the functions reach the database by a way that can break.
-    pub(crate) async fn wired(&mut self) -> Wire {
-        let wire = Wire::new();
-        let url = wire.postgres(self.database.url()).await.unwrap();
+    pub(crate) async fn with_fault_proxy(&mut self) -> FaultProxy {
+        let proxy = FaultProxy::new();
+        let url = proxy.postgres(self.database.url()).await.unwrap();
         self.set("DATABASE_URL", &url);
-        wire
+        proxy
     }
 
     /// The settings as a function reads them, except that their relations are not checked: many tests shorten the lease alone.
@@ -335,7 +335,7 @@ impl World {
         self.telnyx.exchanges().iter().filter(|exchange| exchange.method == method && exchange.path.starts_with(path)).count()
     }
 
-    /// Both sides of the wire keep to Telnyx's specification.
+    /// Requests and answers conform to Telnyx's specification.
     pub(crate) fn wire_is_valid(&self) {
         let spec = Spec::load();
         for exchange in self.telnyx.exchanges() {
@@ -372,8 +372,8 @@ create trigger refuse before update on agency_phone_numbers for each row execute
     }
 }
 
-/// Whatever a test is about, what crossed the wire was valid.
-impl Drop for World {
+/// Whatever a test is about, what passed between us and Telnyx was valid.
+impl Drop for TestApp {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.wire_is_valid();
@@ -425,6 +425,17 @@ pub(crate) async fn deliver<F: Function>(function: &Service<F>, request: Request
 /// An agent of an agency of the demo.
 pub(crate) fn agent(agency: &demo::Agency, index: usize) -> Uuid {
     demo::AGENTS.iter().filter(|agent| agent.agency == agency.id).nth(index).unwrap().id
+}
+
+/// Runs `work` with a clock that jumps to the next timer whenever nothing else can happen, and measures by that clock. Only for
+/// work that waits for a peer in this process, or for one that never answers: the clock does not wait for another process.
+pub(crate) async fn in_virtual_time<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    let done = work.await;
+    let took = started.elapsed();
+    tokio::time::resume();
+    (done, took)
 }
 
 /// Waits until something holds, for as long as a machine that is busy may need.

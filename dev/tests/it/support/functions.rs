@@ -11,7 +11,7 @@ use phone_numbers_search::Search;
 use serde_json::{Value, json};
 use shared::lambda::{Function, Service};
 
-use crate::support::app::{ORIGIN, Reply, World, deliver, with_query};
+use crate::support::app::{ORIGIN, Reply, TestApp, deliver, with_query};
 use crate::support::product::web_functions;
 
 /// Declares the functions: a field for each, and what is the same for all of them.
@@ -26,8 +26,8 @@ macro_rules! functions {
         }
 
         impl Functions {
-            pub(crate) fn start(world: &World) -> Self {
-                Self { $($field: world.function()),+ }
+            pub(crate) fn start(app: &TestApp) -> Self {
+                Self { $($field: app.function()),+ }
             }
 
             /// As Lambda's runtime hands it over.

@@ -1,11 +1,11 @@
-//! Holds what crosses the wire to Telnyx against Telnyx's own specification (`dev/telnyx-openapi.json`).
+//! Holds what passes between us and Telnyx against Telnyx's own specification (`dev/telnyx-openapi.json`).
 
 use std::{
     collections::HashMap,
     sync::{Arc, LazyLock, Mutex},
 };
 
-use dev::telnyx::Exchange;
+use dev::telnyx_simulator::Exchange;
 use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};

@@ -1,9 +1,9 @@
 //! A product of its own for a test: the binaries themselves, behind a gateway, with a database and a Telnyx.
 
-use dev::functions::{self, Function, Logs, Programs};
+use dev::lambda::functions::{self, Function, Logs, Programs};
+use dev::lambda::template::Template;
 use dev::postgres::TestDatabase;
 use dev::stack::{Options, Stack};
-use dev::template::Template;
 use dev::{demo, stack, workspace};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

@@ -1,0 +1,198 @@
+//! Which functions a change touches: those whose artifact is made of something that the change changed.
+//!
+//! What an artifact is made of is told by cargo's own dependency graph: the folders of the function's package and of every
+//! package of this workspace that it depends on, the locked versions of everything else, and what applies to all, such as
+//! the root's `Cargo.toml`. Dependencies of tests count for nothing. All of it together has a digest: a function whose digest
+//! is known already need not be built again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use cargo_lock::Lockfile;
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+/// Where the functions' packages are.
+const FUNCTIONS: &str = "functions";
+/// What every artifact is made with: the scripts build and zip it.
+const COMMON: [&str; 7] =
+    [".cargo", ".ci/artifact.py", ".ci/package", ".ci/toolchain", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
+/// The platforms that functions run on; what only others need counts for nothing.
+const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
+
+/// A function, and the digest of everything that its artifact is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Artifact {
+    /// The package.
+    pub name: String,
+    /// In hexadecimal.
+    pub digest: String,
+}
+
+impl Artifact {
+    fn new((name, inputs): (String, String)) -> Self {
+        let hash = digest(&SHA256, inputs.as_bytes());
+        // Half of it tells any two apart.
+        let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        Self { name, digest: format!("{:032x}", u128::from_be_bytes(half)) }
+    }
+}
+
+/// A workspace with functions, as cargo sees it now.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+    functions: BTreeMap<String, Ingredients>,
+}
+
+/// What an artifact is made of.
+#[derive(Debug, Default)]
+struct Ingredients {
+    /// Folders and files, relative to the root.
+    paths: BTreeSet<String>,
+    /// Packages, those of this workspace too.
+    packages: BTreeSet<Locked>,
+}
+
+/// A package's name and version, by which a lock file knows it.
+type Locked = (String, String);
+
+impl Workspace {
+    /// Asks cargo about the workspace at `root`.
+    ///
+    /// # Errors
+    /// Cargo's, for instance when the lock file does not fit.
+    pub fn read(root: &Path) -> Result<Self> {
+        let platforms = PLATFORMS.iter().flat_map(|platform| ["--filter-platform", platform]);
+        let options: Vec<_> = ["--locked"].into_iter().chain(platforms).map(str::to_owned).collect();
+        let metadata = MetadataCommand::new().current_dir(root).other_options(options).exec()?;
+        let mut functions = BTreeMap::new();
+        for package in metadata.workspace_packages() {
+            if folder(&metadata, package)?.starts_with(&format!("{FUNCTIONS}/")) {
+                functions.insert(package.name.to_string(), ingredients(&metadata, package)?);
+            }
+        }
+        ensure!(!functions.is_empty(), "the workspace has no functions");
+        Ok(Self { root: root.to_owned(), functions })
+    }
+
+    /// The functions' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
+    }
+
+    /// The folders and files that a function is built from, relative to the root.
+    pub fn paths_of(&self, function: &str) -> impl Iterator<Item = &str> {
+        self.functions.get(function).into_iter().flat_map(|ingredients| &ingredients.paths).map(String::as_str)
+    }
+
+    /// Every function, as committed.
+    ///
+    /// # Errors
+    /// Git's.
+    pub fn artifacts(&self) -> Result<Vec<Artifact>> {
+        Ok(self.inputs("HEAD")?.into_iter().map(Artifact::new).collect())
+    }
+
+    /// The functions that were touched between `base` and what is committed. What only `base` has, when the two have gone
+    /// different ways, does not count.
+    ///
+    /// # Errors
+    /// When git does not know `base`.
+    pub fn affected(&self, base: &str) -> Result<Vec<Artifact>> {
+        let fork = self.git(&["merge-base", base, "HEAD"])?.with_context(|| format!("{base} has nothing in common with this"))?;
+        let (before, mut now) = (self.inputs(&fork)?, self.inputs("HEAD")?);
+        now.retain(|name, inputs| before.get(name) != Some(inputs));
+        Ok(now.into_iter().map(Artifact::new).collect())
+    }
+
+    /// What each function's ingredients were at a revision, one a line.
+    fn inputs(&self, revision: &str) -> Result<BTreeMap<String, String>> {
+        let lock = self.git(&["show", &format!("{revision}:Cargo.lock")])?.unwrap_or_default();
+        let lock: Lockfile = lock.parse().with_context(|| format!("Cargo.lock at {revision}"))?;
+        let inputs = self.functions.iter().map(|(name, ingredients)| {
+            let mut lines = locked(&lock, &ingredients.packages);
+            for path in &ingredients.paths {
+                // A tree's or a blob's id stands for all that is in it.
+                let id = self.git(&["rev-parse", "--verify", "--quiet", &format!("{revision}:{path}")])?;
+                // Writing to a string does not fail.
+                let _ = writeln!(lines, "{path} {}", id.as_deref().unwrap_or("absent"));
+            }
+            Ok((name.clone(), lines))
+        });
+        inputs.collect()
+    }
+
+    /// What git says, or None if it fails without a word: what was asked for is not there.
+    fn git(&self, arguments: &[&str]) -> Result<Option<String>> {
+        let output = Command::new("git").current_dir(&self.root).args(arguments).output().context("running git")?;
+        if output.status.success() {
+            return Ok(Some(String::from_utf8(output.stdout)?.trim_end().to_owned()));
+        }
+        let error = String::from_utf8_lossy(&output.stderr);
+        if !error.is_empty() {
+            bail!("git {}: {}", arguments.join(" "), error.trim_end());
+        }
+        Ok(None)
+    }
+}
+
+/// Everything that `function` is built from, with what its manifest says it embeds:
+/// `[package.metadata.artifact] embeds = ["sql"]`.
+fn ingredients(metadata: &Metadata, function: &Package) -> Result<Ingredients> {
+    let mut found = Ingredients::default();
+    found.paths.extend(COMMON.map(str::to_owned));
+    for id in closure(metadata, &function.id)? {
+        let package = &metadata[&id];
+        found.packages.insert((package.name.to_string(), package.version.to_string()));
+        if package.source.is_none() {
+            found.paths.insert(folder(metadata, package)?);
+            let embeds = package.metadata["artifact"]["embeds"].as_array().into_iter().flatten();
+            found.paths.extend(embeds.filter_map(|path| path.as_str()).map(str::to_owned));
+        }
+    }
+    Ok(found)
+}
+
+/// `package` and all that it depends on, except for its tests.
+fn closure(metadata: &Metadata, package: &PackageId) -> Result<BTreeSet<PackageId>> {
+    let nodes = &metadata.resolve.as_ref().context("cargo resolved nothing")?.nodes;
+    let nodes: BTreeMap<_, _> = nodes.iter().map(|node| (&node.id, node)).collect();
+    let mut found = BTreeSet::new();
+    let mut open = vec![package];
+    while let Some(id) = open.pop() {
+        if found.insert(id.clone()) {
+            let node = nodes.get(id).with_context(|| format!("cargo did not resolve {id}"))?;
+            let built =
+                node.deps.iter().filter(|dependency| dependency.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development));
+            open.extend(built.map(|dependency| &dependency.pkg));
+        }
+    }
+    Ok(found)
+}
+
+/// The folder of a package of this workspace, relative to the root.
+fn folder(metadata: &Metadata, package: &Package) -> Result<String> {
+    let folder = package.manifest_path.parent().context("a manifest is in no folder")?;
+    let folder = folder.strip_prefix(&metadata.workspace_root).with_context(|| format!("{folder} is outside of the workspace"))?;
+    Ok(folder.to_string())
+}
+
+/// What a lock file says about `packages`, one a line: the checksum of each, and which of the others it is linked with.
+fn locked(lock: &Lockfile, packages: &BTreeSet<Locked>) -> String {
+    let mut lines = BTreeSet::new();
+    for package in &lock.packages {
+        let id = (package.name.to_string(), package.version.to_string());
+        if packages.contains(&id) {
+            let checksum = package.checksum.as_ref().map(ToString::to_string).unwrap_or_default();
+            let linked = package.dependencies.iter().map(|other| (other.name.to_string(), other.version.to_string()));
+            let linked: BTreeSet<_> = linked.filter(|other| packages.contains(other)).collect();
+            lines.insert(format!("{id:?} {checksum} {linked:?}\n"));
+        }
+    }
+    lines.into_iter().collect()
+}

@@ -1,0 +1,146 @@
+//! A connection to Postgres, message by message.
+
+use std::io;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::protocol::{Kind, Message, Statements};
+use super::{Injection, Moment, State};
+
+/// A connection in both directions.
+struct Connection<'a> {
+    client: Side,
+    server: Side,
+    state: &'a State,
+    statements: Statements,
+    /// The messages of an interaction that is not whole yet. The server has not seen them.
+    parts: Vec<Message>,
+    /// How many interactions the server has yet to answer.
+    unanswered: usize,
+}
+
+/// One end of it.
+struct Side {
+    stream: TcpStream,
+    received: BytesMut,
+    /// All messages have a type but a client's first.
+    is_typed: bool,
+}
+
+/// Passes on what either side says until one of them closes, or a fault comes.
+pub(super) async fn pass(client: TcpStream, server: TcpStream, state: &State) -> io::Result<()> {
+    let (client, server) = (Side::new(client, false)?, Side::new(server, true)?);
+    let mut connection = Connection { client, server, state, statements: Statements::default(), parts: Vec::new(), unanswered: 0 };
+    connection.pass().await
+}
+
+impl Connection<'_> {
+    async fn pass(&mut self) -> io::Result<()> {
+        loop {
+            tokio::select! {
+                asked = self.client.next() => {
+                    let Some(message) = asked? else { return Ok(()) };
+                    if let Some(injection) = self.ask(message).await? {
+                        // The fault comes whatever else goes wrong: both sides may be gone already.
+                        let _ = self.run_until(injection.moment).await;
+                        self.state.execute(injection.fault).await;
+                        return Ok(());
+                    }
+                }
+                answered = self.server.next() => {
+                    let Some(message) = answered? else { return Ok(()) };
+                    self.answer(message).await?;
+                }
+            }
+        }
+    }
+
+    /// Holds a message back until its interaction is whole, and passes that on unless it is to be struck.
+    async fn ask(&mut self, message: Message) -> io::Result<Option<Injection>> {
+        let kind = message.kind();
+        self.parts.push(message);
+        match kind {
+            Kind::Part => return Ok(None),
+            Kind::Other => {}
+            Kind::End => {
+                let name = self.statements.name(&self.parts);
+                if let Some(injection) = self.state.record(name) {
+                    return Ok(Some(injection));
+                }
+                self.unanswered += 1;
+            }
+        }
+        self.send().await?;
+        Ok(None)
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        let parts: Vec<_> = self.parts.drain(..).collect();
+        self.server.write(&parts).await
+    }
+
+    /// Passes an answer on, with all that has arrived behind it.
+    async fn answer(&mut self, message: Message) -> io::Result<()> {
+        let mut messages = vec![message];
+        while let Some(message) = self.server.take()? {
+            messages.push(message);
+        }
+        let answers = messages.iter().filter(|message| message.is_ready_for_query()).count();
+        // The first one ends the start of the session, which is no interaction.
+        self.unanswered = self.unanswered.saturating_sub(answers);
+        self.client.write(&messages).await
+    }
+
+    /// Goes on to the moment at which an interaction is struck. What was asked before it has its answer; the client says
+    /// nothing more.
+    async fn run_until(&mut self, moment: Moment) -> io::Result<()> {
+        while self.unanswered > 0 {
+            let message = self.server.expect().await?;
+            self.answer(message).await?;
+        }
+        if moment == Moment::After {
+            self.send().await?;
+            while !self.server.expect().await?.is_ready_for_query() {}
+        }
+        Ok(())
+    }
+}
+
+impl Side {
+    fn new(stream: TcpStream, is_typed: bool) -> io::Result<Self> {
+        // What arrives in one piece is to leave in one, at once.
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, received: BytesMut::new(), is_typed })
+    }
+
+    /// The next message; none at the end. Nothing is lost when it is not awaited to its end.
+    async fn next(&mut self) -> io::Result<Option<Message>> {
+        loop {
+            if let Some(message) = self.take()? {
+                return Ok(Some(message));
+            }
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next message, where the end is an error.
+    async fn expect(&mut self) -> io::Result<Message> {
+        self.next().await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The next message, if it is here.
+    fn take(&mut self) -> io::Result<Option<Message>> {
+        let message = Message::take(&mut self.received, self.is_typed)?;
+        self.is_typed |= message.is_some();
+        Ok(message)
+    }
+
+    async fn write(&mut self, messages: &[Message]) -> io::Result<()> {
+        let bytes: Vec<_> = messages.iter().map(Message::bytes).collect();
+        self.stream.write_all(&bytes.concat()).await
+    }
+}

@@ -1,0 +1,234 @@
+//! The books: what Telnyx has and bills must be what the rows say, whatever went wrong on the way.
+//!
+//! Each rule is one function, which tells every breach of it in words.
+
+use std::collections::HashSet;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::postgres::describe;
+
+/// The reference under which somebody else orders from the same account: what carries it is none of our business.
+pub const FOREIGN_REFERENCE: &str = "somebody else's";
+
+/// What must hold at any time and does not, by the kind of harm, each breach in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Violations {
+    /// Numbers that are billed and in no live row, or in the books and not billed.
+    pub orphans: Vec<String>,
+    /// Numbers that are paid for twice.
+    pub double_buys: Vec<String>,
+    /// Numbers in the row of another agency than the one that bought them.
+    pub wrong_owner: Vec<String>,
+    /// Rows that their history does not account for.
+    pub history_gaps: Vec<String>,
+}
+
+impl Violations {
+    /// All of it.
+    #[must_use]
+    pub fn all(self) -> Vec<String> {
+        [self.orphans, self.double_buys, self.wrong_owner, self.history_gaps].concat()
+    }
+}
+
+/// Whether nothing is lost, nothing is bought twice, everything is whose it should be, and the history tells of all of it.
+/// `telnyx` is the simulator's `/_control/state`, read before.
+///
+/// # Errors
+/// The database's, or `telnyx` is something else.
+pub async fn violations(database: &Client, telnyx: &Value) -> Result<Violations> {
+    let books = Books::read(database, telnyx).await?;
+    Ok(Violations {
+        orphans: [books.billed_without_a_row(), books.rows_without_a_number(), books.orders_unknown()].concat(),
+        double_buys: [books.billed_twice(), books.orders_too_many()].concat(),
+        wrong_owner: books.wrong_owner(),
+        history_gaps: books.history_gaps(),
+    })
+}
+
+/// What is on its way, and must not be once everything had the time and the retries to come to its end.
+///
+/// # Errors
+/// The database's.
+pub async fn unfinished(database: &Client) -> Result<Vec<String>> {
+    let queries = [
+        "select to_json(n)::text from agency_phone_numbers n where n.status = 'pending'",
+        "select to_json(p)::text from phone_number_purchases p where p.phase in ('intended', 'ordering', 'ordered')",
+        "select to_json(r)::text from phone_number_releases r where r.phase = 'requested'",
+    ];
+    let mut found = Vec::new();
+    for query in queries {
+        found.extend(read(database, query).await?.iter().map(|what| format!("{what} is not finished")));
+    }
+    Ok(found)
+}
+
+/// Both sides, as JSON.
+struct Books {
+    /// The numbers that Telnyx has and bills.
+    numbers: Vec<Value>,
+    /// The orders that have not failed.
+    orders: Vec<Value>,
+    /// The rows of the agencies.
+    rows: Vec<Value>,
+    /// The rows of numbers that were bought again since.
+    archived: Vec<Value>,
+    /// The ledger of purchases.
+    purchases: Vec<Value>,
+    /// Releases that are under way.
+    releases: Vec<Value>,
+    /// What happened to each row, in the order it happened.
+    history: Vec<Value>,
+    /// What is left to a person.
+    findings: Vec<Value>,
+}
+
+impl Books {
+    async fn read(database: &Client, telnyx: &Value) -> Result<Self> {
+        Ok(Self {
+            numbers: ours(telnyx, "numbers", "deleted")?,
+            orders: ours(telnyx, "orders", "failure")?,
+            rows: read(database, "select to_jsonb(n)::text from agency_phone_numbers n").await?,
+            archived: read(database, "select a.record::text from agency_phone_numbers_archive a").await?,
+            purchases: read(database, "select to_json(p)::text from phone_number_purchases p").await?,
+            releases: read(database, "select to_json(r)::text from phone_number_releases r where r.phase = 'requested'").await?,
+            history: read(database, "select to_jsonb(h)::text from phone_number_history h order by h.id").await?,
+            findings: read(database, "select to_json(f)::text from phone_number_findings f where f.state = 'open'").await?,
+        })
+    }
+
+    fn billed_twice(&self) -> Vec<String> {
+        let mut seen = HashSet::new();
+        let again = self.numbers.iter().filter(|number| !seen.insert(text(number, "phone_number")));
+        again.map(|number| format!("{} is billed twice", number["phone_number"])).collect()
+    }
+
+    /// A number that is billed is a live row's, its order is still being found out, or a person is told of it.
+    fn billed_without_a_row(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for number in &self.numbers {
+            let row = self.rows.iter().find(|row| row["phone_number"] == number["phone_number"]);
+            let explained = row.is_some_and(|row| match text(row, "status") {
+                "active" | "inactive" => row["phone_number_id"].is_null() || row["phone_number_id"] == number["id"],
+                "pending" => self.may_be_ordered(row),
+                _ => false,
+            });
+            let told = self.findings.iter().any(|finding| finding["phone_number"] == number["phone_number"]);
+            if !explained && !told {
+                wrong.push(format!("{} is billed, and its row is {}", number["phone_number"], row.unwrap_or(&Value::Null)));
+            }
+        }
+        wrong
+    }
+
+    fn rows_without_a_number(&self) -> Vec<String> {
+        // One that is switched off for want of its number says so; one that is being given back may be gone already.
+        let under_way = |row: &Value| self.releases.iter().any(|release| release["agency_phone_number_id"] == row["id"]);
+        let off = |row: &Value| text(row, "status") == "inactive" && self.last_event(row).is_some_and(|event| event == "reconciled");
+        let live = self.rows.iter().filter(|row| ["active", "inactive"].contains(&text(row, "status")));
+        let live = live.filter(|row| !under_way(row) && !off(row));
+        let missing = live.filter(|row| !self.numbers.iter().any(|number| number["phone_number"] == row["phone_number"]));
+        missing.map(|row| format!("Telnyx does not have {row}")).collect()
+    }
+
+    /// Of the orders of one purchase one counts at most, and none where it came to nothing. One that has succeeded, and whose
+    /// number was deleted since, costs nothing.
+    fn orders_too_many(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let number_of = |order: &Value| order["phone_numbers"][0]["phone_number"].clone();
+        let is_billed = |order: &Value| {
+            let latest = self.orders.iter().rfind(|other| number_of(other) == number_of(order));
+            latest == Some(order) && self.numbers.iter().any(|number| number["phone_number"] == number_of(order))
+        };
+        for purchase in &self.purchases {
+            let ours = self.orders.iter().filter(|order| order["customer_reference"] == purchase["telnyx_reference"]);
+            let orders = ours.filter(|order| text(order, "status") == "pending" || is_billed(order)).count();
+            let allowed = usize::from(!["failed", "cancelled"].contains(&text(purchase, "phase")));
+            if orders > allowed {
+                wrong.push(format!("{orders} orders count for {purchase}"));
+            }
+        }
+        wrong
+    }
+
+    fn orders_unknown(&self) -> Vec<String> {
+        let is_known = |order: &Value| self.purchases.iter().any(|purchase| purchase["telnyx_reference"] == order["customer_reference"]);
+        let unknown = self.orders.iter().filter(|order| !is_known(order));
+        unknown.map(|order| format!("the ledger does not know {order}")).collect()
+    }
+
+    /// A number that names an agency is in a row of that agency unless a person gave it to another, and one life of a number
+    /// follows the other.
+    fn wrong_owner(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for row in self.rows.iter().filter(|row| ["active", "inactive"].contains(&text(row, "status"))) {
+            let number = self.numbers.iter().find(|number| number["id"] == row["phone_number_id"]);
+            let agency = number.and_then(|number| text(number, "customer_reference").strip_prefix("pn:")?.rsplit(':').nth(1));
+            if agency.is_some_and(|agency| agency != text(row, "agency_id")) && !self.was_given_by_a_person(row) {
+                wrong.push(format!("{row} is not the number's owner: {number:?}"));
+            }
+        }
+        let twice = self.archived.iter().filter(|old| self.rows.iter().any(|row| row["id"] == old["id"]));
+        wrong.extend(twice.map(|old| format!("{old} is archived and there all the same")));
+        wrong
+    }
+
+    /// What the history tells of a row, one change after the other, ends in the row as it is.
+    fn history_gaps(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for row in self.rows.iter().chain(&self.archived).filter(|row| text(row, "status") != "pending") {
+            let entries: Vec<_> = self.history.iter().filter(|entry| entry["agency_phone_number_id"] == row["id"]).collect();
+            let mut told = serde_json::Map::new();
+            for change in entries.iter().filter_map(|entry| entry["changes"].as_object()) {
+                told.extend(change.iter().map(|(column, change)| (column.clone(), change["to"].clone())));
+            }
+            let differs = |column: &&str| told.get(*column).unwrap_or(&Value::Null) != &row[*column];
+            let columns = ["status", "phone_number_id", "agent_mapping_id", "friendly_name", "is_active", "released_at", "purchased_at"];
+            let differing: Vec<_> = columns.iter().filter(|column| differs(column)).collect();
+            let strangers = entries.iter().filter(|entry| entry["agency_id"] != row["agency_id"]).count();
+            if !differing.is_empty() || strangers > 0 {
+                wrong.push(format!("the history tells otherwise of {differing:?} in {row}: {entries:?}"));
+            }
+        }
+        wrong
+    }
+
+    /// Whether an operator adopted the number for the agency that has the row.
+    fn was_given_by_a_person(&self, row: &Value) -> bool {
+        self.history.iter().any(|entry| entry["agency_phone_number_id"] == row["id"] && entry["actor"] == "operator")
+    }
+
+    fn last_event(&self, row: &Value) -> Option<&str> {
+        let entry = self.history.iter().rfind(|entry| entry["agency_phone_number_id"] == row["id"])?;
+        entry["event"].as_str()
+    }
+
+    /// Whether Telnyx may have an order for a pending row.
+    fn may_be_ordered(&self, row: &Value) -> bool {
+        let purchases = self.purchases.iter().filter(|purchase| purchase["agency_phone_number_id"] == row["id"]);
+        purchases.map(|purchase| (text(purchase, "phase"), &purchase["order_attempts"])).any(|(phase, attempts)| match phase {
+            "ordering" | "ordered" => true,
+            "intended" => attempts.as_i64() > Some(0),
+            _ => false,
+        })
+    }
+}
+
+/// Those of what Telnyx has that are ours, but for the ones with `over` as their status.
+fn ours(telnyx: &Value, what: &str, over: &str) -> Result<Vec<Value>> {
+    let all = telnyx[what].as_array().with_context(|| format!("the state of the simulator has no {what}"))?;
+    Ok(all.iter().filter(|thing| thing["customer_reference"] != FOREIGN_REFERENCE && thing["status"] != over).cloned().collect())
+}
+
+/// A query whose rows are each one JSON text.
+async fn read(database: &Client, query: &str) -> Result<Vec<Value>> {
+    let rows = database.query(query, &[]).await.map_err(|error| describe(&error))?;
+    rows.iter().map(|row| Ok(serde_json::from_str(row.try_get(0)?)?)).collect()
+}
+
+fn text<'a>(thing: &'a Value, name: &str) -> &'a str {
+    thing[name].as_str().unwrap_or_default()
+}

@@ -1,0 +1,217 @@
+//! A function as Lambda runs it: processes that serve one request at a time, started on demand.
+
+pub mod build;
+mod instance;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use self::instance::Instance;
+pub use self::instance::{Launch, Logs};
+use crate::lambda::runtime_api::RuntimeApi;
+use crate::lambda::template::Definition;
+
+/// How many processes of one function run at once.
+pub const MAX_PROCESSES: usize = 10;
+/// How long a request waits for one of them.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why an invocation has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// All processes were busy for too long, or we are stopping.
+    Unavailable,
+    /// The process ended, or could not be started.
+    Died,
+    /// It took longer than the function may, and was killed.
+    TimedOut,
+    /// The handler failed and said so.
+    Reported,
+}
+
+/// One function and its processes.
+#[derive(Debug, Clone)]
+pub struct Function {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    definition: Definition,
+    runtime_api: Arc<RuntimeApi>,
+    launch: Launch,
+    places: Arc<Semaphore>,
+    max_processes: usize,
+    processes: Mutex<Processes>,
+    stopping: watch::Sender<bool>,
+}
+
+/// The processes there are. When all are killed, others take their place.
+#[derive(Debug, Default)]
+struct Processes {
+    /// The most recently used one last: it is used first, as in Lambda, so that the others can fall idle.
+    idle: Vec<Instance>,
+    /// Each of them, idle or busy, listens to it until it is gone, and has to go when it hears something. Nobody else does.
+    alive: watch::Sender<()>,
+}
+
+impl Function {
+    /// A function none of whose processes has been started yet.
+    #[must_use]
+    pub fn new(definition: Definition, launch: Launch, max_processes: usize, runtime_api: Arc<RuntimeApi>) -> Self {
+        let inner = Inner {
+            definition,
+            runtime_api,
+            launch,
+            places: Arc::new(Semaphore::new(max_processes)),
+            max_processes,
+            processes: Mutex::default(),
+            stopping: watch::Sender::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What the template says about it.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.inner.definition
+    }
+
+    /// Has a process answer `event`. As in Lambda, that goes on when the caller goes away.
+    ///
+    /// # Errors
+    /// The [`Failure`].
+    pub async fn invoke(&self, request_id: String, event: Bytes) -> Result<Bytes, Failure> {
+        let inner = Arc::clone(&self.inner);
+        let invocation = tokio::spawn(async move { inner.invoke(&request_id, event).await });
+        invocation.await.unwrap_or(Err(Failure::Died))
+    }
+
+    /// The ids of the processes that wait for work.
+    #[must_use]
+    pub fn idle_processes(&self) -> Vec<u32> {
+        self.inner.processes().idle.iter().filter_map(Instance::process_id).collect()
+    }
+
+    /// Kills every process, busy or not, waits until all are gone, and tells how many there were. A request that one of them
+    /// was busy with has [`Failure::Died`]; the next one gets a new process.
+    pub async fn kill(&self) -> usize {
+        let Processes { idle, alive } = {
+            let mut processes = self.inner.processes();
+            processes.alive.send_replace(());
+            std::mem::take(&mut *processes)
+        };
+        let killed = alive.receiver_count();
+        for instance in idle {
+            instance.end().await;
+        }
+        alive.closed().await;
+        killed
+    }
+
+    /// Ends every process, busy or not. Requests are refused from now on.
+    pub fn begin_stop(&self) {
+        self.inner.stopping.send_replace(true);
+        self.inner.processes().idle.clear();
+    }
+
+    /// As [`Function::begin_stop`], and waits until all are gone.
+    pub async fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+        let idle = std::mem::take(&mut self.inner.processes().idle);
+        for instance in idle {
+            instance.end().await;
+        }
+        // Every busy process holds a place until it is gone.
+        let all = u32::try_from(self.inner.max_processes).unwrap_or(u32::MAX);
+        let _ = self.inner.places.acquire_many(all).await;
+    }
+}
+
+impl Inner {
+    fn processes(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn invoke(&self, request_id: &str, event: Bytes) -> Result<Bytes, Failure> {
+        let _place = self.place().await?;
+        loop {
+            let reused = self.take_idle();
+            let is_new = reused.is_none();
+            let mut instance = match reused {
+                Some(instance) => instance,
+                None => self.start().await?,
+            };
+            let mut stopping = self.stopping.subscribe();
+            let outcome = tokio::select! {
+                outcome = instance.invoke(&self.definition, request_id, event.clone()) => outcome,
+                _ = stopping.wait_for(|&stopping| stopping) => instance::Outcome::Failed(Failure::Unavailable),
+            };
+            match outcome {
+                instance::Outcome::Answered(answer) => {
+                    self.give_back(instance).await;
+                    return answer;
+                }
+                // It died while it was idle, and never saw the event.
+                instance::Outcome::NeverFetched if !is_new => instance.end().await,
+                instance::Outcome::NeverFetched => return Err(Failure::Died),
+                instance::Outcome::Failed(failure) => {
+                    instance.end().await;
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            _ = stopping.wait_for(|&stopping| stopping) => Err(Failure::Unavailable),
+            place = timeout(QUEUE_TIMEOUT, Arc::clone(&self.places).acquire_owned()) => match place {
+                Ok(Ok(place)) => Ok(place),
+                Ok(Err(_)) | Err(_) => Err(Failure::Unavailable),
+            },
+        }
+    }
+
+    /// The idle process used last that is still alive.
+    fn take_idle(&self) -> Option<Instance> {
+        let idle = &mut self.processes().idle;
+        std::iter::from_fn(|| idle.pop()).find_map(|mut instance| instance.is_alive().then_some(instance))
+    }
+
+    async fn give_back(&self, instance: Instance) {
+        if let Some(instance) = self.keep(instance) {
+            instance.end().await;
+        }
+    }
+
+    /// Keeps a process for the next request; one that is to go comes back.
+    fn keep(&self, instance: Instance) -> Option<Instance> {
+        // While this is locked, none is told to go.
+        let mut processes = self.processes();
+        if *self.stopping.borrow() || instance.is_killed() {
+            return Some(instance);
+        }
+        processes.idle.push(instance);
+        None
+    }
+
+    async fn start(&self) -> Result<Instance, Failure> {
+        let alive = self.processes().alive.subscribe();
+        let started = Instance::start(&self.definition, &self.launch, self.runtime_api.endpoint(), alive).await;
+        started.map_err(|error| {
+            eprintln!("{}: {error:#}", self.definition.name);
+            Failure::Died
+        })
+    }
+}
+
+/// The program of each function, by name.
+pub type Programs = BTreeMap<String, PathBuf>;

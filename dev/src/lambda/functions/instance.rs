@@ -1,0 +1,159 @@
+//! One process of a function.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::body::Bytes;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Failure;
+use crate::children;
+use crate::lambda::runtime_api::{Answer, Endpoint, Pending};
+use crate::lambda::template::Definition;
+
+/// Lambda gives a process this long to ask for its first event.
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How the processes of a function are started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The function's binary.
+    pub program: PathBuf,
+    /// The function's own variables. Of ours a process sees nothing.
+    pub environment: BTreeMap<String, String>,
+    /// Where what it writes goes.
+    pub logs: Logs,
+}
+
+/// Where the lines that functions write go.
+#[derive(Debug, Clone, Default)]
+pub enum Logs {
+    /// To our standard error.
+    #[default]
+    Stderr,
+    /// To the end of a file.
+    File(PathBuf),
+}
+
+/// What became of an invocation.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The process answered, and can take the next one.
+    Answered(Result<Bytes, Failure>),
+    /// The process ended before it had taken the event.
+    NeverFetched,
+    /// The process is of no more use.
+    Failed(Failure),
+}
+
+/// A running process. It is killed when the value is dropped.
+#[derive(Debug)]
+pub(super) struct Instance {
+    child: Child,
+    endpoint: Endpoint,
+    /// Held until the process is gone; see `Processes`.
+    alive: watch::Receiver<()>,
+}
+
+impl Instance {
+    pub(super) async fn start(definition: &Definition, launch: &Launch, endpoint: Endpoint, alive: watch::Receiver<()>) -> Result<Self> {
+        let mut command = Command::new(&launch.program);
+        command.env_clear().envs(&launch.environment).envs(lambda_environment(definition, &endpoint));
+        command.stdin(Stdio::null()).stdout(launch.logs.open()?).stderr(launch.logs.open()?);
+        let child = children::spawn(command).await;
+        let child = child.with_context(|| format!("starting {}", launch.program.display()))?;
+        Ok(Self { child, endpoint, alive })
+    }
+
+    /// The id of the process, while it runs.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether the process has been told to go.
+    pub(super) fn is_killed(&self) -> bool {
+        self.alive.has_changed().unwrap_or(true)
+    }
+
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Has the process answer `event`, unless it is told to go.
+    pub(super) async fn invoke(&mut self, definition: &Definition, request_id: &str, event: Bytes) -> Outcome {
+        let Self { child, endpoint, alive } = self;
+        tokio::select! {
+            outcome = serve(child, endpoint, definition, request_id, event) => outcome,
+            _ = alive.changed() => Outcome::Failed(Failure::Died),
+        }
+    }
+
+    /// Ends the process and waits until it is gone.
+    pub(super) async fn end(mut self) {
+        // It fails only when the process is gone already.
+        let _ = self.child.kill().await;
+    }
+}
+
+/// Offers `event` to a process, and waits for what becomes of it.
+async fn serve(child: &mut Child, endpoint: &Endpoint, definition: &Definition, request_id: &str, event: Bytes) -> Outcome {
+    let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{}", definition.name);
+    let Pending { fetched, answer } = endpoint.invoke(&arn, request_id, event, definition.timeout).await;
+    tokio::select! {
+        biased;
+        fetched = timeout(INIT_TIMEOUT, fetched) => if fetched.is_err() {
+            return Outcome::Failed(Failure::TimedOut);
+        },
+        _ = child.wait() => return Outcome::NeverFetched,
+    }
+    tokio::select! {
+        // A process may answer and end at once: its answer counts.
+        biased;
+        answer = timeout(definition.timeout, answer) => match answer {
+            Ok(Ok(Answer::Response(body))) => Outcome::Answered(Ok(body)),
+            Ok(Ok(Answer::Error(body))) => {
+                eprintln!("{} failed: {}", definition.name, String::from_utf8_lossy(&body));
+                Outcome::Answered(Err(Failure::Reported))
+            }
+            Ok(Err(_)) => Outcome::Failed(Failure::Died),
+            Err(_) => Outcome::Failed(Failure::TimedOut),
+        },
+        _ = child.wait() => Outcome::Failed(Failure::Died),
+    }
+}
+
+impl Logs {
+    fn open(&self) -> Result<Stdio> {
+        match self {
+            Self::Stderr => Ok(std::io::stderr().as_fd().try_clone_to_owned()?.into()),
+            Self::File(path) => {
+                let file = File::options().append(true).create(true).open(path);
+                Ok(file.with_context(|| format!("opening {}", path.display()))?.into())
+            }
+        }
+    }
+}
+
+/// What Lambda itself puts into a function's environment.
+fn lambda_environment(definition: &Definition, endpoint: &Endpoint) -> [(&'static str, String); 11] {
+    [
+        ("AWS_LAMBDA_RUNTIME_API", endpoint.url().to_owned()),
+        ("AWS_LAMBDA_FUNCTION_NAME", definition.name.clone()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", definition.memory_mb.to_string()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
+        ("AWS_LAMBDA_LOG_LEVEL", std::env::var("RUST_LOG").unwrap_or_else(|_| "INFO".to_owned())),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+        ("TZ", ":UTC".to_owned()),
+    ]
+}

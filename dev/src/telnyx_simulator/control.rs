@@ -1,0 +1,138 @@
+//! `/_control`: how people and tests look inside and turn the knobs. Nothing of it exists at Telnyx.
+//!
+//! | Request | What it does |
+//! |---|---|
+//! | `GET state` | Returns everything the simulator remembers |
+//! | `POST reset` | Restores the settings of the start and forgets the rest; accounts and their keys are kept |
+//! | `GET settings`, `PUT settings` | Returns or changes the settings: `settings.rs` |
+//! | `GET faults`, `POST faults`, `DELETE faults` | Returns, adds or clears faults: `faults.rs` |
+//! | `POST clock` `{"advance_ms": 5}` | Advances the clock |
+//! | `POST orders/{id}` `{"status": "success"}` or `"failure"` | Ends a pending order |
+//! | `DELETE orders/{id}` | Forgets an order; its numbers stay as they are: `by_hand.rs` |
+//! | `PATCH numbers/{id}`, `DELETE numbers/{id}` | Changes or removes a number, as in Telnyx's portal: `by_hand.rs` |
+//!
+//! Unknown ids and paths are 404, unreadable bodies 400, each with `{"error": "…"}`.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Exchange, by_hand, clock::millis, faults::Fault, orders::Progress, server::Shared, state::SimulatorState};
+
+/// A status and a body, or a status and what is wrong.
+pub(super) type Outcome = Result<(u16, Value), (u16, String)>;
+
+pub(super) fn answer(shared: &Shared, method: &str, segments: &[&str], body: &[u8]) -> (u16, Value) {
+    let mut state = shared.state();
+    state.settle();
+    let outcome = route(shared, &mut state, method, segments, body);
+    state.settle();
+    outcome.unwrap_or_else(|(status, error)| (status, json!({ "error": error })))
+}
+
+fn route(shared: &Shared, state: &mut SimulatorState, method: &str, segments: &[&str], body: &[u8]) -> Outcome {
+    match (method, segments) {
+        ("GET", ["state"]) => Ok((200, snapshot(shared, state))),
+        ("POST", ["reset"]) => {
+            state.reset();
+            Ok((200, json!(state.settings)))
+        }
+        ("GET", ["settings"]) => Ok((200, json!(state.settings))),
+        ("PUT", ["settings"]) => change_settings(state, &parse(body)?),
+        ("GET", ["faults"]) => Ok((200, json!({ "faults": state.faults }))),
+        ("POST", ["faults"]) => {
+            let fault: Fault = parse(body)?;
+            fault.check().map_err(|error| (400, error))?;
+            state.faults.add(fault);
+            Ok((201, json!({ "faults": state.faults })))
+        }
+        ("DELETE", ["faults"]) => {
+            state.faults.clear();
+            Ok((200, json!({ "faults": state.faults })))
+        }
+        ("POST", ["clock"]) => {
+            let Advance { advance_ms } = parse(body)?;
+            state.clock.advance(millis(advance_ms));
+            Ok((200, json!({ "now": state.now() })))
+        }
+        ("POST", ["orders", id]) => decide(state, id, &parse(body)?),
+        ("DELETE", ["orders", id]) => by_hand::forget_order(state, id),
+        ("PATCH", ["numbers", id]) => by_hand::change_number(state, id, parse(body)?),
+        ("DELETE", ["numbers", id]) => by_hand::remove_number(state, id),
+        _ => Err((404, "there is no such control; see /_control/state".to_owned())),
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, (u16, String)> {
+    serde_json::from_slice(body).map_err(|error| (400, error.to_string()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decision {
+    status: DecidedStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DecidedStatus {
+    Success,
+    Failure,
+}
+
+fn change_settings(state: &mut SimulatorState, changes: &Value) -> Outcome {
+    let settings = state.settings.merged(changes).map_err(|error| (400, error))?;
+    if settings.clock != state.settings.clock {
+        state.clock.switch(settings.clock);
+    }
+    state.settings = settings;
+    Ok((200, json!(state.settings)))
+}
+
+/// Ends a pending order as told, whatever it was waiting for.
+fn decide(state: &mut SimulatorState, id: &str, decision: &Decision) -> Outcome {
+    let index = state.orders.iter().position(|order| order.id.to_string() == id).ok_or((404, format!("there is no order {id}")))?;
+    if state.orders[index].completed_at.is_some() {
+        return Err((409, format!("order {id} has ended already")));
+    }
+    let outcome = match decision.status {
+        DecidedStatus::Success => Progress::Success,
+        DecidedStatus::Failure => Progress::Failure,
+    };
+    let now = state.now();
+    state.finish(index, outcome, now, |_| true);
+    Ok((200, state.orders[index].detailed()))
+}
+
+/// An order or a number as Telnyx shows it, and the account it belongs to.
+pub(super) fn with_account(mut shown: Value, account: &str) -> Value {
+    shown["account"] = json!(account);
+    shown
+}
+
+fn snapshot(shared: &Shared, state: &SimulatorState) -> Value {
+    let orders = state.orders.iter().map(|order| with_account(order.detailed(), &order.account));
+    let numbers = state.numbers.iter().map(|number| with_account(number.detailed(), &number.account));
+    let request = |exchange: &Exchange| json!({ "method": exchange.method, "path": exchange.path, "query": exchange.query, "status": exchange.status, "faulted": exchange.faulted });
+    let held = state
+        .holds
+        .iter()
+        .map(|(phone_number, hold)| json!({ "phone_number": phone_number, "account": hold.account, "until": hold.until }));
+    json!({
+        "api_key": state.api_key,
+        "now": state.now(),
+        "settings": state.settings,
+        "orders": orders.collect::<Vec<_>>(),
+        "numbers": numbers.collect::<Vec<_>>(),
+        "held": held.collect::<Vec<_>>(),
+        "faults": state.faults,
+        "requests": state.journal.requests().map(request).collect::<Vec<_>>(),
+        "webhooks": state.outbox.attempts,
+        "webhook_public_key": shared.public_key(),
+    })
+}

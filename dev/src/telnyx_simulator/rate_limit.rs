@@ -1,0 +1,80 @@
+//! How many requests an account may send in one window, and what the headers of an answer say about it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use hyper::header::{HeaderMap, HeaderValue};
+
+use super::{clock::millis, state::SimulatorState};
+
+/// Requests in one window that the headers speak of where no limit is set.
+const ADVERTISED_LIMIT: u32 = 2000;
+
+/// The current window of each account.
+#[derive(Debug, Default)]
+pub(super) struct Traffic(HashMap<String, Window>);
+
+#[derive(Debug)]
+struct Window {
+    since: DateTime<Utc>,
+    used: u32,
+}
+
+/// What an answer says about the limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rate {
+    limit: u32,
+    /// Requests left in the window.
+    remaining: u32,
+    window: TimeDelta,
+    /// Until the window ends.
+    reset: TimeDelta,
+}
+
+impl Rate {
+    /// Telnyx's `x-ratelimit-*`, in whole seconds.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let Self { limit, remaining, window, reset } = self;
+        let mut headers = HeaderMap::new();
+        if let Ok(limit) = HeaderValue::try_from(format!("{limit}, {limit};w={}", whole_seconds(*window))) {
+            headers.insert("x-ratelimit-limit", limit);
+        }
+        headers.insert("x-ratelimit-remaining", HeaderValue::from(*remaining));
+        headers.insert("x-ratelimit-reset", HeaderValue::from(whole_seconds(*reset)));
+        headers
+    }
+}
+
+/// Rounded up: a client that waits so long waits long enough.
+fn whole_seconds(time: TimeDelta) -> i64 {
+    (time + TimeDelta::nanoseconds(999_999_999)).num_seconds()
+}
+
+impl SimulatorState {
+    /// Counts a request of an account. `Err` is one too many.
+    pub(super) fn admit(&mut self, account: &str) -> Result<Rate, Rate> {
+        let (now, length) = (self.now(), self.window());
+        let window = self.traffic.0.entry(account.to_owned()).or_insert(Window { since: now, used: 0 });
+        if now >= window.since + length {
+            *window = Window { since: now, used: 0 };
+        }
+        window.used += 1;
+        let (used, reset) = (window.used, window.since + length - now);
+        let rate = self.rate(reset, used);
+        if self.settings.rate_limit_per_second.is_some_and(|limit| used > limit) { Err(rate) } else { Ok(rate) }
+    }
+
+    /// What an answer says that is not counted: all of a new window is left, or nothing of it if the answer is a 429.
+    pub(super) fn uncounted_rate(&self, status: u16) -> Rate {
+        self.rate(self.window(), if status == 429 { u32::MAX } else { 0 })
+    }
+
+    fn rate(&self, reset: TimeDelta, used: u32) -> Rate {
+        let limit = self.settings.rate_limit_per_second.unwrap_or(ADVERTISED_LIMIT);
+        Rate { limit, remaining: limit.saturating_sub(used), window: self.window(), reset }
+    }
+
+    fn window(&self) -> TimeDelta {
+        millis(self.settings.rate_limit_window_ms.get())
+    }
+}

@@ -1,0 +1,205 @@
+//! HTTP: accepts connections, applies the faults ordered, records what crossed, and cuts a connection where told to.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Request as HttpRequest, Response, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    http::request::Parts,
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::Value;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use super::{
+    Exchange, control,
+    errors::{self, Problem},
+    faults::{Fault, FaultKind},
+    query::Query,
+    routes::{self, Answer, Request},
+    spoilt::spoilt,
+    state::SimulatorState,
+};
+
+/// What every connection shares.
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<SimulatorState>,
+    pub(super) signer: Ed25519KeyPair,
+    pub(super) http: reqwest::Client,
+}
+
+impl Shared {
+    pub(super) fn new(state: SimulatorState, signer: Ed25519KeyPair, http: reqwest::Client) -> Self {
+        Self { state: Mutex::new(state), signer, http }
+    }
+
+    /// One at a time: a number is sold once however many ask.
+    pub(super) fn state(&self) -> MutexGuard<'_, SimulatorState> {
+        // A request that panicked must not take the others with it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn public_key(&self) -> String {
+        BASE64_STANDARD.encode(self.signer.public_key())
+    }
+}
+
+/// Why a request gets no answer: hyper closes the connection of a service that fails.
+#[derive(Debug)]
+enum Unanswered {
+    Cut,
+    Lost(hyper::Error),
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cut => f.write_str("the connection is cut on purpose"),
+            Self::Lost(error) => write!(f, "the request did not arrive: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Unanswered {}
+
+/// Serves until the task is aborted, which ends its connections too.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => { connections.spawn(serve_connection(stream, Arc::clone(&shared))); }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+    let service = service_fn(|request| respond(Arc::clone(&shared), request));
+    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "telnyx simulator: connection ended");
+    }
+}
+
+async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(Unanswered::Lost)?.to_bytes();
+    let path = head.uri.path().to_owned();
+    let mut segments = path.split('/').skip(1);
+    match segments.next() {
+        Some("_control") => {
+            let rest: Vec<_> = segments.map(decoded).collect();
+            let rest: Vec<_> = rest.iter().map(String::as_str).collect();
+            let (status, body) = control::answer(&shared, head.method.as_str(), &rest, &body);
+            Ok(response(status, body.to_string(), HeaderMap::new()))
+        }
+        Some("v2") => exchange(&shared, &head, &body).await,
+        _ => Ok(response(404, Problem::not_found().body().to_string(), HeaderMap::new())),
+    }
+}
+
+/// One request to Telnyx: what becomes of it, and of its answer.
+async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
+    let (answer, fault, retry_after) = {
+        let mut state = shared.state();
+        state.settle();
+        let fault = state.faults.take(head.method.as_str(), head.uri.path());
+        let answer = happen(&mut state, head, body, fault.as_ref());
+        record(&mut state, head, body, answer.as_ref(), fault.as_ref());
+        (answer, fault, state.settings.retry_after.clone())
+    };
+    let lost = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::DropAfter);
+    let Some(answer) = answer.filter(|_| !lost) else {
+        return Err(Unanswered::Cut);
+    };
+    let mut headers = answer.rate.headers();
+    if let Some(retry_after) = retry_after.filter(|_| answer.status == 429).and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(RETRY_AFTER, retry_after);
+    }
+    let Some(fault) = fault else {
+        return Ok(response(answer.status, answer.body.to_string(), headers));
+    };
+    for (name, value) in fault.added_headers() {
+        headers.insert(name, value);
+    }
+    tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+    Ok(response(answer.status, spoilt(answer.body, &fault), headers))
+}
+
+/// What Telnyx does about a request; nothing if the connection is cut before.
+fn happen(state: &mut SimulatorState, head: &Parts, body: &[u8], fault: Option<&Fault>) -> Option<Answer> {
+    match fault {
+        Some(fault) if fault.kind == FaultKind::DropBefore => None,
+        Some(fault) if fault.replaces_answer() => Some(ordered_answer(state, fault)),
+        _ => Some(routes::answer(state, request(head, body))),
+    }
+}
+
+fn ordered_answer(state: &SimulatorState, fault: &Fault) -> Answer {
+    let status = fault.status.unwrap_or(500);
+    let code = fault.code.as_deref().unwrap_or_else(|| errors::usual_code(status));
+    let problem = Problem::new(status, code, "This answer was ordered through /_control/faults.");
+    Answer { status, body: problem.body(), rate: state.uncounted_rate(status) }
+}
+
+/// A segment of a path without percent-encoding.
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+fn request(head: &Parts, body: &[u8]) -> Request {
+    Request {
+        method: head.method.to_string(),
+        segments: head.uri.path().split('/').skip(2).map(decoded).collect(),
+        query: Query::parse(head.uri.query().unwrap_or_default()),
+        authorization: head.headers.get(AUTHORIZATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        body: if body.is_empty() {
+            Ok(Value::Null)
+        } else {
+            serde_json::from_slice(body).map_err(|_| Problem::bad_request("The request body is not valid JSON."))
+        },
+    }
+}
+
+fn record(state: &mut SimulatorState, head: &Parts, body: &[u8], answer: Option<&Answer>, fault: Option<&Fault>) {
+    let lost = fault.is_some_and(|fault| fault.kind == FaultKind::DropAfter);
+    let answer = answer.filter(|_| !lost);
+    let exchange = Exchange {
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        request_body: serde_json::from_slice(body).unwrap_or_default(),
+        status: answer.map(|answer| answer.status),
+        response_body: Value::Null,
+        faulted: fault.is_some() || shows_set_deadline(state, head),
+    };
+    state.journal.add(exchange, answer.map(|answer| answer.body.to_string()).unwrap_or_default());
+}
+
+/// Whether the answer may show `documents_deadline`, which need not be a date.
+fn shows_set_deadline(state: &SimulatorState, head: &Parts) -> bool {
+    state.settings.documents_deadline.is_some() && head.uri.path().starts_with("/v2/number_order_phone_numbers")
+}
+
+fn response(status: u16, body: String, headers: HeaderMap) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    // Control accepts no status outside 100..=599.
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response.headers_mut().extend(headers);
+    response
+}
