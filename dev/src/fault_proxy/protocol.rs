@@ -148,11 +148,11 @@ mod tests {
         let mut statements = Statements::default();
         let mut name = |bytes: &[Vec<u8>]| statements.name(&messages(&bytes.concat()));
         let sync = message(b'S', b"");
-        let parse = message(b'P', b"s7\0-- purchases.begin\nwith taken as\0\0\0");
+        let parse = message(b'P', b"s7\0-- purchases.begin.insert\nwith taken as\0\0\0");
         let bind = message(b'B', b"\0s7\0\0\0\0\0\0\0");
-        assert_eq!(name(&[parse, message(b'D', b"Ss7\0"), sync.clone()]), "prepare purchases.begin");
+        assert_eq!(name(&[parse, message(b'D', b"Ss7\0"), sync.clone()]), "prepare purchases.begin.insert");
         assert_eq!(name(&[bind.clone(), message(b'E', b"\0\0\0\0\0"), sync.clone()]), "purchases.begin.insert");
-        assert_eq!(name(&[message(b'C', b"Ss7\0"), sync.clone()]), "close purchases.begin");
+        assert_eq!(name(&[message(b'C', b"Ss7\0"), sync.clone()]), "close purchases.begin.insert");
         assert_eq!(name(&[bind, sync]), "sync");
         assert_eq!(name(&[message(b'Q', b"BEGIN; select 1\0")]), "begin");
         assert_eq!(name(&[message(b'Q', b"\0")]), "empty");
