@@ -35,7 +35,7 @@ pub struct Interaction {
     /// Its position in the log.
     pub index: usize,
     /// For HTTP, the method and the path with ids replaced: `GET /v2/number_orders/{id}`. For Postgres, the comment on the
-    /// first line of the statement, or its first word: `purchases.begin`, `set`. If a statement is only prepared,
+    /// first line of the statement, or its first word: `purchases.begin.insert`, `set`. If a statement is only prepared,
     /// `prepare purchases.begin`.
     pub name: String,
 }
