@@ -14,7 +14,7 @@ use crate::store::{Query, Store, agents, column};
 
 /// The rows of an agency that the list shows. Members that are None do not restrict it.
 ///
-/// A filter is declared here, with its type in [`filter_record`] and its condition in [`filter_conditions`]. Statements take
+/// A filter is declared here, with its type in `filter_record!` and its condition in `filter_conditions!`. Statements take
 /// all filters as one JSON parameter. A cursor stores that JSON: members without effect are left out, so that cursors stay
 /// valid if a filter is added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
