@@ -20,7 +20,7 @@ const VERSION_VARIABLE: &str = "POSTGRES_VERSION";
 const PACKAGE_VERSION: &str = "15.18.0-beta.17";
 /// Our migrations create this extension.
 const EXTENSION: &str = "uuid-ossp.control";
-const INSTALL: &str = "no usable Postgres: install Postgres 13 or later with its contrib extensions \
+const INSTALL: &str = "no usable Postgres: install Postgres 14 or later with its contrib extensions \
     (Debian and Ubuntu: `apt-get install postgresql`; macOS: `brew install postgresql@17`), or give --database-url";
 
 /// A folder with `initdb`, `pg_ctl` and `postgres` of one version.
