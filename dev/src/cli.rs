@@ -78,7 +78,7 @@ enum Command {
         decision: Option<findings::Decision>,
     },
     /// Has agencies buy and release the same few numbers while everything breaks at random, and counts what is lost, bought
-    /// twice, somebody else's, stuck, or missing in the history: as JSON, on the last line.
+    /// twice, with another owner, stuck, or missing from the history: as JSON, on the last line.
     Chaos {
         /// How many runs.
         #[arg(long, default_value_t = 100)]

@@ -10,8 +10,8 @@ use tokio_postgres::Client;
 
 use crate::postgres::describe;
 
-/// The reference under which somebody else orders from the same account: what carries it is none of our business.
-pub const FOREIGN_REFERENCE: &str = "somebody else's";
+/// The reference of orders that another program places in the same account. The invariants ignore them.
+pub const FOREIGN_REFERENCE: &str = "another program";
 
 /// What must hold at any time and does not, by the kind of harm, each breach in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

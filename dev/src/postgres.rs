@@ -33,7 +33,7 @@ pub use phone_numbers_migrate::migrations::describe;
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// The pause before it is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Between the choice of a free port and Postgres binding it, somebody else may take it.
+/// Between the choice of a free port and Postgres binding it, another process may take it.
 const PORT_ATTEMPTS: usize = 3;
 
 /// A Postgres server that answers, on which databases can be made.

@@ -79,7 +79,7 @@ pub(super) fn others() -> Value {
     json!({
         "accounts": { INDEPENDENT: INDEPENDENT_KEY, FOREIGN: FOREIGN_KEY },
         "accounts_without_funds": [FOREIGN],
-        // Whoever wants a number next may buy in another account.
+        // A released number is not held for its account, because the next agency may buy it in another one.
         "hold_ms": 0,
     })
 }

@@ -8,6 +8,6 @@ use crate::chaos::{self, Options};
 pub(super) async fn run(options: &Options) -> Result<()> {
     let totals = chaos::run(options).await?;
     println!("{}", serde_json::to_string(&totals)?);
-    ensure!(totals.is_clean(), "something was lost, bought twice, somebody else's, stuck or untold");
+    ensure!(totals.is_clean(), "a number was lost, bought twice, with another owner, stuck, or missing from the history");
     Ok(())
 }

@@ -60,7 +60,7 @@ pub(super) fn reachable(directory: &Path, user: Option<User>) -> Result<PathBuf>
     // Anybody could have made it before us.
     ensure!(
         matches!(fs::symlink_metadata(&elsewhere)?, found if found.is_dir() && (found.uid() == 0 || found.uid() == uid)),
-        "{} belongs to somebody else",
+        "{} belongs to another user",
         elsewhere.display()
     );
     Ok(elsewhere)

@@ -290,7 +290,7 @@ async fn a_number_that_is_still_pending_is_no_final_answer() {
     purchase(&app, "owner", KEY, &order_of(&number)).await.expect(202);
     purchase(&app, "owner", KEY, &order_of(NOT_ON_OFFER)).await.expect_problem(422, "idempotency_key_reused");
     let key = &keys(&app).await[0];
-    assert!(key["status"].is_null() && key["leased_until"].is_null(), "whoever comes next need not wait: {key}");
+    assert!(key["status"].is_null() && key["leased_until"].is_null(), "the next request need not wait: {key}");
     decide(&app, "success").await;
     let done = purchase(&app, "owner", KEY, &order_of(&number)).await.expect(200);
     assert_eq!(done.number()["status"], "active");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dev::demo;
+use dev::invariants::FOREIGN_REFERENCE;
 use dev::secrets_manager::{self, SecretResponse, SecretsManager};
 use lambda_http::http::Method;
 use phone_numbers_list::List;
@@ -204,7 +205,7 @@ async fn a_release_under_way_goes_on_in_the_account_it_was_begun_in() {
     secrets_manager.set_text(PLATFORM, app.telnyx.api_key());
     // A row from before the ledger, which names no account.
     let number = app.offer().await;
-    let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": "somebody else's"});
+    let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": FOREIGN_REFERENCE});
     telnyx(&app, app.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
     let sql = "insert into agency_phone_numbers (agency_id, phone_number, status) values ($1, $2, 'active') returning id";
     let id: Uuid = app.sql.query_one(sql, &[&demo::DEMO.id, &number]).await.unwrap().get(0);

@@ -210,7 +210,7 @@ async fn a_number_that_somebody_else_has_bought_meanwhile_stays_released() {
 }
 
 #[tokio::test]
-async fn whoever_takes_up_a_purchase_that_then_fails_puts_the_row_back() {
+async fn a_resumed_purchase_that_fails_puts_the_row_back() {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
     let old = given_back(&app, "other_owner").await;

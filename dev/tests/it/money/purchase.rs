@@ -89,7 +89,7 @@ async fn an_order_that_is_not_confirmed_in_time_is_pending_until_somebody_asks_a
     let purchase = &app.ledger().await[0];
     assert_eq!(purchase["phase"], "ordered");
     assert_eq!(purchase["telnyx_order_id"], row["order_id"]);
-    assert!(purchase["lease_token"].is_null(), "whoever comes next need not wait");
+    assert!(purchase["lease_token"].is_null(), "the next request need not wait");
     balance(&app).await;
 
     decide(&app, "success").await;

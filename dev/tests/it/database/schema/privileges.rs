@@ -150,7 +150,7 @@ async fn a_row_is_restored_to_the_table_and_not_to_a_temporary_one() {
 }
 
 #[tokio::test]
-async fn whoever_may_write_the_table_needs_no_right_to_its_history() {
+async fn a_role_that_may_write_the_table_needs_no_right_to_its_history() {
     let (_server, client) = platform().await;
     client
         .batch_execute(
