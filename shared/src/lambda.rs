@@ -5,16 +5,16 @@ mod body;
 mod call;
 pub mod cors;
 mod deadline;
+mod event;
 mod function;
 pub mod input;
 mod log;
 
-use std::convert::Infallible;
-
-use lambda_http::{Request, lambda_runtime, service_fn, tracing as runtime_tracing};
+use lambda_http::{lambda_runtime, service_fn, tracing as runtime_tracing};
 
 pub use self::background::{Background, BackgroundService, Delivery};
 pub use self::call::{Answer, Call};
+pub use self::event::EventAnswer;
 pub use self::function::{Function, Service};
 use crate::config::Config;
 
@@ -39,5 +39,5 @@ pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
     let service = Service::<F>::new(Config::from_env());
     service.warm().await;
     let service = &service;
-    lambda_http::run(service_fn(move |request: Request| async move { Ok::<_, Infallible>(service.answer(request).await) })).await
+    lambda_runtime::run(service_fn(move |event| service.handle(event))).await
 }

@@ -1,17 +1,20 @@
 //! A function that web apps call, and what all of them share before it: CORS, methods, tokens, deadlines, problem documents.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_http::http::header::{ALLOW, HeaderMap};
 use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Request, RequestExt as _, Response};
+use lambda_http::{Body, LambdaEvent, Request, RequestExt as _, Response};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::body::body;
 use super::call::{Answer, Call};
 use super::cors::Cors;
 use super::deadline::{GRACE, time_left};
+use super::event::{self, EventAnswer, Malformed};
 use super::log::{answered, request_id, warmed};
 use crate::auth::Authenticator;
 use crate::config::{Config, Invalid};
@@ -73,10 +76,28 @@ impl<F: Function> Service<F> {
         }
     }
 
-    /// Answers one request. Every failure is an answer; none is an error of the Lambda runtime.
+    /// Answers an event of API Gateway or of the function URL, whatever JSON it is.
+    ///
+    /// # Errors
+    /// None: every failure is an answer.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<EventAnswer, Infallible> {
+        let LambdaEvent { payload, context } = event;
+        let request_id = request_id(Some(&context));
+        let response = match event::parse(&payload).and_then(|event| event::request(&event, context)) {
+            Ok(request) => self.answer(request).await,
+            Err(Malformed { headers, error }) => {
+                let mut response = answered(F::NAME, &request_id, "", async { Err(error) }).await;
+                self.cors.decorate(&headers, response.headers_mut());
+                response
+            }
+        };
+        Ok(response.into())
+    }
+
+    /// Answers one request. Every failure is an answer.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
-        let request_id = request_id(&request);
+        let request_id = request_id(request.lambda_context_ref());
         let method = request.method().clone();
         let request_headers = request.headers().clone();
         let work = async {
@@ -86,7 +107,7 @@ impl<F: Function> Service<F> {
                 self.ready()?.call(request, &request_id, started).await
             }
         };
-        let mut response = answered(F::NAME, &request_id, &method, work).await;
+        let mut response = answered(F::NAME, &request_id, method.as_str(), work).await;
         self.cors.decorate(&request_headers, response.headers_mut());
         response
     }

@@ -4,9 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use lambda_http::http::Method;
 use lambda_http::http::header::HeaderName;
-use lambda_http::{Body, Request, RequestExt as _, Response};
+use lambda_http::{Body, Context, Response};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -33,7 +32,7 @@ pub(super) async fn warmed(name: &str, work: impl Future<Output = ()>) {
 pub(super) async fn answered(
     name: &str,
     request_id: &str,
-    method: &Method,
+    method: &str,
     work: impl Future<Output = Result<Response<Body>, Error>>,
 ) -> Response<Body> {
     let started = Instant::now();
@@ -49,7 +48,7 @@ pub(super) async fn answered(
     tracing::info!(
         function = name,
         request_id,
-        method = method.as_str(),
+        method,
         status = response.status().as_u16(),
         duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "request answered"
@@ -57,8 +56,9 @@ pub(super) async fn answered(
     response
 }
 
-pub(super) fn request_id(request: &Request) -> String {
-    match request.lambda_context_ref() {
+/// The id that Lambda gave to an invocation; outside Lambda, one of our own.
+pub(super) fn request_id(context: Option<&Context>) -> String {
+    match context {
         Some(context) if !context.request_id.is_empty() => context.request_id.clone(),
         _ => Uuid::new_v4().to_string(),
     }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use dev::workspace;
-use lambda_http::{Context, LambdaEvent, request};
+use lambda_http::{Context, LambdaEvent};
 use phone_numbers_migrate::Migrate;
 use phone_numbers_reconcile::Reconcile;
 use serde_json::{Value, json};
 use shared::lambda::BackgroundService;
 use uuid::Uuid;
 
-use crate::support::app::TestApp;
+use crate::support::app::{self, Reply, TestApp};
 use crate::support::functions::Functions;
 
 /// What each event is answered with.
@@ -77,7 +77,7 @@ async fn every_event_is_answered_as_its_name_promises() {
             continue;
         }
         let function = shape["rawPath"].as_str().unwrap().trim_start_matches('/');
-        let reply = functions.deliver(function, request::from_str(&event).unwrap()).await;
+        let reply = functions.handle(function, &shape).await;
         assert_eq!(reply.status, status, "{name}: {:#}", reply.body);
         if status == 400 || status == 401 {
             let code = match name {
@@ -94,8 +94,7 @@ async fn every_event_is_answered_as_its_name_promises() {
 /// What a function answers that works for nobody in particular; one that answers nothing has succeeded.
 async fn without_a_caller(app: &TestApp, name: &str, event: Value) -> u16 {
     if name == "migrate" {
-        let request = serde_json::from_value(event).unwrap();
-        let answer = Migrate::new(app.settings()).handle(LambdaEvent::new(request, Context::default())).await;
+        let answer = Migrate::new(app.settings()).handle(LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default())).await;
         let answer = answer.unwrap_or_else(|diagnostic| panic!("{diagnostic:?}"));
         assert_eq!(json!(answer), json!({"applied": []}), "the database is migrated");
         return 200;
@@ -103,6 +102,6 @@ async fn without_a_caller(app: &TestApp, name: &str, event: Value) -> u16 {
     let mut config = app.config();
     config.reconcile.public_keys = vec![app.telnyx.public_key()];
     let reconcile = BackgroundService::<Reconcile>::new(Ok(config));
-    let answer = reconcile.handle(LambdaEvent::new(event, Context::default())).await.unwrap();
-    answer["statusCode"].as_u64().map_or(200, |status| u16::try_from(status).unwrap())
+    let answer = reconcile.handle(app::event(&event)).await.unwrap();
+    answer.map_or(200, |answer| Reply::to_event(&answer).status)
 }

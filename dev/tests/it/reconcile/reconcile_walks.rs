@@ -6,13 +6,12 @@ use dev::invariants::{FOREIGN_REFERENCE, unfinished};
 use dev::secrets_manager::SecretResponse;
 use futures_util::future::join_all;
 use lambda_http::http::Method;
-use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
 use crate::reconcile::reconcile_inventory::{appear, bought, found, reference_of, vanish};
 use crate::support::accounts::{OWN_KEY, keep_own_key, own_account, own_secret, two_accounts};
 use crate::support::actions::{assigned, balance, clear_faults, order_of, ordered_by_somebody_else, release_of, telnyx, unsold};
-use crate::support::app::{TestApp, eventually};
+use crate::support::app::{TestApp, event, eventually};
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
@@ -416,8 +415,7 @@ async fn a_whole_event_of_the_schedule_compares_too() {
     let app = TestApp::new().await;
     bought(&app, 1).await;
     app.execute("delete from agency_phone_numbers").await;
-    let event = LambdaEvent::new(json!({"source": "aws.scheduler"}), Context::default());
-    assert_eq!(app.reconciler().handle(event).await.unwrap(), Value::Null);
+    assert!(app.reconciler().handle(event(&json!({"source": "aws.scheduler"}))).await.unwrap().is_none());
     assert_eq!(app.rows().await.len(), 1);
 }
 

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dev::fault_proxy::{Fault, Moment};
 use lambda_http::http::Request;
-use lambda_http::{Body, Context, LambdaEvent};
+use lambda_http::Body;
 use phone_numbers_reconcile::Reconcile;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -21,7 +21,7 @@ use shared::lambda::BackgroundService;
 use crate::money::purchase_crashes;
 use crate::reconcile::reconcile_inventory::bought;
 use crate::support::actions::{balance, clear_faults, decide, orders_sent, release_of, unsold};
-use crate::support::app::{Reply, TestApp, eventually};
+use crate::support::app::{self, Reply, TestApp, eventually};
 
 const ORDERS: &str = "/v2/number_orders";
 
@@ -375,10 +375,9 @@ async fn a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent() {
         "body": BASE64_STANDARD.encode(&hook.body),
         "isBase64Encoded": true,
     });
-    let answer = app.reconciler().handle(LambdaEvent::new(event, Context::default())).await.unwrap();
-    assert_eq!(answer["statusCode"], 200, "{answer}");
-    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    assert_eq!((body, phase(&app, &purchase).await), (json!({"received": true, "finished": true}), "completed".to_owned()));
+    let answer = app.reconciler().handle(app::event(&event)).await.unwrap().unwrap();
+    let reply = Reply::to_event(&answer).expect(200);
+    assert_eq!((reply.body, phase(&app, &purchase).await), (json!({"received": true, "finished": true}), "completed".to_owned()));
 }
 
 #[tokio::test]

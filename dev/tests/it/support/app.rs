@@ -11,11 +11,12 @@ use dev::postgres::TestDatabase;
 use dev::telnyx_simulator::{Exchange, Options, Simulator};
 use dev::token::Issuer;
 use lambda_http::http::{HeaderMap, Method, Request, Response};
-use lambda_http::{Body, Context, RequestExt as _};
+use lambda_http::{Body, Context, LambdaEvent, RequestExt as _};
 use phone_numbers_reconcile::Reconcile;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use shared::config::{Config, Invalid};
-use shared::lambda::{BackgroundService, Function, Service};
+use shared::lambda::{BackgroundService, EventAnswer, Function, Service};
 use shared::secrets::Secrets;
 use shared::store::Store;
 use tokio_postgres::Client;
@@ -54,6 +55,19 @@ impl Reply {
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Self { status: parts.status.as_u16(), headers: parts.headers, body, text }
+    }
+
+    /// What a function has answered to an event.
+    pub(crate) fn to_event(answer: &EventAnswer) -> Self {
+        let answer = serde_json::to_value(answer).unwrap();
+        let text = answer["body"].as_str().unwrap_or_default().to_owned();
+        let headers = answer["headers"].as_object().unwrap().iter();
+        Self {
+            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            headers: headers.map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap())).collect(),
+            body: if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() },
+            text,
+        }
     }
 
     pub(crate) fn code(&self) -> &str {
@@ -420,6 +434,11 @@ pub(crate) fn with_query(request: Request<Body>) -> Request<Body> {
 pub(crate) async fn deliver<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
     let response = function.answer(request).await;
     Reply::of(response)
+}
+
+/// An event as Lambda's runtime hands it over.
+pub(crate) fn event(payload: &Value) -> LambdaEvent<Box<RawValue>> {
+    LambdaEvent::new(to_raw_value(payload).unwrap(), Context::default())
 }
 
 /// An agent of an agency of the demo.
