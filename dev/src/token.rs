@@ -62,9 +62,14 @@ impl Issuer {
     /// A token with any claims, signed with HS256.
     #[must_use]
     pub fn sign(&self, claims: &Value) -> String {
-        let header = json!({"alg": "HS256", "typ": "JWT"});
+        self.sign_with(&json!({"alg": "HS256", "typ": "JWT"}), claims)
+    }
+
+    /// A token with any header and claims, signed with HS256.
+    #[must_use]
+    pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", encode(&header), encode(claims));
+        let signed = format!("{}.{}", encode(header), encode(claims));
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
         let signature = hmac::sign(&key, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))

@@ -79,12 +79,13 @@ async fn a_token_past_or_before_its_time_is_refused_everywhere() {
     let app = TestApp::new().await;
     let functions = Functions::start(&app);
     let now = Utc::now().timestamp();
-    for (claim, value) in [("exp", now - 60), ("exp", 0), ("nbf", now + 3600)] {
+    for (claim, value) in [("exp", now - 60), ("exp", 0), ("nbf", now + 3600), ("iat", now + 60)] {
         is_refused_everywhere(&functions, &with_claim(&app.issuer, claim, &json!(value))).await;
     }
-    for claim in ["iat", "nbf"] {
-        let past = with_claim(&app.issuer, claim, &json!(now - 60));
-        functions.answer("phone-numbers-list", all_calls()[2].request(&past)).await.expect(200);
+    is_refused_everywhere(&functions, &with_claim(&app.issuer, "iat", &json!("now"))).await;
+    for (claim, value) in [("iat", json!(now - 60)), ("nbf", json!(now - 60)), ("iat", json!(now as f64 + 1.5)), ("iat", Value::Null)] {
+        let token = with_claim(&app.issuer, claim, &value);
+        functions.answer("phone-numbers-list", all_calls()[2].request(&token)).await.expect(200);
     }
 }
 
@@ -111,6 +112,8 @@ async fn a_token_of_another_issuer_or_for_another_audience_is_refused_everywhere
     for (claim, value) in [
         ("iss", json!("https://evil.example/auth/v1")),
         ("iss", json!("")),
+        ("iss", json!([issuer.issuer])),
+        ("iss", json!([issuer.issuer, "https://evil.example/auth/v1"])),
         ("iss", json!(format!("{}/", issuer.issuer))),
         ("aud", json!("anon")),
         ("aud", json!("")),
@@ -141,6 +144,22 @@ async fn a_token_signed_with_another_secret_or_not_at_all_is_refused_everywhere(
             is_refused_everywhere(&functions, &format!("Bearer {head}.{claims}.{signature}")).await;
         }
     }
+}
+
+/// RFC 7515, 4.1.11: what is critical must be understood, and nothing that could be is.
+#[tokio::test]
+async fn a_token_with_a_critical_extension_is_refused_everywhere() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let owner = demo::USERS[0];
+    let claims = app.issuer.claims(owner.id, owner.email);
+    for critical in [json!(["https://example.com/extension"]), json!(["b64"]), json!(["exp"]), json!([]), json!("exp"), json!({})] {
+        let header = json!({"alg": "HS256", "typ": "JWT", "crit": critical, "b64": true, "https://example.com/extension": 1, "exp": 1});
+        is_refused_everywhere(&functions, &format!("Bearer {}", app.issuer.sign_with(&header, &claims))).await;
+    }
+    let unknown = json!({"alg": "HS256", "typ": "JWT", "https://example.com/extension": 1});
+    let token = format!("Bearer {}", app.issuer.sign_with(&unknown, &claims));
+    functions.answer("phone-numbers-list", all_calls()[2].request(&token)).await.expect(200);
 }
 
 #[tokio::test]
@@ -212,6 +231,21 @@ async fn without_a_key_for_tokens_a_function_answers_that_it_is_unavailable() {
     let mut app = TestApp::new().await;
     app.set("JWT_SECRET", "");
     is_unavailable_everywhere(&app).await;
+}
+
+/// RFC 7518, 3.2.
+#[tokio::test]
+async fn a_secret_that_is_too_short_to_be_a_key_is_a_mistake_of_the_configuration() {
+    let mut app = TestApp::new().await;
+    for (secret, is_key) in [("x".repeat(31), false), ("secret".to_owned(), false), ("x".repeat(32), true)] {
+        app.issuer = Issuer { issuer: app.issuer.issuer.clone(), ..Issuer::new(secret.clone()) };
+        app.set("JWT_SECRET", &secret);
+        if is_key {
+            app.list("owner", "").await.expect(200);
+        } else {
+            is_unavailable_everywhere(&app).await;
+        }
+    }
 }
 
 #[tokio::test]
