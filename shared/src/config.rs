@@ -380,6 +380,11 @@ mod tests {
                 Kind::Boolean => ["0", "1", "yes", "no", "tru"].map(str::to_owned).to_vec(),
                 Kind::OneOf(_) | Kind::Deployment => ["no name", "-x"].map(str::to_owned).to_vec(),
                 Kind::Url => vec!["example.com".to_owned()],
+                Kind::HttpsUrl => {
+                    ["example.com", "http://example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://localhost"]
+                        .map(str::to_owned)
+                        .to_vec()
+                }
                 Kind::Origins => ["example.com", "https://*", "http://localhost:*,nonsense"].map(str::to_owned).to_vec(),
                 Kind::Pattern(_) => vec!["without it".to_owned()],
                 Kind::Text | Kind::Path | Kind::List => Vec::new(),

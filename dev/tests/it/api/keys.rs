@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::response::Redirect;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -39,13 +40,13 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A key to sign with, and its public half under a name.
-enum Key {
+pub(crate) enum Key {
     Rsa(&'static str),
     Ec(&'static str, Box<EcdsaKeyPair>),
 }
 
 impl Key {
-    fn ec(name: &'static str) -> Self {
+    pub(crate) fn ec(name: &'static str) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         Self::Ec(name, Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap()))
@@ -87,7 +88,7 @@ impl Key {
     }
 
     /// A token of the demo's owner.
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.sign(&self.header(), &claims())
     }
 }
@@ -326,7 +327,86 @@ async fn an_issuer_that_is_down_makes_functions_unavailable_until_it_is_back() {
         assert!(!reply.body.to_string().contains("127.0.0.1"), "{:#}", reply.body);
     }
     published.publish(&[&ec]);
+    pass(Duration::from_secs(6)).await;
     functions.call(&ec.token(), &calls("", "")[2]).await.expect(200);
+}
+
+#[tokio::test]
+async fn tokens_cannot_make_us_hammer_an_issuer_that_is_down_even_before_there_are_keys() {
+    let ec = Key::ec("one");
+    let published = Published::start(&[]).await;
+    published.answer(None);
+    let authenticator = published.authenticator();
+    for fetches in 1..4 {
+        for _ in 0..50 {
+            let outcome = user(&authenticator, &ec.token()).await;
+            assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+        }
+        assert_eq!(published.fetches(), fetches);
+        pass(Duration::from_secs(6)).await;
+    }
+    published.publish(&[&ec]);
+    believes(&authenticator, &ec).await;
+}
+
+#[tokio::test]
+async fn a_fetch_that_was_cancelled_does_not_delay_the_next_one() {
+    let ec = Key::ec("one");
+    let published = Published::start(&[&ec]).await;
+    let authenticator = published.authenticator();
+    assert!(tokio::time::timeout(Duration::ZERO, authenticator.warm()).await.is_err());
+    believes(&authenticator, &ec).await;
+}
+
+#[tokio::test]
+async fn a_redirect_to_other_keys_is_not_followed() {
+    let ec = Key::ec("one");
+    let elsewhere = Published::start(&[&ec]).await;
+    let url = elsewhere.url.clone();
+    let router = Router::new().fallback(move || async move { Redirect::temporary(&url) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut published = Published::start(&[]).await;
+    published.url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let outcome = user(&published.authenticator(), &ec.token()).await;
+    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    assert_eq!(elsewhere.fetches(), 0);
+    server.abort();
+}
+
+#[tokio::test]
+async fn no_more_than_256_kib_of_keys_are_read() {
+    let ec = Key::ec("one");
+    let published = Published::start(&[]).await;
+    for (padding, is_read) in [(250_000, true), (262_144, false), (10_000_000, false)] {
+        published.answer(Some(&json!({"keys": [ec.published()], "padding": "x".repeat(padding)})));
+        let outcome = user(&published.authenticator(), &ec.token()).await;
+        assert_eq!(outcome.is_ok(), is_read, "{padding}: {outcome:?}");
+        assert!(is_read || matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    }
+}
+
+/// RFC 7517, 4.2 and 4.3.
+#[tokio::test]
+async fn a_key_that_is_published_for_anything_but_verifying_verifies_nothing() {
+    let (ec, other) = (Key::ec("one"), Key::ec("other"));
+    let published = Published::start(&[]).await;
+    let odd = [("use", json!("enc")), ("use", json!("tls")), ("key_ops", json!(["encrypt", "wrapKey"])), ("key_ops", json!([]))];
+    for (member, value) in odd {
+        let mut jwk = ec.published();
+        jwk.as_object_mut().unwrap().remove("use");
+        jwk[member] = value;
+        published.answer(Some(&json!({"keys": [jwk, other.published()]})));
+        let authenticator = published.authenticator();
+        refuses(&authenticator, &ec.token()).await;
+        believes(&authenticator, &other).await;
+        // It does not count as a second key, either.
+        assert!(user(&authenticator, &other.sign(&json!({"alg": "ES256"}), &claims())).await.is_ok());
+    }
+    let mut jwk = ec.published();
+    jwk["key_ops"] = json!(["verify"]);
+    published.answer(Some(&json!({"keys": [jwk]})));
+    believes(&published.authenticator(), &ec).await;
 }
 
 #[tokio::test]
