@@ -21,6 +21,9 @@ use crate::config::{Config, Invalid};
 use crate::error::Error;
 use crate::secrets::Secrets;
 
+/// The parameter with which `supabase.functions.invoke` repeats its option `region`. It is for Supabase's own gateway.
+const REGION: &str = "forceFunctionRegion";
+
 /// A function that web apps call.
 pub trait Function: Sized + Send + Sync + 'static {
     /// The name in the log: that of the package.
@@ -153,7 +156,7 @@ impl<F: Function> Ready<F> {
             deadline,
             request_id: request_id.to_owned(),
             headers: request.headers().clone(),
-            query: request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).map(pair).collect(),
+            query: query(&request),
             body: body(&request)?,
         };
         // On the heap, since some handlers' futures are large.
@@ -163,6 +166,8 @@ impl<F: Function> Ready<F> {
     }
 }
 
-fn pair((name, value): (&str, &str)) -> (String, String) {
-    (name.to_owned(), value.to_owned())
+/// The parameters of a query, decoded, without the one that is not meant for a function.
+fn query(request: &Request) -> Vec<(String, String)> {
+    let parameters = request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter());
+    parameters.filter(|(name, _)| *name != REGION).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

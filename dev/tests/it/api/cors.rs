@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use dev::demo;
 use lambda_http::Body;
 use lambda_http::http::request::Builder;
 use lambda_http::http::{HeaderMap, Request};
 use serde_json::json;
 
-use crate::support::app::{ORIGIN, Reply, TestApp};
-use crate::support::functions::{FUNCTIONS, Functions, page};
+use crate::support::app::{ORIGIN, Reply, TestApp, agent};
+use crate::support::functions::{FUNCTIONS, Functions, calls, page};
 
 const ALLOWED: [&str; 6] = [
     "http://localhost",
@@ -78,10 +79,62 @@ async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
             readable(&reply, origin);
             assert_eq!(reply.body, json!(null));
             assert_eq!(listed(&reply, "access-control-allow-methods"), words(methods));
-            let headers = ["authorization", "apikey", "x-client-info", "content-type", "idempotency-key", "if-match"];
+            let headers = ["authorization", "apikey", "x-client-info", "content-type"];
             assert_eq!(listed(&reply, "access-control-allow-headers"), words(&headers));
+            assert_eq!(reply.header("access-control-allow-credentials"), "");
+            assert!(listed(&reply, "vary").contains("access-control-request-headers"));
             assert!(reply.header("access-control-max-age").parse::<u32>().unwrap() > 0);
         }
+    }
+}
+
+async fn allowed_headers(functions: &Functions, origin: &str, asked: &str) -> BTreeSet<String> {
+    let preflight = from("OPTIONS", origin).header("access-control-request-method", "GET").header("access-control-request-headers", asked);
+    let reply = functions.answer("phone-numbers-list", preflight.body(Body::Empty).unwrap()).await.expect(204);
+    listed(&reply, "access-control-allow-headers")
+}
+
+#[tokio::test]
+async fn an_allowed_page_may_send_whatever_headers_its_libraries_add() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let added = "authorization,baggage,idempotency-key,if-match,sentry-trace,traceparent,tracestate,x-region,x-retry-count,\
+                 x-supabase-api-version,x-of-next-year";
+    let expected = words(&added.split(',').collect::<Vec<_>>());
+    assert_eq!(allowed_headers(&functions, ORIGIN, added).await, expected);
+    assert_eq!(allowed_headers(&functions, ORIGIN, &added.to_uppercase().replace(',', " ,\t")).await, expected);
+    assert!(allowed_headers(&functions, REFUSED[0], added).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_header_names_is_not_repeated() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let many = |count: usize| (0..count).map(|index| format!("x-{index}")).collect::<Vec<_>>().join(",");
+    assert_eq!(allowed_headers(&functions, ORIGIN, &many(64)).await.len(), 64);
+    assert_eq!(allowed_headers(&functions, ORIGIN, &"x".repeat(64)).await.len(), 1);
+    for wrong in [&many(65), &"x".repeat(65), "", ",", "x-a b", "x-a: b", "x-a;b", "\"x-a\"", "x-é", "<script>", "authorization,x-a b"] {
+        assert!(allowed_headers(&functions, ORIGIN, wrong).await.is_empty(), "{wrong}");
+    }
+}
+
+/// `supabase.functions.invoke(…, {region})` adds it to every request.
+#[tokio::test]
+async fn the_parameter_that_supabase_js_adds_for_a_region_is_ignored() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let calls = calls("00000000-0000-4000-8000-000000000000", &agent(&demo::DEMO, 0).to_string());
+    for mut call in calls {
+        let without = functions.call(&app.token("owner"), &call).await;
+        let query = std::mem::take(&mut call.query);
+        for added in ["forceFunctionRegion=us-east-1", "forceFunctionRegion=&forceFunctionRegion=eu-west-1"] {
+            call.query = format!("{query}&{added}");
+            let with = functions.call(&app.token("owner"), &call).await;
+            assert_eq!((with.status, with.code()), (without.status, without.code()), "{call:?}: {:#}", with.body);
+        }
+        call.query = format!("{query}&forceFunctionRegions=us-east-1");
+        let reply = functions.call(&app.token("owner"), &call).await.expect_problem(400, "invalid_request");
+        assert_eq!(reply.fields(), ["forceFunctionRegions"]);
     }
 }
 
