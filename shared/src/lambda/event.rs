@@ -404,6 +404,8 @@ mod tests {
             let answer = answer(event.as_str());
             prop_assert!([200, 204, 400, 401, 405, 413, 415].contains(&answer.status_code), "{event}: {answer:?}");
             prop_assert!(!answer.headers["x-request-id"].is_empty());
+            prop_assert_eq!(&answer.headers["cache-control"], "no-store");
+            prop_assert_eq!(&answer.headers["x-content-type-options"], "nosniff");
             prop_assert!(answer.body.is_empty() || serde_json::from_str::<Value>(&answer.body).is_ok());
         }
 

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use lambda_http::http::header::HeaderName;
+use lambda_http::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use lambda_http::{Body, Context, Response};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -42,9 +42,13 @@ pub(super) async fn answered(
         log(&error, request_id);
         problem::response(&error, request_id)
     });
+    let headers = response.headers_mut();
     if let Ok(id) = request_id.parse() {
-        response.headers_mut().insert(REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
     }
+    // An answer is one user's and true at one moment, and is what its content type says, whatever it looks like.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     tracing::info!(
         function = name,
         request_id,

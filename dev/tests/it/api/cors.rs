@@ -60,6 +60,13 @@ fn unreadable(reply: &Reply) {
     assert!(listed(reply, "vary").contains("origin"), "{reply:?}");
 }
 
+/// No cache may keep the answer, and no browser may take it for anything but what it says.
+#[track_caller]
+fn is_for_this_user_and_as_declared(reply: &Reply) {
+    assert_eq!(values(&reply.headers, "cache-control"), ["no-store"], "{reply:?}");
+    assert_eq!(values(&reply.headers, "x-content-type-options"), ["nosniff"], "{reply:?}");
+}
+
 fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
 }
@@ -83,6 +90,7 @@ async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
             assert_eq!(listed(&reply, "access-control-allow-headers"), words(&headers));
             assert_eq!(reply.header("access-control-allow-credentials"), "");
             assert!(listed(&reply, "vary").contains("access-control-request-headers"));
+            is_for_this_user_and_as_declared(&reply);
             assert!(reply.header("access-control-max-age").parse::<u32>().unwrap() > 0);
         }
     }
@@ -180,6 +188,7 @@ async fn a_page_can_read_successes_and_failures_alike() {
         let request = page(method, query).header("authorization", token).header("content-type", "application/json");
         let reply = functions.answer(function, request.body(Body::from(body)).unwrap()).await;
         readable(&reply, ORIGIN);
+        is_for_this_user_and_as_declared(&reply);
         assert!(!reply.header("x-request-id").is_empty());
         if reply.status >= 400 {
             assert_eq!(reply.body["request_id"], reply.header("x-request-id"));
