@@ -10,20 +10,21 @@ mod function;
 pub mod input;
 mod log;
 
-use lambda_http::{lambda_runtime, service_fn, tracing as runtime_tracing};
+use lambda_http::{lambda_runtime, service_fn};
 
 pub use self::background::{Background, BackgroundService, Delivery};
 pub use self::call::{Answer, Call};
 pub use self::event::EventAnswer;
 pub use self::function::{Function, Service};
-use crate::config::Config;
+pub use self::log::init as init_log;
+use crate::config::{Config, Logging};
 
 /// Runs a background function until Lambda ends the process. The `main` of its binary calls this.
 ///
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
-    runtime_tracing::init_default_subscriber();
+    init_log(Logging::from_env());
     let service = BackgroundService::<B>::new(Config::from_env());
     service.warm().await;
     let service = &service;
@@ -35,7 +36,7 @@ pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
-    runtime_tracing::init_default_subscriber();
+    init_log(Logging::from_env());
     let service = Service::<F>::new(Config::from_env());
     service.warm().await;
     let service = &service;

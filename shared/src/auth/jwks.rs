@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::config::Authorities;
 use crate::error::{Error, Source, chain};
+use crate::meter::{self, Dependency};
 use crate::tls;
 
 /// Time to live of fetched keys.
@@ -66,7 +67,7 @@ impl Jwks {
         let mut state = self.state.lock().await;
         let fresh = state.fetched_at.is_some_and(|at| at.elapsed() < FRESH_FOR);
         if (!fresh || !wanted(&state)) && state.may_fetch() {
-            let fetched = fetch(&self.url).await;
+            let fetched = meter::wait_for(Dependency::Jwks, fetch(&self.url)).await;
             // Not before: a fetch that is cancelled, as that of warming up may be, says nothing about the next one.
             state.tried_at = Some(Instant::now());
             match fetched {

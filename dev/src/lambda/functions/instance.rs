@@ -21,6 +21,8 @@ use crate::lambda::template::Definition;
 /// Lambda gives a process this long to ask for its first event.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+const LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
+
 /// How the processes of a function are started.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -65,7 +67,7 @@ pub(super) struct Instance {
 impl Instance {
     pub(super) async fn start(definition: &Definition, launch: &Launch, endpoint: Endpoint, alive: watch::Receiver<()>) -> Result<Self> {
         let mut command = Command::new(&launch.program);
-        command.env_clear().envs(&launch.environment).envs(lambda_environment(definition, &endpoint));
+        command.env_clear().envs(lambda_environment(definition, launch, &endpoint));
         command.stdin(Stdio::null()).stdout(launch.logs.open()?).stderr(launch.logs.open()?);
         let child = children::spawn(command).await;
         let child = child.with_context(|| format!("starting {}", launch.program.display()))?;
@@ -141,19 +143,24 @@ impl Logs {
     }
 }
 
-/// What Lambda itself puts into a function's environment.
-fn lambda_environment(definition: &Definition, endpoint: &Endpoint) -> [(&'static str, String); 11] {
-    [
+/// The function's own variables, and what Lambda itself puts into its environment.
+fn lambda_environment(definition: &Definition, launch: &Launch, endpoint: &Endpoint) -> BTreeMap<String, String> {
+    let mut environment = launch.environment.clone();
+    // A function's `LoggingConfig` sets it.
+    let log_level = environment.remove(LOG_LEVEL).or_else(|| std::env::var("RUST_LOG").ok());
+    let lambdas = [
         ("AWS_LAMBDA_RUNTIME_API", endpoint.url().to_owned()),
         ("AWS_LAMBDA_FUNCTION_NAME", definition.name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", definition.memory_mb.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-        ("AWS_LAMBDA_LOG_LEVEL", std::env::var("RUST_LOG").unwrap_or_else(|_| "INFO".to_owned())),
+        (LOG_LEVEL, log_level.unwrap_or_else(|| "INFO".to_owned())),
         ("AWS_REGION", "us-east-1".to_owned()),
         ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
         ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ("TZ", ":UTC".to_owned()),
-    ]
+    ];
+    environment.extend(lambdas.map(|(name, value)| (name.to_owned(), value)));
+    environment
 }

@@ -94,7 +94,7 @@ async fn every_event_is_answered_as_its_name_promises() {
 /// What a function answers that works for nobody in particular; one that answers nothing has succeeded.
 async fn without_a_caller(app: &TestApp, name: &str, event: Value) -> u16 {
     if name == "migrate" {
-        let answer = Migrate::new(app.settings()).handle(LambdaEvent::new(serde_json::from_value(event).unwrap(), Context::default())).await;
+        let answer = Migrate::new(app.settings()).handle(LambdaEvent::new(event, Context::default())).await;
         let answer = answer.unwrap_or_else(|diagnostic| panic!("{diagnostic:?}"));
         assert_eq!(json!(answer), json!({"applied": []}), "the database is migrated");
         return 200;

@@ -13,7 +13,7 @@ use dev::postgres::TestDatabase;
 use dev::workspace;
 use lambda_http::lambda_runtime::Diagnostic;
 use lambda_http::{Context, LambdaEvent};
-use phone_numbers_migrate::{Migrate, Request};
+use phone_numbers_migrate::Migrate;
 use serde_json::{Value, json};
 use shared::config::Config;
 
@@ -22,7 +22,7 @@ fn migrate(database_url: &str) -> Migrate {
 }
 
 async fn invoke(migrate: &Migrate) -> Result<Vec<String>, Diagnostic> {
-    Ok(migrate.handle(LambdaEvent::new(Request {}, Context::default())).await?.applied)
+    Ok(migrate.handle(LambdaEvent::new(json!({}), Context::default())).await?.applied)
 }
 
 /// The names of the numbered files, in their order.
