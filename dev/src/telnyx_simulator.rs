@@ -4,28 +4,35 @@
 //! what it answers, `state` what it remembers, `progress` what time does to orders, `control` how tests steer it; the rest is
 //! one subject a file. What nobody outside Telnyx knows is a [`Settings`] field.
 
-mod by_hand;
 mod clock;
 mod control;
 mod errors;
 mod faults;
+mod input;
+mod job;
 mod jobs;
 mod journal;
+mod number;
 mod number_list;
 mod number_orders;
 mod number_settings;
 mod numbers;
+mod order;
 mod orders;
+mod outbox;
 mod pagination;
+mod portal;
 mod progress;
 mod query;
 mod ranges;
 mod rate_limit;
+mod reservation;
 mod reservations;
 mod routes;
 mod search;
 mod server;
 mod settings;
+mod shared;
 mod spoilt;
 mod state;
 mod stock;
@@ -36,15 +43,15 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use ring::{rand::SystemRandom, signature::Ed25519KeyPair};
-use serde_json::Value;
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
 
 pub use self::{
     clock::ClockMode,
+    journal::Exchange,
     settings::{Keys, OrderOutcome, RefusedSearch, Settings},
 };
-use self::{server::Shared, state::SimulatorState};
+use self::{shared::Shared, state::SimulatorState};
 
 /// How a simulator starts.
 #[derive(Debug, Clone)]
@@ -63,26 +70,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { port: 0, api_key: format!("KEY{}", Uuid::new_v4().simple()), webhook_url: None, settings: Settings::default() }
     }
-}
-
-/// A request to `/v2` and what was answered.
-#[derive(Debug, Clone)]
-pub struct Exchange {
-    /// In capitals.
-    pub method: String,
-    /// As sent, with `/v2`.
-    pub path: String,
-    /// As sent, without the question mark.
-    pub query: String,
-    /// Null where there was none, or no JSON.
-    pub request_body: Value,
-    /// None where the connection was cut.
-    pub status: Option<u16>,
-    /// The body of the answer before a fault changed it. Null where the connection was cut, and where more than
-    /// two thousand exchanges have followed.
-    pub response_body: Value,
-    /// Whether a fault, or the setting `documents_deadline`, may have spoilt the answer.
-    pub faulted: bool,
 }
 
 /// A running simulator; it stops when dropped.

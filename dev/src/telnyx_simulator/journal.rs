@@ -1,6 +1,26 @@
 //! Everything that crossed `/v2`.
 
-use super::Exchange;
+use serde_json::Value;
+
+/// A request to `/v2` and what was answered.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// In capitals.
+    pub method: String,
+    /// As sent, with `/v2`.
+    pub path: String,
+    /// As sent, without the question mark.
+    pub query: String,
+    /// Null where there was none, or no JSON.
+    pub request_body: Value,
+    /// None where the connection was cut.
+    pub status: Option<u16>,
+    /// The body of the answer before a fault changed it. Null where the connection was cut, and where more than
+    /// two thousand exchanges have followed.
+    pub response_body: Value,
+    /// Whether a fault, or the setting `documents_deadline`, may have spoilt the answer.
+    pub faulted: bool,
+}
 
 /// How many answers are remembered in full: a storm of searches would otherwise fill the memory.
 const MOST_ANSWERS: usize = 2000;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{errors::Problem, numbers::OwnedNumber, pagination::Page, query::Query, state::SimulatorState};
+use super::{errors::Problem, number::OwnedNumber, pagination::Page, query::Query, state::SimulatorState};
 
 /// What the slim list leaves out.
 const NOT_IN_SLIM: [&str; 7] = [

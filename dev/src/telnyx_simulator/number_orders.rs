@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::{
     clock::millis,
     errors::Problem,
-    numbers::{self, OwnedNumber},
-    orders::{Item, Order, Progress, Requirement, SubOrder},
+    input,
+    number::OwnedNumber,
+    order::{Item, Order, Progress, Requirement, SubOrder},
     state::{Availability, SimulatorState},
     stock::{self, Offer},
 };
@@ -25,11 +26,11 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
     if state.settings.unverified {
         return Err(Problem::new(403, "20014", "Your account must be verified before it can order numbers."));
     }
-    let text = |name: &str| numbers::text(body, name);
+    let text = |name: &str| input::text(body, name);
     let connection_id = text("connection_id")?;
-    numbers::check_connection(state, connection_id.as_deref())?;
+    input::check_connection(&state.settings, connection_id.as_deref())?;
     let messaging_profile_id = text("messaging_profile_id")?;
-    numbers::check_messaging_profile(messaging_profile_id.as_deref())?;
+    input::check_messaging_profile(messaging_profile_id.as_deref())?;
     let (billing_group_id, customer_reference) = (text("billing_group_id")?, text("customer_reference")?);
     let entries = entries(state, account, body)?;
     pay(state, account, &entries)?;
@@ -71,7 +72,7 @@ fn entries(state: &SimulatorState, account: &str, body: &Value) -> Result<Vec<En
     let mut entries = Vec::new();
     for (index, entry) in listed.iter().enumerate() {
         let pointer = format!("/phone_numbers/{index}");
-        let phone_number = entry["phone_number"].as_str().filter(|number| numbers::is_e164(number));
+        let phone_number = entry["phone_number"].as_str().filter(|number| input::is_e164(number));
         let phone_number = phone_number.ok_or_else(|| {
             Problem::new(422, "10016", "The phone number must be in +E.164 format.").at(format!("{pointer}/phone_number"))
         })?;
@@ -79,7 +80,7 @@ fn entries(state: &SimulatorState, account: &str, body: &Value) -> Result<Vec<En
             return Err(Problem::bad_request(format!("The phone number {phone_number} is listed more than once.")).at(pointer));
         }
         let offer = orderable(state, account, phone_number).map_err(|problem| problem.at(pointer))?;
-        entries.push(Entry { offer, bundle_id: numbers::text(entry, "bundle_id")? });
+        entries.push(Entry { offer, bundle_id: input::text(entry, "bundle_id")? });
     }
     Ok(entries)
 }

@@ -1,72 +1,17 @@
 //! `/number_reservations`: a number kept for half an hour, and once more.
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    clock::{micros, millis},
+    clock::millis,
     errors::Problem,
-    number_orders,
+    input, number_orders,
     pagination::Page,
     query::Query,
+    reservation::{Reservation, Reserved},
     state::{Availability, SimulatorState},
 };
-
-#[derive(Debug)]
-pub(super) struct Reservation {
-    id: Uuid,
-    pub(super) account: String,
-    numbers: Vec<Reserved>,
-    customer_reference: Option<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    extended: bool,
-}
-
-#[derive(Debug)]
-struct Reserved {
-    id: Uuid,
-    phone_number: &'static str,
-    /// No longer kept: it was ordered.
-    used: bool,
-}
-
-impl Reservation {
-    /// Whether it keeps a number for its account now.
-    pub(super) fn keeps(&self, phone_number: &str, now: DateTime<Utc>) -> bool {
-        now < self.expires_at && self.numbers.iter().any(|reserved| reserved.phone_number == phone_number && !reserved.used)
-    }
-
-    /// Keeps a number no longer, as it has been ordered.
-    pub(super) fn let_go(&mut self, phone_number: &str) {
-        self.numbers.iter_mut().filter(|reserved| reserved.phone_number == phone_number).for_each(|reserved| reserved.used = true);
-    }
-
-    fn shown(&self) -> Value {
-        let number = |reserved: &Reserved| {
-            json!({
-                "id": reserved.id,
-                "record_type": "reserved_phone_number",
-                "phone_number": reserved.phone_number,
-                "status": "success",
-                "created_at": micros(self.created_at),
-                "updated_at": micros(self.updated_at),
-                "expired_at": micros(self.expires_at),
-            })
-        };
-        json!({
-            "id": self.id,
-            "record_type": "number_reservation",
-            "status": "success",
-            "phone_numbers": self.numbers.iter().map(number).collect::<Vec<_>>(),
-            "customer_reference": self.customer_reference,
-            "created_at": micros(self.created_at),
-            "updated_at": micros(self.updated_at),
-        })
-    }
-}
 
 pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) -> Result<Value, Problem> {
     let listed = body["phone_numbers"].as_array().filter(|listed| !listed.is_empty());
@@ -82,7 +27,7 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
         id: Uuid::new_v4(),
         account: account.to_owned(),
         numbers,
-        customer_reference: super::numbers::text(body, "customer_reference")?,
+        customer_reference: input::text(body, "customer_reference")?,
         created_at: now,
         updated_at: now,
         expires_at: now + millis(state.settings.reservation_ms),

@@ -3,14 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    errors::Problem,
-    jobs::{self, JobKind},
-    number_list, number_orders, number_settings, numbers, orders,
-    query::Query,
-    rate_limit::Rate,
-    reservations, search,
-    state::SimulatorState,
-    sub_orders,
+    errors::Problem, job::JobKind, jobs, number_list, number_orders, number_settings, numbers, orders, query::Query, rate_limit::Rate,
+    reservations, search, state::SimulatorState, sub_orders,
 };
 
 /// A request to `/v2`, read completely.
@@ -34,7 +28,8 @@ pub(super) struct Answer {
 
 pub(super) fn answer(state: &mut SimulatorState, request: Request) -> Answer {
     let account = authenticate(state, request.authorization.as_deref());
-    let admitted = state.admit(account.as_deref().unwrap_or_default());
+    let now = state.now();
+    let admitted = state.traffic.admit(account.as_deref().unwrap_or_default(), now, &state.settings);
     let result = match (account, admitted) {
         (_, Err(_)) => Err(Problem::too_many_requests()),
         (Err(problem), _) => Err(problem),

@@ -1,11 +1,7 @@
 //! HTTP: accepts connections, applies the faults ordered, records what crossed, and cuts a connection where told to.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -18,7 +14,6 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
-use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,38 +21,18 @@ use tokio::{
 };
 
 use super::{
-    Exchange, control,
+    control,
     errors::{self, Problem},
     faults::{Fault, FaultKind},
+    journal::Exchange,
+    progress,
     query::Query,
+    rate_limit::Rate,
     routes::{self, Answer, Request},
+    shared::Shared,
     spoilt::spoilt,
     state::SimulatorState,
 };
-
-/// What every connection shares.
-#[derive(Debug)]
-pub(super) struct Shared {
-    state: Mutex<SimulatorState>,
-    pub(super) signer: Ed25519KeyPair,
-    pub(super) http: reqwest::Client,
-}
-
-impl Shared {
-    pub(super) fn new(state: SimulatorState, signer: Ed25519KeyPair, http: reqwest::Client) -> Self {
-        Self { state: Mutex::new(state), signer, http }
-    }
-
-    /// One at a time: a number is sold once however many ask.
-    pub(super) fn state(&self) -> MutexGuard<'_, SimulatorState> {
-        // A request that panicked must not take the others with it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn public_key(&self) -> String {
-        BASE64_STANDARD.encode(self.signer.public_key())
-    }
-}
 
 /// Why a request gets no answer: hyper closes the connection of a service that fails.
 #[derive(Debug)]
@@ -104,7 +79,7 @@ async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<
         Some("_control") => {
             let rest: Vec<_> = segments.map(decoded).collect();
             let rest: Vec<_> = rest.iter().map(String::as_str).collect();
-            let (status, body) = control::answer(&shared, head.method.as_str(), &rest, &body);
+            let (status, body) = control::answer(&mut shared.state(), &shared.public_key(), head.method.as_str(), &rest, &body);
             Ok(response(status, body.to_string(), HeaderMap::new()))
         }
         Some("v2") => exchange(&shared, &head, &body).await,
@@ -116,7 +91,7 @@ async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<
 async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (answer, fault, retry_after) = {
         let mut state = shared.state();
-        state.settle();
+        progress::settle(&mut state);
         let fault = state.faults.take(head.method.as_str(), head.uri.path());
         let answer = happen(&mut state, head, body, fault.as_ref());
         record(&mut state, head, body, answer.as_ref(), fault.as_ref());
@@ -153,7 +128,7 @@ fn ordered_answer(state: &SimulatorState, fault: &Fault) -> Answer {
     let status = fault.status.unwrap_or(500);
     let code = fault.code.as_deref().unwrap_or_else(|| errors::usual_code(status));
     let problem = Problem::new(status, code, "This answer was ordered through /_control/faults.");
-    Answer { status, body: problem.body(), rate: state.uncounted_rate(status) }
+    Answer { status, body: problem.body(), rate: Rate::uncounted(&state.settings, status) }
 }
 
 /// A segment of a path without percent-encoding.

@@ -1,21 +1,22 @@
-//! Everything the simulator remembers, and what the passing of time does to it.
+//! Everything the simulator remembers. It imports data types only: the modules that answer requests import it.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    Settings,
     clock::{Clock, millis},
+    errors::Problem,
     faults::Faults,
-    jobs::Job,
+    job::Job,
     journal::Journal,
-    numbers::{OwnedNumber, Status},
-    orders::Order,
+    number::{OwnedNumber, Status},
+    order::Order,
+    outbox::Outbox,
     rate_limit::Traffic,
-    reservations::Reservation,
+    reservation::Reservation,
+    settings::Settings,
     stock::Offer,
-    webhooks::Outbox,
 };
 
 /// The name of the account that the simulator starts with.
@@ -144,10 +145,41 @@ impl SimulatorState {
         self.holds.insert(&offer.phone_number, Hold { account: account.to_owned(), until });
     }
 
-    /// Lets everything happen that is due by now.
-    pub(super) fn settle(&mut self) {
-        self.settle_orders();
-        self.settle_jobs();
+    /// Whether the number's row exists yet.
+    pub(super) fn has_appeared(&self, number: &OwnedNumber) -> bool {
+        self.now() >= number.created_at || self.completion(number).is_some()
+    }
+
+    /// Whether lists show the number yet: they may lag behind the end of its order. A number whose order is forgotten does
+    /// not lag.
+    pub(super) fn is_listed(&self, number: &OwnedNumber) -> bool {
+        let lag = self.settings.number_lag_ms;
+        let caught_up =
+            lag == 0 || self.order_of(number).is_none_or(|order| order.completed_at.is_some_and(|at| self.now() >= at + millis(lag)));
+        caught_up && self.has_appeared(number)
+    }
+
+    fn completion(&self, number: &OwnedNumber) -> Option<DateTime<Utc>> {
+        self.order_of(number)?.completed_at
+    }
+
+    fn order_of(&self, number: &OwnedNumber) -> Option<&Order> {
+        self.orders.iter().find(|order| order.id == number.order_id)
+    }
+
+    /// Where the number with this id, or this E.164, is kept.
+    pub(super) fn position(&self, account: &str, id: &str) -> Result<usize, Problem> {
+        let is_it = |number: &OwnedNumber| number.account == account && number.is_called(id) && self.has_appeared(number);
+        // The newest, should an E.164 have failed before.
+        self.numbers.iter().rposition(is_it).ok_or_else(Problem::not_found)
+    }
+
+    /// Counts a read of a deleted number; with its last one the number is gone.
+    pub(super) fn note_read(&mut self, phone_number_ids: &[String]) {
+        for number in self.numbers.iter_mut().filter(|number| phone_number_ids.contains(&number.id)) {
+            number.reads_left = number.reads_left.map(|left| left.saturating_sub(1));
+        }
+        self.numbers.retain(|number| number.reads_left != Some(0));
     }
 }
 

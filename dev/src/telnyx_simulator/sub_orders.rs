@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::{
     clock::micros,
     errors::Problem,
-    orders::{Item, Order, Progress, SubOrder},
+    order::{Item, Order, Progress, SubOrder},
     pagination::Page,
+    progress,
     query::Query,
     state::SimulatorState,
 };
@@ -90,7 +91,7 @@ pub(super) fn cancel(state: &mut SimulatorState, account: &str, id: &str) -> Res
         item.requirements_status = "cancelled";
     }
     let now = state.now();
-    state.finish(index, Progress::Failure, now, |item| item.sub_order_id == id);
+    progress::finish(state, index, Progress::Failure, now, |item| item.sub_order_id == id);
     let order = &state.orders[index];
     Ok(json!({ "data": detailed(order, &order.sub_orders[sub_order]) }))
 }

@@ -1,10 +1,10 @@
 //! The Telnyx simulator, tested over HTTP as any client would meet it.
 
 mod accounts;
-mod by_hand;
 mod faults;
 mod numbers;
 mod orders;
+mod portal;
 mod search;
 mod webhooks;
 

@@ -2,11 +2,18 @@
 //! a request to `/v2`.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
-use super::{
-    control::{Outcome, with_account},
-    state::SimulatorState,
-};
+use super::state::SimulatorState;
+
+/// A status and a body, or a status and what is wrong.
+pub(super) type Outcome = Result<(u16, Value), (u16, String)>;
+
+/// An order or a number as Telnyx shows it, and the account it belongs to.
+pub(super) fn with_account(mut shown: Value, account: &str) -> Value {
+    shown["account"] = json!(account);
+    shown
+}
 
 /// The body of `PATCH /_control/numbers/{id}`: any of its members, all applied or none.
 #[derive(Deserialize)]
