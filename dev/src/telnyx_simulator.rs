@@ -31,8 +31,8 @@ mod reservations;
 mod routes;
 mod search;
 mod server;
+mod service;
 mod settings;
-mod shared;
 mod spoilt;
 mod state;
 mod stock;
@@ -51,7 +51,7 @@ pub use self::{
     journal::Exchange,
     settings::{Keys, OrderOutcome, RefusedSearch, Settings},
 };
-use self::{shared::Shared, state::SimulatorState};
+use self::{service::Service, state::SimulatorState};
 
 /// How a simulator starts.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl Default for Options {
 pub struct Simulator {
     port: u16,
     api_key: String,
-    shared: Arc<Shared>,
+    shared: Arc<Service>,
     tasks: [AbortHandle; 2],
 }
 
@@ -94,7 +94,7 @@ impl Simulator {
         let mut settings = options.settings;
         settings.webhook_url = options.webhook_url.or(settings.webhook_url);
         let state = SimulatorState::new(options.api_key.clone(), settings);
-        let shared = Arc::new(Shared::new(state, signer()?, webhook_client()?));
+        let shared = Arc::new(Service::new(state, signer()?, webhook_client()?));
         let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         let ticking = tokio::spawn(webhooks::run(Arc::clone(&shared)));
         Ok(Self { port, api_key: options.api_key, shared, tasks: [serving.abort_handle(), ticking.abort_handle()] })

@@ -1,10 +1,10 @@
 //! `/number_reservations`: a number kept for half an hour, and once more.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    clock::millis,
     errors::Problem,
     input, number_orders,
     pagination::Page,
@@ -12,6 +12,9 @@ use super::{
     reservation::{Reservation, Reserved},
     state::{Availability, SimulatorState},
 };
+
+/// How long a reservation, and its one extension, lasts.
+const LENGTH: TimeDelta = TimeDelta::milliseconds(30 * 60 * 1000);
 
 pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) -> Result<Value, Problem> {
     let listed = body["phone_numbers"].as_array().filter(|listed| !listed.is_empty());
@@ -30,7 +33,7 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
         customer_reference: input::text(body, "customer_reference")?,
         created_at: now,
         updated_at: now,
-        expires_at: now + millis(state.settings.reservation_ms),
+        expires_at: now + LENGTH,
         extended: false,
     };
     let answer = json!({ "data": reservation.shown() });
@@ -76,7 +79,7 @@ pub(super) fn get(state: &SimulatorState, account: &str, id: &str) -> Result<Val
 }
 
 pub(super) fn extend(state: &mut SimulatorState, account: &str, id: &str) -> Result<Value, Problem> {
-    let (now, longer) = (state.now(), millis(state.settings.reservation_ms));
+    let (now, longer) = (state.now(), LENGTH);
     let found = state.reservations.iter_mut().find(|reservation| reservation.account == account && reservation.id.to_string() == id);
     let reservation = found.ok_or_else(Problem::not_found)?;
     if reservation.extended || reservation.expires_at <= now {

@@ -12,11 +12,13 @@ use super::{
     stock::{Offer, STOCK},
 };
 
+/// The `filter[limit]` of a search without one.
+const DEFAULT_LIMIT: usize = 100;
 /// Where near matches exist.
 const BEST_EFFORT_COUNTRIES: [&str; 2] = ["US", "CA"];
 
 pub(super) fn search(state: &mut SimulatorState, account: &str, query: &Query) -> Result<Value, Problem> {
-    let limit = query.integer(&["filter", "limit"], 0, u32::MAX as usize)?.unwrap_or(state.settings.search_limit);
+    let limit = query.integer(&["filter", "limit"], 0, u32::MAX as usize)?.unwrap_or(DEFAULT_LIMIT);
     refuse(state, query)?;
     let wanted = Wanted::from(query);
     let can_show = |offer: &&'static Offer| match state.availability(account, offer) {

@@ -29,7 +29,7 @@ use super::{
     query::Query,
     rate_limit::Rate,
     routes::{self, Answer, Request},
-    shared::Shared,
+    service::Service,
     spoilt::spoilt,
     state::SimulatorState,
 };
@@ -53,7 +53,7 @@ impl std::fmt::Display for Unanswered {
 impl std::error::Error for Unanswered {}
 
 /// Serves until the task is aborted, which ends its connections too.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -63,14 +63,14 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve_connection(stream: TcpStream, shared: Arc<Service>) {
     let service = service_fn(|request| respond(Arc::clone(&shared), request));
     if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "telnyx simulator: connection ended");
     }
 }
 
-async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
+async fn respond(shared: Arc<Service>, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Unanswered::Lost)?.to_bytes();
     let path = head.uri.path().to_owned();
@@ -88,7 +88,7 @@ async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<
 }
 
 /// One request to Telnyx: what becomes of it, and of its answer.
-async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
+async fn exchange(shared: &Service, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (answer, fault, retry_after) = {
         let mut state = shared.state();
         progress::settle(&mut state);

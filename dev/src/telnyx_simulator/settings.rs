@@ -103,10 +103,6 @@ pub struct Settings {
     pub delete_lag_reads: u32,
     /// From a bulk job to its end.
     pub job_delay_ms: u64,
-    /// How long a reservation, and its one extension, lasts.
-    pub reservation_ms: u64,
-    /// How many numbers a search without `filter[limit]` shows.
-    pub search_limit: usize,
     /// Searches that are refused, for example `[{"country_code": "PR"}]`.
     pub refused_searches: Vec<RefusedSearch>,
     /// The `cost_information` of every number on offer, whatever its own is; `{}` says nothing of costs.
@@ -177,8 +173,6 @@ impl Default for Settings {
             hold_ms: 15 * 24 * 60 * 60 * 1000,
             delete_lag_reads: 0,
             job_delay_ms: 500,
-            reservation_ms: 30 * 60 * 1000,
-            search_limit: 100,
             refused_searches: Vec::new(),
             cost_information: None,
             largest_page: 250,

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::Utc;
 use serde_json::json;
 
-use super::{outbox::Delivery, progress, shared::Shared};
+use super::{outbox::Delivery, progress, service::Service};
 
 /// How often the simulator looks whether something is due.
 const TICK: Duration = Duration::from_millis(20);
@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_millis(20);
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Lets time pass and sends what it brings, for as long as the simulator lives.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Service>) {
     let mut tick = tokio::time::interval(TICK);
     loop {
         tick.tick().await;
@@ -33,7 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn send(shared: &Shared, delivery: &Delivery) -> Option<u16> {
+async fn send(shared: &Service, delivery: &Delivery) -> Option<u16> {
     let body = json!({ "data": delivery.event, "meta": { "attempt": delivery.attempt, "delivered_to": delivery.url } }).to_string();
     // By the wall clock, whatever the simulator's says: receivers compare it with theirs.
     let timestamp = Utc::now().timestamp().to_string();

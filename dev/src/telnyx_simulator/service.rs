@@ -1,4 +1,4 @@
-//! What the connections and the sender of webhooks share.
+//! What the connections and the sender of webhooks use together: the state, the signing key and an HTTP client.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,13 +8,13 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use super::state::SimulatorState;
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Service {
     state: Mutex<SimulatorState>,
     pub(super) signer: Ed25519KeyPair,
     pub(super) http: reqwest::Client,
 }
 
-impl Shared {
+impl Service {
     pub(super) fn new(state: SimulatorState, signer: Ed25519KeyPair, http: reqwest::Client) -> Self {
         Self { state: Mutex::new(state), signer, http }
     }
