@@ -1,14 +1,14 @@
-//! `/_control`: how people and tests look inside and turn the knobs. Nothing of it exists at Telnyx.
+//! `/_control`: reads and changes the simulator's state. Telnyx has no such paths.
 //!
 //! | Request | What it does |
 //! |---|---|
-//! | `GET state` | Returns everything the simulator remembers |
-//! | `POST reset` | Restores the settings of the start and forgets the rest; accounts and their keys are kept |
+//! | `GET state` | Returns the whole state |
+//! | `POST reset` | Restores the settings of the start and clears the rest; accounts and their keys are kept |
 //! | `GET settings`, `PUT settings` | Returns or changes the settings: `settings.rs` |
 //! | `GET faults`, `POST faults`, `DELETE faults` | Returns, adds or clears faults: `faults.rs` |
 //! | `POST clock` `{"advance_ms": 5}` | Advances the clock |
 //! | `POST orders/{id}` `{"status": "success"}` or `"failure"` | Ends a pending order |
-//! | `DELETE orders/{id}` | Forgets an order; its numbers stay as they are: `portal.rs` |
+//! | `DELETE orders/{id}` | Removes an order; its numbers stay unchanged: `portal.rs` |
 //! | `PATCH numbers/{id}`, `DELETE numbers/{id}` | Changes or removes a number, as in Telnyx's portal: `portal.rs` |
 //!
 //! Unknown ids and paths are 404, unreadable bodies 400, each with `{"error": "…"}`.
@@ -59,7 +59,7 @@ fn route(state: &mut SimulatorState, public_key: &str, method: &str, segments: &
             Ok((200, json!({ "now": state.now() })))
         }
         ("POST", ["orders", id]) => decide(state, id, &parse(body)?),
-        ("DELETE", ["orders", id]) => portal::forget_order(state, id),
+        ("DELETE", ["orders", id]) => portal::remove_order(state, id),
         ("PATCH", ["numbers", id]) => portal::change_number(state, id, parse(body)?),
         ("DELETE", ["numbers", id]) => portal::remove_number(state, id),
         _ => Err((404, "there is no such control; see /_control/state".to_owned())),
@@ -98,7 +98,7 @@ fn change_settings(state: &mut SimulatorState, changes: &Value) -> Outcome {
     Ok((200, json!(state.settings)))
 }
 
-/// Ends a pending order as told, whatever it was waiting for.
+/// Ends a pending order, also one that waits for documents.
 fn decide(state: &mut SimulatorState, id: &str, decision: &Decision) -> Outcome {
     let index = state.orders.iter().position(|order| order.id.to_string() == id).ok_or((404, format!("there is no order {id}")))?;
     if state.orders[index].completed_at.is_some() {

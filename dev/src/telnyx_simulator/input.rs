@@ -23,20 +23,20 @@ pub(super) fn text(body: &Value, name: &str) -> Result<Option<String>, Problem> 
     }
 }
 
-/// Connections are not simulated: any decimal id of a plausible length exists.
+/// Connections are not simulated: every decimal id of 5 to 20 digits exists.
 pub(super) fn check_connection(settings: &Settings, connection_id: Option<&str>) -> Result<(), Problem> {
     let Some(id) = connection_id else {
         return Ok(());
     };
-    let plausible = (5..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
-    if plausible && !settings.refused_connection_ids.iter().any(|refused| refused == id) {
+    let exists = (5..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+    if exists && !settings.refused_connection_ids.iter().any(|refused| refused == id) {
         Ok(())
     } else {
         Err(Problem::invalid_connection(id))
     }
 }
 
-/// Messaging profiles are not simulated: any UUID exists.
+/// Messaging profiles are not simulated: every UUID exists.
 pub(super) fn check_messaging_profile(id: Option<&str>) -> Result<(), Problem> {
     match id {
         Some(id) if Uuid::parse_str(id).is_err() => {

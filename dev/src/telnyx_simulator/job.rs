@@ -17,11 +17,11 @@ pub(super) struct Job {
     pub(super) id: Uuid,
     pub(super) account: String,
     pub(super) kind: JobKind,
-    /// The request: what an update sets.
+    /// The body of the request, with the values that an update sets.
     pub(super) body: Value,
     /// Id and E.164 of each number.
     pub(super) numbers: Vec<(String, String)>,
-    /// What became of each; empty while pending.
+    /// The result for each number; empty while pending.
     pub(super) results: Vec<Result<(), Problem>>,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,

@@ -91,7 +91,7 @@ fn operate(state: &mut SimulatorState, account: &str, kind: JobKind, body: &Valu
     }
     numbers::apply(state, index, body)?;
     let number = &mut state.numbers[index];
-    // Only here can the lock be set.
+    // The lock can be set only by a job.
     number.deletion_lock_enabled = body["deletion_lock_enabled"].as_bool().unwrap_or(number.deletion_lock_enabled);
     number_settings::set_voice(number, &body["voice"]);
     Ok(())

@@ -1,8 +1,8 @@
-//! Everything that crossed `/v2`.
+//! The exchanges on `/v2`.
 
 use serde_json::Value;
 
-/// A request to `/v2` and what was answered.
+/// A request to `/v2` and its answer.
 #[derive(Debug, Clone)]
 pub struct Exchange {
     /// In capitals.
@@ -11,24 +11,24 @@ pub struct Exchange {
     pub path: String,
     /// As sent, without the question mark.
     pub query: String,
-    /// Null where there was none, or no JSON.
+    /// `Null` if there was none or it is not JSON.
     pub request_body: Value,
-    /// None where the connection was cut.
+    /// `None` if the connection was cut.
     pub status: Option<u16>,
-    /// The body of the answer before a fault changed it. Null where the connection was cut, and where more than
-    /// two thousand exchanges have followed.
+    /// The body of the answer before a fault changed it. `Null` if the connection was cut, or after two thousand further
+    /// exchanges.
     pub response_body: Value,
-    /// Whether a fault, or the setting `documents_deadline`, may have spoilt the answer.
+    /// Whether a fault or the setting `documents_deadline` may have changed the answer.
     pub faulted: bool,
 }
 
-/// How many answers are remembered in full: a storm of searches would otherwise fill the memory.
+/// How many answers are kept in full, to limit memory.
 const MOST_ANSWERS: usize = 2000;
 
 #[derive(Debug, Default)]
 pub(super) struct Journal(Vec<Entry>);
 
-/// An exchange without its answer, and the answer as text, which is far smaller than the tree.
+/// An exchange without its answer, and the answer as text, which takes less memory than a `Value`.
 #[derive(Debug)]
 struct Entry {
     exchange: Exchange,

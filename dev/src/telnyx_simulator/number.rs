@@ -36,7 +36,7 @@ pub(super) struct OwnedNumber {
     pub(super) offer: &'static Offer,
     pub(super) order_id: Uuid,
     pub(super) status: Status,
-    /// When the row shows up, which is also its `created_at`.
+    /// When the number becomes visible. Also its `created_at`.
     pub(super) created_at: DateTime<Utc>,
     pub(super) purchased_at: DateTime<Utc>,
     pub(super) active_from: Option<DateTime<Utc>>,
@@ -53,7 +53,7 @@ pub(super) struct OwnedNumber {
     pub(super) deletion_lock_enabled: bool,
     /// The settings under `/voice`.
     pub(super) voice: Value,
-    /// Once deleted: how many more reads still see it.
+    /// After a deletion: how many more reads still see it.
     pub(super) reads_left: Option<u32>,
 }
 
@@ -89,7 +89,7 @@ impl OwnedNumber {
         self.connection_id.as_ref().map(|id| format!("connection {id}"))
     }
 
-    /// Either the id or `+E.164`.
+    /// Whether `id` is its id or its E.164.
     pub(super) fn is_called(&self, id: &str) -> bool {
         self.id == id || self.offer.phone_number == id
     }

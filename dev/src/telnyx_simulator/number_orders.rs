@@ -1,4 +1,4 @@
-//! `POST /number_orders`: every reason to refuse, then an order that is pending.
+//! `POST /number_orders`: all checks, then a pending order.
 
 use std::collections::HashSet;
 
@@ -53,7 +53,7 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
     for entry in entries {
         let item = item(state, &mut order, entry);
         state.holds.remove(item.offer.phone_number.as_str());
-        state.reservations.iter_mut().for_each(|reservation| reservation.let_go(&item.offer.phone_number));
+        state.reservations.iter_mut().for_each(|reservation| reservation.use_up(&item.offer.phone_number));
         let id = state.issue_number_id();
         let appears_at = now + millis(state.settings.number_delay_ms);
         let reference = order.customer_reference.clone().filter(|_| state.settings.references_on_numbers);
@@ -85,12 +85,12 @@ fn entries(state: &SimulatorState, account: &str, body: &Value) -> Result<Vec<En
     Ok(entries)
 }
 
-/// A number that a search has shown this account and that is still to be had.
+/// A number that a search has shown to this account and that is still available.
 pub(super) fn orderable(state: &SimulatorState, account: &str, phone_number: &str) -> Result<&'static Offer, Problem> {
     let never_searched =
         || Problem::new(422, "85000", format!("The phone number {phone_number} has to be found by a search before it can be ordered."));
     let offer = stock::find(phone_number).ok_or_else(never_searched)?;
-    // Telnyx says the same of a number the caller owns already.
+    // Telnyx answers the same for a number that the caller already owns.
     if state.availability(account, offer) == Availability::Taken {
         return Err(taken(state, phone_number));
     }
@@ -108,8 +108,8 @@ fn taken(state: &SimulatorState, phone_number: &str) -> Problem {
 fn pay(state: &mut SimulatorState, account: &str, entries: &[Entry]) -> Result<(), Problem> {
     let cost: Decimal = entries.iter().map(|entry| entry.offer.cost()).sum();
     let settings = &state.settings;
-    let short = settings.balance.is_some_and(|balance| balance < cost);
-    if short || settings.insufficient_funds || settings.accounts_without_funds.iter().any(|poor| poor == account) {
+    let insufficient = settings.balance.is_some_and(|balance| balance < cost);
+    if insufficient || settings.insufficient_funds || settings.accounts_without_funds.iter().any(|poor| poor == account) {
         return Err(Problem::new(403, "20100", "Your account balance does not cover this order."));
     }
     if let Some(balance) = &mut state.settings.balance {

@@ -22,7 +22,7 @@ pub(super) fn update_voice(state: &mut SimulatorState, account: &str, id: &str, 
     input::check_connection(&state.settings, connection_id.as_deref())?;
     let now = state.now();
     let number = &mut state.numbers[index];
-    // Not in Telnyx's specification, yet its own command line set it here.
+    // Not in Telnyx's specification, but Telnyx's command line sets it here.
     if body.get("connection_id").is_some() {
         number.connection_id = connection_id;
     }
@@ -81,7 +81,7 @@ pub(super) fn update_messaging(state: &mut SimulatorState, account: &str, id: &s
     let tags = input::tags(body)?;
     let now = state.now();
     let number = &mut state.numbers[index];
-    // Unlike elsewhere null keeps the profile; only "" takes it away.
+    // Unlike elsewhere, `null` keeps the profile; only "" removes it.
     if body.get("messaging_profile_id").is_some_and(Value::is_string) {
         number.messaging_profile_id = profile;
     }

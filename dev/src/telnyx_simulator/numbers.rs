@@ -16,7 +16,7 @@ pub(super) fn delete(state: &mut SimulatorState, account: &str, id: &str) -> Res
     Ok(json!({ "data": delete_at(state, index)? }))
 }
 
-/// Deletes one number; for a while it is kept for its account.
+/// Deletes one number. It is held for its account for a while.
 pub(super) fn delete_at(state: &mut SimulatorState, index: usize) -> Result<Value, Problem> {
     let lag = state.settings.delete_lag_reads;
     let number = &mut state.numbers[index];
@@ -42,7 +42,7 @@ pub(super) fn delete_at(state: &mut SimulatorState, index: usize) -> Result<Valu
 
 pub(super) fn update(state: &mut SimulatorState, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
     let index = state.position(account, id)?;
-    // Lives under /messaging.
+    // Set through /messaging.
     if body.get("messaging_profile_id").is_some() {
         return Err(Problem::invalid("The field messaging_profile_id is not reachable here").at("/messaging_profile_id"));
     }
@@ -50,7 +50,7 @@ pub(super) fn update(state: &mut SimulatorState, account: &str, id: &str, body: 
     Ok(json!({ "data": state.numbers[index].detailed() }))
 }
 
-/// Sets what both `PATCH /phone_numbers/{id}` and a bulk update can set; all of it, or nothing.
+/// Sets the members that both `PATCH /phone_numbers/{id}` and a bulk update can set, all or none.
 pub(super) fn apply(state: &mut SimulatorState, index: usize, body: &Value) -> Result<(), Problem> {
     let connection_id = input::text(body, "connection_id")?;
     input::check_connection(&state.settings, connection_id.as_deref())?;

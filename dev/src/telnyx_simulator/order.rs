@@ -10,7 +10,7 @@ use super::{
     stock::Offer,
 };
 
-/// Status of an order, a sub-order, an item, a reservation.
+/// The status of an order, a sub-order or an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     Pending,
@@ -27,7 +27,7 @@ impl Progress {
         }
     }
 
-    /// Nobody outside knows how mixed results roll up: here one failure fails the whole, once nothing is pending.
+    /// The status of a whole. Telnyx does not document mixed results: here, once nothing is pending, one failure fails the whole.
     fn of_all(mut parts: impl Iterator<Item = Self> + Clone) -> Self {
         if parts.clone().any(|part| part == Self::Pending) {
             Self::Pending
@@ -39,14 +39,14 @@ impl Progress {
     }
 }
 
-/// The document a regulated number waits for.
+/// A document that a regulated number requires.
 #[derive(Debug)]
 pub(super) struct Requirement {
     pub(super) id: Uuid,
     pub(super) value: Option<String>,
 }
 
-/// One number of an order. Its id has nothing to do with the number's id in `/phone_numbers`.
+/// One number of an order. Its id is unrelated to the number's id in `/phone_numbers`.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) id: Uuid,
@@ -80,7 +80,7 @@ pub(super) struct Order {
     pub(super) updated_at: DateTime<Utc>,
     /// When it stopped being pending.
     pub(super) completed_at: Option<DateTime<Utc>>,
-    /// How often it was read by its id.
+    /// How often it was read by id.
     pub(super) reads: u32,
 }
 
@@ -102,13 +102,13 @@ impl Order {
         self.items.iter().all(Item::requirements_met)
     }
 
-    /// As in a list: the numbers are only named.
+    /// As in a list, with id and E.164 of its numbers only.
     pub(super) fn listed(&self) -> Value {
         let named = |item: &Item| json!({ "id": item.id, "phone_number": item.offer.phone_number });
         self.with_numbers(&self.items.iter().map(named).collect::<Vec<_>>())
     }
 
-    /// As answered alone and in an event.
+    /// As in a single answer and in an event.
     pub(super) fn detailed(&self) -> Value {
         self.with_numbers(&self.items.iter().map(Item::shown).collect::<Vec<_>>())
     }
@@ -165,7 +165,7 @@ impl Item {
         })
     }
 
-    /// As a resource of its own.
+    /// As a resource of `/number_order_phone_numbers`.
     pub(super) fn detailed(&self, order: &Order, settings: &Settings) -> Value {
         let deadline = || json!(zulu_seconds(order.created_at + millis(settings.documents_deadline_ms)));
         let mut shown = self.shown();
@@ -177,7 +177,7 @@ impl Item {
         shown
     }
 
-    /// Takes what a body answers to its requirement, if it has one.
+    /// Stores a body's value for its requirement, if it has one.
     pub(super) fn answer_all(&mut self, body: &Value) {
         let answers = body["regulatory_requirements"].as_array().map(Vec::as_slice).unwrap_or_default();
         for answer in answers {
@@ -187,7 +187,7 @@ impl Item {
         }
     }
 
-    /// Takes the answer to its requirement; someone then has to look at it.
+    /// Stores the value of its requirement, which is then under review.
     fn answer(&mut self, requirement_id: Option<&str>, value: &str) {
         let Some(requirement) = &mut self.requirement else {
             return;

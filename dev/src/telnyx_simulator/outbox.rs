@@ -8,11 +8,11 @@ use super::{clock::zulu_millis, order::Order};
 
 const MOST_ATTEMPTS: u32 = 5;
 
-/// Everything that has been or is to be sent.
+/// Events that wait, and all attempts so far.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: Vec<Delivery>,
-    /// `{event_id, order_id, attempt, status}` of each attempt; the status is null where no answer came.
+    /// `{event_id, order_id, attempt, status}` of each attempt; the status is null if there was no answer.
     pub(super) attempts: Vec<Value>,
 }
 
@@ -30,7 +30,7 @@ impl Outbox {
         self.waiting.push(Delivery { order_id, url, event, due, attempt: 1 });
     }
 
-    /// What is due by now. Reordering waits for a second delivery and sends the later one first.
+    /// Takes the deliveries that are due. With `reorder`, waits until two are due and returns the later one first.
     pub(super) fn take_due(&mut self, now: DateTime<Utc>, reorder: bool) -> Vec<Delivery> {
         let due = self.waiting.iter().filter(|delivery| delivery.due <= now).count();
         if due == 0 || (reorder && due < 2) {
@@ -50,14 +50,14 @@ impl Outbox {
         );
         let accepted = status.is_some_and(|status| (200..300).contains(&status));
         if !accepted && delivery.attempt < MOST_ATTEMPTS {
-            // One second, two, four, eight: Telnyx's own schedule is not published.
+            // Retries after 1, 2, 4 and 8 s. Telnyx does not publish its schedule.
             let due = now + TimeDelta::seconds(1 << (delivery.attempt - 1));
             self.waiting.push(Delivery { due, attempt: delivery.attempt + 1, ..delivery });
         }
     }
 }
 
-/// The event of an order that has ended.
+/// The event for a completed order.
 pub(super) fn order_complete(order: &Order, at: DateTime<Utc>) -> Value {
     json!({
         "event_type": "number_order.complete",

@@ -1,4 +1,4 @@
-//! How orders end: when they are due, when they are cancelled, when someone decides.
+//! Completes orders: when they are due, cancelled, or ended through `/_control`.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -20,7 +20,7 @@ pub(super) fn settle(state: &mut SimulatorState) {
     jobs::settle(state);
 }
 
-/// Ends the orders that are due and activates the numbers that are.
+/// Ends orders and activates numbers that are due.
 fn settle_orders(state: &mut SimulatorState) {
     let now = state.now();
     let outcome = match state.settings.order_outcome {
@@ -46,13 +46,13 @@ fn settle_orders(state: &mut SimulatorState) {
     }
 }
 
-/// Ends the pending items of one order that `concerned` picks. The order itself ends with its last item.
-pub(super) fn finish(state: &mut SimulatorState, index: usize, outcome: Progress, at: DateTime<Utc>, concerned: impl Fn(&Item) -> bool) {
+/// Ends the pending items of one order that `selected` accepts. The order ends with its last item.
+pub(super) fn finish(state: &mut SimulatorState, index: usize, outcome: Progress, at: DateTime<Utc>, selected: impl Fn(&Item) -> bool) {
     let order = &mut state.orders[index];
     let order_id = order.id;
     let mut finished = Vec::new();
     for item in order.items.iter_mut().filter(|item| item.progress == Progress::Pending) {
-        if concerned(item) {
+        if selected(item) {
             item.progress = outcome;
             if outcome == Progress::Success {
                 item.requirements_status = "approved";
@@ -83,7 +83,7 @@ fn activate(state: &mut SimulatorState, order_id: Uuid, offer: &Offer, at: DateT
     {
         number.status = Status::PurchasePending;
         number.active_from = Some(at + millis(wait));
-        // An order without delay ends before its number's row was to show up.
+        // An order without delay ends before its number was due to become visible.
         number.created_at = number.created_at.min(at);
     }
 }

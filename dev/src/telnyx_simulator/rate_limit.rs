@@ -1,4 +1,4 @@
-//! How many requests an account may send in one window, and what the headers of an answer say about it.
+//! The rate limit of an account: requests per window, and the headers about it.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 
 use super::{clock::millis, settings::Settings};
 
-/// Requests in one window that the headers speak of where no limit is set.
+/// The limit in the headers if none is set.
 const ADVERTISED_LIMIT: u32 = 2000;
 
 /// The current window of each account.
@@ -20,7 +20,7 @@ struct Window {
     used: u32,
 }
 
-/// What an answer says about the limit.
+/// The values of the headers about the limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rate {
     limit: u32,
@@ -55,7 +55,7 @@ impl Rate {
     }
 }
 
-/// Rounded up: a client that waits so long waits long enough.
+/// Rounded up, so that a client that waits this long waits long enough.
 fn whole_seconds(time: TimeDelta) -> i64 {
     (time + TimeDelta::nanoseconds(999_999_999)).num_seconds()
 }

@@ -22,18 +22,18 @@ pub(super) struct Reservation {
 pub(super) struct Reserved {
     pub(super) id: Uuid,
     pub(super) phone_number: &'static str,
-    /// No longer kept: it was ordered.
+    /// No longer reserved, as it was ordered.
     pub(super) used: bool,
 }
 
 impl Reservation {
-    /// Whether it keeps a number for its account now.
-    pub(super) fn keeps(&self, phone_number: &str, now: DateTime<Utc>) -> bool {
+    /// Whether it reserves a number at `now`.
+    pub(super) fn reserves(&self, phone_number: &str, now: DateTime<Utc>) -> bool {
         now < self.expires_at && self.numbers.iter().any(|reserved| reserved.phone_number == phone_number && !reserved.used)
     }
 
-    /// Keeps a number no longer, as it has been ordered.
-    pub(super) fn let_go(&mut self, phone_number: &str) {
+    /// Ends the reservation of a number that was ordered.
+    pub(super) fn use_up(&mut self, phone_number: &str) {
         self.numbers.iter_mut().filter(|reserved| reserved.phone_number == phone_number).for_each(|reserved| reserved.used = true);
     }
 

@@ -1,4 +1,4 @@
-//! `/number_reservations`: a number kept for half an hour, and once more.
+//! `/number_reservations`: reserves numbers for 30 minutes, and extends that once.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ use super::{
     state::{Availability, SimulatorState},
 };
 
-/// How long a reservation, and its one extension, lasts.
-const LENGTH: TimeDelta = TimeDelta::milliseconds(30 * 60 * 1000);
+/// The duration of a reservation and of its one extension.
+const DURATION: TimeDelta = TimeDelta::milliseconds(30 * 60 * 1000);
 
 pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) -> Result<Value, Problem> {
     let listed = body["phone_numbers"].as_array().filter(|listed| !listed.is_empty());
@@ -33,7 +33,7 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
         customer_reference: input::text(body, "customer_reference")?,
         created_at: now,
         updated_at: now,
-        expires_at: now + LENGTH,
+        expires_at: now + DURATION,
         extended: false,
     };
     let answer = json!({ "data": reservation.shown() });
@@ -46,9 +46,9 @@ fn reservable(state: &SimulatorState, account: &str, phone_number: &str) -> Resu
     if !offer.reservable {
         return Err(Problem::invalid(format!("The phone number {phone_number} cannot be reserved.")));
     }
-    // Held after a deletion is no obstacle, reserved is.
-    let reserved = state.reservations.iter().any(|reservation| reservation.keeps(phone_number, state.now()));
-    if reserved && state.availability(account, offer) == Availability::Kept {
+    // A number that is held after its deletion can be reserved, a reserved one cannot.
+    let reserved = state.reservations.iter().any(|reservation| reservation.reserves(phone_number, state.now()));
+    if reserved && state.availability(account, offer) == Availability::Reserved {
         return Err(Problem::new(422, "85006", format!("The phone number {phone_number} is already reserved.")));
     }
     Ok(&offer.phone_number)
@@ -79,14 +79,14 @@ pub(super) fn get(state: &SimulatorState, account: &str, id: &str) -> Result<Val
 }
 
 pub(super) fn extend(state: &mut SimulatorState, account: &str, id: &str) -> Result<Value, Problem> {
-    let (now, longer) = (state.now(), LENGTH);
+    let now = state.now();
     let found = state.reservations.iter_mut().find(|reservation| reservation.account == account && reservation.id.to_string() == id);
     let reservation = found.ok_or_else(Problem::not_found)?;
     if reservation.extended || reservation.expires_at <= now {
         return Err(Problem::new(422, "85008", "The reservation can be extended once, before it expires."));
     }
     reservation.extended = true;
-    reservation.expires_at += longer;
+    reservation.expires_at += DURATION;
     reservation.updated_at = now;
     Ok(json!({ "data": reservation.shown() }))
 }

@@ -1,4 +1,4 @@
-//! `/v2`: who asks, for what, and which subject answers.
+//! `/v2`: authenticates a request and calls its endpoint.
 
 use serde_json::Value;
 
@@ -7,19 +7,19 @@ use super::{
     reservations, search, state::SimulatorState, sub_orders,
 };
 
-/// A request to `/v2`, read completely.
+/// A complete request to `/v2`.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// What follows `/v2/`, decoded.
+    /// The path after `/v2/`, decoded.
     pub(super) segments: Vec<String>,
     pub(super) query: Query,
     pub(super) authorization: Option<String>,
-    /// Null where there is none, an error where it is not JSON.
+    /// `Null` if there is none, an error if it is not JSON.
     pub(super) body: Result<Value, Problem>,
 }
 
-/// A status, a body, and what the headers say about the rate limit.
+/// A status, a body, and the state of the rate limit for the headers.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,

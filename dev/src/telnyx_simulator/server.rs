@@ -1,4 +1,4 @@
-//! HTTP: accepts connections, applies the faults ordered, records what crossed, and cuts a connection where told to.
+//! HTTP: accepts connections, injects faults, records the exchanges, and cuts connections.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     control,
+    distortion::distorted,
     errors::{self, Problem},
     faults::{Fault, FaultKind},
     journal::Exchange,
@@ -30,11 +31,10 @@ use super::{
     rate_limit::Rate,
     routes::{self, Answer, Request},
     service::Service,
-    spoilt::spoilt,
     state::SimulatorState,
 };
 
-/// Why a request gets no answer: hyper closes the connection of a service that fails.
+/// Why a request gets no answer. hyper closes the connection if the service fails.
 #[derive(Debug)]
 enum Unanswered {
     Cut,
@@ -52,7 +52,7 @@ impl std::fmt::Display for Unanswered {
 
 impl std::error::Error for Unanswered {}
 
-/// Serves until the task is aborted, which ends its connections too.
+/// Serves until the task is aborted, which also closes its connections.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
@@ -87,13 +87,13 @@ async fn respond(shared: Arc<Service>, request: HttpRequest<Incoming>) -> Result
     }
 }
 
-/// One request to Telnyx: what becomes of it, and of its answer.
+/// One request to `/v2`: executes it, injects a fault, and answers.
 async fn exchange(shared: &Service, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (answer, fault, retry_after) = {
         let mut state = shared.state();
         progress::settle(&mut state);
         let fault = state.faults.take(head.method.as_str(), head.uri.path());
-        let answer = happen(&mut state, head, body, fault.as_ref());
+        let answer = execute(&mut state, head, body, fault.as_ref());
         record(&mut state, head, body, answer.as_ref(), fault.as_ref());
         (answer, fault, state.settings.retry_after.clone())
     };
@@ -112,22 +112,22 @@ async fn exchange(shared: &Service, head: &Parts, body: &[u8]) -> Result<Respons
         headers.insert(name, value);
     }
     tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
-    Ok(response(answer.status, spoilt(answer.body, &fault), headers))
+    Ok(response(answer.status, distorted(answer.body, &fault), headers))
 }
 
-/// What Telnyx does about a request; nothing if the connection is cut before.
-fn happen(state: &mut SimulatorState, head: &Parts, body: &[u8], fault: Option<&Fault>) -> Option<Answer> {
+/// Executes a request. `None` if the connection is cut before.
+fn execute(state: &mut SimulatorState, head: &Parts, body: &[u8], fault: Option<&Fault>) -> Option<Answer> {
     match fault {
         Some(fault) if fault.kind == FaultKind::DropBefore => None,
-        Some(fault) if fault.replaces_answer() => Some(ordered_answer(state, fault)),
+        Some(fault) if fault.replaces_answer() => Some(injected_answer(state, fault)),
         _ => Some(routes::answer(state, request(head, body))),
     }
 }
 
-fn ordered_answer(state: &SimulatorState, fault: &Fault) -> Answer {
+fn injected_answer(state: &SimulatorState, fault: &Fault) -> Answer {
     let status = fault.status.unwrap_or(500);
     let code = fault.code.as_deref().unwrap_or_else(|| errors::usual_code(status));
-    let problem = Problem::new(status, code, "This answer was ordered through /_control/faults.");
+    let problem = Problem::new(status, code, "This answer was injected through /_control/faults.");
     Answer { status, body: problem.body(), rate: Rate::uncounted(&state.settings, status) }
 }
 
@@ -172,7 +172,7 @@ fn shows_set_deadline(state: &SimulatorState, head: &Parts) -> bool {
 
 fn response(status: u16, body: String, headers: HeaderMap) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
-    // Control accepts no status outside 100..=599.
+    // `/_control` accepts only 100 to 599.
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response.headers_mut().extend(headers);

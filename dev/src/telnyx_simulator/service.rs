@@ -19,9 +19,9 @@ impl Service {
         Self { state: Mutex::new(state), signer, http }
     }
 
-    /// One at a time: a number is sold once however many ask.
+    /// Locks the state. Requests are executed one at a time, so that a number is sold once.
     pub(super) fn state(&self) -> MutexGuard<'_, SimulatorState> {
-        // A request that panicked must not take the others with it.
+        // A request that panicked must not make the others fail.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::{outbox::Delivery, progress, service::Service};
 
-/// How often the simulator looks whether something is due.
+/// The interval at which the simulator checks what is due.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a receiver may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// The timeout of a receiver.
+pub(super) const RECEIVER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Lets time pass and sends what it brings, for as long as the simulator lives.
+/// Executes what is due and sends the events, until aborted.
 pub(super) async fn run(shared: Arc<Service>) {
     let mut tick = tokio::time::interval(TICK);
     loop {
@@ -35,7 +35,7 @@ pub(super) async fn run(shared: Arc<Service>) {
 
 async fn send(shared: &Service, delivery: &Delivery) -> Option<u16> {
     let body = json!({ "data": delivery.event, "meta": { "attempt": delivery.attempt, "delivered_to": delivery.url } }).to_string();
-    // By the wall clock, whatever the simulator's says: receivers compare it with theirs.
+    // By the wall clock instead of the simulator's: receivers compare it with theirs.
     let timestamp = Utc::now().timestamp().to_string();
     let signature = shared.signer.sign(format!("{timestamp}|{body}").as_bytes());
     let request = shared

@@ -240,7 +240,7 @@ async fn is_upstream_error(app: &TestApp) {
     let reply = app.search("owner", "country_code=US").await.expect_problem(502, "upstream_error");
     assert_eq!(reply.body["retryable"], true);
     let text = reply.body.to_string();
-    for secret in ["/_control", "ordered through", app.telnyx.api_key(), "100", "KEY"] {
+    for secret in ["/_control", "injected through", app.telnyx.api_key(), "100", "KEY"] {
         assert!(!text.replace(reply.body["request_id"].as_str().unwrap(), "").contains(secret), "{text}");
     }
 }
