@@ -19,8 +19,6 @@ mod reconcile_windows;
 mod whose_key;
 mod whose_number;
 
-use std::time::Duration;
-
 use dev::demo;
 use dev::fault_proxy::{Fault, Moment};
 use dev::invariants::unfinished;
@@ -259,8 +257,8 @@ async fn a_run_ends_by_its_deadline_though_telnyx_hangs() {
     app.set("TELNYX_TIMEOUT_MS", "600000");
     app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 600_000})).await;
     let asked = app.asked("GET", ORDERS);
-    // Far more than it may take, and less than a single purchase may in a run that has the time.
-    tokio::time::timeout(Duration::from_secs(5), app.reconcile()).await.unwrap();
+    // If the run waited for Telnyx, the look-up would be answered and the purchase completed.
+    app.reconcile().await;
     assert_eq!((app.asked("GET", ORDERS) - asked, in_phase(&app, "ordered").await), (1, 1));
     app.set("REQUEST_BUDGET_MS", "8000");
     finished(&app).await;

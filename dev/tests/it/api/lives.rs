@@ -4,6 +4,7 @@ use dev::demo;
 use lambda_http::http::Method;
 use serde_json::json;
 
+use crate::api::pages::MOST_PAGES;
 use crate::money::bought_again::{given_back, given_back_again, ids, number_of, set, stored};
 use crate::support::actions::{balance, order_of, release_of};
 use crate::support::app::{TestApp, agent};
@@ -166,7 +167,8 @@ async fn pages_go_through_both_lives_alike() {
         assert!(order.is_sorted_by(|one, other| one >= other), "the youngest come first: {order:?}");
         let mut walked = Vec::new();
         let mut after = String::new();
-        loop {
+        for pages in 0.. {
+            assert!(pages < MOST_PAGES, "{filter}: the pages do not end");
             let page = app.list("member", &format!("{filter}&limit=2{after}")).await.expect(200);
             walked.extend(page.body["phone_numbers"].as_array().unwrap().clone());
             match page.body["pagination"]["next_cursor"].as_str() {

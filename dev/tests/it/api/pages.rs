@@ -25,11 +25,14 @@ async fn rows(app: &TestApp, count: usize) -> Vec<String> {
     ids
 }
 
-/// Every row of every page, in the order they came.
+/// No list of these tests has as many pages.
+pub(super) const MOST_PAGES: usize = 1_000;
+
+/// The rows of all pages, in order.
 async fn walk(app: &TestApp, filter: &str, limit: usize) -> Vec<String> {
     let mut seen = Vec::new();
     let mut after = String::new();
-    loop {
+    for _ in 0..MOST_PAGES {
         let page = app.list("member", &format!("{filter}&limit={limit}{after}")).await.expect(200);
         assert!(ids(&page).len() <= limit);
         seen.extend(ids(&page));
@@ -38,6 +41,7 @@ async fn walk(app: &TestApp, filter: &str, limit: usize) -> Vec<String> {
             None => return seen,
         }
     }
+    panic!("the pages do not end: {seen:?}");
 }
 
 #[tokio::test]
@@ -99,7 +103,8 @@ async fn a_cursor_keeps_its_place_while_rows_come_and_go() {
     let mut gone = BTreeSet::new();
     let mut seen = Vec::new();
     let mut after = String::new();
-    loop {
+    for pages in 0.. {
+        assert!(pages < MOST_PAGES, "the pages do not end: {seen:?}");
         let page = app.list("member", &format!("limit=5{after}")).await.expect(200);
         seen.extend(ids(&page));
         let Some(cursor) = cursor(&page) else { break };

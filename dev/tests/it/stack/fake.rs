@@ -154,12 +154,13 @@ impl Process {
 
     /// Whether the process is gone, or will be in a moment.
     pub(super) async fn is_gone(&self) -> bool {
-        for _ in 0..200 {
-            if !self.exists() {
-                return true;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.exists() {
+            if Instant::now() > deadline {
+                return false;
             }
             sleep(Duration::from_millis(10)).await;
         }
-        false
+        true
     }
 }
