@@ -1,4 +1,4 @@
-//! The schedule: what nobody works on any more is finished, whatever it was, and a bounded part of it at a time.
+//! The schedule: it finishes abandoned work of every kind, in bounded runs.
 
 mod account_names;
 mod findings;
@@ -34,14 +34,14 @@ use crate::support::app::{TestApp, eventually};
 const ORDERS: &str = "/v2/number_orders";
 const INVENTORY: &str = "/v2/phone_numbers";
 
-/// An app in which a dead process is missed soon.
+/// An app with short leases, so that the work of a dead process is soon taken over.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
     app
 }
 
-/// Waits until nobody holds a lease any more.
+/// Waits until every lease has expired.
 pub(crate) async fn leases_run_out(app: &TestApp) {
     let held = "\
 select exists (select from phone_number_purchases where leased_until > now())
@@ -50,7 +50,7 @@ select exists (select from phone_number_purchases where leased_until > now())
     eventually(async || (!app.sql.query_one(held, &[]).await.unwrap().get::<_, bool>("held")).then_some(())).await;
 }
 
-/// Runs the schedule until nothing is unfinished: how often that took.
+/// Runs the schedule until nothing is unfinished. Returns the number of runs.
 async fn finished(app: &TestApp) -> usize {
     let mut runs = 0;
     eventually(async || {
@@ -64,7 +64,7 @@ async fn finished(app: &TestApp) -> usize {
     runs
 }
 
-/// Buys numbers, and then has the database forget all that came after their orders.
+/// Buys numbers, then resets the database to the state right after their orders.
 async fn ordered(app: &TestApp, numbers: &[String]) {
     for numbers in numbers.chunks(10) {
         app.purchase("owner", order_of_all(numbers)).await.expect(200);
@@ -239,7 +239,7 @@ async fn a_run_begins_nothing_that_it_has_no_time_for_and_the_next_goes_on() {
     let numbers = app.offers("312", 9).await;
     ordered(&app, &numbers).await;
     app.set("REQUEST_BUDGET_MS", "2000");
-    // Of those two seconds purchases have three tenths: four at a time are begun within them, and no more.
+    // Purchases have three tenths of those two seconds, in which one batch of four begins.
     app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 700, "times": 1_000})).await;
     app.reconcile().await;
     assert!(in_phase(&app, "completed").await <= 4);
@@ -317,7 +317,7 @@ fn event(payload: Value) -> LambdaEvent<Value> {
     LambdaEvent::new(payload, Context::default())
 }
 
-/// As `EventBridge` invokes a function on a schedule.
+/// Invokes the function like `EventBridge` on a schedule.
 fn schedule() -> LambdaEvent<Value> {
     event(json!({
         "version": "0",

@@ -1,4 +1,4 @@
-//! The lives of a number that was bought again: each agency sees its own, whole, and nothing of another's.
+//! The lives of a number that was bought again: each agency sees its own completely, and none of another's.
 
 use dev::demo;
 use lambda_http::http::Method;
@@ -37,7 +37,7 @@ async fn the_old_agency_goes_on_seeing_its_released_number() {
     let note = json!([{"id": row["id"], "phone_number": number, "note": "Already released"}]);
     assert_eq!(before.last().unwrap()["released"], note);
 
-    // Whatever becomes of the number with the other agency, nothing of it shows here.
+    // Changes of the number in the other agency do not show here.
     let theirs = app.purchase("other_owner", order_of(&number)).await.expect(200).number().clone();
     assert_eq!(everything().await, before);
     let to_agent = json!({"id": theirs["id"], "agent_mapping_id": agent(&demo::OTHER, 0)});
@@ -97,7 +97,7 @@ async fn an_agency_that_buys_its_own_number_back_has_two_lives_of_it() {
         "monthly_cost": [{"currency": "USD", "amount": "1.00"}],
     });
     assert_eq!(both.body["summary"], summary);
-    // A release of both is one of the new one.
+    // A release of both releases only the new one.
     let body = json!({"phone_number_ids": [old["id"], new["id"]], "confirm": true});
     let released = app.release("owner", body).await.expect(200);
     let notes: Vec<_> = released.body["released"].as_array().unwrap().iter().map(|item| item.get("note").is_some()).collect();
@@ -112,7 +112,7 @@ async fn a_life_that_is_over_takes_no_change() {
     let id = &old["id"];
     let writes = [
         (Method::POST, json!({"id": id, "agent_mapping_id": agent(&demo::DEMO, 1)})),
-        // Nobody's agent: that the number is released comes first.
+        // The agent does not exist, but the error is that the number is released.
         (Method::POST, json!({"id": id, "agent_mapping_id": agent(&demo::OTHER, 1)})),
         (Method::PATCH, json!({"id": id, "friendly_name": "Still here"})),
         (Method::PATCH, json!({"id": id, "status": "active"})),
@@ -145,7 +145,7 @@ async fn pages_go_through_both_lives_alike() {
     for number in &numbers {
         lives.push(given_back_again(&app, "owner", number).await);
     }
-    // Every other number lives on, with the agency or elsewhere.
+    // Every other number is bought again, by the agency or another.
     for (index, number) in numbers.iter().enumerate().filter(|(index, _)| index % 2 == 0) {
         let user = if index % 4 == 0 { "owner" } else { "other_owner" };
         let row = app.purchase(user, order_of(number)).await.expect(200).number().clone();

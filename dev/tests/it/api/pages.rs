@@ -1,4 +1,4 @@
-//! Pages of the list: by offset, and by a cursor that stays true while rows come and go.
+//! Pages of the list: by offset, and by a cursor that stays valid while rows are added and removed.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn cursor(reply: &Reply) -> Option<String> {
     reply.body["pagination"]["next_cursor"].as_str().map(str::to_owned)
 }
 
-/// Rows of which several were made in the same instant.
+/// Rows, several with the same creation time.
 async fn rows(app: &TestApp, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..count {
@@ -109,7 +109,7 @@ async fn a_cursor_keeps_its_place_while_rows_come_and_go() {
         seen.extend(ids(&page));
         let Some(cursor) = cursor(&page) else { break };
         after = format!("&cursor={cursor}");
-        // The row at the page's end, one seen before, and one still to come go; younger ones come.
+        // The last row of the page, one seen before and one to come are deleted; younger ones are added.
         let to_come = first.iter().find(|id| !seen.contains(id) && !gone.contains(*id)).cloned();
         for id in [seen.last().cloned(), seen.first().cloned(), to_come].into_iter().flatten() {
             let sql = "delete from agency_phone_numbers where id = $1::text::uuid";
@@ -161,7 +161,7 @@ async fn a_cursor_continues_only_the_list_it_came_from() {
         let reply = app.list("member", &format!("{filter}&limit=2&cursor={cursor}")).await.expect_problem(400, "invalid_request");
         assert_eq!(reply.fields(), ["cursor"], "{filter}");
     }
-    // The page's size and what surrounds it are no filters, and colleagues may go on.
+    // The page size and the other options are not filters, and other users may continue.
     for same in ["limit=1", "limit=200", "include_agents=true", "assigned=false"] {
         app.list("owner", &format!("status=active&{same}&cursor={cursor}")).await.expect(200);
     }

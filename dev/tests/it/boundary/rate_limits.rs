@@ -1,4 +1,4 @@
-//! Telnyx limits an account: how long is obeyed for every call of the process, and the caller is told what is left.
+//! Telnyx's rate limit: every call of the process obeys the wait, and the caller gets the rest of it.
 
 use chrono::{TimeDelta, Utc};
 use dev::demo;
@@ -17,7 +17,7 @@ const ORDERS: &str = "/v2/number_orders";
 const NUMBERS: &str = "/v2/phone_numbers";
 const QUERY: &str = "country_code=US&limit=1";
 
-/// From here on, each call that the fault matches is limited.
+/// Answers each matching call with 429.
 async fn limited(app: &TestApp, mut fault: Value, retry_after: &str) {
     app.telnyx_settings(json!({ "retry_after": retry_after })).await;
     fault["kind"] = json!("status");
@@ -54,7 +54,7 @@ async fn until_the_wait_is_over_nothing_is_sent_and_the_caller_is_told_what_is_l
     let again = told(send(&function, &token, Method::GET, QUERY, None).await);
     assert!(first == 600 && again <= first && again > 300, "{first} {again}");
     assert_eq!(app.asked("GET", SEARCH), 1);
-    // Another process has not been told yet.
+    // Another process does not know of the limit yet.
     app.search("owner", QUERY).await.expect(200);
 }
 

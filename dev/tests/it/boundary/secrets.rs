@@ -1,4 +1,4 @@
-//! Keys, the database's address and the tokens' key out of Secrets Manager, and what happens when it will not tell.
+//! Telnyx keys, the database login and the token key from Secrets Manager, and its failures.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::app::{TestApp, send};
 pub(crate) const PLATFORM: &str = "telnyx/platform";
 const SEARCH: &str = "country_code=US&limit=1";
 
-/// From here on, the functions of `app` read their keys from a Secrets Manager and have none in their environment.
+/// Makes the functions of `app` read their keys from Secrets Manager instead of their environment.
 pub(crate) async fn secrets_manager(app: &mut TestApp) -> SecretsManager {
     let secrets_manager = SecretsManager::start().await.unwrap();
     for (name, value) in secrets_manager::environment(&secrets_manager.url()) {
@@ -35,7 +35,7 @@ fn own(agency: &demo::Agency) -> String {
     format!("telnyx/{}", agency.id)
 }
 
-/// An app with a second account at Telnyx, and no keys yet. The platform's would be the account it starts with.
+/// An app with a second account at Telnyx, and no keys yet. The platform's account is the default one.
 async fn app() -> (TestApp, SecretsManager) {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
@@ -203,7 +203,7 @@ async fn a_number_is_released_in_the_account_that_bought_it_or_not_at_all() {
 async fn a_release_under_way_goes_on_in_the_account_it_was_begun_in() {
     let (mut app, secrets_manager) = app().await;
     secrets_manager.set_text(PLATFORM, app.telnyx.api_key());
-    // A row from before the ledger, which names no account.
+    // A row that predates the ledger and names no account.
     let number = app.offer().await;
     let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": FOREIGN_REFERENCE});
     telnyx(&app, app.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;

@@ -1,4 +1,4 @@
-//! What a function fetches and connects to before its first request.
+//! Warming: what a function reads and connects to before its first request.
 
 use std::fs;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::support::app::{TestApp, in_virtual_time, send};
 
 const SEARCH: &str = "country_code=US&limit=1";
 
-/// An app whose functions find everything in Secrets Manager, and Secrets Manager that has it.
+/// An app with all secrets in Secrets Manager, and that Secrets Manager.
 async fn app() -> (TestApp, SecretsManager) {
     let mut app = TestApp::new().await;
     let manager = secrets_manager(&mut app).await;

@@ -1,4 +1,4 @@
-//! The history of a number's life: what happened, by whom, from what to what, and that nobody can write it otherwise.
+//! The history of a row: event, actor, old and new values; nobody can change it.
 
 use chrono::{DateTime, Utc};
 use dev::demo;
@@ -14,7 +14,7 @@ fn user(key: &str) -> Value {
     json!(demo::USERS.iter().find(|user| user.key == key).unwrap().id)
 }
 
-/// What the agency is told of a row's life.
+/// The history of a row that the agency sees.
 async fn history(app: &TestApp, row: &Value) -> Vec<Value> {
     let query = format!("id={}&include_history=true", row["id"].as_str().unwrap());
     let shown = app.assign("member", Method::GET, &query, None).await.expect(200);
@@ -27,7 +27,7 @@ fn events(history: &[Value]) -> Vec<(&str, &Value)> {
     history.iter().map(|entry| (entry["event"].as_str().unwrap(), &entry["actor"])).collect()
 }
 
-/// Every entry there is, whoever may see it.
+/// All entries.
 async fn all(app: &TestApp) -> Vec<Value> {
     let mut all = app.everything().await["phone_number_history"].as_array().unwrap().clone();
     all.sort_by_key(|entry| entry["id"].as_i64());
@@ -113,7 +113,7 @@ async fn a_number_is_bought_by_whom_asked_first_whoever_finishes_it() {
     decide(&app, "success").await;
     app.purchase("admin", order_of(&number)).await.expect(200);
     assert_eq!(events(&history(&app, &row).await), [("bought", &user("owner"))]);
-    // Asking again is no event.
+    // A repeated request is no event.
     app.purchase("admin", order_of(&number)).await.expect(200);
     assert_eq!(history(&app, &row).await.len(), 1);
 }
@@ -171,7 +171,7 @@ async fn change_and_entry_stand_and_fall_together() {
     let row = assigned(&app).await;
     let (before, rows) = (all(&app).await, app.rows().await);
     let rename = || json!({"id": row["id"], "friendly_name": "New"});
-    // The entry cannot be written: so is the change not.
+    // The entry cannot be written, so the change is not written either.
     let refuse = "alter table phone_number_history add constraint nothing_more check (event <> 'changed') not valid";
     app.sql.batch_execute(refuse).await.unwrap();
     app.assign("owner", Method::PATCH, "", Some(rename())).await.expect_problem(500, "internal");
@@ -322,7 +322,7 @@ async fn each_life_of_a_number_has_its_own_history_and_nobody_elses_entries() {
     assert_eq!(events(&of_first), [("bought", &owner), ("unassigned", &owner), ("released", &owner)]);
     assert_eq!(events(&history(&app, &second).await), [("bought", &admin)]);
 
-    // What a person decides about the number at large, and what would be another agency's.
+    // Decisions about the number in general, and entries of another agency.
     let insert = "insert into phone_number_history (agency_id, agency_phone_number_id, phone_number, event, actor)
                   select n.agency_id, n.row_id, n.phone_number, 'reconciled', 'operator'
                   from jsonb_to_recordset($1) as n (agency_id uuid, row_id uuid, phone_number text)";

@@ -1,4 +1,4 @@
-//! Asking whether numbers could be bought: every check, and nothing bought or written.
+//! `validate_only`: all checks, and nothing is bought or written.
 
 use dev::demo;
 use lambda_http::http::Method;
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::support::actions::{balance, decide, order_of, order_of_all, orders_sent, release_of};
 use crate::support::app::{Reply, TestApp, agent, eventually};
 
-/// A number that nobody offers.
+/// A number that is not on offer.
 const NOT_ON_OFFER: &str = "+13125550123";
 
-/// Asks, and insists that nothing has come of it.
+/// Sends the request and asserts that nothing was written.
 async fn ask(app: &TestApp, user: &str, mut body: Value) -> Reply {
     body["validate_only"] = json!(true);
     let before = (app.everything().await, app.telnyx_state().await["orders"].clone(), orders_sent(app));
@@ -162,7 +162,7 @@ async fn several_numbers_are_told_apart() {
     let problem = &reply.body["phone_numbers"][2]["problem"];
     assert_eq!((&problem["status"], &problem["error"]), (&json!(409), &problem["detail"]));
 
-    // Room for two more: neither what the agency has nor what is not on offer takes any.
+    // The quota allows two more: neither the agency's own number nor one that is not on offer counts.
     app.set("MAX_PHONE_NUMBERS", "3");
     let reply = ask(&app, "owner", order_of_all(&numbers)).await.expect(207);
     assert_eq!(outcomes(&reply), ["valid", "valid", "number_unavailable", "valid", "quota_exceeded"]);

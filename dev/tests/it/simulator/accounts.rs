@@ -72,7 +72,7 @@ async fn an_account_can_have_several_keys_and_loses_those_that_are_replaced() {
         (json!({ "default": "KEYone" }), [401, 200, 404]),
         (json!({ "default": [] }), [401, 401, 404]),
         (json!({ "default": ["KEYtwo"], "another": [] }), [401, 401, 200]),
-        // The key of one account becomes another's.
+        // The key of one account moves to another.
         (json!({ "another": [start] }), [404, 401, 200]),
     ] {
         telnyx.set(json!({ "accounts": accounts })).await;

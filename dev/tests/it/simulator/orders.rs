@@ -1,4 +1,4 @@
-//! `/number_orders`, their parts, and reservations.
+//! `/number_orders`, sub-orders, and reservations.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use dev::telnyx_simulator::Settings;

@@ -1,4 +1,4 @@
-//! What a person does in Telnyx's portal, or its support on request.
+//! Changes as in Telnyx's portal or by its support.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The five binaries themselves, as Lambda would run them: processes behind the Runtime API and the gateway.
+//! The binaries of the functions: processes behind the Runtime API and the gateway.
 
 use dev::demo;
 use reqwest::{Method, Response, StatusCode};

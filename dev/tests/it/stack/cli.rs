@@ -40,8 +40,8 @@ fn signal(program: &Child, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
 
-/// The command lines of all processes that speak of `text`.
-fn processes_about(text: &str) -> Vec<String> {
+/// The command lines that contain `text`.
+fn processes_naming(text: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
@@ -70,7 +70,7 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
         wait_for(&ready_file, &mut program).await;
         let ready: Value = serde_json::from_str(&fs::read_to_string(&ready_file).unwrap()).unwrap();
         let client = stack::client().unwrap();
-        // Reconcile has a route for webhooks, and no caller.
+        // Reconcile has a route for webhooks, and no function URL.
         for (urls, count) in [("functions", 6), ("function_urls", 5)] {
             let urls = ready[urls].as_object().unwrap();
             assert_eq!(urls.len(), count);
@@ -87,7 +87,7 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
         signal(&program, name);
         let status = timeout(END_TIMEOUT, program.wait()).await.expect("it does not end").unwrap();
         assert!(status.success(), "{status}");
-        assert_eq!(processes_about(data), Vec::<String>::new());
+        assert_eq!(processes_naming(data), Vec::<String>::new());
         fs::remove_file(&ready_file).unwrap();
     }
     assert_eq!(secrets[0], secrets[1], "the data is kept");
@@ -101,11 +101,11 @@ async fn killed_outright_it_takes_everything_with_it() {
     let data = data.to_str().unwrap();
     let mut program = start(&["--port", "0", "--telnyx-port", "0", "--data", data, "--ready-file", ready_file.to_str().unwrap()]);
     wait_for(&ready_file, &mut program).await;
-    assert_ne!(processes_about(data), Vec::<String>::new());
+    assert_ne!(processes_naming(data), Vec::<String>::new());
     program.kill().await.unwrap();
     let deadline = Instant::now() + END_TIMEOUT;
-    while !processes_about(data).is_empty() {
-        assert!(Instant::now() < deadline, "{:?}", processes_about(data));
+    while !processes_naming(data).is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", processes_naming(data));
         sleep(Duration::from_millis(50)).await;
     }
 }

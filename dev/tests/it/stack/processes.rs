@@ -1,4 +1,4 @@
-//! Processes: one request each, started on demand, and gone when they should be.
+//! Processes of functions: one request at a time, started on demand, ended when they must be.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn requests_at_once_have_a_process_each_and_then_the_last_used_is_used_aga
     for process in [&first, &second] {
         let work = process.fetch(&fake.client).await;
         process.answer(&fake.client, &work, &ok()).await;
-        // It is idle once its answer has come back.
+        // It is idle once its answer has arrived.
         eventually(async || fake.function.idle_processes().contains(&process.id).then_some(())).await;
     }
     assert!(one.await.unwrap().status().is_success() && other.await.unwrap().status().is_success());

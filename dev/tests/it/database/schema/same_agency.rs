@@ -1,4 +1,4 @@
-//! A number answers with an agent of its own agency, or with none.
+//! A number has an agent of its own agency, or none.
 
 use super::{lines, refusal, two_agencies};
 
