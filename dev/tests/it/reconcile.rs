@@ -282,7 +282,7 @@ async fn what_an_agency_was_buying_that_is_gone_is_brought_to_its_end() {
     })
     .await;
     let phases: Vec<_> = app.ledger().await.iter().map(|purchase| purchase["phase"].clone()).collect();
-    assert_eq!((phases, orders_sent(&app)), (vec![json!("completed"), json!("failed")], 1), "nothing is ordered for nobody");
+    assert_eq!((phases, orders_sent(&app)), (vec![json!("completed"), json!("failed")], 1), "nothing is ordered for a deleted agency");
     app.reconcile().await;
     let findings = app.findings().await;
     assert_eq!((findings.len(), &findings[0]["kind"], &findings[0]["phone_number"]), (1, &json!("agency_gone"), &json!(numbers[0])));

@@ -155,7 +155,7 @@ async fn a_token_whose_claims_were_changed_is_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn a_token_of_nobody_in_particular_is_refused_everywhere() {
+async fn a_token_without_a_users_id_is_refused_everywhere() {
     let app = TestApp::new().await;
     let functions = Functions::start(&app);
     for subject in [json!("owner"), json!(""), json!(7), Value::Null, json!(["de300000-0000-4000-8000-000000020001"])] {

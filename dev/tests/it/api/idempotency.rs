@@ -89,7 +89,7 @@ async fn a_purchase_that_is_repeated_gets_the_first_answer_to_the_letter() {
         is_replay(&purchase(&app, user, KEY, &order_of(&number)).await, &first);
     }
     assert_eq!(app.telnyx.exchanges().len(), asked, "Telnyx is asked nothing");
-    assert!(app.billed().await.is_empty(), "and nothing is bought anew");
+    assert!(app.billed().await.is_empty(), "and nothing is bought again");
     let another = purchase(&app, "owner", "another", &order_of(&number)).await.expect(200);
     assert_ne!(another.number()["id"], first.number()["id"]);
     balance(&app).await;
@@ -244,7 +244,7 @@ async fn a_request_that_takes_longer_than_a_lease_keeps_its_key() {
             eventually(async || app.sql.query_opt(sql, &[&age]).await.unwrap().map(|row| row.get::<_, Option<String>>(0))).await
         };
         let holder = older_than("0").await;
-        assert_eq!(older_than("2 seconds").await, holder, "nobody has taken it");
+        assert_eq!(older_than("2 seconds").await, holder, "no other process has taken it");
         purchase(&app, "owner", KEY, &body).await.expect_problem(409, "request_in_progress");
         eventually(async || (orders_sent(&app) == 1).then_some(())).await;
         decide(&app, "success").await;
@@ -483,7 +483,7 @@ async fn without_a_database_for_the_key_nothing_is_bought() {
 }
 
 #[tokio::test]
-async fn a_key_is_kept_for_a_day_and_then_forgotten() {
+async fn a_key_is_kept_for_a_day_and_then_deleted() {
     let app = TestApp::new().await;
     let numbers = app.offers("312", 2).await;
     app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "status", "status": 403, "code": "20100"})).await;

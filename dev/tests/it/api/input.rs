@@ -380,7 +380,7 @@ async fn a_name_may_be_in_any_script_up_to_the_columns_width() {
 }
 
 #[tokio::test]
-async fn our_own_failures_tell_nothing_of_what_is_inside() {
+async fn our_own_failures_show_no_internals() {
     let app = TestApp::new().await;
     let row = app.insert(json!({})).await;
     let functions = Functions::start(&app);

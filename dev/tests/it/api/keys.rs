@@ -262,7 +262,7 @@ async fn the_claims_of_a_token_signed_with_a_published_key_are_checked_all_the_s
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_key_is_believed_only_where_there_is_one() {
+async fn a_token_without_a_key_id_is_accepted_only_if_there_is_one_key() {
     let ec = Key::ec("one");
     let published = Published::start(&[&ec]).await;
     let anonymous = ec.sign(&json!({"alg": "ES256", "typ": "JWT"}), &claims());
@@ -302,7 +302,7 @@ async fn tokens_that_name_unknown_keys_cannot_make_us_hammer_the_issuer() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_picked_up_and_the_old_one_let_go() {
+async fn a_rotated_key_is_picked_up_and_the_old_one_dropped() {
     let (old, new) = (Key::ec("old"), Key::ec("new"));
     let published = Published::start(&[&old]).await;
     let authenticator = published.authenticator();

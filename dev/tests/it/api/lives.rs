@@ -106,7 +106,7 @@ async fn an_agency_that_buys_its_own_number_back_has_two_lives_of_it() {
 }
 
 #[tokio::test]
-async fn a_life_that_is_over_takes_no_change() {
+async fn a_released_life_takes_no_change() {
     let app = TestApp::new().await;
     let old = given_back(&app, "owner").await;
     let id = &old["id"];
@@ -181,7 +181,7 @@ async fn pages_go_through_both_lives_alike() {
 }
 
 #[tokio::test]
-async fn a_cursor_stays_true_while_a_life_moves_to_the_archive_and_back() {
+async fn a_cursor_stays_valid_while_a_row_moves_to_the_archive_and_back() {
     let app = TestApp::new().await;
     let numbers = app.offers("312", 5).await;
     for number in &numbers {

@@ -35,7 +35,7 @@ async fn shown(app: &TestApp, id: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_pending_row_tells_that_documents_are_lacking_and_until_when_they_are_waited_for() {
+async fn a_pending_row_shows_missing_documents_and_their_deadline() {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     let number = regulated(&app).await;

@@ -74,7 +74,7 @@ async fn each_role_may_do_what_the_contract_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_learns_nothing_about_what_is_there() {
+async fn a_refused_role_learns_nothing_about_rows() {
     let app = TestApp::new().await;
     let functions = Functions::start(&app);
     let there = app.insert(json!({})).await;

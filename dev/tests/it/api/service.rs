@@ -99,7 +99,7 @@ fn left_ms(reply: &Reply) -> u64 {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_problem_that_a_page_can_read_and_that_tells_nothing() {
+async fn a_panic_is_a_problem_that_a_page_can_read_without_details() {
     let reply = ask::<Panics>(None).await.expect_problem(500, "internal");
     assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
     assert!(!reply.body.to_string().contains("12345"));

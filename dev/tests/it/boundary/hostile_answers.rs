@@ -145,7 +145,7 @@ impl Market {
 }
 
 #[tokio::test]
-async fn a_search_shows_what_can_be_read_whatever_one_offer_says() {
+async fn a_search_shows_the_readable_offers_beside_an_unreadable_one() {
     let app = TestApp::new().await;
     let (function, token) = (app.function::<Search>(), app.token("owner"));
     let pointers = [
@@ -195,7 +195,7 @@ async fn a_search_shows_what_can_be_read_whatever_one_offer_says() {
 }
 
 #[tokio::test]
-async fn what_is_written_in_another_way_is_read_all_the_same() {
+async fn other_notations_are_accepted() {
     let app = TestApp::new().await;
     let cases = [
         ("/data/0/features", json!(["voice", {"name": "fax"}, null, 7]), "features", json!(["voice", "fax"])),

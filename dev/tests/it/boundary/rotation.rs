@@ -54,7 +54,7 @@ impl Role {
     pub(crate) async fn disconnect(&self, app: &TestApp) {
         let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1";
         let ended: i64 = app.sql.query_one(sql, &[&self.name]).await.unwrap().get(0);
-        assert!(ended > 0, "nobody was connected");
+        assert!(ended > 0, "there was no connection");
     }
 
     /// The secret of its login, in the format of RDS.
@@ -121,7 +121,7 @@ async fn a_password_rotated_while_requests_are_under_way_costs_one_read_and_no_f
             manager.set_text(DATABASE, &role.secret(&app, password));
             role.set_password(&app, password).await;
             some_more().await;
-            assert_eq!(manager.reads(DATABASE), reads, "open connections go on");
+            assert_eq!(manager.reads(DATABASE), reads, "open connections still work");
             role.disconnect(&app).await;
             some_more().await;
             assert_eq!(manager.reads(DATABASE), reads + 1);
@@ -162,7 +162,7 @@ async fn while_the_secret_lags_behind_new_connections_fail_and_then_all_is_well(
     let function = app.function::<List>();
     assert_eq!(list(&app, &function).await, 200);
     role.set_password(&app, "second").await;
-    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (200, 1), "an open connection goes on");
+    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (200, 1), "an open connection still works");
     role.disconnect(&app).await;
     for _ in 0..3 {
         send(&function, &app.token("owner"), Method::GET, "", None).await.expect_problem(503, "unavailable");
@@ -261,7 +261,7 @@ async fn pooler_that_refuses(app: &TestApp, user: String) -> (u16, AbortHandle) 
 }
 
 #[tokio::test]
-async fn a_pooler_may_refuse_in_its_own_words() {
+async fn a_poolers_own_refusal_is_recognised() {
     let (mut app, manager, role) = app_with_role().await;
     let other = Role::create(&app, "other").await;
     let (port, pooler) = pooler_that_refuses(&app, role.name.clone()).await;
@@ -353,7 +353,7 @@ async fn an_order_refused_for_its_key_is_placed_once_with_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_again_and_again() {
+async fn a_wrong_key_is_reported_as_telnyxs_failure_and_not_read_repeatedly() {
     let (app, manager) = world_with_key().await;
     manager.set_text(PLATFORM, "KEYWRONG");
     let (search, purchase, token) = (app.function::<Search>(), app.function::<Purchase>(), app.token("owner"));
@@ -364,7 +364,7 @@ async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_agai
         assert_eq!(manager.reads(PLATFORM), reads);
         pass(A_WHILE).await;
     }
-    assert_eq!((refused(&app), app.telnyx.exchanges().len()), (10, 10), "what another key cannot help is not repeated");
+    assert_eq!((refused(&app), app.telnyx.exchanges().len()), (10, 10), "it is not repeated if another key cannot help");
     // A newer key that is also wrong is tried once.
     manager.set_text(PLATFORM, "KEYWRONGTOO");
     send(&search, &token, Method::GET, SEARCH, None).await.expect_problem(502, "upstream_error");
@@ -374,7 +374,7 @@ async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_agai
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_read_anew_is_told_as_telnyxs_failure() {
+async fn a_key_that_cannot_be_read_again_is_reported_as_telnyxs_failure() {
     let (app, manager) = world_with_key().await;
     let (function, token) = (app.function::<Search>(), app.token("owner"));
     send(&function, &token, Method::GET, SEARCH, None).await.expect(200);

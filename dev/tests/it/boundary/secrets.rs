@@ -79,7 +79,7 @@ async fn a_key_may_be_wrapped_in_an_object() {
 }
 
 #[tokio::test]
-async fn an_agency_without_a_key_where_there_is_no_other_is_told_so() {
+async fn an_agency_without_a_key_is_told_so_if_there_is_no_platform_key() {
     let (app, _vault) = app().await;
     app.search("owner", SEARCH).await.expect_problem(400, "telnyx_not_configured");
     app.purchase("owner", order_of("+13125550123")).await.expect_problem(400, "telnyx_not_configured");
@@ -104,7 +104,7 @@ async fn a_key_that_cannot_be_read_is_not_replaced_by_the_platforms() {
     secrets_manager.set(&own(&demo::DEMO), SecretResponse::Error(400, "AccessDeniedException"));
     app.search("owner", SEARCH).await.expect_problem(503, "unavailable");
     assert_eq!(secrets_manager.reads(PLATFORM), 0);
-    assert!(app.telnyx.exchanges().is_empty(), "Telnyx has heard nothing");
+    assert!(app.telnyx.exchanges().is_empty(), "nothing was sent to Telnyx");
     assert!(app.rows().await.is_empty() && app.ledger().await.is_empty());
 }
 
@@ -124,7 +124,7 @@ async fn an_instance_reads_a_secret_once_and_keeps_no_failure() {
     let (one, other) = tokio::join!(search(), search());
     assert_eq!((one.status, other.status, secrets_manager.reads(PLATFORM) - refused), (200, 200, 1));
     app.search("owner", SEARCH).await.expect(200);
-    assert_eq!(secrets_manager.reads(PLATFORM) - refused, 2, "another instance reads it anew");
+    assert_eq!(secrets_manager.reads(PLATFORM) - refused, 2, "another instance reads it again");
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn a_release_under_way_goes_on_in_the_account_it_was_begun_in() {
 
     secrets_manager.set_text(&own(&demo::DEMO), "KEYTHEIROWN");
     app.release("owner", release).await.expect(200);
-    assert!(app.billed().await.is_empty(), "it was released where it is, not where it never was");
+    assert!(app.billed().await.is_empty(), "it was released in its own account");
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ async fn app() -> (TestApp, Manager, Role) {
 }
 
 #[tokio::test]
-async fn a_function_lives_on_what_secrets_manager_keeps_and_survives_its_rotation() {
+async fn a_function_works_with_secrets_manager_alone_and_through_a_rotation() {
     let (app, manager, role) = app().await;
     let (search, token) = (app.function::<Search>(), app.token("owner"));
     search.warm().await;

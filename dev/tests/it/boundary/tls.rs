@@ -117,7 +117,7 @@ async fn complaint(app: &TestApp) -> String {
 }
 
 #[tokio::test]
-async fn a_server_with_the_right_certificate_is_talked_to_over_tls_whatever_the_mode() {
+async fn a_server_with_a_valid_certificate_is_used_over_tls_in_every_mode() {
     let mut secured = Secured::start().await;
     secured.trust("bundle.pem");
     let urls = ["", "prefer", "require", "verify-ca", "verify-full"].map(|mode| secured.url("localhost", mode));
@@ -157,7 +157,7 @@ async fn a_server_that_does_not_prove_who_it_is_is_not_logged_in_to() {
 }
 
 #[tokio::test]
-async fn whoever_migrates_by_hand_trusts_whom_the_functions_trust() {
+async fn the_migrate_command_trusts_the_same_authorities_as_the_functions() {
     let secured = Secured::start().await;
     for (file, trusted) in [("bundle.pem", true), ("stranger.pem", false)] {
         let mut migrate = Command::new(env!("CARGO_BIN_EXE_dev"));
@@ -170,7 +170,7 @@ async fn whoever_migrates_by_hand_trusts_whom_the_functions_trust() {
 }
 
 #[tokio::test]
-async fn the_systems_authorities_are_asked_where_that_is_said() {
+async fn the_systems_authorities_are_used_if_configured() {
     let mut secured = Secured::start().await;
     secured.app.set("DATABASE_URL", &secured.url("localhost", ""));
     secured.app.set("DATABASE_CA_FILE", "system");
@@ -210,7 +210,7 @@ async fn no_password_is_sent_to_a_server_without_tls() {
 }
 
 #[tokio::test]
-async fn a_login_in_json_does_without_tls_only_when_that_is_said() {
+async fn a_login_in_json_is_without_tls_only_if_it_is_configured() {
     let mut app = TestApp::new().await;
     let url = Url::parse(app.database.url()).unwrap();
     // The secret of a master user that RDS manages; the rest is in the environment.

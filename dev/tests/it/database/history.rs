@@ -35,7 +35,7 @@ async fn all(app: &TestApp) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_life_is_told_from_its_first_day_to_its_last() {
+async fn the_history_covers_a_life_from_purchase_to_release() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     let (first, second) = (agent(&demo::DEMO, 0), agent(&demo::DEMO, 1));
@@ -103,7 +103,7 @@ async fn a_life_is_told_from_its_first_day_to_its_last() {
 }
 
 #[tokio::test]
-async fn a_number_is_bought_by_whom_asked_first_whoever_finishes_it() {
+async fn a_number_belongs_to_the_first_buyer_whichever_process_finishes_it() {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     app.set("REQUEST_BUDGET_MS", "2500");
@@ -119,7 +119,7 @@ async fn a_number_is_bought_by_whom_asked_first_whoever_finishes_it() {
 }
 
 #[tokio::test]
-async fn a_release_is_told_as_it_went_even_where_it_was_refused() {
+async fn the_history_records_a_release_even_if_it_was_refused() {
     let app = TestApp::new().await;
     let row = assigned(&app).await;
     let lock = json!({"phone_numbers": [row["phone_number_id"]], "deletion_lock_enabled": true});
@@ -150,7 +150,7 @@ async fn a_purchase_that_is_given_up_is_released_and_one_that_fails_leaves_nothi
 }
 
 #[tokio::test]
-async fn what_changes_nothing_or_is_refused_is_not_told() {
+async fn a_refused_or_empty_change_is_not_in_the_history() {
     let app = TestApp::new().await;
     let row = assigned(&app).await;
     let before = all(&app).await;
@@ -211,14 +211,14 @@ async fn what_the_platform_does_is_told_too_by_whatever_path_it_comes() {
     let before = all(&app).await.len();
     app.sql.execute("delete from agencies where id = $1", &[&demo::DEMO.id]).await.unwrap();
     let told = all(&app).await.split_off(before);
-    assert_eq!(events(&told), [("deleted", &platform)], "only what lived is mourned: {told:#?}");
+    assert_eq!(events(&told), [("deleted", &platform)], "only a row that was bought has an entry: {told:#?}");
     assert_eq!((&told[0]["agency_phone_number_id"], &told[0]["agency_id"]), (&row["id"], &json!(demo::DEMO.id)));
     assert_eq!(told[0]["phone_number"], row["phone_number"]);
     assert_eq!(told[0]["changes"]["phone_number_id"], json!({"from": row["phone_number_id"], "to": null}));
 }
 
 #[tokio::test]
-async fn amounts_and_times_are_told_as_the_row_shows_them_whoever_wrote_them() {
+async fn the_history_shows_amounts_and_times_as_the_row_does() {
     let app = TestApp::new().await;
     let row = app.insert(json!({"monthly_cost": 1.5})).await;
     let update = "\
@@ -238,7 +238,7 @@ reset timezone";
 }
 
 #[tokio::test]
-async fn who_did_something_is_forgotten_with_the_transaction() {
+async fn the_actor_is_reset_with_the_transaction() {
     let app = TestApp::new().await;
     let row = app.insert(json!({})).await;
     let work = "\
@@ -286,7 +286,7 @@ async fn an_entry_needs_a_known_event() {
 }
 
 #[tokio::test]
-async fn history_is_shown_to_whom_asks_for_it_and_has_the_number() {
+async fn history_is_shown_on_request_to_the_agency_that_has_the_number() {
     let app = TestApp::new().await;
     let row = assigned(&app).await;
     let id = row["id"].as_str().unwrap();
@@ -357,7 +357,7 @@ async fn what_is_sent_twice_over_a_broken_connection_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_release_is_whose_it_was_begun_by_whoever_finishes_it() {
+async fn a_release_is_recorded_for_its_first_user_whichever_process_finishes_it() {
     let mut app = TestApp::new().await;
     let row = assigned(&app).await;
     app.set("LEASE_MS", "150");

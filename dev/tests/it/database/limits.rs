@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::support::app::{TestApp, in_virtual_time, send};
 
 #[tokio::test]
-async fn a_database_that_is_silent_or_locked_is_given_up_as_soon_as_it_is_said() {
+async fn a_silent_or_locked_database_is_given_up_after_the_configured_time() {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "25000");
     app.set("DATABASE_TIMEOUT_MS", "20000");

@@ -71,7 +71,7 @@ async fn a_migration_that_fails_fails_the_invocation_and_says_why() {
 }
 
 #[tokio::test]
-async fn without_a_database_it_says_what_is_missing() {
+async fn without_a_database_the_message_names_what_is_missing() {
     let error = invoke(&migrate("")).await.unwrap_err();
     assert!(error.error_message.contains("DATABASE_URL is not configured"), "{}", error.error_message);
     let nowhere = invoke(&migrate("postgres://nobody:hunter2@127.0.0.1:1/x?sslmode=disable")).await.unwrap_err();

@@ -246,7 +246,7 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
     decide(&app, "failure").await;
     app.purchase("owner", order_of(&number)).await.expect_problem(409, "number_unavailable");
     assert!(app.rows().await.is_empty());
-    assert_eq!(app.archive().await[0]["record"], old, "what was is not forgotten");
+    assert_eq!(app.archive().await[0]["record"], old, "the old row is kept");
     // The number can be bought like any other.
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
     app.purchase("owner", order_of(&number)).await.expect(200);
@@ -268,7 +268,7 @@ async fn a_buyer_that_is_gone_leaves_the_row_where_it_was() {
     let (failed, ()) = tokio::join!(app.purchase("other_owner", order_of(&number)), gone);
     failed.expect_problem(404, "not_found");
     assert_eq!((stored(&app, &number).await, app.archive().await), (old, Vec::new()));
-    assert_eq!(orders_sent(&app), 1, "nothing was ordered for nobody");
+    assert_eq!(orders_sent(&app), 1, "nothing was ordered without a row");
     balance(&app).await;
 }
 

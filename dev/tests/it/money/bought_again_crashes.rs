@@ -75,7 +75,7 @@ async fn a_connection_lost_twice_in_the_exchange_leaves_all_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_process_that_goes_silent_anywhere_in_the_exchange_holds_nobody_up_for_long() {
+async fn a_process_that_hangs_anywhere_in_the_exchange_delays_others_only_briefly() {
     let silent = async |statement: &str| {
         let mut app = TestApp::new().await;
         app.set("LEASE_MS", "150");

@@ -97,7 +97,7 @@ async fn the_last_of_several_purchases_counts() {
 }
 
 #[tokio::test]
-async fn a_key_that_begins_anew_lists_nothing_of_its_former_life() {
+async fn a_reused_key_lists_nothing_of_its_earlier_use() {
     let app = undecided().await;
     let numbers = app.offers("312", 3).await;
     app.telnyx_settings(json!({"order_outcome": "success"})).await;

@@ -194,7 +194,7 @@ async fn a_completed_purchase_is_reported_with_its_row_as_it_is_now() {
 }
 
 #[tokio::test]
-async fn a_failure_for_good_is_told_again_in_full_while_another_number_is_pending() {
+async fn a_final_failure_is_reported_again_in_full_while_another_number_is_pending() {
     let app = undecided().await;
     let numbers = app.offers("312", 3).await;
     let dear = app.search("owner", "country_code=AU&phone_number_type=toll_free&limit=1").await.expect(200).number().clone();

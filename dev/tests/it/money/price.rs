@@ -197,7 +197,7 @@ async fn an_order_that_is_placed_anew_is_held_against_the_price_of_that_moment()
 }
 
 #[tokio::test]
-async fn a_limit_holds_for_whoever_goes_on_with_the_purchase() {
+async fn a_limit_applies_to_every_process_that_resumes_the_purchase() {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
     let number = app.offer().await;
@@ -221,7 +221,7 @@ async fn a_limit_holds_for_whoever_goes_on_with_the_purchase() {
 }
 
 #[tokio::test]
-async fn whoever_only_waits_for_a_purchase_learns_that_it_was_too_dear() {
+async fn a_request_that_only_waits_for_a_purchase_learns_that_it_was_too_expensive() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     app.fault(json!({"method": "GET", "path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 500})).await;

@@ -146,7 +146,7 @@ async fn an_agency_without_an_application_orders_without_one() {
 }
 
 #[tokio::test]
-async fn the_intent_is_committed_before_telnyx_hears_of_it_and_no_transaction_waits_for_telnyx() {
+async fn the_intent_is_committed_before_telnyx_is_called_and_no_transaction_waits_for_telnyx() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     for (method, path) in CALLS {

@@ -43,7 +43,7 @@ async fn recovers(app: &TestApp, number: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_process_that_dies_while_telnyx_works_is_replaced_by_whoever_asks_again() {
+async fn a_process_that_dies_while_telnyx_works_is_replaced_by_the_next_request() {
     let app = app().await;
     let calls = [
         ("GET", "/v2/available_phone_numbers"),
@@ -169,7 +169,7 @@ async fn a_refusal_that_cannot_be_noted_is_found_out_again() {
 }
 
 #[tokio::test]
-async fn an_order_is_looked_for_before_it_is_placed_again_even_by_somebody_who_did_not_miss_it() {
+async fn an_order_is_looked_up_before_it_is_placed_again_by_any_process() {
     let mut app = app().await;
     let number = app.offer().await;
     app.set("REQUEST_BUDGET_MS", "2500");

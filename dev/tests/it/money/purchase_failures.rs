@@ -191,7 +191,7 @@ async fn an_order_that_cannot_be_looked_up_at_once_is_never_placed_again() {
 }
 
 #[tokio::test]
-async fn an_order_that_nobody_will_tell_about_is_pending() {
+async fn an_order_that_cannot_be_looked_up_is_pending() {
     let mut app = app().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     let number = app.offer().await;
@@ -208,7 +208,7 @@ async fn an_order_that_nobody_will_tell_about_is_pending() {
 }
 
 #[tokio::test]
-async fn a_poll_that_fails_costs_patience_only() {
+async fn a_poll_that_fails_only_delays_the_purchase() {
     let app = app().await;
     app.telnyx_settings(json!({"order_delay_ms": 150})).await;
     for path in [ONE_ORDER, INVENTORY] {
@@ -322,6 +322,6 @@ async fn a_number_that_somebody_else_with_the_same_account_bought_is_never_adopt
         refused.expect_problem(409, "number_unavailable");
         assert!(app.rows().await.is_empty());
     }
-    assert_eq!(app.billed().await.len(), 4, "somebody else keeps what is theirs");
+    assert_eq!(app.billed().await.len(), 4, "another customer keeps its number");
     balance(&app).await;
 }

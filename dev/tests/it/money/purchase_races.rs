@@ -95,7 +95,7 @@ async fn a_number_that_is_refused_to_the_first_can_go_to_the_second() {
 }
 
 #[tokio::test]
-async fn whoever_lost_its_lease_writes_nothing_and_answers_with_what_became_of_it() {
+async fn a_process_that_lost_its_lease_writes_nothing_and_answers_with_the_outcome() {
     let mut app = TestApp::new().await;
     // A lease far shorter than any call: the processes keep taking over from each other.
     app.set("LEASE_MS", "40");
@@ -126,7 +126,7 @@ async fn a_process_that_sleeps_before_its_order_and_wakes_too_late_buys_nothing_
     let (first, second) = tokio::join!(app.purchase("owner", order_of(&number)), second);
     let (first, second) = (first.expect(200), second.expect(200));
     assert_eq!(first.number()["id"], second.number()["id"]);
-    assert_eq!(orders_sent(&app), 1, "the sleeper's write was fenced off, and so was its order");
+    assert_eq!(orders_sent(&app), 1, "the lease fenced off the delayed process's write and order");
     balance(&app).await;
 }
 

@@ -152,7 +152,7 @@ async fn what_the_agency_has_or_is_buying_is_answered_at_the_limit_too() {
     clear_faults(&app).await;
     app.set("MAX_PHONE_NUMBERS", "1");
     let resumed = app.purchase("owner", order_of(number)).await.expect(200);
-    assert_eq!(resumed.number()["status"], "active", "a purchase that was begun is gone on with");
+    assert_eq!(resumed.number()["status"], "active", "a purchase that was begun is resumed");
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ async fn an_id_twice_and_a_release_that_is_not_confirmed_are_refused() {
 }
 
 #[tokio::test]
-async fn the_number_is_taken_from_its_agent_before_telnyx_hears_of_it_and_takes_no_more_changes() {
+async fn the_number_is_taken_from_its_agent_before_telnyx_is_called_and_takes_no_more_changes() {
     let app = TestApp::new().await;
     let row = assigned(&app).await;
     app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 1_000})).await;
@@ -291,7 +291,7 @@ async fn an_order_that_has_succeeded_or_is_unknown_cannot_be_cancelled() {
     let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     crate::support::actions::clear_faults(&app).await;
     in_progress(&row).await;
-    assert_eq!(app.billed().await, [number], "an order that cannot be found may be there all the same");
+    assert_eq!(app.billed().await, [number], "an order that is not found may exist");
 }
 
 #[tokio::test]
@@ -305,7 +305,7 @@ async fn an_order_that_never_arrived_can_be_given_up_once_it_has_been_missing_fo
     let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     crate::support::actions::clear_faults(&app).await;
     let first = app.release("owner", release_of(&row)).await.expect(207);
-    assert_eq!(first.body["failed"][0]["problem"]["code"], "purchase_in_progress", "one look proves nothing");
+    assert_eq!(first.body["failed"][0]["problem"]["code"], "purchase_in_progress", "one look-up proves nothing");
     // Other requests make no look-ups in between, however many there are.
     eventually(async || (app.release("owner", release_of(&row)).await.status == 200).then_some(())).await;
     assert_eq!((&app.rows().await[0]["status"], orders_sent(&app)), (&json!("released"), 1));

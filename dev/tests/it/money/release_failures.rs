@@ -145,19 +145,19 @@ async fn a_refused_look_into_the_inventory_does_not_bring_a_deleted_number_back(
     telnyx(&app, app.telnyx.api_key(), Method::DELETE, &path, None).await;
     app.fault(json!({"method": "GET", "path_prefix": INVENTORY, "kind": "status", "status": 401, "times": 1_000})).await;
     not_released(&app, &row).await;
-    assert_ne!(now(&app, &row).await["status"], "active", "Telnyx has said that there is no such number");
+    assert_ne!(now(&app, &row).await["status"], "active", "Telnyx has answered 404");
     clear_faults(&app).await;
     released(&app, &row).await;
 }
 
 #[tokio::test]
-async fn a_refusal_to_whoever_resumes_a_release_does_not_bring_the_number_back() {
+async fn a_refusal_during_a_resumed_release_does_not_bring_the_number_back() {
     let mut app = TestApp::new().await;
     let row = assigned_before_short_timeouts(&mut app).await;
     app.set("REQUEST_BUDGET_MS", "600");
     app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 900})).await;
     assert_eq!(not_released(&app, &row).await["code"], "upstream_error");
-    assert!(app.billed().await.is_empty(), "it was deleted, and nobody knows");
+    assert!(app.billed().await.is_empty(), "it was deleted, and the answer was lost");
     app.fault(json!({"path_prefix": INVENTORY, "kind": "status", "status": 401, "times": 1_000})).await;
     not_released(&app, &row).await;
     assert_ne!(now(&app, &row).await["status"], "active");

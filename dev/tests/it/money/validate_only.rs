@@ -31,7 +31,7 @@ fn outcomes(reply: &Reply) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_could_be_bought_is_told_with_its_price() {
+async fn an_available_number_is_reported_with_its_price() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     let mut body = json!({"phone_numbers": [{"phone_number": number, "friendly_name": "Desk", "agent_mapping_id": agent(&demo::DEMO, 0)}]});
@@ -56,7 +56,7 @@ async fn what_could_be_bought_is_told_with_its_price() {
 }
 
 #[tokio::test]
-async fn a_price_that_is_unknown_is_told_as_unknown() {
+async fn an_unknown_price_is_reported_as_unknown() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     app.telnyx_settings(json!({"cost_information": {}})).await;
@@ -127,7 +127,7 @@ async fn what_somebody_else_has_is_unavailable_and_what_the_agency_has_is_valid(
     let reply = ask(&app, "owner", body).await.expect(200);
     let valid = |number: &String| json!({"phone_number": number, "outcome": "valid"});
     assert_eq!(reply.body["phone_numbers"], json!(numbers[2..].iter().map(valid).collect::<Vec<_>>()), "at the limit, too");
-    assert_eq!(app.telnyx.exchanges().len(), asked, "and nobody goes on buying what is pending");
+    assert_eq!(app.telnyx.exchanges().len(), asked, "and a pending purchase is not resumed");
     decide(&app, "success").await;
     app.purchase("owner", order_of(&numbers[4])).await.expect(200);
     balance(&app).await;

@@ -144,7 +144,7 @@ async fn a_number_of_an_agency_that_is_gone_goes_to_another() {
     let purchases: Vec<_> =
         app.ledger().await.into_iter().map(|purchase| (purchase["agency_id"].clone(), purchase["origin"].clone())).collect();
     let of = |agency: &demo::Agency, origin: &str| (json!(agency.id), json!(origin));
-    assert_eq!(purchases, [of(&demo::DEMO, "requested"), of(&demo::OTHER, "adopted")], "the ledger goes on saying who bought it");
+    assert_eq!(purchases, [of(&demo::DEMO, "requested"), of(&demo::OTHER, "adopted")], "the ledger still names the buyer");
     assert_eq!(shown(&app, "other_owner", &row).await, [by_operator()], "nothing of the life before");
     app.reconcile().await;
     assert_eq!(found(&app).await, [[json!("agency_gone"), row["phone_number"].clone(), json!("adopted")]]);

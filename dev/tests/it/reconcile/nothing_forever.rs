@@ -70,7 +70,7 @@ async fn an_intent_that_was_never_ordered_expires_without_a_key_and_is_kept_in_t
 }
 
 #[tokio::test]
-async fn whoever_asks_for_an_expired_intent_is_told_so_and_asks_again() {
+async fn a_request_for_an_expired_intent_is_told_so_and_can_be_repeated() {
     let mut app = app().await;
     let row = parked(&mut app).await;
     pass(&app, "11 minutes").await;
@@ -237,7 +237,7 @@ async fn an_order_of_an_agency_that_was_deleted_is_cancelled_while_that_is_free(
 }
 
 #[tokio::test]
-async fn a_number_of_an_agency_that_was_deleted_is_told_at_once_when_it_is_not_free() {
+async fn a_deleted_agencys_number_that_is_not_available_is_reported_at_once() {
     let app = app().await;
     let row = regulated(&app).await;
     app.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;

@@ -377,7 +377,7 @@ async fn an_order_that_is_decided_between_two_looks_is_not_given_up() {
 }
 
 #[tokio::test]
-async fn an_active_row_whose_number_nobody_has_is_left_to_a_person_until_it_is_settled() {
+async fn an_active_row_whose_number_no_account_has_is_left_to_an_operator_until_it_is_settled() {
     let app = TestApp::new().await;
     let number = unsold(&app).await;
     let row = old(&app, json!({"phone_number": number})).await;

@@ -152,7 +152,7 @@ async fn a_finding_ends_at_once_when_its_number_is_seen_in_its_row_or_as_somethi
 }
 
 #[tokio::test]
-async fn a_drift_ends_when_its_rows_are_seen_again_or_live_no_more() {
+async fn a_drift_ends_when_its_rows_are_seen_again_or_released() {
     let app = TestApp::new().await;
     let rows = bought(&app, 4).await;
     for row in &rows[..2] {

@@ -119,7 +119,7 @@ async fn a_number_with_our_reference_and_no_row_gets_the_row_back() {
 }
 
 #[tokio::test]
-async fn what_the_database_objects_to_does_not_keep_the_others_waiting() {
+async fn a_row_that_the_database_refuses_does_not_delay_the_others() {
     let app = TestApp::new().await;
     let rows = bought(&app, 3).await;
     app.execute(ROW_AND_LEDGER).await;

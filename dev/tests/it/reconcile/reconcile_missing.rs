@@ -147,7 +147,7 @@ async fn a_number_of_an_account_whose_key_is_not_known_to_be_the_right_one_is_le
 }
 
 #[tokio::test]
-async fn a_number_whose_order_nobody_remembers_is_left_to_a_person() {
+async fn a_number_without_a_known_order_is_left_to_an_operator() {
     let mut app = app().await;
     let number = json!(unsold(&app).await);
     appear(&app, &number, FOREIGN_REFERENCE).await;
@@ -197,7 +197,7 @@ async fn balance_but_for(app: &TestApp, rows: &[Value]) {
 }
 
 #[tokio::test]
-async fn the_key_of_another_account_switches_nobody_off() {
+async fn the_key_of_another_account_switches_no_row_off() {
     for count in [1, 3] {
         let mut app = app().await;
         bought(&app, count).await;
@@ -214,7 +214,7 @@ async fn the_key_of_another_account_switches_nobody_off() {
 }
 
 #[tokio::test]
-async fn an_inventory_that_cannot_be_read_switches_nobody_off() {
+async fn an_inventory_that_cannot_be_read_switches_no_row_off() {
     let app = app().await;
     let row = bought(&app, 1).await.remove(0);
     app.reconcile().await;
@@ -241,7 +241,7 @@ async fn an_inventory_that_cannot_be_read_switches_nobody_off() {
 }
 
 #[tokio::test]
-async fn a_number_in_words_that_nobody_understands_hides_no_other_and_is_not_switched_off() {
+async fn an_unreadable_number_hides_no_other_and_is_not_switched_off() {
     let app = app().await;
     let rows = bought(&app, 3).await;
     app.reconcile().await;
@@ -298,7 +298,7 @@ async fn what_a_user_has_switched_off_stays_off() {
     come_back(&app, &rows[1]["phone_number"]).await;
     reconciled(&app, 2).await;
     assert_eq!(active(&app).await, 0);
-    assert_eq!(app.history(&rows[0]).await.len(), 2, "nobody else had a hand in it");
+    assert_eq!(app.history(&rows[0]).await.len(), 2, "there are no other changes");
     balance(&app).await;
 }
 

@@ -24,7 +24,7 @@ async fn count(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn closed_findings_are_forgotten_after_their_time_and_open_ones_never() {
+async fn closed_findings_are_deleted_after_their_time_and_open_ones_never() {
     let mut app = TestApp::new().await;
     for state in ["gone", "adopted", "dismissed"] {
         findings(&app, state, 1, 91, 91).await;
@@ -45,7 +45,7 @@ async fn closed_findings_are_forgotten_after_their_time_and_open_ones_never() {
 }
 
 #[tokio::test]
-async fn a_run_forgets_a_bounded_part() {
+async fn a_run_deletes_a_bounded_part() {
     let app = TestApp::new().await;
     findings(&app, "gone", 1_500, 100, 100).await;
     for left in [500, 0] {
@@ -55,7 +55,7 @@ async fn a_run_forgets_a_bounded_part() {
 }
 
 #[tokio::test]
-async fn of_a_failure_the_free_text_is_forgotten_and_everything_else_is_kept() {
+async fn the_free_text_of_a_failure_is_dropped_and_everything_else_is_kept() {
     let app = TestApp::new().await;
     bought(&app, 2).await;
     let fail = "\
@@ -129,5 +129,5 @@ async fn history_and_archive_can_be_pruned_by_whoever_owns_them_as_the_docs_say(
     app.execute(&prune.replace("7 years", "0 seconds")).await;
     assert_eq!(history().await, 1, "what a live number was and did is kept");
     let error = app.sql.batch_execute("delete from phone_number_history").await.unwrap_err();
-    assert!(error.as_db_error().unwrap().message().contains("append-only"), "and nobody else can");
+    assert!(error.as_db_error().unwrap().message().contains("append-only"), "and no other role can");
 }

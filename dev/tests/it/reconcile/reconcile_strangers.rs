@@ -74,7 +74,7 @@ async fn strangers_that_were_dismissed_are_found_again_when_they_become_more_and
         app.reconcile().await;
         assert_eq!(found(&app).await, [not_ours("dismissed")]);
     }
-    assert_eq!(app.strangers().await.len(), 2, "who is gone is forgotten");
+    assert_eq!(app.strangers().await.len(), 2, "missing ones are deleted");
     let more = app.offers("510", 2).await;
     ordered_by_somebody_else(&app, &more[0]).await;
     app.reconcile().await;

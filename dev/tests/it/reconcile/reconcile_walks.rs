@@ -350,7 +350,7 @@ async fn an_agency_that_gets_a_key_of_its_own_is_compared_with_both_accounts() {
 }
 
 #[tokio::test]
-async fn an_account_that_the_ledger_has_forgotten_is_compared_all_the_same() {
+async fn an_account_that_the_ledger_does_not_name_is_compared_too() {
     let (app, secrets_manager) = two_accounts().await;
     keep_own_key(&secrets_manager);
     let row = assigned(&app).await;

@@ -242,7 +242,7 @@ async fn a_webhook_that_telnyx_did_not_sign_just_now_does_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_webhook_says_of_its_order_is_not_believed() {
+async fn the_status_in_a_webhook_is_not_trusted() {
     let signer = Signer::new();
     let app = app(&signer).await;
     let purchase = ordered(&app).await;
@@ -290,7 +290,7 @@ async fn a_webhook_that_the_database_cannot_take_comes_again() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_answered_in_time_though_nobody_else_answers() {
+async fn a_webhook_is_answered_in_time_though_telnyx_hangs() {
     let signer = Signer::new();
     let mut app = app(&signer).await;
     let purchase = ordered(&app).await;

@@ -47,7 +47,7 @@ async fn second_page_fails(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn an_account_with_more_pages_than_telnyx_serves_is_walked_whole_all_the_same() {
+async fn an_account_with_more_pages_than_telnyx_serves_is_walked_completely() {
     let mut app = app().await;
     app.set("RECONCILE_MAX_DEACTIVATED_PERCENT", "20");
     let rows = bought(&app, 7).await;
@@ -97,7 +97,7 @@ async fn an_account_that_shrinks_while_a_walk_has_stopped_is_walked_from_its_beg
 }
 
 #[tokio::test]
-async fn a_page_that_keeps_failing_makes_the_walk_start_over_and_wedges_nothing() {
+async fn a_page_that_keeps_failing_makes_the_walk_start_over_and_blocks_nothing() {
     let app = app().await;
     bought(&app, 3).await;
     for runs in [1, 2] {

@@ -112,7 +112,7 @@ async fn a_purchase_whose_order_another_accounts_key_does_not_find_is_neither_fa
 }
 
 #[tokio::test]
-async fn an_order_that_is_known_is_not_forgotten_because_another_account_does_not_know_it() {
+async fn a_known_order_stays_though_another_account_does_not_have_it() {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
@@ -179,7 +179,7 @@ async fn the_release_of_a_number_that_was_moved_goes_on_in_the_account_that_has_
 }
 
 #[tokio::test]
-async fn another_account_is_not_believed_to_lack_a_moved_number_with_a_key_that_answers_for_nothing_there() {
+async fn an_unproven_key_does_not_show_that_another_account_lacks_a_moved_number() {
     let (app, secrets_manager) = two_accounts().await;
     app.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}})).await;
     let stays = assigned(&app).await;

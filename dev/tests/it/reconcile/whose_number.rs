@@ -55,7 +55,7 @@ async fn a_tenants_account_speaks_for_its_own_agency() {
 }
 
 #[tokio::test]
-async fn an_operator_gives_an_unproven_number_to_whom_they_choose_and_the_ledger_keeps_its_own() {
+async fn an_operator_assigns_an_unproven_number_to_an_agency_and_the_ledger_stays() {
     let (app, secrets_manager) = two_accounts().await;
     keep_own_key(&secrets_manager);
     let number = crate::support::actions::unsold(&app).await;

@@ -94,7 +94,7 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn killed_outright_it_takes_everything_with_it() {
+async fn a_sigkill_ends_everything_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (data, ready_file) = (folder.path().join("data"), folder.path().join("ready.json"));
@@ -123,7 +123,7 @@ async fn migrate_says_what_it_did() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_in_one_line() {
+async fn an_error_is_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let nowhere = format!("postgres://nobody@127.0.0.1:{port}/x");

@@ -12,7 +12,7 @@ fn ok() -> Value {
 }
 
 #[tokio::test]
-async fn a_process_is_told_what_lambda_tells_it() {
+async fn a_process_gets_the_environment_and_headers_of_lambda() {
     let fake = Fake::usual().await;
     let before = chrono::Utc::now().timestamp_millis();
     let (work, _) = fake.exchange(fake.client.get(&fake.route), &ok()).await;
@@ -77,7 +77,7 @@ async fn a_request_whose_process_dies_is_answered_502_and_the_next_one_gets_anot
 }
 
 #[tokio::test]
-async fn a_process_that_dies_while_idle_costs_nobody_an_answer() {
+async fn a_process_that_dies_while_idle_fails_no_request() {
     let fake = Fake::usual().await;
     fake.exchange(fake.client.get(&fake.route), &ok()).await;
     let process = fake.process().await;

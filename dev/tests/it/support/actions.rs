@@ -108,7 +108,7 @@ pub(crate) async fn clear_faults(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn every_breach_of_the_books_is_told() {
+async fn every_violation_of_the_invariants_is_reported() {
     let app = TestApp::new().await;
     assigned(&app).await;
     balance(&app).await;

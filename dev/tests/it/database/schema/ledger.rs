@@ -96,7 +96,7 @@ async fn a_phase_is_refused_without_what_it_needs() {
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_whole_and_by_nobody() {
+async fn an_answer_is_sent_complete_and_never_cached() {
     let (_database, client) = two_agencies().await;
     let begun = "insert into phone_number_idempotency_keys (agency_id, function, key, request_hash, expires_at)
                  select a.id, 'f', 'k', sha256(''), now() from agencies as a";
