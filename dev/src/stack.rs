@@ -17,7 +17,7 @@ use crate::lambda::runtime_api::RuntimeApi;
 use crate::lambda::template::{Definition, Template};
 use crate::listener::Listener;
 use crate::telnyx_simulator::{self, Simulator};
-use crate::{migrations, postgres, token};
+use crate::{loopback, migrations, postgres, token};
 
 /// The parts of a stack.
 #[derive(Debug, Clone)]
@@ -196,7 +196,7 @@ impl Stack {
     /// # Errors
     /// If one does not.
     pub async fn check(&self) -> Result<()> {
-        let client = client()?;
+        let client = loopback::client()?;
         for urls in [self.routes(), self.function_urls()] {
             gateway::check(&client, urls.iter().map(|(name, url)| (name.as_str(), url.as_str()))).await?;
         }
@@ -220,16 +220,6 @@ impl Drop for Stack {
             function.begin_stop();
         }
     }
-}
-
-/// A client for plain HTTP on this machine.
-///
-/// # Errors
-/// If TLS cannot be set up: the client requires it even for plain HTTP.
-pub fn client() -> Result<reqwest::Client> {
-    // An error means that a provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
 fn scheduled(functions: &[Function]) -> impl Iterator<Item = Function> {

@@ -51,6 +51,8 @@ use ring::{rand::SystemRandom, signature::Ed25519KeyPair};
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
 
+use crate::loopback;
+
 pub use self::{
     clock::ClockMode,
     journal::Exchange,
@@ -153,15 +155,7 @@ fn signer() -> anyhow::Result<Ed25519KeyPair> {
     Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|error| anyhow!("the webhook key is unusable: {error}"))
 }
 
-/// Has its own TLS provider instead of the one installed for the process.
 fn webhook_client() -> anyhow::Result<reqwest::Client> {
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .timeout(webhooks::RECEIVER_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none());
+    let client = loopback::client_builder()?.timeout(webhooks::RECEIVER_TIMEOUT).redirect(reqwest::redirect::Policy::none());
     Ok(client.build()?)
 }

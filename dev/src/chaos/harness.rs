@@ -16,9 +16,10 @@ use super::telnyx_accounts::{self, Accounts};
 use crate::fault_proxy::FaultProxy;
 use crate::lambda::functions::{Function, Logs, Programs};
 use crate::lambda::template::Template;
+use crate::loopback;
 use crate::migrations;
 use crate::postgres::{Server, connect, describe};
-use crate::stack::{self, Options, Stack};
+use crate::stack::{Options, Stack};
 
 /// Time limit for unfinished work after the faults have ended.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -119,7 +120,7 @@ impl Harness {
         options.proxy = Some(proxy.clone());
         options.webhooks = true;
         let stack = Stack::start(options).await?;
-        let http = stack::client()?;
+        let http = loopback::client()?;
         let (fixture, counters) = (Arc::clone(fixture), Arc::default());
         let harness = Self { fixture, stack, proxy, http, counters, accounts, numbers: Vec::new(), database };
         harness.control(Method::PUT, "settings", &telnyx_accounts::others()).await?;

@@ -1,5 +1,6 @@
 //! The folder of a cluster: its place, its owner, and its initialisation.
 
+use std::env;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -45,7 +46,7 @@ pub(super) struct Cluster {
 impl Cluster {
     /// A cluster in a new folder. The folder is removed when the value, or the server that owns it, is dropped.
     pub(super) fn temporary() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("dev-postgres-").tempdir();
+        let folder = tempfile::Builder::new().prefix("dev-postgres-").tempdir_in(temporary_parent());
         let folder = folder.context("making a temporary folder")?;
         let user = unprivileged_user()?;
         own(folder.path(), user)?;
@@ -203,6 +204,19 @@ impl Cluster {
     pub(super) fn port_was_taken(&self) -> bool {
         self.log().contains("Address already in use")
     }
+}
+
+/// The file system in memory that Linux provides.
+const MEMORY: &str = "/dev/shm";
+/// The free space that a temporary cluster needs there: ten databases and the write-ahead log, with a margin.
+const MEMORY_NEEDED_BYTES: u64 = 2 << 30;
+
+/// The folder in which temporary clusters are made: in memory if there is room and `TMPDIR` names no other.
+///
+/// Each database has some 300 files. On ext4, creating and deleting them for every test took a third of the CPU time of the tests.
+fn temporary_parent() -> PathBuf {
+    let free_bytes = rustix::fs::statvfs(MEMORY).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    if env::var_os("TMPDIR").is_none() && free_bytes >= MEMORY_NEEDED_BYTES { MEMORY.into() } else { env::temp_dir() }
 }
 
 /// Attempts to take the lock, and the pause between them. A child that another thread is starting inherits our files until

@@ -102,7 +102,8 @@ fn settings(temporary: bool, port: u16) -> Vec<String> {
     ];
     if temporary {
         // A crash of the server must lose nothing. Commits therefore write, but need not be flushed to disk.
-        let careless = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
+        let careless =
+            ["fsync=off", "full_page_writes=off", "autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=256MB"];
         settings.extend(careless.map(ToOwned::to_owned));
     }
     settings

@@ -8,6 +8,7 @@ mod portal;
 mod search;
 mod webhooks;
 
+use dev::loopback;
 use dev::telnyx_simulator::{ClockMode, Options, Settings, Simulator};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -31,10 +32,8 @@ impl Telnyx {
     }
 
     async fn with(settings: Settings) -> Self {
-        // Another test may have installed it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let simulator = Simulator::start(Options { settings, ..Options::default() }).await.unwrap();
-        let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let http = loopback::client_builder().unwrap().pool_max_idle_per_host(0).build().unwrap();
         Self { api_key: simulator.api_key().to_owned(), simulator, http }
     }
 

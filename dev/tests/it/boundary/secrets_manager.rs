@@ -46,7 +46,7 @@ impl Manager {
         ] {
             app.set(name, value);
         }
-        Self { server, http: reqwest::Client::new(), prefix }
+        Self { server, http: dev::loopback::client().unwrap(), prefix }
     }
 
     async fn ask(&self, action: &str, name: &str, mut body: Value) -> Value {

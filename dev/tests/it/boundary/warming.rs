@@ -7,8 +7,8 @@ use dev::lambda::functions::{self, Logs};
 use dev::lambda::template::Template;
 use dev::postgres::TestDatabase;
 use dev::secrets_manager::{SecretResponse, SecretsManager};
-use dev::stack::{self, Options, Stack};
-use dev::{demo, workspace};
+use dev::stack::{Options, Stack};
+use dev::{demo, loopback, workspace};
 use lambda_http::http::Method;
 use phone_numbers_search::Search;
 use serde_json::Value;
@@ -91,7 +91,7 @@ async fn a_process_is_warm_before_it_takes_its_first_event() {
     let stack = Stack::start(options).await.unwrap();
     let owner = demo::USERS[0];
     let request =
-        stack::client().unwrap().get(&stack.routes()["phone-numbers-list"]).bearer_auth(stack.issuer().token(owner.id, owner.email));
+        loopback::client().unwrap().get(&stack.routes()["phone-numbers-list"]).bearer_auth(stack.issuer().token(owner.id, owner.email));
     assert_eq!(request.send().await.unwrap().status(), 200);
     let text = fs::read_to_string(log.path()).unwrap();
     let messages: Vec<_> = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect();

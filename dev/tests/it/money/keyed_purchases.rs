@@ -42,9 +42,8 @@ async fn decide_one(app: &TestApp, number: &str, status: &str) {
     let state = app.telnyx_state().await;
     let is_wanted = |order: &&Value| order["status"] == "pending" && order["phone_numbers"][0]["phone_number"] == number;
     let order = state["orders"].as_array().unwrap().iter().find(is_wanted).unwrap();
-    let url = format!("{}/orders/{}", app.telnyx.control_url(), order["id"].as_str().unwrap());
-    let answer = reqwest::Client::new().post(url).json(&json!({ "status": status })).send().await.unwrap();
-    assert!(answer.status().is_success());
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    app.control(Method::POST, &path, Some(json!({ "status": status }))).await;
 }
 
 /// A purchase with [`KEY`] whose order is pending: its row.

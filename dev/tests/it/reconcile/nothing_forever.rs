@@ -2,6 +2,7 @@
 //! arrive, a deleted agency.
 
 use dev::demo;
+use lambda_http::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::actions::{assigned, balance, clear_faults, only_finding, order_of, orders_sent, release_of, removed_by_hand, unsold};
@@ -343,12 +344,10 @@ async fn a_number_that_was_switched_off_and_is_not_on_offer_is_refused_in_truth(
 async fn removed_hold(app: &TestApp, number: &Value) {
     let number = number.as_str().unwrap();
     app.telnyx_settings(json!({"clock": "manual"})).await;
-    let advance =
-        reqwest::Client::new().post(format!("{}/clock", app.telnyx.control_url())).json(&json!({"advance_ms": 2_000_000_000_u64}));
-    assert!(advance.send().await.unwrap().status().is_success());
+    app.control(Method::POST, "/clock", Some(json!({"advance_ms": 2_000_000_000_u64}))).await;
     app.telnyx_settings(json!({"clock": "auto"})).await;
     let search = format!("/available_phone_numbers?filter[country_code]=US&filter[phone_number][starts_with]={}", &number[2..]);
-    crate::support::actions::telnyx(app, "KEYANOTHER", lambda_http::http::Method::GET, &search, None).await;
+    crate::support::actions::telnyx(app, "KEYANOTHER", Method::GET, &search, None).await;
     let order = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": dev::invariants::FOREIGN_REFERENCE});
     crate::support::actions::telnyx(app, "KEYANOTHER", lambda_http::http::Method::POST, "/number_orders", Some(order)).await;
 }

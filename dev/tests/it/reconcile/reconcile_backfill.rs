@@ -34,8 +34,7 @@ async fn decide_of(app: &TestApp, number: &str, status: &str) {
     let state = app.telnyx_state().await;
     let is_it = |order: &&Value| order["phone_numbers"][0]["phone_number"] == number;
     let id = state["orders"].as_array().unwrap().iter().find(is_it).unwrap()["id"].as_str().unwrap().to_owned();
-    let url = format!("{}/orders/{id}", app.telnyx.control_url());
-    assert!(reqwest::Client::new().post(url).json(&json!({ "status": status })).send().await.unwrap().status().is_success());
+    app.control(Method::POST, &format!("/orders/{id}"), Some(json!({ "status": status }))).await;
 }
 
 /// A row that predates the ledger, too old to be work in progress.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use dev::loopback;
 use dev::postgres::{TestDatabase, connect};
-use dev::stack;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command as AsyncCommand};
@@ -69,7 +69,7 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
         let mut program = start(&options);
         wait_for(&ready_file, &mut program).await;
         let ready: Value = serde_json::from_str(&fs::read_to_string(&ready_file).unwrap()).unwrap();
-        let client = stack::client().unwrap();
+        let client = loopback::client().unwrap();
         // Reconcile has a route for webhooks, and no function URL.
         for (urls, count) in [("functions", 6), ("function_urls", 5)] {
             let urls = ready[urls].as_object().unwrap();

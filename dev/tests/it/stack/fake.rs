@@ -11,7 +11,7 @@ use dev::lambda::gateway;
 use dev::lambda::runtime_api::RuntimeApi;
 use dev::lambda::template::{Definition, Route};
 use dev::listener::Listener;
-use dev::stack;
+use dev::loopback;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -69,7 +69,7 @@ impl Fake {
         let api = gateway::serve_api(0, std::slice::from_ref(&function)).await.unwrap();
         let url = gateway::serve_url(&function).await.unwrap();
         let route = format!("{}/fake", api.url());
-        Self { function, client: stack::client().unwrap(), route, api, url, folder }
+        Self { function, client: loopback::client().unwrap(), route, api, url, folder }
     }
 
     /// With the maximum of processes and the timeout of most tests.

@@ -8,8 +8,8 @@ use axum::Router;
 use axum::extract::State;
 use dev::fault_proxy::{Fault, FaultProxy, Moment};
 use dev::listener::Listener;
+use dev::loopback;
 use dev::postgres::{TestDatabase, connect};
-use dev::stack;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
@@ -193,7 +193,7 @@ async fn a_way_to_postgres_is_without_tls() {
 async fn each_exchange_of_http_is_counted_and_named_without_its_ids() {
     let proxy = FaultProxy::new();
     let (_server, url, asked) = counter(&proxy).await;
-    let http = stack::client().unwrap();
+    let http = loopback::client().unwrap();
     assert_eq!(http.post(format!("{url}/number_orders")).body("{}").send().await.unwrap().text().await.unwrap(), "0");
     http.get(format!("{url}/number_orders/4e1dbf2c-6cf2-4d3b-9a8a-1f6ee8ac2a41?page=1")).send().await.unwrap();
     http.delete(format!("{url}/phone_numbers/1293384261075731499")).send().await.unwrap();
@@ -207,7 +207,7 @@ async fn an_exchange_with_a_fault_before_it_never_takes_effect_and_after_it_does
     for (moment, happened) in [(Moment::Before, 0), (Moment::After, 1)] {
         let proxy = FaultProxy::new();
         let (_server, url, asked) = counter(&proxy).await;
-        let http = stack::client().unwrap();
+        let http = loopback::client().unwrap();
         proxy.inject("GET /v2", moment, Fault::Cut);
         http.get(&url).send().await.unwrap_err();
         assert_eq!((proxy.injected(), asked.load(Ordering::SeqCst)), (1, happened), "{moment:?}");
@@ -228,7 +228,7 @@ async fn an_exchange_with_a_fault_before_it_never_takes_effect_and_after_it_does
 async fn an_exchange_takes_effect_even_if_its_client_goes_away() {
     let proxy = FaultProxy::new();
     let (_server, url, asked) = counter(&proxy).await;
-    let http = stack::client().unwrap();
+    let http = loopback::client().unwrap();
     let request = tokio::spawn(http.get(&url).send());
     let client = request.abort_handle();
     proxy.inject("GET /v2", Moment::After, Fault::call(async move { client.abort() }));
