@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
@@ -52,7 +52,9 @@ impl fmt::Debug for Secret {
 
 /// The secrets that this function may read, with a cache of their values.
 pub struct Secrets {
-    client: Result<Client, &'static str>,
+    aws: Aws,
+    /// Built by the first read: it loads the system's certificate authorities, which a function without secrets does not need.
+    client: OnceLock<Result<Client, &'static str>>,
     ttl: Duration,
     /// One lock for each secret: concurrent reads of one secret become one read, and do not delay reads of others.
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
@@ -82,7 +84,7 @@ impl Secrets {
     /// Performs no I/O.
     #[must_use]
     pub fn new(aws: &Aws, ttl: Duration) -> Self {
-        Self { client: client(aws), ttl, slots: Mutex::default() }
+        Self { aws: aws.clone(), client: OnceLock::new(), ttl, slots: Mutex::default() }
     }
 
     /// The text of a secret; None if it does not exist (`ResourceNotFoundException`, and nothing else).
@@ -163,7 +165,7 @@ impl Secrets {
     }
 
     async fn fetch(&self, id: &str) -> Result<Option<Secret>, Error> {
-        let client = self.client.as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
+        let client = self.client.get_or_init(|| client(&self.aws)).as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
         match client.get_secret_value().secret_id(id).send().await {
             Ok(answer) => match answer.secret_string() {
                 Some(text) => Ok(Some(Secret::new(text))),

@@ -1,4 +1,4 @@
-//! The schedule: what nobody works on any more is finished, whatever it was, and a bounded part of it at a time.
+//! The schedule: it finishes abandoned work of every kind, in bounded runs.
 
 mod account_names;
 mod findings;
@@ -19,8 +19,6 @@ mod reconcile_windows;
 mod whose_key;
 mod whose_number;
 
-use std::time::Duration;
-
 use dev::demo;
 use dev::fault_proxy::{Fault, Moment};
 use dev::invariants::unfinished;
@@ -35,14 +33,14 @@ use crate::support::app::{Reply, TestApp, event, eventually};
 const ORDERS: &str = "/v2/number_orders";
 const INVENTORY: &str = "/v2/phone_numbers";
 
-/// An app in which a dead process is missed soon.
+/// An app with short leases, so that the work of a dead process is soon taken over.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
     app
 }
 
-/// Waits until nobody holds a lease any more.
+/// Waits until every lease has expired.
 pub(crate) async fn leases_run_out(app: &TestApp) {
     let held = "\
 select exists (select from phone_number_purchases where leased_until > now())
@@ -51,7 +49,7 @@ select exists (select from phone_number_purchases where leased_until > now())
     eventually(async || (!app.sql.query_one(held, &[]).await.unwrap().get::<_, bool>("held")).then_some(())).await;
 }
 
-/// Runs the schedule until nothing is unfinished: how often that took.
+/// Runs the schedule until nothing is unfinished. Returns the number of runs.
 async fn finished(app: &TestApp) -> usize {
     let mut runs = 0;
     eventually(async || {
@@ -65,7 +63,7 @@ async fn finished(app: &TestApp) -> usize {
     runs
 }
 
-/// Buys numbers, and then has the database forget all that came after their orders.
+/// Buys numbers, then resets the database to the state right after their orders.
 async fn ordered(app: &TestApp, numbers: &[String]) {
     for numbers in numbers.chunks(10) {
         app.purchase("owner", order_of_all(numbers)).await.expect(200);
@@ -240,7 +238,7 @@ async fn a_run_begins_nothing_that_it_has_no_time_for_and_the_next_goes_on() {
     let numbers = app.offers("312", 9).await;
     ordered(&app, &numbers).await;
     app.set("REQUEST_BUDGET_MS", "2000");
-    // Of those two seconds purchases have three tenths: four at a time are begun within them, and no more.
+    // Purchases have three tenths of those two seconds, in which one batch of four begins.
     app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 700, "times": 1_000})).await;
     app.reconcile().await;
     assert!(in_phase(&app, "completed").await <= 4);
@@ -258,8 +256,8 @@ async fn a_run_ends_by_its_deadline_though_telnyx_hangs() {
     app.set("TELNYX_TIMEOUT_MS", "600000");
     app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 600_000})).await;
     let asked = app.asked("GET", ORDERS);
-    // Far more than it may take, and less than a single purchase may in a run that has the time.
-    tokio::time::timeout(Duration::from_secs(5), app.reconcile()).await.unwrap();
+    // If the run waited for Telnyx, the look-up would be answered and the purchase completed.
+    app.reconcile().await;
     assert_eq!((app.asked("GET", ORDERS) - asked, in_phase(&app, "ordered").await), (1, 1));
     app.set("REQUEST_BUDGET_MS", "8000");
     finished(&app).await;
@@ -283,7 +281,7 @@ async fn what_an_agency_was_buying_that_is_gone_is_brought_to_its_end() {
     })
     .await;
     let phases: Vec<_> = app.ledger().await.iter().map(|purchase| purchase["phase"].clone()).collect();
-    assert_eq!((phases, orders_sent(&app)), (vec![json!("completed"), json!("failed")], 1), "nothing is ordered for nobody");
+    assert_eq!((phases, orders_sent(&app)), (vec![json!("completed"), json!("failed")], 1), "nothing is ordered for a deleted agency");
     app.reconcile().await;
     let findings = app.findings().await;
     assert_eq!((findings.len(), &findings[0]["kind"], &findings[0]["phone_number"]), (1, &json!("agency_gone"), &json!(numbers[0])));
@@ -314,7 +312,7 @@ async fn runs_at_once_do_what_one_does() {
     balance(&app).await;
 }
 
-/// As `EventBridge` invokes a function on a schedule.
+/// Invokes the function like `EventBridge` on a schedule.
 fn schedule() -> Value {
     json!({
         "version": "0",

@@ -1,4 +1,4 @@
-//! Who is let in: bearer tokens, and what is answered while there is nothing to check them with.
+//! Access: bearer tokens, and the answers while they cannot be verified.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use tokio::net::TcpListener;
 use crate::support::app::{Reply, TestApp, agent, in_virtual_time};
 use crate::support::functions::{Call, FUNCTIONS, Functions, calls, page};
 
-/// A right call in each method of each function, about a row that is not there.
+/// A valid call of each method of each function, about a row that does not exist.
 fn all_calls() -> Vec<Call> {
     calls("00000000-0000-4000-8000-000000000000", &agent(&demo::DEMO, 0).to_string())
 }
 
-/// Nobody is let in with this header, anywhere.
+/// Asserts that every function refuses this header.
 async fn is_refused_everywhere(functions: &Functions, authorization: &str) {
     for call in all_calls() {
         let reply = functions.answer(call.function, call.request(authorization)).await;
@@ -34,7 +34,7 @@ fn refused(reply: Reply) {
     assert_eq!(reply.body["retryable"], false);
 }
 
-/// A token whose claims are those of the owner but for one.
+/// A token of the owner with one other claim.
 fn with_claim(issuer: &Issuer, claim: &str, value: &Value) -> String {
     let owner = demo::USERS[0];
     let mut claims = issuer.claims(owner.id, owner.email);
@@ -174,7 +174,7 @@ async fn a_token_whose_claims_were_changed_is_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn a_token_of_nobody_in_particular_is_refused_everywhere() {
+async fn a_token_without_a_users_id_is_refused_everywhere() {
     let app = TestApp::new().await;
     let functions = Functions::start(&app);
     for subject in [json!("owner"), json!(""), json!(7), Value::Null, json!(["de300000-0000-4000-8000-000000020001"])] {
@@ -192,7 +192,7 @@ async fn the_audience_to_insist_on_is_configured() {
     functions.answer("phone-numbers-list", all_calls()[2].request(&meant)).await.expect(200);
 }
 
-/// Every call is answered 503 with a problem that the calling page can read.
+/// Asserts that every call is answered 503 with a problem that the calling page can read.
 async fn is_unavailable_everywhere(app: &TestApp) {
     let functions = Functions::start(app);
     for call in all_calls() {
@@ -253,7 +253,7 @@ async fn without_a_database_a_function_answers_that_it_is_unavailable() {
     let mut app = TestApp::new().await;
     app.set("DATABASE_URL", "");
     is_unavailable_everywhere(&app).await;
-    // Nobody listens there: the port was ours a moment ago.
+    // No server listens on this port, which was just released.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     app.set("DATABASE_URL", &format!("postgres://app:hunter2@127.0.0.1:{port}/app?sslmode=disable"));
     is_unavailable_everywhere(&app).await;

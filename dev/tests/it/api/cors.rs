@@ -35,7 +35,7 @@ fn from(method: &str, origin: &str) -> Builder {
     Request::builder().method(method).uri("https://api.example.com/").header("origin", origin)
 }
 
-/// What a header lists, whatever the case.
+/// The values in a header, in lower case.
 fn listed(reply: &Reply, name: &str) -> BTreeSet<String> {
     reply.header(name).split(',').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty()).collect()
 }
@@ -44,7 +44,7 @@ fn words(words: &[&str]) -> BTreeSet<String> {
     words.iter().map(|word| word.to_ascii_lowercase()).collect()
 }
 
-/// The page at `origin` can read the answer.
+/// Asserts that a page at `origin` can read the answer.
 #[track_caller]
 fn readable(reply: &Reply, origin: &str) {
     assert_eq!(values(&reply.headers, "access-control-allow-origin"), [origin], "{reply:?}");
@@ -53,7 +53,7 @@ fn readable(reply: &Reply, origin: &str) {
     assert!(listed(reply, "vary").contains("origin"), "{reply:?}");
 }
 
-/// No page can read the answer; a cache must know that another origin's could.
+/// Asserts that no page can read the answer, and that it varies by origin.
 #[track_caller]
 fn unreadable(reply: &Reply) {
     assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("access-control-")), "{reply:?}");

@@ -24,7 +24,7 @@ const SENT: &str = "text-of-another-server";
 const REFUSAL: &str = "The fake Secrets Manager";
 
 /// A product whose functions have secrets that are found again wherever they are written, and write all that they can.
-struct Grounds {
+struct Fixture {
     product: Product,
     manager: SecretsManager,
     sql: Client,
@@ -38,7 +38,7 @@ fn secret(kind: &str) -> String {
     format!("{kind}-{}", Uuid::new_v4().simple())
 }
 
-impl Grounds {
+impl Fixture {
     async fn start() -> Self {
         let manager = SecretsManager::start().await.unwrap();
         let (aws_key, aws_session) = (secret("aws-key"), secret("aws-session"));
@@ -83,9 +83,9 @@ impl Grounds {
             (product.database.connect().await.unwrap(), format!("app_{}", Uuid::new_v4().simple()), secret("password"));
         sql.batch_execute(&format!("create role {role} login in role current_user password '{password}'")).await.unwrap();
         let secrets = vec![aws_key, aws_session, issuer.secret, telnyx_key, password.clone()];
-        let grounds = Self { product, manager, sql, role, password, log, secrets };
-        grounds.log_in_with(&grounds.password);
-        grounds
+        let fixture = Self { product, manager, sql, role, password, log, secrets };
+        fixture.log_in_with(&fixture.password);
+        fixture
     }
 
     /// Sets the password in the secret with which functions log in to the database.
@@ -165,22 +165,22 @@ fn has_none(log: &str, secrets: &[String]) {
 
 #[tokio::test]
 async fn at_no_level_do_functions_write_a_secret_or_what_another_server_has_sent() {
-    let mut grounds = Grounds::start().await;
-    let owner = grounds.token("owner");
-    let found = grounds.product.offers().await;
-    let bought = grounds.call_everything(&owner, &found[0]).await;
+    let mut fixture = Fixture::start().await;
+    let owner = fixture.token("owner");
+    let found = fixture.product.offers().await;
+    let bought = fixture.call_everything(&owner, &found[0]).await;
     assert!(bought.iter().all(|status| *status < 500), "{bought:?}");
-    grounds.call_everything(&grounds.token("member"), &found[1]).await;
-    grounds.call_everything(&grounds.token("client_viewer"), &found[1]).await;
+    fixture.call_everything(&fixture.token("member"), &found[1]).await;
+    fixture.call_everything(&fixture.token("client_viewer"), &found[1]).await;
 
     // Tokens that are refused, and keys that are nonsense.
-    let forged = Issuer { issuer: grounds.product.stack.issuer().issuer.clone(), ..Issuer::default() };
+    let forged = Issuer { issuer: fixture.product.stack.issuer().issuer.clone(), ..Issuer::default() };
     let forged = forged.token(demo::USERS[0].id, demo::USERS[0].email);
-    assert!(grounds.call_everything(&forged, &found[1]).await.iter().all(|status| *status == 401));
+    assert!(fixture.call_everything(&forged, &found[1]).await.iter().all(|status| *status == 401));
     let published = Key::ec("one").token();
-    assert!(grounds.call_everything(&published, &found[1]).await.iter().all(|status| *status == 503));
+    assert!(fixture.call_everything(&published, &found[1]).await.iter().all(|status| *status == 503));
     let garbage = secret("not-a-token");
-    assert!(grounds.call_everything(&garbage, &found[1]).await.iter().all(|status| *status == 401));
+    assert!(fixture.call_everything(&garbage, &found[1]).await.iter().all(|status| *status == 401));
 
     // Telnyx, with answers that cannot be read and a key that it refuses.
     for (kind, member) in [("malformed", "patch"), ("patched", "patch")] {
@@ -188,47 +188,47 @@ async fn at_no_level_do_functions_write_a_secret_or_what_another_server_has_sent
         if kind == "patched" {
             fault[member] = json!({"/data": SENT});
         }
-        grounds.fault(fault).await;
-        grounds.call_everything(&owner, &found[2]).await;
+        fixture.fault(fault).await;
+        fixture.call_everything(&owner, &found[2]).await;
     }
-    grounds.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 401, "times": 2})).await;
-    grounds.call_everything(&owner, &found[3]).await;
+    fixture.fault(json!({"path_prefix": "/v2", "kind": "status", "status": 401, "times": 2})).await;
+    fixture.call_everything(&owner, &found[3]).await;
     let refused = secret("KEYREFUSED");
-    grounds.manager.set_text("telnyx", &refused);
-    grounds.secrets.push(refused);
-    grounds.call_everything(&owner, &found[3]).await;
+    fixture.manager.set_text("telnyx", &refused);
+    fixture.secrets.push(refused);
+    fixture.call_everything(&owner, &found[3]).await;
 
     // Secrets Manager, with errors and with content that is no secret of the kind.
     let no_object = format!("{{\"api_key\": [\"{SENT}\"]}}");
     for response in [SecretResponse::Error(400, "AccessDeniedException"), SecretResponse::Text(no_object)] {
-        grounds.manager.set("telnyx", response);
-        grounds.call_everything(&owner, &found[4]).await;
+        fixture.manager.set("telnyx", response);
+        fixture.call_everything(&owner, &found[4]).await;
     }
 
     // Reconcile, its webhook, and migrate.
-    let _ = grounds.product.stack.run_scheduled().await;
+    let _ = fixture.product.stack.run_scheduled().await;
     let webhook = json!({"data": {"event_type": SENT, "payload": {"id": SENT}}});
-    let url = &grounds.product.stack.routes()["phone-numbers-reconcile"];
-    let request = grounds.product.http.post(url).json(&webhook).header("telnyx-signature-ed25519", SENT).header("telnyx-timestamp", "0");
+    let url = &fixture.product.stack.routes()["phone-numbers-reconcile"];
+    let request = fixture.product.http.post(url).json(&webhook).header("telnyx-signature-ed25519", SENT).header("telnyx-timestamp", "0");
     assert_eq!(request.send().await.unwrap().status(), 401);
     for event in [json!({}), json!({SENT: SENT}), json!(SENT)] {
-        let migrate = grounds.product.function("phone-numbers-migrate");
+        let migrate = fixture.product.function("phone-numbers-migrate");
         let _ = migrate.invoke(Uuid::new_v4().to_string(), event.to_string().into()).await;
     }
 
     // The database: a refused login, and a login that is no login.
     let wrong = secret("password");
-    grounds.secrets.push(wrong.clone());
-    grounds.log_in_with(&wrong);
-    grounds.disconnect().await;
-    assert!(grounds.call_everything(&owner, &found[5]).await.contains(&503));
-    grounds.manager.set_text("database", &format!("{{\"username\": [\"{SENT}\"]}}"));
-    for function in grounds.product.stack.functions() {
+    fixture.secrets.push(wrong.clone());
+    fixture.log_in_with(&wrong);
+    fixture.disconnect().await;
+    assert!(fixture.call_everything(&owner, &found[5]).await.contains(&503));
+    fixture.manager.set_text("database", &format!("{{\"username\": [\"{SENT}\"]}}"));
+    for function in fixture.product.stack.functions() {
         function.kill().await;
     }
-    assert!(grounds.call_everything(&owner, &found[5]).await.contains(&503));
+    assert!(fixture.call_everything(&owner, &found[5]).await.contains(&503));
 
-    let (log, secrets) = grounds.finish().await;
+    let (log, secrets) = fixture.finish().await;
     has_none(&log, &secrets);
     for function in web_functions() {
         assert!(answered(&log).iter().any(|line| line["function"] == function && line["status"] == 503), "{function}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dev::demo;
 use dev::fault_proxy::FaultProxy;
+use dev::loopback;
 use dev::migrations;
 use dev::postgres::TestDatabase;
 use dev::telnyx_simulator::{Exchange, Options, Simulator};
@@ -34,7 +35,7 @@ pub(crate) struct TestApp {
     pub(crate) sql: Client,
     pub(crate) issuer: Issuer,
     environment: Vec<(&'static str, String)>,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 /// What a function answered.
@@ -117,8 +118,6 @@ impl TestApp {
         demo::seed(database.url()).await.unwrap();
         let telnyx = Simulator::start(Options::default()).await.unwrap();
         let issuer = Issuer::default();
-        // For this client alone; another test may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let environment = vec![
             ("DEPLOYMENT", migrations::DEPLOYMENT.to_owned()),
             ("DATABASE_URL", database.url().to_owned()),
@@ -133,7 +132,7 @@ impl TestApp {
             ("PURCHASE_ORDER_MISSING_AFTER_MS", "300".to_owned()),
         ];
         let sql = database.connect().await.unwrap();
-        let app = Self { telnyx, database, sql, issuer, environment, http: reqwest::Client::new() };
+        let app = Self { telnyx, database, sql, issuer, environment, http: loopback::client().unwrap() };
         app.telnyx_settings(json!({"order_delay_ms": 0, "number_delay_ms": 0})).await;
         app
     }
@@ -319,12 +318,12 @@ impl TestApp {
 
     /// Changes how the simulator behaves.
     pub(crate) async fn telnyx_settings(&self, settings: Value) {
-        self.control(Method::PUT, "/settings", settings).await;
+        self.control(Method::PUT, "/settings", Some(settings)).await;
     }
 
     /// Makes the simulator misbehave.
     pub(crate) async fn fault(&self, fault: Value) {
-        self.control(Method::POST, "/faults", fault).await;
+        self.control(Method::POST, "/faults", Some(fault)).await;
     }
 
     /// What the simulator knows.
@@ -332,8 +331,13 @@ impl TestApp {
         self.http.get(format!("{}/state", self.telnyx.control_url())).send().await.unwrap().json().await.unwrap()
     }
 
-    async fn control(&self, method: Method, path: &str, body: Value) {
-        let answer = self.http.request(method, format!("{}{path}", self.telnyx.control_url())).json(&body).send().await.unwrap();
+    /// Sends a request to the simulator's controls.
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Option<Value>) {
+        let mut request = self.http.request(method, format!("{}{path}", self.telnyx.control_url()));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
