@@ -1,5 +1,6 @@
 //! The domain's types. They can hold only what is valid.
 
+mod key_digest;
 mod number;
 mod origin;
 mod permission;
@@ -7,6 +8,7 @@ mod reference;
 mod values;
 mod words;
 
+pub use key_digest::KeyDigest;
 pub use number::{AgentMapping, AvailableAgent, HistoryEntry, PendingPurchase, PhoneNumber};
 pub use origin::Origin;
 pub use permission::{Actor, Permission, Role};

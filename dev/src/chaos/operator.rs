@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use shared::error::Error;
-use shared::store::{Adoption, Finding, FindingKind, Store};
+use shared::store::{Adoption, Dismissal, Finding, FindingKind, Store};
 
 use super::agencies;
 use super::harness::{Counters, Harness};
@@ -30,7 +30,7 @@ impl Harness {
                 Ok(matches!(adoption, Adoption::Adopted(_)))
             }
             // The lock that kept Telnyx from deleting the number is gone; its agency decides whether it is deleted.
-            FindingKind::ReleaseRefused => store.dismiss_finding(finding.id).await,
+            FindingKind::ReleaseRefused => Ok(store.dismiss_finding(finding.id).await? == Dismissal::Dismissed),
             // The right key proves nothing about requests that were made with another account's key.
             FindingKind::KeyUnproven if plan.swaps_keys() && self.accounts.is_platforms(finding.observation.key_digest) => {
                 Ok(matches!(store.adopt_finding(finding.id, None, None).await?, Adoption::Vouched(_)))

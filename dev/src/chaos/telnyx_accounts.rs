@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use ring::digest;
 use serde_json::{Value, json};
+use shared::model::KeyDigest;
 use uuid::Uuid;
 
 use super::agencies;
@@ -65,8 +65,8 @@ impl Accounts {
     }
 
     /// Whether a digest is that of the platform's valid key.
-    pub(super) fn is_platforms(&self, digest: Option<[u8; 32]>) -> bool {
-        digest.as_ref().map(<[u8; 32]>::as_slice) == Some(digest::digest(&digest::SHA256, self.platform().as_bytes()).as_ref())
+    pub(super) fn is_platforms(&self, digest: Option<KeyDigest>) -> bool {
+        digest == Some(KeyDigest::of(&self.platform()))
     }
 
     fn platform(&self) -> MutexGuard<'_, String> {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use shared::model::E164;
-use shared::store::{Adoption, Finding, Store};
+use shared::store::{Adoption, Dismissal, Finding, Store};
 use uuid::Uuid;
 
 use crate::postgres::connection::store;
@@ -40,10 +40,10 @@ pub(super) async fn run(database_url: &str, decision: Option<Decision>) -> Resul
         None => list(&store).await,
         Some(Decision::Adopt { id, number, agency }) => adopt(&store, id, number, agency).await,
         Some(Decision::Dismiss { id }) => {
-            if !store.dismiss_finding(id).await.map_err(explained)? {
-                bail!("there is no open finding {id}");
+            match store.dismiss_finding(id).await.map_err(explained)? {
+                Dismissal::Dismissed => println!("dismissed"),
+                Dismissal::NoSuchFinding => bail!("there is no open finding {id}"),
             }
-            println!("dismissed");
             Ok(())
         }
     }
@@ -83,17 +83,13 @@ fn described(finding: &Finding) -> String {
         ("reference", observation.reference.clone()),
         ("numbers", Some(observation.number_count.to_string()).filter(|_| observation.number_count != 1)),
         ("account", Some(observation.account.clone())),
-        ("key", observation.key_digest.map(|digest| format!("SHA-256 {}", hex(&digest)))),
+        ("key", observation.key_digest.map(|digest| format!("SHA-256 {digest}"))),
         ("agency", observation.agency_id.map(|id| id.to_string())),
         ("rows", rows(&observation.row_ids)),
         ("seen", Some(format!("{} to {}", finding.first_seen_at.to_rfc3339(), finding.last_seen_at.to_rfc3339()))),
     ];
     let known = facts.into_iter().filter_map(|(name, fact)| Some(format!("\n  {name:<12} {}", fact?)));
     format!("{} {}\n  {}{}", finding.id, observation.kind.as_str(), observation.detail, known.collect::<String>())
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The affected rows, up to the maximum.

@@ -155,7 +155,7 @@ async fn an_order_that_fails_takes_the_row_with_it_and_puts_back_the_one_before(
 
 #[tokio::test]
 async fn a_release_that_stopped_half_way_is_carried_through() {
-    for (statement, moment) in [("releases.begin", Moment::After), ("releases.complete", Moment::Before)] {
+    for (statement, moment) in [("releases.begin.insert", Moment::After), ("releases.finish.complete", Moment::Before)] {
         let mut app = app().await;
         let row = assigned(&app).await;
         let proxy = app.with_fault_proxy().await;

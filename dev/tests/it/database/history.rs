@@ -347,8 +347,8 @@ async fn what_is_sent_twice_over_a_broken_connection_is_told_once() {
     let to_agent = json!({"id": row["id"], "agent_mapping_id": agent(&demo::DEMO, 0)});
     proxy.inject("numbers.change.update", Moment::After, Fault::Cut);
     app.assign("owner", Method::POST, "", Some(to_agent)).await.expect(200);
-    proxy.inject("releases.begin", Moment::After, Fault::Cut);
-    proxy.inject("releases.complete", Moment::After, Fault::Cut);
+    proxy.inject("releases.begin.insert", Moment::After, Fault::Cut);
+    proxy.inject("releases.finish.complete", Moment::After, Fault::Cut);
     app.release("owner", release_of(&row)).await.expect(200);
     assert_eq!(proxy.injected(), 4);
     let owner = user("owner");

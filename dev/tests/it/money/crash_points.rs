@@ -188,24 +188,27 @@ impl Subject {
                 // The secrets of the token key, the database and the platform.
                 ("POST /", 3),
                 ("callers.authorize", 1),
-                ("releases.targets", 1),
-                ("releases.begin", 1),
-                ("releases.deleting", 1),
+                ("releases.begin.targets", 1),
+                ("releases.begin.insert", 1),
+                ("releases.ledger.deleting", 1),
                 ("DELETE /v2/phone_numbers/{id}", 1),
-                ("releases.complete", 1),
+                ("releases.finish.complete", 1),
             ],
             Self::Cancellation => {
                 &[("purchases.finish.cancel", 1), ("GET /v2/number_orders", 2), ("PATCH /v2/sub_number_orders/{id}/cancel", 1)]
             }
-            Self::RefusedRelease => &[("releases.deleting", 1), ("DELETE /v2/phone_numbers/{id}", 1), ("releases.refuse", 1)],
-            Self::MovedRelease => {
-                &[("releases.deleting", 2), ("DELETE /v2/phone_numbers/{id}", 2), ("reconcile.moves.follow", 1), ("releases.complete", 1)]
-            }
+            Self::RefusedRelease => &[("releases.ledger.deleting", 1), ("DELETE /v2/phone_numbers/{id}", 1), ("releases.finish.refuse", 1)],
+            Self::MovedRelease => &[
+                ("releases.ledger.deleting", 2),
+                ("DELETE /v2/phone_numbers/{id}", 2),
+                ("reconcile.moves.follow", 1),
+                ("releases.finish.complete", 1),
+            ],
             Self::Reconcile => &[
                 ("purchases.ledger.unattended", 1),
                 ("purchases.finish.complete", 1),
-                ("releases.unattended", 1),
-                ("releases.complete", 1),
+                ("releases.ledger.unattended", 1),
+                ("releases.finish.complete", 1),
                 ("reconcile.walks.begin", 1),
                 ("GET /v2/phone_numbers/{id}", 1),
                 ("reconcile.adopt.insert", 1),
@@ -374,7 +377,7 @@ impl Harness {
         self.sql.batch_execute(&forget).await.unwrap();
         self.dies_at("phone-numbers-purchase", "purchases.finish.complete", self.product.purchase(&buying)).await;
         let id = self.bought(&releasing).await;
-        self.dies_at("phone-numbers-release", "releases.complete", self.product.release(&id)).await;
+        self.dies_at("phone-numbers-release", "releases.finish.complete", self.product.release(&id)).await;
         self.expire_leases().await;
         vec![(forgotten, Some("active")), (buying, Some("active")), (releasing, Some("released"))]
     }

@@ -144,7 +144,7 @@ async fn eight_releases_of_one_number_are_one_release() {
     balance(&app).await;
 }
 
-/// `releases.begin` locks the row, then looks for a release. The statement that ends a release has to lock in the same order.
+/// `releases.begin.insert` locks the row, then looks for a release. The statement that ends a release has to lock in the same order.
 #[tokio::test]
 async fn a_release_that_ends_while_another_request_begins_it_does_not_deadlock() {
     const WAITING: &str = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";

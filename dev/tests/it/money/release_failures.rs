@@ -210,8 +210,9 @@ async fn a_deletion_that_takes_its_time_is_a_deletion() {
 
 #[tokio::test]
 async fn a_process_may_die_at_any_point_of_a_release() {
-    let statements = [("releases.begin", Moment::Before), ("releases.begin", Moment::After), ("releases.complete", Moment::Before)];
-    for (statement, moment) in statements.into_iter().chain([("releases.complete", Moment::After)]) {
+    let statements =
+        [("releases.begin.insert", Moment::Before), ("releases.begin.insert", Moment::After), ("releases.finish.complete", Moment::Before)];
+    for (statement, moment) in statements.into_iter().chain([("releases.finish.complete", Moment::After)]) {
         let mut app = TestApp::new().await;
         app.set("LEASE_MS", "150");
         let row = assigned(&app).await;
@@ -262,7 +263,7 @@ pub(crate) async fn dies(app: &TestApp, row: &Value, there: impl AsyncFn() -> bo
 
 #[tokio::test]
 async fn a_connection_lost_at_any_statement_of_a_release_is_replaced() {
-    for statement in ["callers.authorize", "releases.targets", "releases.begin", "releases.complete"] {
+    for statement in ["callers.authorize", "releases.begin.targets", "releases.begin.insert", "releases.finish.complete"] {
         for moment in [Moment::Before, Moment::After] {
             let mut app = TestApp::new().await;
             let row = assigned(&app).await;

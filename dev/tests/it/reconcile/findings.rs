@@ -4,7 +4,7 @@ use dev::demo;
 use dev::invariants::FOREIGN_REFERENCE;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
-use shared::store::{Adoption, Finding, FindingKind};
+use shared::store::{Adoption, Dismissal, Finding, FindingKind};
 use uuid::Uuid;
 
 use crate::reconcile::reconcile_inventory::{appear, bought, come_back, found, nothing_was_touched, reference_of, vanish};
@@ -103,7 +103,7 @@ async fn a_number_that_is_not_ours_becomes_the_agencys_that_is_named() {
     assert_eq!(decisions(&app).await, [(json!("not_ours"), json!("adopted"))]);
 
     assert_eq!(adopt_one(&app, &finding, &number, Some(demo::DEMO.id)).await, Adoption::NoSuchFinding);
-    assert!(!app.store().dismiss_finding(finding.id).await.unwrap());
+    assert_eq!(app.store().dismiss_finding(finding.id).await.unwrap(), Dismissal::NoSuchFinding);
     app.reconcile().await;
     assert_eq!(found(&app).await, [[json!("not_ours"), json!(null), json!("adopted")]]);
     app.release("owner", release_of(&row)).await.expect(200);
@@ -272,8 +272,10 @@ async fn what_is_dismissed_stays_so_however_often_it_is_seen() {
     let number = strange(&app).await;
     app.reconcile().await;
     let finding = only(&app).await;
-    assert!(app.store().dismiss_finding(finding.id).await.unwrap());
-    assert!(!app.store().dismiss_finding(finding.id).await.unwrap() && !app.store().dismiss_finding(Uuid::new_v4()).await.unwrap());
+    assert_eq!(app.store().dismiss_finding(finding.id).await.unwrap(), Dismissal::Dismissed);
+    for id in [finding.id, Uuid::new_v4()] {
+        assert_eq!(app.store().dismiss_finding(id).await.unwrap(), Dismissal::NoSuchFinding);
+    }
     assert_eq!(adopt_one(&app, &finding, &number, Some(demo::DEMO.id)).await, Adoption::NoSuchFinding);
     assert_eq!(decisions(&app).await, [(json!("not_ours"), json!("dismissed"))]);
     let asked = app.telnyx.exchanges().len();
@@ -312,7 +314,7 @@ async fn of_several_who_decide_at_once_one_does() {
     );
     let adoptions = [one.unwrap(), other.unwrap()];
     let adopted = adoptions.iter().filter(|adoption| matches!(adoption, Adoption::Adopted(_))).count();
-    assert_eq!(adopted + usize::from(dismissed.unwrap()), 1, "{adoptions:?}");
+    assert_eq!(adopted + usize::from(dismissed.unwrap() == Dismissal::Dismissed), 1, "{adoptions:?}");
     assert_eq!((app.rows().await.len(), decisions(&app).await.len()), (adopted, 1));
 }
 
@@ -333,7 +335,7 @@ async fn what_a_person_decides_of_one_agency_no_other_is_shown() {
 async fn a_drift_that_was_dismissed_is_found_again_when_it_grows() {
     let app = TestApp::new().await;
     let (rows, finding) = drift(&app).await;
-    assert!(app.store().dismiss_finding(finding.id).await.unwrap());
+    assert_eq!(app.store().dismiss_finding(finding.id).await.unwrap(), Dismissal::Dismissed);
     app.reconcile().await;
     assert!(app.store().open_findings().await.unwrap().is_empty(), "it is what it was");
     vanish(&app, &rows[2]["phone_number"]).await;

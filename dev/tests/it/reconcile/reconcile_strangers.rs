@@ -3,7 +3,7 @@
 use dev::demo;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
-use shared::store::{Adoption, Finding};
+use shared::store::{Adoption, Dismissal, Finding};
 
 use crate::reconcile::reconcile_inventory::{appear, bought, found, nothing_was_touched, vanish};
 use crate::support::actions::{ordered_by_somebody_else, release_of, telnyx, unsold};
@@ -68,7 +68,7 @@ async fn strangers_that_were_dismissed_are_found_again_when_they_become_more_and
     let numbers = strangers(&app, 3).await;
     app.reconcile().await;
     let finding = only(&app).await;
-    assert!(app.store().dismiss_finding(finding.id).await.unwrap());
+    assert_eq!(app.store().dismiss_finding(finding.id).await.unwrap(), Dismissal::Dismissed);
     vanish(&app, &numbers[0]).await;
     for _ in 0..3 {
         app.reconcile().await;
