@@ -1,6 +1,7 @@
-"""Starts `cargo dev --docker` for tests that run functions in containers."""
+"""Starts `cargo dev --docker` for tests that run functions in containers, and the SAM CLI for them."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,8 +13,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Credentials and a region that exist nowhere. `sam local` gives a container the credentials that it finds: with a developer's,
+# reconcile and migrate would work on a real deployment. Variables override every profile.
+NOWHERE = {
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_SESSION_TOKEN": "none",
+    "AWS_REGION": "nowhere-1",
+    "AWS_DEFAULT_REGION": "nowhere-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
 # The row ids in the events.
 ROWS = ["7d0f1b52-6c1e-4b8a-9f0e-2f4a5c9d3e10", "f3a1c0de-58b7-4d2c-8a49-90c6b1e7d254"]
+
+
+def nowhere():
+    """Returns the environment of this process without its access to AWS."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | NOWHERE
+
+
+def sam_local(*arguments, **options):
+    """Starts `sam local` without access to AWS. The options are those of `subprocess.Popen`."""
+    return subprocess.Popen(["sam", "local", *arguments], cwd=ROOT, env=nowhere(), **options)
 
 
 def wait_for(what, probe, seconds=300):

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import unittest
 
-from stack import ROOT, Stack, call, resource, wait_for
+from stack import ROOT, Stack, call, resource, sam_local, wait_for
 
 OPTIONS = os.environ.get("SAM_LOCAL_OPTIONS", "").split()
 
@@ -45,10 +45,11 @@ class InContainers(unittest.TestCase):
         """Returns the answer of a function in its container to an event."""
         event = self.stack.folder / "event.json"
         event.write_text(text)
-        command = ["sam", "local", "invoke", resource(text), "--event", str(event), *options, *OPTIONS]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-        self.assertTrue(done.stdout.strip(), done.stderr)
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        command = ["invoke", resource(text), "--event", str(event), *options, *OPTIONS]
+        with sam_local(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as invocation:
+            answer, log = invocation.communicate(timeout=300)
+        self.assertTrue(answer.strip(), log)
+        return json.loads(answer.strip().splitlines()[-1])
 
     def test_every_event_has_the_expected_status(self):
         for name in sorted(path.stem for path in (ROOT / "events").iterdir()):
@@ -76,9 +77,8 @@ class InContainers(unittest.TestCase):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = ["sam", "local", "start-api", "--port", str(port), "--env-vars", str(self.stack.variables), *OPTIONS]
         log = (self.stack.folder / "api.log").open("w")
-        api = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        api = sam_local("start-api", "--port", str(port), "--env-vars", str(self.stack.variables), *OPTIONS, stdout=log, stderr=log)
 
         def stop():
             api.send_signal(signal.SIGINT)
