@@ -195,6 +195,8 @@ pub struct Logging {
     pub level: String,
     /// Whether `AWS_LAMBDA_LOG_FORMAT` is `JSON`.
     pub is_json: bool,
+    /// `AWS_LAMBDA_FUNCTION_VERSION`: the published version that runs.
+    pub version: Option<String>,
 }
 
 impl Logging {
@@ -207,6 +209,7 @@ impl Logging {
         Self {
             level: read("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned()),
             is_json: read("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")),
+            version: read("AWS_LAMBDA_FUNCTION_VERSION"),
         }
     }
 }

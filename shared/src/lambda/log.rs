@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -26,6 +27,9 @@ const WARM_UP: Duration = Duration::from_secs(3);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The published version that runs, for alarms about a version that is being deployed.
+static VERSION: OnceLock<String> = OnceLock::new();
+
 /// Our own crates, by how the targets of their lines begin.
 const OURS: [&str; 2] = ["shared", "phone_numbers"];
 
@@ -42,6 +46,10 @@ pub fn init(logging: Logging) {
         registry().with(lines.json().with_filter(targets)).init();
     } else {
         registry().with(lines.with_filter(targets)).init();
+    }
+    if let Some(version) = logging.version {
+        // It is the same for the whole life of the process.
+        let _ = VERSION.set(version);
     }
     std::panic::set_hook(Box::new(panicked));
 }
@@ -97,6 +105,7 @@ pub(super) async fn answered(
 fn log_answer(name: &str, request_id: &str, method: &str, started: Instant, reading: &Reading, response: &Response<Body>) {
     tracing::info!(
         function = name,
+        version = VERSION.get().map(String::as_str),
         request_id,
         method,
         agency_id = reading.agency_id.map(tracing::field::display),

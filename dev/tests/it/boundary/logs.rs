@@ -231,7 +231,10 @@ async fn at_no_level_do_functions_write_a_secret_or_what_another_server_has_sent
     let (log, secrets) = fixture.finish().await;
     has_none(&log, &secrets);
     for function in web_functions() {
-        assert!(answered(&log).iter().any(|line| line["function"] == function && line["status"] == 503), "{function}");
+        assert!(
+            answered(&log).iter().any(|line| line["function"] == function && line["version"] == "$LATEST" && line["status"] == 503),
+            "{function}"
+        );
     }
 }
 
