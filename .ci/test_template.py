@@ -1,17 +1,24 @@
-"""Tests template.yaml after the SAM transform: permissions, routes and alarms.
+"""Tests template.yaml after its loops are expanded and the SAM transform: permissions, names, routes, limits and alarms.
 
 Runs with the Python of the SAM CLI, whose translator is the one that AWS uses.
 """
 
+import copy
+import functools
+import json
 import logging
 import re
+import tomllib
 import unittest
 from pathlib import Path
 
 import boto3
+from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+from expanded import expanded
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,8 +35,14 @@ WILDCARDS = {
 }
 
 
-def source():
+@functools.cache
+def parsed():
     return yaml_parse((ROOT / "template.yaml").read_text())
+
+
+def source():
+    """Returns the template with its loops expanded."""
+    return copy.deepcopy(expanded(parsed()))
 
 
 def serverless_functions():
@@ -51,17 +64,19 @@ def calls_telnyx(properties):
     return 'features = ["telnyx"]' in (ROOT / properties["CodeUri"] / "Cargo.toml").read_text()
 
 
+# The login of the database that each function uses; sql/ says what each may do.
+LOGINS = {"Search": "Read", "List": "Read", "Assign": "Assign", "Purchase": "Spend", "Release": "Spend", "Reconcile": "Spend"}
 WEB = {function for function, properties in serverless_functions().items() if has_route_for_every_method(properties)}
 TELNYX = {function for function, properties in serverless_functions().items() if calls_telnyx(properties)}
 
 
-def transformed(**parameters):
+def transformed(template=None, **parameters):
     """Returns the template after the SAM transform, with placeholders for the artifacts in S3."""
-    template = source()
+    template = template or source()
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
-    values = {"JwtIssuer": "https://issuer.example", "AllowedOrigins": "https://app.example", **parameters}
+    values = {"JwtIssuer": "https://issuer.example", "AllowedOrigins": "https://app.example", "AlarmTopicArn": "none", **parameters}
     session = boto3.Session(region_name="us-east-1")
     return Translator({}, Parser(), boto_session=session).translate(template, values)
 
@@ -97,7 +112,8 @@ class Transformed(unittest.TestCase):
     def policies(self, function):
         """Returns the policies of a function's role, by name."""
         role, _ = self.functions()[function]["Role"]["Fn::GetAtt"]
-        return {policy["Ref"] for policy in without_conditions(self.resources[role]["Properties"]["ManagedPolicyArns"])}
+        policies = without_conditions(self.resources[role]["Properties"]["ManagedPolicyArns"])
+        return {policy["Ref"] for policy in policies if "Ref" in policy}
 
     def test_every_crate_is_deployed_and_nothing_else(self):
         crates = {f"functions/{folder.name}" for folder in (ROOT / "functions").iterdir()}
@@ -135,11 +151,22 @@ class Transformed(unittest.TestCase):
 
     def test_a_function_has_no_other_rights_than_the_template_lists(self):
         for function in self.functions():
-            own = {"PhoneNumbersRuntimePolicy", "DatabaseSecretPolicy", "JwtSecretPolicy", "TelnyxSecretsPolicy"}
-            self.assertLessEqual(self.policies(function), own, function)
             role, _ = self.functions()[function]["Role"]["Fn::GetAtt"]
             self.assertEqual(role, f"PhoneNumbers{function}Role")
-            self.assertEqual(self.resources[role]["Properties"].keys(), {"AssumeRolePolicyDocument", "ManagedPolicyArns"})
+            properties = self.resources[role]["Properties"]
+            if function == "Migrate":
+                statements, = (policy["PolicyDocument"]["Statement"] for policy in properties["Policies"])
+                actions = {action for statement in without_conditions(statements) for action in as_list(statement["Action"])}
+                self.assertEqual(actions, {"logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue", "kms:Decrypt"})
+                continue
+            own = {"PhoneNumbersRuntimePolicy", f"Database{LOGINS[function]}SecretPolicy", "JwtSecretPolicy", "TelnyxSecretsPolicy"}
+            self.assertLessEqual(self.policies(function), own, function)
+            self.assertEqual(properties.keys(), {"AssumeRolePolicyDocument", "ManagedPolicyArns", "PermissionsBoundary"})
+
+    def test_every_role_has_the_permissions_boundary(self):
+        for name, role in self.of_type("AWS::IAM::Role").items():
+            boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+            self.assertEqual(role["Properties"]["PermissionsBoundary"], boundary, name)
 
     def test_only_known_actions_are_allowed_on_all_resources(self):
         for name, policy in self.of_type("AWS::IAM::ManagedPolicy").items():
@@ -157,8 +184,8 @@ class Transformed(unittest.TestCase):
             condition, preflight, otherwise = path["options"]["Fn::If"]
             self.assertEqual((condition, otherwise), ("HasApiAuthorizer", {"Ref": "AWS::NoValue"}))
             self.assertNotIn("security", preflight)
-            uri = preflight["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Alias"]["Ref"]
-            self.assertEqual(uri, f"PhoneNumbers{function}FunctionAliaslive")
+            uri = preflight["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            self.assertIn(f"/functions/${{PhoneNumbers{function}Function.Arn}}:live/", uri)
         self.assertEqual(paths.keys(), {f"/phone-numbers-{function.lower()}" for function in WEB | {"Reconcile"}})
         self.assertEqual(list(paths["/phone-numbers-reconcile"]), ["post"])
         self.assertNotIn("security", paths["/phone-numbers-reconcile"]["post"])
@@ -169,19 +196,79 @@ class Transformed(unittest.TestCase):
         for url in self.of_type("AWS::Lambda::Url").values():
             self.assertNotIn("Cors", url["Properties"])
 
-    def test_every_function_has_alarms_for_errors_and_throttles(self):
-        alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
+    def alarms(self):
+        return {name: alarm["Properties"] for name, alarm in self.of_type("AWS::CloudWatch::Alarm").items()}
+
+    def test_every_function_has_standing_alarms_for_errors_and_throttles(self):
         watched = {
-            (alarm["Dimensions"][0]["Value"]["Ref"], alarm["MetricName"]) for alarm in alarms if alarm["Namespace"] == "AWS/Lambda"
+            (alarm["Dimensions"][0]["Value"]["Ref"], alarm["MetricName"])
+            for alarm in self.alarms().values()
+            if alarm["Namespace"] == "AWS/Lambda" and len(alarm["Dimensions"]) == 1 and "AlarmActions" in alarm
         }
         functions = self.functions().keys() - {"Migrate"}
-        self.assertEqual(watched, {(f"PhoneNumbers{f}Function", metric) for f in functions for metric in ("Errors", "Throttles")})
-        actions = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-        self.assertTrue(all(alarm["AlarmActions"] == actions for alarm in alarms))
+        expected = {(f"PhoneNumbers{f}Function", metric) for f in functions for metric in ("Errors", "Throttles")}
+        self.assertEqual(watched, expected | {(f"PhoneNumbers{f}Function", "Duration") for f in WEB})
+
+    def test_an_alarm_notifies_unless_it_only_serves_a_deployment(self):
+        actions = {"Fn::If": ["Notifies", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+        for name, alarm in self.alarms().items():
+            self.assertEqual(alarm.get("AlarmActions"), None if "Version" in name else actions, name)
+
+    def test_answers_with_5xx_are_counted_for_each_function_and_version(self):
+        filters = [found["Properties"] for found in self.of_type("AWS::Logs::MetricFilter").values()]
+        counted = {}
+        for found in filters:
+            self.assertIn('$.fields.message = "request answered" && $.fields.status >= 500', found["FilterPattern"])
+            transformation, = found["MetricTransformations"]
+            counted[transformation["MetricName"]] = {dimension["Key"] for dimension in transformation["Dimensions"]}
+        self.assertEqual(counted, {"Failures": {"Function"}, "VersionFailures": {"Function", "Version"}})
+        log = (ROOT / "shared/src/lambda/log.rs").read_text()
+        for field in ["function = ", "version", "status = ", '"request answered"']:
+            self.assertIn(field, log)
+        for function in WEB:
+            alarm = self.alarms()[f"PhoneNumbers{function}FailuresAlarm"]
+            package = f"phone-numbers-{function.lower()}"
+            self.assertEqual((alarm["MetricName"], alarm["Dimensions"]), ("Failures", [{"Name": "Function", "Value": package}]))
+
+    def test_the_dashboard_shows_existing_metrics(self):
+        dashboard, = self.of_type("AWS::CloudWatch::Dashboard").values()
+        body = json.loads(dashboard["Properties"]["DashboardBody"]["Fn::Sub"])
+        report = (ROOT / "functions/phone-numbers-reconcile/src/report.rs").read_text()
+        shown = set()
+        for widget in body["widgets"]:
+            for metric in widget["properties"].get("metrics", []):
+                if metric[0] == "PhoneNumbers":
+                    self.assertIn(f'"{metric[1]}"', report)
+                shown.add(metric[1])
+        self.assertLessEqual({"Invocations", "Errors", "Throttles", "Duration", "PurchasesCompleted", "OpenFindings"}, shown)
+        self.assertIn("initDurationMs", dashboard["Properties"]["DashboardBody"]["Fn::Sub"])
+
+    def test_logs_outlive_the_stack_unless_it_could_not_be_created(self):
+        groups = self.of_type("AWS::Logs::LogGroup")
+        self.assertEqual(groups.keys(), {"LogGroup", "AccessLogGroup"})
+        for group in groups.values():
+            self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+            self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "LogRetentionDays"})
+
+    def test_the_access_log_is_json_without_headers_and_queries(self):
+        stage, = self.of_type("AWS::ApiGatewayV2::Stage").values()
+        settings = stage["Properties"]["AccessLogSettings"]
+        self.assertEqual(settings["DestinationArn"], {"Fn::GetAtt": ["AccessLogGroup", "Arn"]})
+        fields = json.loads(settings["Format"])
+        self.assertLessEqual({"requestId", "latencyMs", "integrationError", "status"}, fields.keys())
+        for value in fields.values():
+            self.assertNotRegex(value, r"header|query|path|authorizer\.claims|\.jwt")
+
+    def test_every_route_is_throttled_and_those_that_spend_more_so(self):
+        stage, = self.of_type("AWS::ApiGatewayV2::Stage").values()
+        self.assertEqual(stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"], {"Ref": "ApiRateLimit"})
+        routes = stage["Properties"]["RouteSettings"]
+        self.assertEqual(routes.keys(), {"ANY /phone-numbers-purchase", "ANY /phone-numbers-release"})
+        defaults = {name: parameter.get("Default") for name, parameter in source()["Parameters"].items()}
+        self.assertLess(defaults["SpendRateLimit"], defaults["ApiRateLimit"])
 
     def test_every_metric_of_reconcile_and_its_absence_has_an_alarm(self):
-        alarms = [alarm["Properties"] for alarm in self.of_type("AWS::CloudWatch::Alarm").values()]
-        alarms = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == "PhoneNumbers"}
+        alarms = {alarm["MetricName"]: alarm for alarm in self.alarms().values() if alarm["Namespace"] == "PhoneNumbers"}
         kinds = re.findall(r'^    (\w+) = "\w+", (?:Inventory|Ledger),', (ROOT / "shared/src/store/reconcile/finding_kinds.rs").read_text(), re.MULTILINE)
         self.assertIn("ReleasedButBilled", kinds)
         counted = {"StuckPurchases", "StuckReleases", "StuckAccounts", "AccountsFailed", "DatabaseObjections", "WrongDeployment"}
@@ -192,14 +279,15 @@ class Transformed(unittest.TestCase):
         for alarm in alarms.values():
             self.assertEqual(alarm["Dimensions"], [{"Name": "Service", "Value": {"Ref": "AWS::StackName"}}])
         self.assertEqual(alarms["StuckPurchases"]["TreatMissingData"], "breaching")
-        silent = {metric for metric, alarm in alarms.items() if alarm.get("ActionsEnabled") is False}
+        silent = {metric for metric, alarm in alarms.items() if alarm["ActionsEnabled"] == "false"}
         self.assertEqual(silent, {"NotOurs"})
 
     def test_reconcile_has_an_instance_for_webhooks_during_a_run(self):
         template, functions = source(), self.functions()
         reserved = {function: properties.get("ReservedConcurrentExecutions") for function, properties in functions.items()}
         reserved = {function: setting["Fn::If"][1] for function, setting in reserved.items() if setting}
-        self.assertEqual(reserved, {"Purchase": {"Ref": "ReservedConcurrency"}, "Reconcile": {"Ref": "ReconcileReservedConcurrency"}})
+        expected = {function: {"Ref": "ReservedConcurrency"} for function in WEB}
+        self.assertEqual(reserved, {**expected, "Reconcile": {"Ref": "ReconcileReservedConcurrency"}, "Migrate": 2})
         pattern = template["Parameters"]["ReconcileReservedConcurrency"]["AllowedPattern"]
         for number in ("", "2", "9", "10", "100"):
             self.assertRegex(number, pattern)
@@ -211,8 +299,17 @@ class Transformed(unittest.TestCase):
         target, = rule["Properties"]["Targets"]
         self.assertEqual(target["Arn"], {"Ref": "PhoneNumbersReconcileFunctionAliaslive"})
         self.assertNotIn("Input", target)
-        invocation, = self.of_type("AWS::Lambda::EventInvokeConfig").values()
-        self.assertEqual((invocation["Properties"]["Qualifier"], invocation["Properties"]["MaximumRetryAttempts"]), ("live", 0))
+
+    def test_what_is_invoked_asynchronously_is_not_retried(self):
+        invocations = self.of_type("AWS::Lambda::EventInvokeConfig")
+        self.assertEqual(invocations.keys(), {f"PhoneNumbers{function}FunctionEventInvokeConfig" for function in ("Reconcile", "Migrate")})
+        for invocation in invocations.values():
+            self.assertEqual((invocation["Properties"]["Qualifier"], invocation["Properties"]["MaximumRetryAttempts"]), ("live", 0))
+
+    def test_a_stack_whose_database_is_not_migrated_runs_no_schedule_and_notifies_nobody(self):
+        rule, = self.of_type("AWS::Events::Rule").values()
+        self.assertEqual(rule["Properties"]["State"], {"Fn::If": ["IsStarted", "ENABLED", "DISABLED"]})
+        self.assertEqual(source()["Conditions"]["Notifies"]["Fn::And"][0], {"Condition": "IsStarted"})
 
 
 class Rollout(unittest.TestCase):
@@ -223,18 +320,167 @@ class Rollout(unittest.TestCase):
         self.assertEqual(groups, {f"{name}DeploymentGroup" for name in functions - {"PhoneNumbersMigrateFunction"}})
         for group in groups:
             alarms = names[group]["Properties"]["AlarmConfiguration"]["Alarms"]
-            self.assertEqual(alarms, [{"Name": {"Ref": group.replace("FunctionDeploymentGroup", "ErrorsAlarm")}}])
+            prefix = group.removesuffix("FunctionDeploymentGroup")
+            self.assertEqual(alarms, [{"Name": {"Ref": f"{prefix}Version{kind}Alarm"}} for kind in ("Errors", "Failures")])
+            self.assertEqual(names[group]["Properties"]["ServiceRoleArn"], {"Fn::GetAtt": ["CodeDeployRole", "Arn"]})
             self.assertIn("DEPLOYMENT_STOP_ON_ALARM", names[group]["Properties"]["AutoRollbackConfiguration"]["Events"])
+
+    def test_an_alarm_that_stops_a_deployment_watches_only_the_new_version(self):
+        resources = transformed(CanaryRollout="true")["Resources"]
+        for group in [group for group in resources.values() if group["Type"] == "AWS::CodeDeploy::DeploymentGroup"]:
+            for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]:
+                name = alarm["Name"]["Ref"]
+                function = re.sub("Version.*", "Function", name)
+                dimensions = {d["Name"]: d["Value"] for d in resources[name]["Properties"]["Dimensions"]}
+                version, attribute = dimensions["ExecutedVersion" if "Errors" in name else "Version"]["Fn::GetAtt"]
+                self.assertEqual((resources[version]["Type"], attribute), ("AWS::Lambda::Version", "Version"))
+                alias = resources[f"{function}Aliaslive"]
+                self.assertEqual(alias["Properties"]["FunctionVersion"], {"Fn::GetAtt": [version, "Version"]})
+                if "Errors" in name:
+                    self.assertEqual(dimensions["Resource"], {"Fn::Join": [":", [{"Ref": function}, "live"]]})
 
     def test_another_configuration_publishes_another_version(self):
         resources = transformed()["Resources"].values()
         versions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Version"]
         functions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Function"]
         self.assertEqual(len(versions), len(functions))
+        # CloudFormation replaces a version whose description changes, and Lambda publishes one because the function's does.
         for version in versions:
             self.assertEqual(version["Description"], {"Ref": "Configuration"})
         for function in functions:
             self.assertEqual(function["Description"], {"Fn::Sub": "Configuration ${Configuration}"})
+
+    def test_tags_and_concurrency_cause_no_new_version(self):
+        def versions(template):
+            return {name for name, resource in transformed(template)["Resources"].items() if resource["Type"] == "AWS::Lambda::Version"}
+
+        changed = source()
+        changed["Globals"]["Function"] |= {"Tags": {"team": "telephony"}, "ReservedConcurrentExecutions": 7}
+        self.assertEqual(versions(changed), versions(source()))
+
+
+def resolved(value, parameters):
+    """Resolves the references, conditions and substitutions in a value of the template, for the stack phone-numbers-dev."""
+    template = source()
+    known = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
+    known |= {"AWS::StackName": "phone-numbers-dev", "AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "1"}
+    known |= parameters
+
+    def holds(condition):
+        (name, argument), = condition.items()
+        if name == "Condition":
+            return holds(template["Conditions"][argument])
+        if name == "Fn::Not":
+            return not holds(argument[0])
+        if name == "Fn::And":
+            return all(map(holds, argument))
+        left, right = map(resolve, argument)
+        return left == right
+
+    def resolve(value):
+        if isinstance(value, list):
+            return [resolve(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "Ref" in value:
+            return known[value["Ref"]]
+        if "Fn::If" in value:
+            condition, then, otherwise = value["Fn::If"]
+            return resolve(then if holds(template["Conditions"][condition]) else otherwise)
+        if "Fn::Sub" in value:
+            text, given = value["Fn::Sub"] if isinstance(value["Fn::Sub"], list) else (value["Fn::Sub"], {})
+            given = {**known, **{name: resolve(item) for name, item in given.items()}}
+            return re.sub(r"\$\{([^}]+)\}", lambda found: given[found[1]], text)
+        return {name: resolve(item) for name, item in value.items()}
+
+    return resolve(value)
+
+
+class Environments(unittest.TestCase):
+    """What keeps two environments in one account apart."""
+
+    def test_every_secret_is_named_after_the_stack_unless_it_is_given(self):
+        names = set()
+        for properties in serverless_functions().values():
+            variables = {**source()["Globals"]["Function"]["Environment"]["Variables"], **properties["Environment"]["Variables"]}
+            names |= {resolved(value, {}) for name, value in variables.items() if name.endswith("_SECRET_ID")}
+        self.assertEqual(names, {"", "phone-numbers-dev/database", "phone-numbers-dev/telnyx/{agency_id}", "phone-numbers-dev/telnyx-platform"})
+
+    def test_a_role_reaches_only_the_secrets_that_its_function_is_told_of(self):
+        given = {"DatabaseReadSecretId": "read", "DatabaseAssignSecretId": "assign", "DatabaseSpendSecretId": "spend", "DatabaseSecretId": "owner"}
+        for parameters in ({}, given):
+            resources = source()["Resources"]
+            for function, properties in serverless_functions().items():
+                role = resources[f"PhoneNumbers{function}Role"]["Properties"]
+                if function == "Migrate":
+                    statements = role["Policies"][0]["PolicyDocument"]["Statement"]
+                else:
+                    policy = resources[f"Database{LOGINS[function]}SecretPolicy"]["Properties"]
+                    statements = policy["PolicyDocument"]["Statement"]
+                reached = {resolved(s["Resource"], parameters) for s in without_conditions(statements) if "GetSecretValue" in str(s["Action"])}
+                told = resolved(properties["Environment"]["Variables"]["DATABASE_SECRET_ID"], parameters)
+                self.assertEqual(reached, {f"arn:aws:secretsmanager:us-east-1:1:secret:{told}-??????"})
+                expected = LOGINS.get(function, "owner").lower() if parameters else "phone-numbers-dev/database"
+                self.assertEqual(told, expected)
+
+    def test_the_deployment_is_named_after_the_stack(self):
+        self.assertEqual(source()["Globals"]["Function"]["Environment"]["Variables"]["DEPLOYMENT"], {"Ref": "AWS::StackName"})
+
+    def test_function_urls_are_on_in_every_environment(self):
+        configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        self.assertEqual(source()["Parameters"]["FunctionUrls"]["Default"], "true")
+        for name in ("dev", "staging", "prod"):
+            self.assertNotIn("FunctionUrls=false", configured[name]["deploy"]["parameters"]["parameter_overrides"])
+
+    def test_prod_has_to_say_who_is_alarmed(self):
+        self.assertNotIn("Default", source()["Parameters"]["AlarmTopicArn"])
+        configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        silent = {name for name in ("dev", "staging", "prod") if "AlarmTopicArn=none" in configured[name]["deploy"]["parameters"]["parameter_overrides"]}
+        self.assertEqual(silent, {"dev", "staging"})
+
+    def test_every_command_of_the_sam_cli_expands_loops(self):
+        configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        for command in ("build", "validate", "package", "sync", "local_invoke", "local_start_api", "local_start_lambda"):
+            self.assertIs(configured["default"][command]["parameters"]["language_extensions"], True, command)
+        for name in ("default", "dev", "staging", "prod"):
+            self.assertIs(configured[name]["deploy"]["parameters"]["language_extensions"], True, name)
+        self.assertIn("AWS::LanguageExtensions", parsed()["Transform"])
+
+
+class Parameters(unittest.TestCase):
+    # Settings that an operator has no use for, or that Lambda sets.
+    UNSET = {"DATABASE_SSLMODE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+             "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"}
+
+    def test_every_setting_can_be_set_through_the_template(self):
+        settings = set(re.findall(r"^    ([A-Z_]+)(?: formerly \w+)?: ", (ROOT / "shared/src/config/table.rs").read_text(), re.M))
+        self.assertIn("LEASE_MS", settings)
+        variables = dict(source()["Globals"]["Function"]["Environment"]["Variables"])
+        for properties in serverless_functions().values():
+            variables |= properties["Environment"]["Variables"]
+        self.assertEqual(settings - variables.keys(), self.UNSET)
+        literals = {name for name, value in variables.items() if not isinstance(value, dict)}
+        self.assertEqual(literals, {"DATABASE_URL", "JWT_SECRET", "TELNYX_API_KEY", "REQUEST_BUDGET_MS"})
+
+    def test_every_parameter_is_described_here_and_in_the_documentation(self):
+        documented = (ROOT / "docs/deployment.md").read_text() + (ROOT / "docs/configuration.md").read_text()
+        for name, parameter in source()["Parameters"].items():
+            self.assertTrue(parameter.get("Description"), name)
+            self.assertIn(f"`{name}`", documented)
+
+    def test_addresses_take_https_alone(self):
+        parameters = source()["Parameters"]
+        for name in ("TelnyxApiUrl", "JwksUrl"):
+            self.assertRegex("https://example.com", parameters[name]["AllowedPattern"])
+            self.assertNotRegex("http://example.com", parameters[name]["AllowedPattern"])
+
+    def test_the_sam_cli_expands_the_loops_to_the_same_resources(self):
+        theirs = expand_language_extensions(copy.deepcopy(parsed()), {"JwtIssuer": "x", "AllowedOrigins": "x", "AlarmTopicArn": "none"}, enabled=True)
+        for section in ("Resources", "Outputs"):
+            self.assertEqual(theirs.expanded_template[section].keys(), source()[section].keys())
+
+    def test_the_template_can_be_read_in_one_sitting(self):
+        self.assertLessEqual(len((ROOT / "template.yaml").read_text().splitlines()), 800)
 
 
 if __name__ == "__main__":
