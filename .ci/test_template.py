@@ -18,6 +18,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+import template as deployment
 from expanded import expanded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -359,11 +360,11 @@ class Rollout(unittest.TestCase):
         self.assertEqual(versions(changed), versions(source()))
 
 
-def resolved(value, parameters):
+def resolved(value, parameters, template=None):
     """Resolves the references, conditions and substitutions in a value of the template, for the stack phone-numbers-dev."""
-    template = source()
+    template = template or source()
     known = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
-    known |= {"AWS::StackName": "phone-numbers-dev", "AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "1"}
+    known |= {"AWS::NoValue": None, "AWS::StackName": "phone-numbers-dev", "AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "1"}
     known |= parameters
 
     def holds(condition):
@@ -374,6 +375,8 @@ def resolved(value, parameters):
             return not holds(argument[0])
         if name == "Fn::And":
             return all(map(holds, argument))
+        if name == "Fn::Or":
+            return any(map(holds, argument))
         left, right = map(resolve, argument)
         return left == right
 
@@ -387,6 +390,10 @@ def resolved(value, parameters):
         if "Fn::If" in value:
             condition, then, otherwise = value["Fn::If"]
             return resolve(then if holds(template["Conditions"][condition]) else otherwise)
+        if "Fn::Join" in value:
+            separator, parts = value["Fn::Join"]
+            parts = resolve(parts)
+            return separator.join(parts if isinstance(parts, list) else parts.split(","))
         if "Fn::Sub" in value:
             text, given = value["Fn::Sub"] if isinstance(value["Fn::Sub"], list) else (value["Fn::Sub"], {})
             given = {**known, **{name: resolve(item) for name, item in given.items()}}
@@ -394,6 +401,75 @@ def resolved(value, parameters):
         return {name: resolve(item) for name, item in value.items()}
 
     return resolve(value)
+
+
+class Deployment(unittest.TestCase):
+    """What .ci/template.py makes of the template."""
+
+    def setUp(self):
+        self.text = (ROOT / "template.yaml").read_text()
+        self.values = {name: str(p.get("Default", "none")) for name, p in source()["Parameters"].items()}
+
+    def artifacts(self, word):
+        return {Path(properties["CodeUri"]).name: f"s3://bucket/{word}" for properties in serverless_functions().values()}
+
+    def render(self, text=None, word="one", **values):
+        return deployment.render(text or self.text, self.artifacts(word), {**self.values, **values})
+
+    def digests(self, text):
+        return dict(re.findall(r"^  (\w+):\n(?:    .*\n)+?      CodeUri: .*\n      AutoPublishCodeSha256: (\w+)$", text, re.M))
+
+    def test_defaults_are_read_as_a_parser_reads_them(self):
+        template = deployment.Template(self.text)
+        self.assertEqual(template.text(), self.text)
+        for name, parameter in source()["Parameters"].items():
+            found = deployment.default(template.member("Parameters", name))
+            self.assertEqual(found, None if "Default" not in parameter else str(parameter["Default"]), name)
+
+    def test_a_function_gets_a_new_version_for_new_code_settings_and_properties_and_for_nothing_else(self):
+        before = self.digests(self.render())
+        self.assertEqual(len(before), len(serverless_functions()))
+        self.assertEqual(self.digests(self.render()), before)
+        for changed in [self.render(word="two"), self.render(DatabaseHost="other"), self.render(self.text.replace("MemorySize: 512", "MemorySize: 1024"))]:
+            self.assertFalse(set(self.digests(changed).values()) & set(before.values()))
+        one = self.digests(self.render(self.text.replace("      Timeout: 240", "      Timeout: 230")))
+        self.assertEqual({name for name in before if before[name] != one[name]}, {"PhoneNumbersReconcileFunction"})
+        alarm = self.digests(self.render(self.text.replace("Threshold: 10000", "Threshold: 9000")))
+        self.assertEqual(alarm, before)
+        # SAM appends the digest to the description, so that Lambda publishes the version that CloudFormation asks for.
+        functions = transformed(expanded(yaml_parse(self.render())))["Resources"]
+        description = functions["PhoneNumbersListFunction"]["Properties"]["Description"]
+        self.assertEqual(description["Fn::Join"][1][1], before["PhoneNumbersListFunction"])
+
+    def test_migrate_is_deployed_before_the_rest_with_the_parameters_of_the_next_deployment(self):
+        old = self.render()
+        new = {"DatabaseHost": "new", "DatabaseSecretId": "rds!new", "SubnetIds": "subnet-1", "DatabaseCaLayerArn": "arn:layer", "Configuration": "2"}
+        after = self.render(self.text.replace("Timeout: 900", "Timeout: 800").replace("MemorySize: 512", "MemorySize: 1024"), "two", **new)
+        text = deployment.expand(old, after)
+        # As after a run whose migrations failed.
+        self.assertEqual(deployment.expand(text, after), text)
+        parsed_before, parsed_after, between = (expanded(yaml_parse(part)) for part in (old, after, text))
+        for name, resource in parsed_before["Resources"].items():
+            if not name.startswith("PhoneNumbersMigrate"):
+                self.assertEqual(between["Resources"][name], resource)
+        self.assertEqual(between["Resources"].keys(), parsed_before["Resources"].keys())
+        self.assertEqual(between["Globals"], parsed_before["Globals"])
+        given = deployment.next_parameters(after, {**self.values, **new})
+        self.assertLessEqual(given.keys(), between["Parameters"].keys())
+        for name in ("PhoneNumbersMigrateFunction", "PhoneNumbersMigrateRole"):
+            found, wanted = between["Resources"][name]["Properties"], parsed_after["Resources"][name]["Properties"]
+            keys = [key for key in wanted if key not in ("Role", "Policies")]
+            for key in keys:
+                expected = resolved(wanted[key], new, parsed_after)
+                self.assertEqual(resolved(found[key], {**self.values, **given}, between), expected, f"{name}.{key}")
+        secrets = json.dumps(between["Resources"]["PhoneNumbersMigrateRole"], default=str)
+        self.assertIn("NextHasDatabaseSecret", secrets)
+        self.assertNotRegex(secrets, r'"(Has|Database)\w+"')
+        # The function's values win over the old ones of Globals, also where both are lists or conditions.
+        function = transformed(between)["Resources"]["PhoneNumbersMigrateFunction"]["Properties"]
+        text = json.dumps({key: function[key] for key in ("Layers", "VpcConfig", "Description")})
+        self.assertNotRegex(text, r'\["Has\w+"|"Ref": "(Database|Subnet|Security)|\{Configuration')
+        self.assertEqual(function["Timeout"], 800)
 
 
 class Environments(unittest.TestCase):

@@ -1,22 +1,28 @@
 //! `phone-numbers-migrate`: applies the migrations, for deployments from outside the database's network.
 //!
-//! Deployments invoke it with `{}`; it has no HTTP route. It answers with the names of the applied migrations. If a migration
-//! fails, the invocation fails with the server's message. It also names a database without a name after the deployment (setting
-//! `DEPLOYMENT`), and refuses the database of another deployment.
+//! It has no HTTP route. Invoked with `{}`, it answers with the names of the applied migrations. If a migration fails, the invocation
+//! fails with the server's message. It also names a database without a name after the deployment (setting `DEPLOYMENT`), and refuses
+//! the database of another deployment.
+//!
+//! Deployments invoke it asynchronously with `{"request": ID}`, and then ask for the outcome with `{"outcome": ID}`, because migrations
+//! can take longer than a connection lives on which nothing is sent: [`requests`].
 
 pub mod deployment;
 mod earlier;
 pub mod migrations;
+pub mod requests;
 
 use anyhow::{Result, anyhow};
 use lambda_http::LambdaEvent;
 use lambda_http::lambda_runtime::Diagnostic;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use requests::Outcome;
+use serde::Deserialize;
+use serde_json::Value;
 use shared::config::{Config, Database, Invalid};
 use shared::secrets::Secrets;
 use shared::store;
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 /// The function.
 pub struct Migrate {
@@ -30,11 +36,14 @@ struct Settings {
     secrets: Secrets,
 }
 
-/// The answer to an invocation.
-#[derive(Debug, Serialize)]
-pub struct Answer {
-    /// The names of the applied migrations, in order.
-    pub applied: Vec<String>,
+/// What an invocation asks for.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Event {
+    /// Apply the migrations, once for this id, and record the outcome.
+    request: Option<Uuid>,
+    /// Answer with the outcome of the request with this id.
+    outcome: Option<Uuid>,
 }
 
 impl Migrate {
@@ -48,30 +57,41 @@ impl Migrate {
         Self { settings: settings.map(used) }
     }
 
-    /// Applies the migrations that the database lacks.
+    /// Applies the migrations that the database lacks, or answers with the outcome of an earlier invocation.
     ///
     /// # Errors
-    /// `InvalidEvent` if the event is not an empty object. `MigrationFailed` with the full message: only deployments read it, so it
+    /// `InvalidEvent` if the event is not one of those above. `MigrationFailed` with the full message: only deployments read it, so it
     /// need not hide anything.
-    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, Diagnostic> {
-        if !event.payload.as_object().is_some_and(Map::is_empty) {
-            let error_message = "the event must be an empty object".to_owned();
-            return Err(Diagnostic { error_type: "InvalidEvent".to_owned(), error_message });
-        }
-        let applied = self.apply().await.map_err(|error| {
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Outcome, Diagnostic> {
+        let is_object = event.payload.is_object();
+        let event = match serde_json::from_value(event.payload) {
+            Ok(event @ (Event { request: None, .. } | Event { outcome: None, .. })) if is_object => event,
+            _ => {
+                let error_message = "the event must be {}, {\"request\": ID} or {\"outcome\": ID} with a UUID".to_owned();
+                return Err(Diagnostic { error_type: "InvalidEvent".to_owned(), error_message });
+            }
+        };
+        let outcome = self.answer(event).await.map_err(|error| {
             let error_message = format!("{error:#}");
             tracing::error!(error = error_message, "the migrations failed");
             Diagnostic { error_type: "MigrationFailed".to_owned(), error_message }
         })?;
-        tracing::info!(applied = applied.join(" "), "the database is up to date");
-        Ok(Answer { applied })
+        if let Outcome::Applied { applied } = &outcome {
+            tracing::info!(applied = applied.join(" "), "the database is up to date");
+        }
+        Ok(outcome)
     }
 
-    async fn apply(&self) -> Result<Vec<String>> {
+    async fn answer(&self, event: Event) -> Result<Outcome> {
         let Settings { deployment, database, secrets } = self.settings.as_ref().map_err(Clone::clone)?;
         let connected = store::connect(database, secrets).await;
         let mut client = connected.map_err(|error| anyhow!("connecting to the database: {error}"))?;
-        migrate(&mut client, deployment.as_deref()).await
+        let deployment = deployment.as_deref();
+        match event {
+            Event { request: Some(request), .. } => requests::run(&mut client, deployment, request).await,
+            Event { outcome: Some(request), .. } => requests::outcome(&mut client, deployment, request).await,
+            Event { .. } => Ok(Outcome::Applied { applied: migrate(&mut client, deployment).await? }),
+        }
     }
 }
 

@@ -37,8 +37,12 @@ const FILES: &[Migration] = files![
 
 const PRELUDE: &str = include_str!("../../../sql/prelude.sql");
 
+/// In the name of a file that removes what older code uses, this precedes the number of the file that code must know:
+/// `V12__contract_V10__old_column` is for code that knows `V10`. Every other file only adds, and any older code can go on.
+const CONTRACT: &str = "contract_";
+
 /// Any two migrators wait for each other on this advisory lock. The number is arbitrary.
-const LOCK: i64 = 0x7068_6f6e_656e;
+pub(crate) const LOCK: i64 = 0x7068_6f6e_656e;
 /// How long a migration waits for a table that is in use. Meanwhile, later statements on that table wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -63,9 +67,13 @@ values ($1 /* name */, $2 /* sha256 */)";
 
 /// Applies the files that a database lacks, in one transaction, and returns their names. A second migrator waits for the first.
 ///
+/// A newer release may have migrated the database further. That is no error while its files only add: then an older release can be
+/// deployed again.
+///
 /// # Errors
 /// A file fails: its name, the line, and what the server said. The database's record does not fit the files, or the files
-/// cannot continue what earlier migrations made. Each leaves the database unchanged.
+/// cannot continue what earlier migrations made. A newer file has removed what this release uses. Each leaves the database
+/// unchanged.
 pub async fn run(client: &mut Client) -> Result<Vec<String>> {
     let mut transaction = begin(client).await.map_err(|error| describe(&error))?;
     set_search_path(&mut transaction).await?;
@@ -132,16 +140,30 @@ async fn apply_missing(transaction: &Transaction<'_>, migrations: &[Migration]) 
                  were applied.",
                 migration.name
             ),
-            None => bail!("this database has {name}, which is newer than the files; nothing was changed. Use a newer release."),
+            None => accept_newer(name, migrations)?,
         }
     }
-    let missing = &migrations[recorded.len()..];
+    let missing = migrations.get(recorded.len()..).unwrap_or_default();
     for migration in missing {
         execute(transaction, migration.name, migration.sql).await?;
         let sha256 = digest(&SHA256, migration.sql.as_bytes());
         transaction.execute(RECORD, &[&migration.name, &sha256.as_ref()]).await.map_err(|error| describe(&error))?;
     }
     Ok(missing.iter().map(|migration| migration.name.to_owned()).collect())
+}
+
+/// Accepts a file that a newer release has applied, unless it removes what this release uses.
+fn accept_newer(name: &str, migrations: &[Migration]) -> Result<()> {
+    let number = |name: &str| name.split("__").next().unwrap_or_default().to_owned();
+    let needed = name.split("__").find_map(|part| part.strip_prefix(CONTRACT));
+    let is_known = |needed: &str| migrations.iter().any(|migration| number(migration.name) == needed);
+    if let Some(needed) = needed
+        && !is_known(needed)
+    {
+        bail!("this database has {name}, which removes what releases without {needed} use; nothing was changed. Use a newer release.");
+    }
+    tracing::warn!(migration = name, "a newer release has migrated this database further");
+    Ok(())
 }
 
 /// Executes a file. The error has its name and the line before what the server said.

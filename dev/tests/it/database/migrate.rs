@@ -14,15 +14,26 @@ use dev::workspace;
 use lambda_http::lambda_runtime::Diagnostic;
 use lambda_http::{Context, LambdaEvent};
 use phone_numbers_migrate::Migrate;
+use phone_numbers_migrate::requests::{Outcome, State};
 use serde_json::{Value, json};
 use shared::config::Config;
+use uuid::Uuid;
 
 fn migrate(database_url: &str) -> Migrate {
     Migrate::new(Config::read(|name| (name == "DATABASE_URL").then(|| database_url.to_owned())))
 }
 
+/// Sends an event to the function.
+async fn send(migrate: &Migrate, event: Value) -> Result<Outcome, Diagnostic> {
+    migrate.handle(LambdaEvent::new(event, Context::default())).await
+}
+
+/// Applies the migrations, and returns the names of those that the database lacked.
 async fn invoke(migrate: &Migrate) -> Result<Vec<String>, Diagnostic> {
-    Ok(migrate.handle(LambdaEvent::new(json!({}), Context::default())).await?.applied)
+    match send(migrate, json!({})).await? {
+        Outcome::Applied { applied } => Ok(applied),
+        outcome => panic!("{outcome:?}"),
+    }
 }
 
 /// The names of the numbered files, in order.
@@ -77,6 +88,69 @@ async fn without_a_database_the_message_names_what_is_missing() {
     let nowhere = invoke(&migrate("postgres://nobody:hunter2@127.0.0.1:1/x?sslmode=disable")).await.unwrap_err();
     assert!(nowhere.error_message.contains("Connection refused"), "{}", nowhere.error_message);
     assert!(!nowhere.error_message.contains("hunter2"), "{}", nowhere.error_message);
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_once_and_another_invocation_reads_its_outcome() {
+    let database = unmigrated().await;
+    let migrate = migrate(database.url());
+    let request = Uuid::new_v4();
+    let unknown = Outcome::Open { state: State::Unknown };
+    assert_eq!(send(&migrate, json!({"outcome": request})).await.unwrap(), unknown);
+    let applied = Outcome::Applied { applied: names() };
+    assert_eq!(send(&migrate, json!({"request": request})).await.unwrap(), applied);
+    // Lambda delivers it again.
+    assert_eq!(send(&migrate, json!({"request": request})).await.unwrap(), Outcome::Open { state: State::Running });
+    assert_eq!(send(&migrate, json!({"outcome": request})).await.unwrap(), applied);
+    assert_eq!(send(&migrate, json!({"outcome": Uuid::new_v4()})).await.unwrap(), unknown);
+}
+
+#[tokio::test]
+async fn a_request_that_fails_records_why() {
+    // Without the platform's tables.
+    let database = TestDatabase::empty().await.unwrap();
+    let migrate = migrate(database.url());
+    let request = Uuid::new_v4();
+    send(&migrate, json!({"request": request})).await.unwrap();
+    match send(&migrate, json!({"outcome": request})).await.unwrap() {
+        Outcome::Failed { error } => assert!(error.contains("prelude.sql failed, and nothing was changed"), "{error}"),
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_invocation_ended_is_lost_and_one_behind_another_migrator_is_not() {
+    let database = unmigrated().await;
+    let migrate = migrate(database.url());
+    let first = Uuid::new_v4();
+    send(&migrate, json!({"request": first})).await.unwrap();
+    let client = database.connect().await.unwrap();
+    let stopped = "update phone_number_migration_requests set finished_at = null, requested_at = now() - interval '1 minute'";
+    client.batch_execute(stopped).await.unwrap();
+    // The lock of migrators.
+    client.execute("select pg_advisory_lock($1)", &[&0x7068_6f6e_656e_i64]).await.unwrap();
+    assert_eq!(send(&migrate, json!({"outcome": first})).await.unwrap(), Outcome::Open { state: State::Running });
+    client.batch_execute("select pg_advisory_unlock_all()").await.unwrap();
+    assert_eq!(send(&migrate, json!({"outcome": first})).await.unwrap(), Outcome::Open { state: State::Lost });
+}
+
+#[tokio::test]
+async fn only_the_owner_has_rights_on_the_requests() {
+    let database = unmigrated().await;
+    send(&migrate(database.url()), json!({"request": Uuid::new_v4()})).await.unwrap();
+    let granted = "select count(*) from information_schema.role_table_grants g
+                   where g.table_name = 'phone_number_migration_requests' and g.grantee <> current_user";
+    let granted: i64 = database.connect().await.unwrap().query_one(granted, &[]).await.unwrap().get(0);
+    assert_eq!(granted, 0);
+}
+
+#[tokio::test]
+async fn an_event_with_anything_else_is_refused() {
+    let migrate = migrate("");
+    let id = Uuid::new_v4();
+    for event in [json!([]), json!({"request": "1"}), json!({"request": id, "outcome": id}), json!({"version": "2.0"}), json!(null)] {
+        assert_eq!(send(&migrate, event.clone()).await.unwrap_err().error_type, "InvalidEvent", "{event}");
+    }
 }
 
 #[tokio::test]

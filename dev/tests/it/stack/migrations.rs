@@ -58,12 +58,25 @@ async fn an_edited_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_release_is_refused() {
+async fn an_older_release_accepts_a_database_to_which_a_newer_one_has_only_added() {
     let database = TestDatabase::empty().await.unwrap();
     let mut client = database.connect().await.unwrap();
-    apply(&mut client, &[FIRST, SECOND]).await;
+    let newer = [FIRST, SECOND, Migration { name: "V03__contract_V01__removed", sql: "select" }];
+    assert_eq!(apply(&mut client, &newer).await.len(), 3);
+    // What the third file removes was replaced in the first, which this release knows.
+    assert_eq!(apply(&mut client, &[FIRST]).await, Vec::<String>::new());
+    assert_eq!(apply(&mut client, &[FIRST, SECOND]).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_older_release_refuses_a_database_from_which_a_newer_one_has_removed_what_it_uses() {
+    let database = TestDatabase::empty().await.unwrap();
+    let mut client = database.connect().await.unwrap();
+    let removes = Migration { name: "V03__contract_V02__removed", sql: "select" };
+    apply(&mut client, &[FIRST, SECOND, removes]).await;
     let error = refusal(&mut client, &[FIRST]).await;
-    assert!(error.contains("this database has V02__second, which is newer than the files"), "{error}");
+    assert!(error.contains("V03__contract_V02__removed, which removes what releases without V02 use"), "{error}");
+    assert_eq!(apply(&mut client, &[FIRST, SECOND]).await, Vec::<String>::new());
 }
 
 #[tokio::test]
