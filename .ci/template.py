@@ -177,6 +177,8 @@ def main(command, *arguments):
     if command == "parameters":
         values = parameters(arguments[0], os.environ.get("PARAMETERS", ""))
         values["Architecture"] = os.environ["ARCHITECTURE"]
+        if boundary := os.environ.get("PERMISSIONS_BOUNDARY_ARN"):
+            values["PermissionsBoundaryArn"] = boundary
         # The two that do not count: they say how the stack is deployed.
         values = {name: value for name, value in values.items() if name not in ("Configuration", "Started")}
         return as_json({**values, "Configuration": configuration(values), "Started": "true"})

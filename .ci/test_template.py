@@ -390,6 +390,11 @@ def resolved(value, parameters, template=None):
         if "Fn::If" in value:
             condition, then, otherwise = value["Fn::If"]
             return resolve(then if holds(template["Conditions"][condition]) else otherwise)
+        if "Fn::Select" in value:
+            index, parts = value["Fn::Select"]
+            return resolve(parts)[index]
+        if "Fn::Split" in value:
+            return resolve(value["Fn::Split"][1]).split(value["Fn::Split"][0])
         if "Fn::Join" in value:
             separator, parts = value["Fn::Join"]
             parts = resolve(parts)
