@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks the binaries of functions and packs each for Lambda: artifact.py FOLDER... with a file `bootstrap` in each.
+"""Checks the binaries of functions and packs each for Lambda: artifact.py ARCHITECTURE FOLDER... with a file `bootstrap` in each.
 
-A binary must load on Amazon Linux 2023, and its zip must stay within a size budget. The zip, `bootstrap.zip` beside the binary, is
+A binary must be for the architecture (x86_64 or arm64) and load on Amazon Linux 2023, and its zip must stay within a size budget. The zip, `bootstrap.zip` beside the binary, is
 reproducible: it contains no build time.
 """
 
@@ -17,6 +17,9 @@ GLIBC = (2, 34)
 LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 # A cold start reads the whole zip, so its size must not grow unnoticed.
 BUDGET_BYTES = 5_500_000
+
+# The machines of the architectures, in the field e_machine.
+MACHINES = {"x86_64": 62, "arm64": 183}
 
 SHT_DYNAMIC = 6
 SHT_GNU_VERNEED = 0x6FFFFFFE
@@ -34,6 +37,7 @@ class Elf:
         if content[:6] != b"\x7fELF\x02\x01":
             raise Refused("is not a 64-bit little-endian ELF file")
         self.content = content
+        self.machine, = struct.unpack_from("<H", content, 0x12)
         offset, = struct.unpack_from("<Q", content, 0x28)
         size, count = struct.unpack_from("<HH", content, 0x3A)
         self.sections = [struct.unpack_from("<IIQQQQIIQQ", content, offset + index * size) for index in range(count)]
@@ -77,9 +81,12 @@ def newest_glibc(versions):
     return max(tuple(int(part) for part in number) for number in numbers)
 
 
-def check_binary(content, glibc=GLIBC):
+def check_binary(content, architecture, glibc=GLIBC):
     """Returns the newest glibc version that a binary needs. Raises `Refused` if the binary would not load."""
     elf = Elf(content)
+    if elf.machine != MACHINES[architecture]:
+        names = {machine: name for name, machine in MACHINES.items()}
+        raise Refused(f"is for {names.get(elf.machine, f'machine {elf.machine}')}, and not for {architecture}")
     unknown = elf.libraries() - LIBRARIES
     if unknown:
         raise Refused(f"needs {', '.join(sorted(unknown))}, which Amazon Linux 2023 does not have")
@@ -99,10 +106,10 @@ def pack(binary, target):
         archive.writestr(entry, binary, compresslevel=9)
 
 
-def artifact(folder, budget=BUDGET_BYTES):
+def artifact(folder, architecture, budget=BUDGET_BYTES):
     """Checks and packs one artifact. Returns a line that describes it."""
     binary = (folder / "bootstrap").read_bytes()
-    glibc = check_binary(binary)
+    glibc = check_binary(binary, architecture)
     target = folder / "bootstrap.zip"
     pack(binary, target)
     packed = target.read_bytes()
@@ -113,10 +120,11 @@ def artifact(folder, budget=BUDGET_BYTES):
 
 
 def main():
+    architecture, *folders = sys.argv[1:]
     status = 0
-    for folder in map(Path, sys.argv[1:]):
+    for folder in map(Path, folders):
         try:
-            print(artifact(folder))
+            print(artifact(folder, architecture))
         except Refused as refused:
             print(f"{folder.name} {refused}", file=sys.stderr)
             status = 1

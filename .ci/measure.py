@@ -26,6 +26,7 @@ import samcli
 from samtranslator.yaml_helper import yaml_parse
 
 from artifact import check_binary
+from expanded import expanded
 from stack import ROOT, Stack, resource, wait_for
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -102,7 +103,7 @@ def docker(*arguments):
 
 def template_memory():
     """Returns each function's memory in MB in the template, by resource name."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    template = expanded(yaml_parse((ROOT / "template.yaml").read_text()))
     default = template["Globals"]["Function"]["MemorySize"]
     return {name: resource["Properties"].get("MemorySize", default)
             for name, resource in template["Resources"].items() if resource["Type"] == "AWS::Serverless::Function"}
@@ -120,7 +121,7 @@ def measure(folder, event, memory, environment):
 def row(folder, memory, samples):
     cold, warm, peak = (statistics.median(values) for values in zip(*samples))
     binary, packed = (folder / "bootstrap").read_bytes(), folder / "bootstrap.zip"
-    glibc = ".".join(map(str, check_binary(binary)))
+    glibc = ".".join(map(str, check_binary(binary, os.environ.get("ARCHITECTURE", "x86_64"))))
     cells = [folder.name, f"{len(binary) / 1e6:.1f} MB", f"{packed.stat().st_size / 1e6:.1f} MB", glibc,
              f"{memory} MB", f"{cold:.0f} ms", f"{warm:.1f} ms", f"{peak:.1f} MB"]
     return f"| {' | '.join(cells)} |"

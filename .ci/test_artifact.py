@@ -1,15 +1,19 @@
 """Tests artifact.py with a program of this machine."""
 
 import os
+import platform
+import re
 import shutil
+import subprocess
 import tempfile
 import unittest
 import zipfile
 from pathlib import Path
 
-from artifact import Elf, Refused, artifact, check_binary, newest_glibc, pack
+from artifact import MACHINES, Elf, Refused, artifact, check_binary, newest_glibc, pack
 
 PROGRAM = Path(shutil.which("env")).resolve()
+HERE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 @unittest.skipUnless(PROGRAM.read_bytes().startswith(b"\x7fELF"), "programs are no ELF files here")
@@ -27,19 +31,26 @@ class Binary(unittest.TestCase):
 
     def test_a_program_that_needs_a_newer_glibc_is_refused(self):
         newest = newest_glibc(Elf(self.content).versions())
-        self.assertEqual(check_binary(self.content, glibc=newest), newest)
+        self.assertEqual(check_binary(self.content, HERE, glibc=newest), newest)
         with self.assertRaisesRegex(Refused, "needs glibc"):
-            check_binary(self.content, glibc=(2, 1))
+            check_binary(self.content, HERE, glibc=(2, 1))
+
+    def test_a_program_for_another_architecture_is_refused(self):
+        other, = MACHINES.keys() - {HERE}
+        with self.assertRaisesRegex(Refused, f"is for {HERE}, and not for {other}"):
+            check_binary(self.content, other)
+        with self.assertRaisesRegex(Refused, f"is for machine 243, and not for {HERE}"):
+            check_binary(self.content[:0x12] + b"\xf3\0" + self.content[0x14:], HERE)
 
     def test_a_library_that_is_not_there_is_refused(self):
         with self.assertRaisesRegex(Refused, "needs libx.so.6"):
-            check_binary(self.content.replace(b"\0libc.so.6\0", b"\0libx.so.6\0"))
+            check_binary(self.content.replace(b"\0libc.so.6\0", b"\0libx.so.6\0"), HERE)
 
     def test_a_zip_over_its_budget_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(PROGRAM, Path(folder, "bootstrap"))
             with self.assertRaisesRegex(Refused, "over its budget"):
-                artifact(Path(folder), budget=100)
+                artifact(Path(folder), HERE, budget=100)
 
 
 class Zip(unittest.TestCase):
@@ -56,7 +67,44 @@ class Zip(unittest.TestCase):
     def test_what_is_no_program_is_refused(self):
         for content in [b"", b"#!/bin/sh\n", b"\x7fELF\x01\x01"]:
             with self.assertRaisesRegex(Refused, "is not a 64-bit"):
-                check_binary(content)
+                check_binary(content, HERE)
+
+
+class Package(unittest.TestCase):
+    """.ci/package with a fake of Cargo Lambda that records how it is called."""
+
+    def package(self, *arguments, **variables):
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder, "target")
+            cargo = target / "cargo-lambda-1/bin/cargo-lambda"
+            root = Path(__file__).resolve().parent.parent
+            for name in (".ci/package", ".ci/toolchain", ".ci/artifact.py"):
+                copy = Path(folder, name)
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copy(root / name, copy)
+            text = Path(folder, ".ci/toolchain").read_text()
+            Path(folder, ".ci/toolchain").write_text(re.sub("CARGO_LAMBDA_VERSION=[0-9.]+", "CARGO_LAMBDA_VERSION=1", text))
+            cargo.parent.mkdir(parents=True)
+            cargo.write_text(f"#!/bin/sh\n:\n")
+            cargo.chmod(0o755)
+            bin = Path(folder, "bin")
+            bin.mkdir()
+            (bin / "cargo").write_text(f'#!/bin/sh\necho "$@" > {folder}/called\nmkdir -p {target}/lambda/f\ncp {PROGRAM} {target}/lambda/f/bootstrap\n')
+            (bin / "cargo").chmod(0o755)
+            environment = {"PATH": f"{bin}:{os.environ['PATH']}", "HOME": folder, "CARGO_TARGET_DIR": str(target), **variables}
+            done = subprocess.run([f"{folder}/.ci/package", *arguments, "f"], env=environment, capture_output=True, text=True, check=False)
+            return done.returncode, Path(folder, "called").read_text() + done.stdout + done.stderr
+
+    def test_the_architecture_is_an_option_or_a_variable_and_the_binary_must_match_it(self):
+        other, = MACHINES.keys() - {HERE}
+        flags = {"x86_64": "--x86-64", "arm64": "--arm64"}
+        for architecture, succeeds in ((HERE, True), (other, False)):
+            status, output = self.package(ARCHITECTURE=architecture)
+            self.assertEqual(status == 0, succeeds, output)
+            self.assertIn(flags[architecture], output)
+        status, output = self.package("--arm64")
+        self.assertIn("--arm64", output)
+        self.assertEqual(status == 0, HERE == "arm64", output)
 
 
 if __name__ == "__main__":

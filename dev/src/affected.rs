@@ -189,10 +189,32 @@ fn locked(lock: &Lockfile, packages: &BTreeSet<Locked>) -> String {
         let id = (package.name.to_string(), package.version.to_string());
         if packages.contains(&id) {
             let checksum = package.checksum.as_ref().map(ToString::to_string).unwrap_or_default();
+            // A git dependency has no checksum. Its source ends with the commit.
+            let source = package.source.as_ref().map(ToString::to_string).unwrap_or_default();
             let linked = package.dependencies.iter().map(|other| (other.name.to_string(), other.version.to_string()));
             let linked: BTreeSet<_> = linked.filter(|other| packages.contains(other)).collect();
-            lines.insert(format!("{id:?} {checksum} {linked:?}\n"));
+            lines.insert(format!("{id:?} {source} {checksum} {linked:?}\n"));
         }
     }
     lines.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_commit_of_a_git_dependency_counts() {
+        let at = |commit: char| {
+            let commit = commit.to_string().repeat(40);
+            let text = format!(
+                "version = 4\n\n[[package]]\nname = \"forked\"\nversion = \"1.0.0\"\n\
+                 source = \"git+https://example.com/forked?branch=main#{commit}\"\n"
+            );
+            locked(&text.parse().unwrap(), &BTreeSet::from([("forked".to_owned(), "1.0.0".to_owned())]))
+        };
+        assert_eq!(at('a'), at('a'));
+        assert_ne!(at('a'), at('b'));
+    }
 }
