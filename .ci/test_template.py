@@ -14,6 +14,8 @@ from pathlib import Path
 
 import boto3
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -472,6 +474,7 @@ class Deployment(unittest.TestCase):
         self.assertNotRegex(secrets, r'"(Has|Database)\w+"')
         # The function's values win over the old ones of Globals, also where both are lists or conditions.
         function = transformed(between)["Resources"]["PhoneNumbersMigrateFunction"]["Properties"]
+        self.assertEqual(len(function["Layers"]), 1)
         text = json.dumps({key: function[key] for key in ("Layers", "VpcConfig", "Description")})
         self.assertNotRegex(text, r'\["Has\w+"|"Ref": "(Database|Subnet|Security)|\{Configuration')
         self.assertEqual(function["Timeout"], 800)
@@ -555,6 +558,14 @@ class Parameters(unittest.TestCase):
             self.assertRegex("https://example.com", parameters[name]["AllowedPattern"])
             self.assertNotRegex("http://example.com", parameters[name]["AllowedPattern"])
 
+    def test_the_sam_cli_starts_every_function_locally_without_a_layer_and_with_no_secret_of_a_real_stack(self):
+        stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"), language_extensions_enabled=True)
+        functions = list(SamFunctionProvider(stacks).get_all())
+        self.assertEqual({function.name for function in functions}, {f"PhoneNumbers{name}Function" for name in serverless_functions()})
+        for function in functions:
+            self.assertEqual(function.layers, [])
+            self.assertEqual(function.environment["Variables"]["DATABASE_SECRET_ID"], "local/database")
+
     def test_the_sam_cli_expands_the_loops_to_the_same_resources(self):
         theirs = expand_language_extensions(copy.deepcopy(parsed()), {"JwtIssuer": "x", "AllowedOrigins": "x", "AlarmTopicArn": "none"}, enabled=True)
         for section in ("Resources", "Outputs"):
@@ -566,4 +577,4 @@ class Parameters(unittest.TestCase):
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    unittest.main()
+    unittest.main(warnings="ignore")
