@@ -5,6 +5,7 @@ template.py parameters ENVIRONMENT          prints the parameters as JSON: the t
 template.py render ARTIFACTS PARAMETERS     prints the template with the addresses of the zips in S3
 template.py expand BEFORE AFTER             prints BEFORE with the migrate function of AFTER and its parameters
 template.py next AFTER PARAMETERS           prints the parameters that `expand` adds, as JSON
+template.py pairs PARAMETERS                prints the parameters as Name=value, one a line
 template.py back BEFORE                     prints BEFORE without canary rollouts
 
 ARTIFACTS has a line for each function: name, zip, address. PARAMETERS is a file that `parameters` wrote.
@@ -190,6 +191,8 @@ def main(command, *arguments):
         return expand(*read).rstrip("\n")
     if command == "next":
         return as_json(next_parameters(read[0], read_parameters(arguments[1])))
+    if command == "pairs":
+        return "\n".join(f"{name}={value}" for name, value in read_parameters(arguments[0]).items())
     if command == "back":
         return back(read[0]).rstrip("\n")
     raise Refused(f"there is no command {command}")

@@ -10,6 +10,7 @@ import threading
 import unittest
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = sorted(folder.name for folder in (ROOT / "functions").iterdir())
@@ -52,9 +53,9 @@ if verb == "describe-stacks":
 elif verb == "get-template":
     print(template.read_text())
 elif verb == "deploy":
-    given = arguments[arguments.index("--parameter-overrides") + 1].removeprefix("file://")
+    (home / "arguments.json").write_text(json.dumps(sys.argv[1:]))
     assert option["--role-arn"] == "arn:role"
-    given = {pair["ParameterKey"]: pair["ParameterValue"] for pair in json.loads(Path(given).read_text())}
+    given = dict(pair.split("=", 1) for pair in arguments[arguments.index("--parameter-overrides") + 1:])
     call("deploy " + Path(option["--template-file"]).stem + (" unstarted" if given.get("Started") == "false" else ""))
     # What is not given keeps its value.
     had = json.loads(parameters.read_text()) if parameters.exists() else []
@@ -374,6 +375,26 @@ class Deploy(unittest.TestCase):
         values = {"ReconcileSchedule": "rate(10 minutes)", "AllowedOrigins": "https://a.example,https://b.example", "TelnyxPublicKey": "a2V5=,b3Ro="}
         self.deploy(parameters="\n".join(f"{name}={value}" for name, value in values.items()))
         self.assertLessEqual(values.items(), self.parameters().items())
+
+    def test_the_aws_cli_understands_what_it_is_given(self):
+        try:
+            from awscli.clidriver import create_clidriver
+            from awscli.customizations.cloudformation.deploy import DeployCommand
+        except ImportError:
+            self.skipTest("the AWS CLI is not installed for this Python")
+        values = {"ReconcileSchedule": "rate(10 minutes)", "AllowedOrigins": "https://a.example,https://b.example", "SubnetIds": "", "TelnyxPublicKey": "a2V5=,b3Ro="}
+        self.deploy(parameters="\n".join(f"{name}={value}" for name, value in values.items()))
+        understood = []
+
+        def run(command, arguments, _):
+            understood.append((command.parse_key_value_arg(arguments.parameter_overrides, "parameter-overrides"), arguments.capabilities))
+            return 0
+
+        with mock.patch.object(DeployCommand, "_run_main", run), mock.patch.dict(os.environ, AWS_DEFAULT_REGION="us-east-1"):
+            self.assertEqual(create_clidriver().main(json.loads((self.home / "arguments.json").read_text())), 0)
+        (found, capabilities), = understood
+        self.assertLessEqual(values.items(), found.items())
+        self.assertEqual(capabilities, ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
 
     def test_an_older_commit_than_the_deployed_one_is_refused_unless_asked_for(self):
         self.git("init", "--quiet")
