@@ -4,6 +4,7 @@ mod number;
 mod origin;
 mod permission;
 mod reference;
+mod timestamp;
 mod values;
 mod words;
 
@@ -11,5 +12,6 @@ pub use number::{AgentMapping, AvailableAgent, HistoryEntry, PendingPurchase, Ph
 pub use origin::Origin;
 pub use permission::{Actor, Permission, Role};
 pub use reference::{AccountName, Reference, is_deployment};
+pub use timestamp::Timestamp;
 pub use values::{CountryCode, Currency, Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};
 pub(crate) use words::words;

@@ -8,10 +8,10 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::error::Error;
+use shared::model::Timestamp;
 use shared::store::{ListFilter, Position};
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let json = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| UNREADABLE)?;
         let Written(agency_id, filter, micros, id) = serde_json::from_slice(&json).map_err(|_| UNREADABLE)?;
-        let created_at = DateTime::from_timestamp_micros(micros).ok_or(UNREADABLE)?;
+        let created_at = Timestamp::from_micros(micros).ok_or(UNREADABLE)?.into();
         Ok(Self { agency_id, filter, position: Position { created_at, id } })
     }
 }
@@ -75,6 +75,7 @@ impl FromStr for Cursor {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use chrono::DateTime;
     use proptest::prelude::*;
     use shared::model::Status;
 
@@ -139,6 +140,14 @@ mod tests {
             if let Ok(cursor) = text.parse::<Cursor>() {
                 prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
             }
+        }
+    }
+
+    #[test]
+    fn a_cursor_whose_time_postgres_cannot_hold_is_refused() {
+        for micros in [i64::MIN, -210_866_803_200_000_001, i64::MAX] {
+            let written = serde_json::to_vec(&Written(Uuid::from_u128(1), Value::Null, micros, Uuid::from_u128(2))).unwrap();
+            assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(written).parse::<Cursor>(), Err(UNREADABLE), "{micros}");
         }
     }
 
