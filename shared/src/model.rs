@@ -4,6 +4,7 @@ mod number;
 mod origin;
 mod permission;
 mod reference;
+pub mod text;
 mod timestamp;
 mod values;
 mod words;
