@@ -4,6 +4,8 @@
 //! with the name of its field, and builds the request only if nothing was wrong. A value that is wrong reads as None, like one
 //! that is absent, and is never used. A filter that is silently ignored is the complaint that users file most.
 
+mod json;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -12,7 +14,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::{Error, FieldError};
-use crate::model::Patch;
+use crate::model::{Patch, text};
+
+/// Of a parameter or a member that is there a second time.
+const REPEATED: &str = "is given more than once";
 
 /// The source of the input: in a query string every value is text, in a body it has a JSON type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +52,7 @@ impl Input {
         let mut input = Self { origin: Origin::Query, prefix: String::new(), fields: BTreeMap::new(), errors: Vec::new() };
         for (name, value) in parameters {
             if input.fields.insert(name.clone(), Value::String(value.clone())).is_some() {
-                input.refuse(name, "is given more than once");
+                input.refuse(name, REPEATED);
             }
         }
         input
@@ -58,13 +63,13 @@ impl Input {
     /// # Errors
     /// `InvalidRequest` if it is not JSON or not an object.
     pub fn body(bytes: &[u8]) -> Result<Self, Error> {
-        match serde_json::from_slice(bytes) {
-            Ok(Value::Object(members)) => {
-                Ok(Self { origin: Origin::Body, prefix: String::new(), fields: members.into_iter().collect(), errors: Vec::new() })
-            }
-            Ok(_) => Err(Error::invalid("body", "must be a JSON object")),
-            Err(error) => Err(Error::invalid("body", format!("is not JSON: line {}, column {}", error.line(), error.column()))),
+        let document = json::read(bytes).map_err(|message| Error::invalid("body", message))?;
+        let Value::Object(members) = document.root else { return Err(Error::invalid("body", "must be a JSON object")) };
+        let mut input = Self { origin: Origin::Body, prefix: String::new(), fields: members.into_iter().collect(), errors: Vec::new() };
+        for name in document.repeated {
+            input.refuse(&name, REPEATED);
         }
+        Ok(input)
     }
 
     /// Notes that a field is wrong. `message` is the end of a sentence that begins with the field.
@@ -94,7 +99,7 @@ impl Input {
         }
     }
 
-    /// Text of 1 to `longest` characters, none of them a control character.
+    /// Text of 1 to `longest` characters, as [`text`] permits it. Spaces around it are left out.
     pub fn text(&mut self, field: &str, longest: usize) -> Option<String> {
         let value = self.take(field)?;
         self.checked_text(field, value, longest)
@@ -274,17 +279,15 @@ impl Input {
             self.refuse(field, "must be a string");
             return None;
         };
-        // Postgres cannot store a NUL, and no name has a line break in it.
-        if text.chars().any(char::is_control) {
-            self.refuse(field, "must not contain control characters");
-            return None;
-        }
-        let text = text.trim();
         if text.is_empty() || text.chars().count() > longest {
             self.refuse(field, format!("must have 1 to {longest} characters"));
             return None;
         }
-        Some(text.to_owned())
+        if let Some(fault) = text::fault(&text) {
+            self.refuse(field, fault);
+            return None;
+        }
+        Some(text.trim().to_owned())
     }
 
     fn refuse_the_rest(&mut self) {
