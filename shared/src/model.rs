@@ -1,5 +1,6 @@
 //! The domain's types. They can hold only what is valid.
 
+mod country;
 mod number;
 mod origin;
 mod permission;
@@ -8,11 +9,14 @@ pub mod text;
 mod timestamp;
 mod values;
 mod words;
+mod written_number;
 
+pub use country::{COUNTRIES, CountryCode};
 pub use number::{AgentMapping, AvailableAgent, HistoryEntry, PendingPurchase, PhoneNumber};
 pub use origin::Origin;
 pub use permission::{Actor, Permission, Role};
 pub use reference::{AccountName, Reference, is_deployment};
 pub use timestamp::Timestamp;
-pub use values::{CountryCode, Currency, Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};
+pub use values::{Currency, Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};
 pub(crate) use words::words;
+pub use written_number::digits_of_written_number;

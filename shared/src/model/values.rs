@@ -144,25 +144,6 @@ impl PriceLimits {
     }
 }
 
-/// A country: ISO 3166-1 alpha-2, in capitals. Small letters are read as well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CountryCode(String);
-
-impl FromStr for CountryCode {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        valid.then(|| Self(text.to_ascii_uppercase())).ok_or("must be a country in two letters, such as US")
-    }
-}
-
-impl From<CountryCode> for String {
-    fn from(code: CountryCode) -> Self {
-        code.0
-    }
-}
-
 /// A currency: ISO 4217, in capitals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Currency(String);

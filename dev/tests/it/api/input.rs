@@ -128,7 +128,7 @@ async fn a_parameter_given_twice_is_named() {
 async fn what_is_wrong_with_a_search_is_named() {
     let strict = Strict::new().await;
     strict.refuses_query(SEARCH, "", &["country_code"]).await;
-    for wrong in ["", "U", "USA", "U1", "%C3%9CS", "US%00", "us%20", "840"] {
+    for wrong in ["", "U", "USA", "U1", "XX", "UK", "EU", "%C3%9CS", "US%00", "us%20", "840"] {
         strict.refuses_query(SEARCH, &format!("country_code={wrong}"), &["country_code"]).await;
     }
     for (name, values) in [
