@@ -110,7 +110,7 @@ mod tests {
         let filter = (status, any::<bool>(), proptest::option::of(any::<bool>()), proptest::option::of(any::<String>()));
         (filter, ids, -60_000_000_000_000_000..250_000_000_000_000_000_i64).prop_map(|(filter, (agency, agent, row), micros)| {
             let (status, include_released, assigned, search) = filter;
-            let filter = ListFilter { status, include_released, assigned, agent_id: agent.map(Uuid::from_u128), search };
+            let filter = ListFilter { status, include_released, assigned, agent_id: agent.map(Uuid::from_u128), search, number: None };
             let position = Position { created_at: DateTime::from_timestamp_micros(micros).unwrap(), id: Uuid::from_u128(row) };
             let cursor = Cursor::new(Uuid::from_u128(agency), &filter, position).unwrap();
             (filter, cursor)

@@ -2,7 +2,7 @@
 
 use shared::error::Error;
 use shared::input::{Input, assigned};
-use shared::model::Status;
+use shared::model::{Status, digits_of_written_number};
 use shared::store::{ListFilter, Position};
 
 use crate::cursor::Cursor;
@@ -25,12 +25,14 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn read(mut input: Input) -> Result<Self, Error> {
         let assigned = assigned(&mut input);
+        let search = input.text("search", LONGEST_SEARCH);
         let filter = ListFilter {
             status: input.parsed::<Status>("status"),
             include_released: input.boolean("include_released").unwrap_or(false),
             assigned,
             agent_id: input.uuid("agent_id"),
-            search: input.text("search", LONGEST_SEARCH),
+            number: search.as_deref().and_then(digits_of_written_number).filter(|digits| Some(digits) != search.as_ref()),
+            search,
         };
         let include_agents = input.boolean("include_agents").unwrap_or(false);
         let limit = input.integer("limit", 1..=LIMIT_LARGEST).unwrap_or(LIMIT_DEFAULT);
