@@ -19,8 +19,16 @@ use serde::Serialize;
 /// Where the functions' packages are.
 const FUNCTIONS: &str = "functions";
 /// What every artifact is made with: the scripts build and zip it.
-const COMMON: [&str; 7] =
-    [".cargo", ".ci/artifact.py", ".ci/package", ".ci/toolchain", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
+const COMMON: [&str; 8] = [
+    ".cargo",
+    ".ci/artifact.py",
+    ".ci/package",
+    ".ci/requirements/builder.txt",
+    ".ci/toolchain",
+    "Cargo.toml",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+];
 /// The platforms that functions run on; what only others need counts for nothing.
 const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 

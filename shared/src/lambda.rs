@@ -5,6 +5,8 @@ mod body;
 mod call;
 pub mod cors;
 mod deadline;
+#[cfg(feature = "schema")]
+pub mod document;
 mod function;
 pub mod input;
 mod log;
@@ -14,7 +16,7 @@ use std::convert::Infallible;
 use lambda_http::{Request, lambda_runtime, service_fn, tracing as runtime_tracing};
 
 pub use self::background::{Background, BackgroundService, Delivery};
-pub use self::call::{Answer, Call};
+pub use self::call::{Answer, Call, QUERY_OR_BODY};
 pub use self::function::{Function, Service};
 use crate::config::Config;
 

@@ -9,6 +9,7 @@ pub mod text;
 mod timestamp;
 mod values;
 mod words;
+mod written;
 mod written_number;
 
 pub use country::{COUNTRIES, CountryCode};
@@ -19,4 +20,6 @@ pub use reference::{AccountName, Reference, is_deployment};
 pub use timestamp::Timestamp;
 pub use values::{Currency, Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};
 pub(crate) use words::words;
+pub use written::Written;
+pub(crate) use written::schema_of;
 pub use written_number::digits_of_written_number;

@@ -17,6 +17,7 @@ const LONGEST_FIELD: usize = 100;
 ///
 /// `error` repeats `detail`, since the documented functions have that member.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A URN that names the kind of problem.
     pub r#type: String,
@@ -27,6 +28,7 @@ pub struct Problem {
     /// What happened here, as one sentence.
     pub detail: String,
     /// The stable name to switch on.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "codes"))]
     pub code: &'static str,
     /// Whether the same request may succeed later.
     pub retryable: bool,
@@ -38,6 +40,13 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// The text of `detail`.
     pub error: String,
+}
+
+/// The codes that there are.
+#[cfg(feature = "schema")]
+fn codes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let codes: Vec<_> = crate::error::KINDS.iter().map(|kind| kind.code).collect();
+    schemars::json_schema!({"type": "string", "enum": codes})
 }
 
 impl From<&Error> for Problem {
@@ -61,6 +70,46 @@ impl From<&Error> for Problem {
 #[must_use]
 pub fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.kind().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A problem of every kind, for the document.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn examples() -> Vec<Problem> {
+    use std::time::Duration;
+
+    let (wait, source) = (Duration::from_secs(5), || "an example".into());
+    let price = Price { monthly: "3.00".parse().ok(), upfront: "1.00".parse().ok(), currency: Some("USD".to_owned()) };
+    let errors = [
+        Error::invalid("limit", "must be a whole number from 1 to 200"),
+        Error::ConfirmationRequired,
+        Error::TelnyxNotConfigured,
+        Error::Unauthorized("The token has expired."),
+        Error::InsufficientFunds,
+        Error::Forbidden("This user's role does not permit this."),
+        Error::QuotaExceeded(25),
+        Error::NotFound { what: "phone number", field: "id".to_owned() },
+        Error::MethodNotAllowed(&["GET"]),
+        Error::NumberUnavailable,
+        Error::PriceExceeded(price),
+        Error::PhoneNumberReleased,
+        Error::PurchaseInProgress,
+        Error::NumberLocked,
+        Error::PurchaseExpired,
+        Error::RequestInProgress(wait),
+        Error::PreconditionFailed,
+        Error::PayloadTooLarge,
+        Error::UnsupportedMediaType,
+        Error::IdempotencyKeyReused,
+        Error::UpstreamRejected(source()),
+        Error::RateLimited(wait),
+        Error::Internal(source()),
+        Error::Upstream(source()),
+        Error::PurchasesDisabled,
+        Error::Unavailable(source()),
+    ];
+    let problem = |error| Problem { request_id: Some("5e8c6f6a-0d2b-4a33-9c52-7b1f5b0f1c11".to_owned()), ..Problem::from(error) };
+    errors.iter().map(problem).collect()
 }
 
 fn detail(error: &Error) -> String {

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::Written;
+
 /// The officially assigned codes of ISO 3166-1. Codes that are reserved (`EU`, `UK`) or left to users (`XK`, `XX`) are none.
 pub const COUNTRIES: &[&str] = &[
     "AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AQ", "AR", "AS", "AT", "AU", "AW", "AX", "AZ", "BA", "BB", "BD", "BE", "BF", "BG",
@@ -28,6 +30,19 @@ impl FromStr for CountryCode {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = COUNTRIES.iter().find(|code| code.eq_ignore_ascii_case(text));
         found.map(|code| Self(code)).ok_or("must be a country in two letters, such as US (ISO 3166-1)")
+    }
+}
+
+impl Written for CountryCode {
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        let either = |letter: char| format!("{letter}{}", letter.to_ascii_lowercase());
+        let first = ('A'..='Z').filter_map(|first| {
+            let second: String =
+                COUNTRIES.iter().filter(|code| code.starts_with(first)).filter_map(|code| code.chars().nth(1)).map(either).collect();
+            (!second.is_empty()).then(|| format!("[{}][{second}]", either(first)))
+        });
+        serde_json::json!({"type": "string", "pattern": format!("^({})$", first.collect::<Vec<_>>().join("|"))})
     }
 }
 

@@ -48,6 +48,16 @@ pub fn fault(text: &str) -> Option<&'static str> {
     text.chars().all(|character| is_in(INVISIBLE, character)).then_some("must contain a visible character")
 }
 
+/// The regular expression (ECMA-262) of texts without a [`fault`].
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn pattern() -> String {
+    let class =
+        |ranges: &[RangeInclusive<char>]| -> String { ranges.iter().flat_map(|range| [*range.start(), '-', *range.end()]).collect() };
+    let (forbidden, invisible) = (class(FORBIDDEN), class(INVISIBLE));
+    format!("^[^{forbidden}]*[^{forbidden}{invisible}][^{forbidden}]*$")
+}
+
 fn is_in(ranges: &[RangeInclusive<char>], character: char) -> bool {
     ranges.iter().any(|range| range.contains(&character))
 }

@@ -153,6 +153,7 @@ pub struct Listing {
 
 /// An agency's rows in sum, whatever the filter.
 #[derive(Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// All but the released.
     pub total: i64,
@@ -174,6 +175,7 @@ pub struct Summary {
 
 /// An amount in a currency.
 #[derive(Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cost {
     /// ISO 4217.
     pub currency: String,
