@@ -48,6 +48,8 @@ impl Function for Purchase {
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let Sagas { store, config, .. } = &self.sagas;
+        // Nothing is kept of a check. A header that is wrong is refused all the same.
+        idempotency::key(&call)?;
         if request.validate_only && !config.enabled {
             return Err(Error::PurchasesDisabled);
         }

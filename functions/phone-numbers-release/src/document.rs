@@ -9,7 +9,7 @@ use crate::request::{Body, EACH_ID_ONCE};
 
 /// What the function does.
 pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
-    let id = "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+    let id = "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a11";
     let all = json!({
         "success": true,
         "released": [{"id": id, "phone_number": "+13125550123"}],

@@ -14,7 +14,7 @@ input! {
     /// The body of a release.
     pub(crate) struct Body {
         /// The ids of the rows, each of them once: the `id` of a row, not its `phone_number_id`, which is Telnyx's.
-        required phone_number_ids: Ids<1, 50>, example ["9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10"];
+        required phone_number_ids: Ids<1, 50>, example ["9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a11"];
         /// Must be true, since a release cannot be undone.
         expected confirm: Flag, example true;
     }

@@ -92,7 +92,7 @@ impl Success {
     }
 }
 
-/// An operation that takes something of an answer: an OpenAPI link.
+/// An operation that takes something of an answer: a link of the document.
 pub struct Link {
     /// The name of the link.
     pub name: &'static str,
