@@ -5,6 +5,7 @@
 //! - [`secrets_manager`], [`moto`]: AWS Secrets Manager, as a fake of our own and as moto
 //! - [`lambda`]: AWS Lambda and API Gateway, as far as the functions see them
 //! - [`containers`]: access from Docker's containers
+//! - [`loopback`]: the HTTP client for servers on this machine
 //! - [`fault_proxy`]: proxies before Postgres and Telnyx that inject faults
 //! - [`stack`]: all of the above as one value, which `cargo dev` and the tests share
 //! - [`invariants`]: whether the database and Telnyx agree
@@ -23,6 +24,7 @@ pub mod fault_proxy;
 pub mod invariants;
 pub mod lambda;
 pub mod listener;
+pub mod loopback;
 pub mod migrations;
 pub mod moto;
 pub mod openapi;

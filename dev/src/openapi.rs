@@ -1,4 +1,4 @@
-//! `docs/openapi.json`: the HTTP API as an OpenAPI 3.1 document, made from what the functions declare.
+//! `docs/openapi.json`: a description of the HTTP API in the format `OpenAPI` 3.1, made from what the functions declare.
 
 use std::collections::BTreeMap;
 

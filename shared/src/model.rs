@@ -1,6 +1,7 @@
 //! The domain's types. They can hold only what is valid.
 
 mod country;
+mod key_digest;
 mod number;
 mod origin;
 mod permission;
@@ -13,6 +14,7 @@ mod written;
 mod written_number;
 
 pub use country::{COUNTRIES, CountryCode};
+pub use key_digest::KeyDigest;
 pub use number::{AgentMapping, AvailableAgent, HistoryEntry, PendingPurchase, PhoneNumber};
 pub use origin::Origin;
 pub use permission::{Actor, Permission, Role};

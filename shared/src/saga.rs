@@ -22,7 +22,7 @@ use crate::telnyx::{Accounts, Client};
 pub use outcome::{ending, may_be_retried};
 pub use proof::{Absence, Trace};
 pub use purchase::{Bought, Buyer, Quote};
-pub use release::{Released, Releaser};
+pub use release::{Released, Releaser, Resumed};
 
 /// What sagas need; one serves a whole function.
 pub struct Sagas {

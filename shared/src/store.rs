@@ -30,23 +30,24 @@ use tokio_postgres::{Row, Statement};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::meter::{self, Dependency};
 use crate::secrets::Secrets;
 use postgres::connection::{self, Connections};
 
-pub use deployment::Deployment;
+pub use deployment::{Clearance, Deployment};
 pub use idempotency_keys::{IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, Listed};
 pub use lease::{Fenced, Lease, Leased};
-pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Summary};
+pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary};
 pub use postgres::connection::connect;
 pub use purchases::{
-    Activation, Begun, BoughtNumber, Cancelling, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota,
-    Sought, Turn,
+    Activation, Begun, BoughtNumber, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
 };
 pub use reconcile::{
-    Adoptee, Adoption, Counterpart, CounterpartRow, Finding, FindingKind, KnownPurchase, LegacyRow, Missing, MissingRow, Observation,
-    OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger, Walk, WalkOf, Witness,
+    Adoptee, Adoption, Counterpart, CounterpartRow, Dismissal, Finding, FindingKind, KnownPurchase, LastRelease, LegacyRow, Missing,
+    MissingRow, Observation, OpenFindings, Origin, Owner, Place, Seen, Stranger, Strangers, Stuck, Subject, UnseenFinding, UnseenStranger,
+    Walk, WalkOf, Witness,
 };
-pub use releases::{Deleting, HeldRelease, Release, ReleaseBegun, ReleaseId, ReleaseStart, ReleaseTarget};
+pub use releases::{HeldRelease, Release, ReleaseBegun, ReleaseId, ReleaseStart, ReleaseTarget};
 
 /// The product's database. Its methods are in the submodules, by subject.
 pub struct Store {
@@ -64,6 +65,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         clock::STATEMENTS,
         deployment::STATEMENTS,
         idempotency_keys::STATEMENTS,
+        idempotency_keys::purchases::STATEMENTS,
         numbers::archive::STATEMENTS,
         numbers::change::STATEMENTS,
         numbers::history::STATEMENTS,
@@ -80,14 +82,18 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         reconcile::compare::STATEMENTS,
         reconcile::decisions::STATEMENTS,
         reconcile::findings::STATEMENTS,
+        reconcile::findings::settle::STATEMENTS,
         reconcile::legacy_rows::STATEMENTS,
+        reconcile::missing::STATEMENTS,
         reconcile::moves::STATEMENTS,
         reconcile::retention::STATEMENTS,
         reconcile::strangers::STATEMENTS,
         reconcile::stuck::STATEMENTS,
         reconcile::walks::STATEMENTS,
         reconcile::witnesses::STATEMENTS,
-        releases::STATEMENTS,
+        releases::begin::STATEMENTS,
+        releases::finish::STATEMENTS,
+        releases::ledger::STATEMENTS,
     ];
     modules.into_iter().flatten().copied()
 }
@@ -159,7 +165,8 @@ impl Store {
 
     /// Runs `work` within the time limit. After a timeout, the connections are not used again.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let outcome = tokio::time::timeout(self.connections.timeouts.whole(), work).await;
+        let work = tokio::time::timeout(self.connections.timeouts.whole(), work);
+        let outcome = meter::wait_for(Dependency::Postgres, work).await;
         outcome.unwrap_or_else(|_| {
             self.connections.discard_all();
             Err(Error::Unavailable("the database did not answer in time".into()))
@@ -254,12 +261,6 @@ pub fn is_refusal(error: &Error) -> bool {
 /// The value of a column. If the column is missing or has another type, that is a defect of this code.
 fn column<'row, T: tokio_postgres::types::FromSql<'row>>(row: &'row Row, name: &str) -> Result<T, Error> {
     row.try_get(name).map_err(|error| Error::Internal(Box::new(error)))
-}
-
-/// A column with a SHA-256, whose length a constraint keeps.
-fn digest(row: &Row, name: &str) -> Result<Option<[u8; 32]>, Error> {
-    let bytes: Option<&[u8]> = column(row, name)?;
-    bytes.map(|bytes| bytes.try_into().map_err(|_| Error::Internal(format!("column {name} is no SHA-256").into()))).transpose()
 }
 
 /// An interval's parameter: milliseconds as Postgres' bigint.

@@ -39,7 +39,7 @@ mod rate_limits;
 mod testing;
 mod transport;
 
-pub use accounts::{Account, Accounts, KeyDigest};
+pub use accounts::{Account, Accounts};
 pub use client::{Client, Session};
 pub use failure::{Failure, Refusal};
 pub use ids::usable_id;

@@ -84,14 +84,14 @@ async fn sam_environment<'stack>(
     Ok(stack.definitions().map(|definition| (definition.resource.as_str(), environment.clone())).collect())
 }
 
-/// For `cargo lambda watch --env-file …`, or a shell that starts a function by itself: the variables of each, quoted.
+/// For `cargo lambda watch --env-file …`, or a shell that starts one function: the variables of each, quoted.
 fn shell_environment(stack: &Stack) -> String {
     let quoted = |value: &str| value.replace('\'', r"'\''");
     let lines: Vec<_> = stack.environment().iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect();
     lines.concat()
 }
 
-/// Copies of the repository's events, in which a token of the demo's owner takes the place of the one there.
+/// Copies of the repository's events with a token of the demo's owner instead of theirs.
 fn write_events(stack: &Stack, from: &Path, to: &Path) -> Result<()> {
     let entries = match fs::read_dir(from) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -112,7 +112,7 @@ fn write_events(stack: &Stack, from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An event without the header is about its absence.
+/// An event without the header tests its absence.
 fn authorize(event: &mut Value, bearer: &str) {
     let headers = event.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten();
     for (name, value) in headers {
@@ -122,7 +122,7 @@ fn authorize(event: &mut Value, bearer: &str) {
     }
 }
 
-/// The text of a secret kept in `data`, made on the first run.
+/// The text of a secret stored in `data`. The first run creates it.
 pub(super) fn secret(data: &Path, name: &str, make: impl FnOnce() -> String) -> Result<String> {
     let path = data.join(name);
     match fs::read_to_string(&path) {
@@ -136,8 +136,8 @@ pub(super) fn secret(data: &Path, name: &str, make: impl FnOnce() -> String) -> 
     }
 }
 
-/// A folder, made if need be, for files with secrets in them. Its name may be looked up by others: Postgres may run as
-/// another user, in a folder of its own below.
+/// Creates a folder for files with secrets. Other users may enter it but not list it: Postgres may run as another user in a
+/// folder below.
 pub(super) fn private_folder(path: &Path) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
     made.with_context(|| format!("making {}", path.display()))
@@ -157,7 +157,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     replace(path, text.as_bytes())
 }
 
-/// Writes a file that only we can read, so that nobody ever sees half of it.
+/// Writes a file that only the current user can read, atomically.
 fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let write = || -> Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

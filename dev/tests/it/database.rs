@@ -1,8 +1,9 @@
-//! The database: schema, migrations, statements, history, deployments.
+//! The database: schema, migrations, statements, the order of locks, history, deployments.
 
 mod deployments;
 mod history;
 mod limits;
+mod lock_order;
 mod migrate;
 mod schema;
 mod statements;

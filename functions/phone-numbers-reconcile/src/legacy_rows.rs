@@ -3,7 +3,7 @@
 use shared::error::Error;
 use shared::model::{Reference, Status};
 use shared::saga::{Absence, Trace};
-use shared::store::{FindingKind, LegacyRow, Observation};
+use shared::store::{FindingKind, LegacyRow, Observation, Reconciled};
 use shared::telnyx::{Account, Failure, Owned, Session};
 use tokio::time::Instant;
 
@@ -47,6 +47,15 @@ enum Outcome {
     TelnyxFailed(Failure),
 }
 
+impl From<Reconciled> for Outcome {
+    fn from(backfilled: Reconciled) -> Self {
+        match backfilled {
+            Reconciled::Done => Self::Added,
+            Reconciled::Outdated => Self::NotAdded,
+        }
+    }
+}
+
 /// Where the number of a row is.
 enum Location<'a> {
     /// In this account, under this id.
@@ -71,14 +80,14 @@ struct Backfill<'r, 'a> {
 impl<'r> Backfill<'r, '_> {
     async fn add(&mut self) -> Result<Outcome, Error> {
         let (store, row) = (self.run.store(), self.row);
-        let is_added = match self.locate().await {
+        let backfilled = match self.locate().await {
             Ok(Location::Owned(account, id)) => store.backfill_owned(row, &account.name, &id, account.key_digest()).await?,
             Ok(Location::Ordered(account, id)) => store.backfill_ordered(row, &account.name, &id, account.key_digest()).await?,
             Ok(Location::Nowhere) if row.stuck => return self.give_up().await,
             Ok(Location::Unclear | Location::Nowhere) => return Ok(Outcome::NotAdded),
             Err(failure) => return Ok(Outcome::TelnyxFailed(failure)),
         };
-        Ok(added_if(is_added))
+        Ok(backfilled.into())
     }
 
     async fn locate(&self) -> Result<Location<'r>, Failure> {
@@ -116,7 +125,7 @@ impl<'r> Backfill<'r, '_> {
                         return Ok(Outcome::NotAdded);
                     }
                 }
-                Ok(added_if(self.run.store().backfill_abandoned(self.row, &first.name).await?))
+                Ok(self.run.store().backfill_abandoned(self.row, &first.name).await?.into())
             }
             Status::Active => {
                 let detail = "No account of the agency has this number, whose row predates the ledger.";
@@ -177,8 +186,4 @@ impl<'r> Backfill<'r, '_> {
         let reference = owned.customer_reference.as_deref().and_then(|reference| reference.parse::<Reference>().ok());
         reference.is_some_and(|reference| reference.agency_id != self.row.agency_id)
     }
-}
-
-const fn added_if(is_added: bool) -> Outcome {
-    if is_added { Outcome::Added } else { Outcome::NotAdded }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use shared::error::Error;
-use shared::saga::{Buyer, Releaser};
+use shared::saga::{Buyer, Releaser, Resumed};
 use shared::store::{Phase, Turn};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -100,8 +100,8 @@ impl Run<'_> {
 
     async fn resume_release(&self, row_id: Uuid, deadline: Instant) -> Outcome {
         match (Releaser { sagas: self.sagas, deadline }).resume(row_id).await {
-            Ok(true) => Outcome::ReleaseCompleted,
-            Ok(false) => Outcome::Skipped,
+            Ok(Resumed::Released) => Outcome::ReleaseCompleted,
+            Ok(Resumed::NotHeld) => Outcome::Skipped,
             Err(error) => Outcome::ReleaseInterrupted(error),
         }
     }

@@ -8,7 +8,7 @@ use super::proof::{Absence, Trace};
 use crate::deadline::sleep_within;
 use crate::error::Error;
 use crate::model::Actor;
-use crate::store::{Cancelling, Lease, PurchaseId, ReleaseTarget, Sought};
+use crate::store::{Clearance, Lease, PurchaseId, ReleaseTarget, Sought};
 use crate::telnyx::{Failure, Order, OrderStatus, Orders, Refusal, usable_id};
 
 /// The pause before a cancelled order is looked at again.
@@ -45,9 +45,9 @@ impl Attempt<'_> {
         }
         for order in orders.known.iter().filter(|order| order.status == OrderStatus::Pending) {
             match self.sagas.store.begin_cancelling(self.lease).await? {
-                Cancelling::Allowed => {}
-                Cancelling::WrongDeployment => return Ok(Cancelled::Refused(self.sagas.store.wrong_deployment().await)),
-                Cancelling::Lost => return Ok(Cancelled::Lost),
+                Clearance::Granted => {}
+                Clearance::WrongDeployment => return Ok(Cancelled::Refused(self.sagas.store.wrong_deployment().await)),
+                Clearance::Lost => return Ok(Cancelled::Lost),
             }
             if let Err(error) = self.cancel_parts(order).await {
                 return Ok(Cancelled::Refused(error));

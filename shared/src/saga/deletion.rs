@@ -10,7 +10,7 @@ use super::proof::{Absence, Trace, observation};
 use crate::deadline::sleep_within;
 use crate::error::{Error, Source};
 use crate::model::Reference;
-use crate::store::{Deleting, Fenced, FindingKind, Lease, Release, ReleaseId};
+use crate::store::{Clearance, Fenced, FindingKind, Lease, Reconciled, Release, ReleaseId};
 use crate::telnyx::{Account, Failure, Owned, Refusal, Session, usable_id};
 
 /// The pause before Telnyx is asked once more.
@@ -82,9 +82,9 @@ impl Deletion<'_> {
         let asked = Instant::now();
         match self.sagas.store.begin_deleting(self.lease).await? {
             // A process that slept must not wake and delete what may have been bought again meanwhile.
-            Deleting::Allowed if asked.elapsed() < self.lease.duration => {}
-            Deleting::Allowed | Deleting::Lost => return Ok(Outcome::Lost),
-            Deleting::WrongDeployment => return Ok(Outcome::Blocked(self.sagas.store.wrong_deployment().await)),
+            Clearance::Granted if asked.elapsed() < self.lease.duration => {}
+            Clearance::Granted | Clearance::Lost => return Ok(Outcome::Lost),
+            Clearance::WrongDeployment => return Ok(Outcome::Blocked(self.sagas.store.wrong_deployment().await)),
         }
         match self.session().delete_number(&id).await {
             Ok(()) => Ok(Outcome::Gone),
@@ -137,8 +137,10 @@ impl Deletion<'_> {
     async fn follow(&mut self, account: Account, owned: &Owned) -> Result<Outcome, Error> {
         if let Some(purchase_id) = self.release.purchase_id {
             let (from, to, key) = (&self.release.account, &account.name, account.key_digest());
-            // False: reconcile has just done so, and the release continues there as well.
-            self.sagas.store.move_number(purchase_id, from, to, &owned.id, key).await?;
+            match self.sagas.store.move_number(purchase_id, from, to, &owned.id, key).await? {
+                // Outdated: reconcile has just done so, and the release continues there as well.
+                Reconciled::Done | Reconciled::Outdated => {}
+            }
         }
         self.account = account;
         self.again_with(owned, "the number is in another account by now").await

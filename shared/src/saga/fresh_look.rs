@@ -5,15 +5,26 @@ use tokio::time::Instant;
 use super::Sagas;
 use super::proof::{Absence, Trace};
 use crate::error::Error;
-use crate::store::{Holding, Purchase};
+use crate::store::{Holding, Purchase, Reconciled};
 use crate::telnyx::{Session, usable_id};
 
 /// The result of a fresh look.
 pub(super) enum Looked {
     /// The number is there, and its row is live again.
     There,
-    /// There is no such number: the row is released, and the number may be bought anew.
-    Gone,
+    /// The row has changed, and is to be read again: it is released since there is no such number, or another process has
+    /// changed it.
+    Changed,
+}
+
+impl Looked {
+    /// The result of writing down where the number was found.
+    const fn after(written: Reconciled) -> Self {
+        match written {
+            Reconciled::Done => Self::There,
+            Reconciled::Outdated => Self::Changed,
+        }
+    }
 }
 
 impl Sagas {
@@ -25,19 +36,17 @@ impl Sagas {
         let account = self.accounts.named(&purchase.account).await?;
         let session = self.telnyx.session(&account, deadline);
         if let Some(id) = self.shown_id(session, holding, purchase).await? {
-            self.store.correct(holding.row_id, &id, true).await?;
-            return Ok(Looked::There);
+            return Ok(Looked::after(self.store.correct(holding.row_id, &id, true).await?));
         }
         let trace = Trace { phone_number_id: holding.phone_number_id.as_deref(), ..Trace::from(purchase) };
         match self.absence(session, &trace).await? {
-            Absence::Proven => {
-                self.store.end_life(holding.row_id).await?;
-                Ok(Looked::Gone)
-            }
+            Absence::Proven => match self.store.end_life(holding.row_id).await? {
+                Reconciled::Done | Reconciled::Outdated => Ok(Looked::Changed),
+            },
             Absence::Moved(found) => {
                 let (other, owned) = *found;
-                self.store.move_number(purchase.id, &purchase.account, &other.name, &owned.id, other.key_digest()).await?;
-                Ok(Looked::There)
+                let (from, key_digest) = (&purchase.account, other.key_digest());
+                Ok(Looked::after(self.store.move_number(purchase.id, from, &other.name, &owned.id, key_digest).await?))
             }
             absence => Err(self.unproven(session, &trace, absence).await),
         }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::Sagas;
 use crate::error::{Error, Source};
-use crate::model::{E164, Reference};
+use crate::model::{E164, KeyDigest, Reference};
 use crate::store::{FindingKind, Observation, Purchase, Witness};
-use crate::telnyx::{Account, Failure, KeyDigest, Owned, Session, usable_id};
+use crate::telnyx::{Account, Failure, Owned, Session, usable_id};
 
 /// What the ledger knows about a number that an account should have.
 #[derive(Clone, Copy, Debug)]

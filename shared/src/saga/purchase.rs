@@ -74,7 +74,7 @@ impl Buyer<'_> {
                 return Err(Error::NumberUnavailable);
             }
             if let (true, Some(purchase)) = (holding.switched_off, &holding.purchase)
-                && matches!(self.sagas.look_afresh(&holding, purchase, self.deadline).await?, Looked::Gone)
+                && matches!(self.sagas.look_afresh(&holding, purchase, self.deadline).await?, Looked::Changed)
             {
                 continue;
             }

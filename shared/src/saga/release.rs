@@ -39,6 +39,15 @@ pub enum Released {
     Before,
 }
 
+/// The result of resuming a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// The number is released.
+    Released,
+    /// No release of the row is under way, or another process works on it.
+    NotHeld,
+}
+
 impl Releaser<'_> {
     /// Releases a number; one that is not bought yet is given up.
     ///
@@ -52,14 +61,18 @@ impl Releaser<'_> {
         }
     }
 
-    /// Resumes the release of a row unless another process works on it; false: another does, or there is none.
+    /// Resumes the release of a row unless another process works on it.
     ///
     /// # Errors
     /// It is not released, and the reason.
-    pub async fn resume(&self, row_id: Uuid) -> Result<bool, Error> {
-        let Some(held) = self.sagas.store.claim_release(row_id, self.sagas.config.lease).await? else { return Ok(false) };
+    pub async fn resume(&self, row_id: Uuid) -> Result<Resumed, Error> {
+        let held = self.sagas.store.claim_release(row_id, self.sagas.config.lease).await?;
+        let Some(held) = held else { return Ok(Resumed::NotHeld) };
         let account = self.account_of(&held).await?;
-        Ok(self.carry_out(held, account).await?.is_done())
+        Ok(match self.carry_out(held, account).await? {
+            Fenced::Done(()) => Resumed::Released,
+            Fenced::Lost => Resumed::NotHeld,
+        })
     }
 
     /// The account that a release names. If its key cannot be read, the lease of the release is given back at once.

@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::meter;
 use crate::model::{Actor, Permission};
 use crate::store::{Query, Store, column};
 
@@ -50,8 +51,10 @@ impl Store {
 /// The caller that [`AUTHORIZE`] returned, if permitted.
 pub(super) fn actor(user_id: Uuid, rows: &[Row]) -> Result<Actor, Error> {
     let row = rows.first().ok_or(Error::Forbidden("Phone numbers are for users of an agency."))?;
+    let agency_id = column(row, "agency_id")?;
+    meter::note_agency(agency_id);
     if column::<Option<bool>>(row, "permitted")? != Some(true) {
         return Err(Error::Forbidden("Your role does not permit this."));
     }
-    Ok(Actor { user_id, agency_id: column(row, "agency_id")? })
+    Ok(Actor { user_id, agency_id })
 }

@@ -1,5 +1,7 @@
 //! The deployment that a database belongs to: who may write at Telnyx on its behalf.
 
+use tokio_postgres::Row;
+
 use crate::error::Error;
 use crate::store::{Store, column};
 
@@ -89,6 +91,26 @@ pub enum Deployment {
     Unnamed,
     /// Another one: the database is a copy, or the setting is wrong.
     Another(String),
+}
+
+/// Whether the holder of a lease may change something at Telnyx now: cancel an order or delete a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clearance {
+    /// It may.
+    Granted,
+    /// The database, or the row of the ledger, belongs to another deployment.
+    WrongDeployment,
+    /// The lease is lost.
+    Lost,
+}
+
+/// The answer of a statement that keeps a lease and returns whether the deployment is right.
+pub(super) fn clearance(row: Option<Row>) -> Result<Clearance, Error> {
+    Ok(match row.map(|row| column(&row, "deployed")).transpose()? {
+        None => Clearance::Lost,
+        Some(true) => Clearance::Granted,
+        Some(false) => Clearance::WrongDeployment,
+    })
 }
 
 impl Store {

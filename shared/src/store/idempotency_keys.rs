@@ -1,18 +1,17 @@
-//! Idempotency keys: the first final answer to each, the purchases that its requests have begun or joined, and a lease while
-//! a request is being worked on.
+//! Idempotency keys: the first final answer to each, and a lease while a request is being worked on.
 
-use std::collections::HashMap;
+pub(super) mod purchases;
+
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::lease::{Fenced, Lease, Leased};
-use crate::store::purchases::ledger::{Purchase, columns, purchase};
-use crate::store::{Store, column, millis, rows_of};
+use crate::store::{Store, column, millis};
+
+pub use purchases::{KeyEntry, KeyPosition, Listed};
 
 /// Whether an entry `i` of a key, with its purchase `p`, keeps the key from expiring: the purchase is unfinished, or it ended
 /// less than the time to live ago. A row without a purchase counts from when it was listed.
@@ -134,45 +133,6 @@ where k.agency_id = $1 /* agency_id */
   and k.lease_token = $4 /* lease_token */
 returning k.key";
 
-/// Lists a purchase, or a row without one, at a position of the key, for the holder of the key, and renews the lease. The
-/// lease counts from `clock_timestamp()`: the transaction may have begun long before, to wait for its agency's lock.
-const LIST: &str = "\
--- idempotency_keys.list
-with held as (
-  update phone_number_idempotency_keys k
-  set leased_until = clock_timestamp() + $5::bigint /* lease_ms */ * interval '1 millisecond'
-  where k.agency_id = $1 /* agency_id */
-    and k.function = $2 /* function */
-    and k.key = $3 /* key */
-    and k.lease_token = $4 /* lease_token */
-  returning k.agency_id, k.function, k.key
-)
-insert into phone_number_idempotency_purchases as i
-  (agency_id, function, key, position, purchase_id, agency_phone_number_id)
-select h.agency_id, h.function, h.key, $6 /* position */, $7 /* purchase_id */, $8 /* row_id */
-from held h
-on conflict (agency_id, function, key, position) do update
-set purchase_id = excluded.purchase_id,
-    agency_phone_number_id = excluded.agency_phone_number_id,
-    listed_at = excluded.listed_at
-returning i.position";
-
-/// What a key lists, as it is now.
-const LISTED: &str = concat!(
-    "\
--- idempotency_keys.listed
-select i.position,
-       i.agency_phone_number_id as row_id,
-       ",
-    columns!(),
-    "
-from phone_number_idempotency_purchases i
-left join phone_number_purchases p on p.id = i.purchase_id
-where i.agency_id = $1 /* agency_id */
-  and i.function = $2 /* function */
-  and i.key = $3 /* key */"
-);
-
 /// Deletes expired keys, and what they list.
 const EXPIRE: &str = concat!(
     "\
@@ -211,7 +171,7 @@ where k.agency_id = e.agency_id
 returning k.key"
 );
 
-pub(super) const STATEMENTS: &[&str] = &[CLAIM, GET, RENEW, ANSWER, YIELD, LIST, LISTED, EXPIRE];
+pub(in crate::store) const STATEMENTS: &[&str] = &[CLAIM, GET, RENEW, ANSWER, YIELD, EXPIRE];
 
 /// An idempotency key, as what a lease is of.
 #[derive(Clone, Debug)]
@@ -230,44 +190,6 @@ impl Leased for IdempotencyKey {
 
     fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
         vec![&self.agency_id, &self.function, &self.key]
-    }
-}
-
-/// One of the numbers that the request of a held key asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyPosition<'a> {
-    /// The key.
-    pub key: &'a Lease<IdempotencyKey>,
-    /// The index of the number in the request.
-    pub position: i16,
-}
-
-/// What a key lists at a position.
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there are ten of them at most")]
-pub enum Listed {
-    /// A purchase that a request with the key has begun or joined, as it is now.
-    Purchase(Purchase),
-    /// A row that the agency had already, and that no purchase is known of.
-    Row(Uuid),
-}
-
-/// What is to be listed at a position.
-#[derive(Clone, Copy, Debug)]
-pub enum KeyEntry {
-    /// The purchase with this id.
-    Purchase(Uuid),
-    /// The row with this id, which no purchase is known of.
-    Row(Uuid),
-}
-
-impl KeyEntry {
-    /// The values of the columns `purchase_id` and `agency_phone_number_id`.
-    const fn columns(self) -> (Option<Uuid>, Option<Uuid>) {
-        match self {
-            Self::Purchase(id) => (Some(id), None),
-            Self::Row(id) => (None, Some(id)),
-        }
     }
 }
 
@@ -336,28 +258,6 @@ impl Store {
         kept.read(|_| Ok(()))
     }
 
-    /// Lists a purchase or a row at a position of a held key, in place of what was listed there.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn list_purchase(&self, place: KeyPosition<'_>, entry: KeyEntry) -> Result<Fenced, Error> {
-        let KeyPosition { key: lease, position } = place;
-        let IdempotencyKey { agency_id, function, key } = &lease.of;
-        let (purchase_id, row_id) = entry.columns();
-        let duration = lease.millis();
-        let listed = self.fenced(LIST, &[agency_id, function, key, &lease.token, &duration, &position, &purchase_id, &row_id]).await?;
-        listed.read(|_| Ok(()))
-    }
-
-    /// What a key lists, by position.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails, `Internal` if the ledger lacks a listed purchase.
-    pub async fn listed_purchases(&self, key: &IdempotencyKey) -> Result<HashMap<i16, Listed>, Error> {
-        let rows = self.rows(LISTED, &[&key.agency_id, &key.function, &key.key]).await?;
-        rows.iter().map(|row| Ok((column(row, "position")?, listed(row)?))).collect()
-    }
-
     /// Deletes keys that have expired, `limit` at most, and returns how many it deleted. A key lives for `ttl` from its first
     /// request and, if that is later, for `ttl` from the end of the last purchase that it lists.
     ///
@@ -365,29 +265,5 @@ impl Store {
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn expire_keys(&self, limit: i64, ttl: Duration) -> Result<usize, Error> {
         Ok(self.rows(EXPIRE, &[&limit, &millis(ttl)]).await?.len())
-    }
-}
-
-/// [`Store::list_purchase`] as a part of a transaction.
-pub(super) async fn list_within(
-    transaction: &Transaction<'_>,
-    place: KeyPosition<'_>,
-    entry: KeyEntry,
-) -> Result<Fenced, tokio_postgres::Error> {
-    let KeyPosition { key: lease, position } = place;
-    let IdempotencyKey { agency_id, function, key } = &lease.of;
-    let (purchase_id, row_id) = entry.columns();
-    let duration = lease.millis();
-    let rows = rows_of(transaction, LIST, &[agency_id, function, key, &lease.token, &duration, &position, &purchase_id, &row_id]).await?;
-    Ok(if rows.is_empty() { Fenced::Lost } else { Fenced::Done(()) })
-}
-
-fn listed(row: &Row) -> Result<Listed, Error> {
-    if let Some(row_id) = column(row, "row_id")? {
-        return Ok(Listed::Row(row_id));
-    }
-    match column::<Option<Uuid>>(row, "id")? {
-        Some(_) => Ok(Listed::Purchase(purchase(row)?)),
-        None => Err(Error::Internal("the ledger lacks a purchase that an idempotency key lists".into())),
     }
 }

@@ -10,7 +10,9 @@ pub(super) mod change;
 pub(super) mod history;
 pub(super) mod list;
 pub(super) mod read;
+pub(super) mod row_lock;
 pub(super) mod switched_off;
 
 pub use change::Change;
+pub use history::Reconciled;
 pub use list::{ListFilter, ListPage, Listing, NumbersAndAgents, Position, Summary};

@@ -10,4 +10,4 @@ pub use begin::{Begun, Intent, Quota};
 pub use finish::{Activation, BoughtNumber};
 pub use holding::Holding;
 pub use ledger::{Phase, Purchase, PurchaseId, Turn};
-pub use order::{Cancelling, Offer, OrderNoted, OrderState, Sought};
+pub use order::{Offer, OrderNoted, OrderState, Sought};

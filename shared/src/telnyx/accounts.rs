@@ -2,20 +2,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::config::TelnyxKeys;
 use crate::error::Error;
-use crate::model::AccountName;
+use crate::model::{AccountName, KeyDigest};
 use crate::secrets::{Secret, Secrets};
 
 /// The ledger's former name of the account whose key is in the environment.
 const LEGACY_ENVIRONMENT_NAME: &str = "env:TELNYX_API_KEY";
-
-/// The SHA-256 of an API key. The ledger stores it instead of the key.
-pub type KeyDigest = [u8; 32];
 
 /// A Telnyx account and its API key.
 #[derive(Clone)]
@@ -54,9 +50,7 @@ impl Account {
     /// The digest of the API key that the last call was made with.
     #[must_use]
     pub fn key_digest(&self) -> KeyDigest {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, self.key().expose().as_bytes()).as_ref());
-        bytes
+        KeyDigest::of(self.key().expose())
     }
 
     /// Reads the API key again. Returns `None` if it is still `refused`, the key that Telnyx rejected.

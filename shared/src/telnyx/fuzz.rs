@@ -6,7 +6,10 @@ use super::{failure, inventory, offers, orders};
 /// How many offers are read.
 const LIMIT: usize = 5;
 
-/// Reads any bytes as each of Telnyx's documents. Panics if a value is read that no column or answer holds.
+/// Reads any bytes as each of Telnyx's documents.
+///
+/// # Panics
+/// If a value is read that no column or answer holds.
 pub fn answer(bytes: &[u8]) {
     let (text, unread) = (String::from_utf8_lossy(bytes), Unread::default());
     let Some(document) = Object::parse(&text, &unread) else { return };
@@ -17,9 +20,10 @@ pub fn answer(bytes: &[u8]) {
             assert!(offer.monthly_cost.iter().chain(&offer.upfront_cost).all(|amount| !amount.0.is_sign_negative()));
         }
     }
-    drop(orders::one_order(&document));
-    drop(orders::deadline(&document));
-    drop(inventory::one_number(&document));
+    if let Some(order) = orders::one_order(&document) {
+        assert!(!order.id.is_empty() && !order.id.contains('\0'));
+    }
+    let _ = (orders::deadline(&document), inventory::one_number(&document).is_some());
     assert!(failure::codes(&document).iter().all(|code| !code.contains('\0')));
 }
 

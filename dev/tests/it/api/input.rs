@@ -1,4 +1,4 @@
-//! Strict input: whatever is wrong with a request is refused by name, before anything happens.
+//! Strict input: every invalid member is named, and nothing else happens.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const LIST: &str = "phone-numbers-list";
 const ASSIGN: &str = "phone-numbers-assign";
 const RELEASE: &str = "phone-numbers-release";
 
-/// What an owner is answered, in an app where nothing must happen.
+/// Calls the functions as the owner, in an app that must stay unchanged.
 struct Strict {
     app: TestApp,
     functions: Functions,
@@ -35,7 +35,7 @@ impl Strict {
         self.functions.call(&self.app.token("owner"), &call).await
     }
 
-    /// A body as it is, of a type or of none.
+    /// A literal body, with or without a content type.
     async fn send(&self, function: &str, method: &str, content_type: Option<&str>, body: impl Into<Body>) -> Reply {
         let mut request = page(method, "").header("authorization", format!("Bearer {}", self.app.token("owner")));
         if let Some(content_type) = content_type {
@@ -54,7 +54,7 @@ impl Strict {
         is_refused(&reply, fields, &body.to_string());
     }
 
-    /// None of it left a trace.
+    /// Asserts that nothing was written or sent.
     async fn is_untouched(&self) {
         assert!(self.app.rows().await.is_empty() && self.app.ledger().await.is_empty());
         assert!(self.app.telnyx.exchanges().is_empty());
@@ -262,7 +262,7 @@ async fn what_is_wrong_with_an_assignment_is_named() {
     for query in ["id=", "id=7", "phone_number_id=x"] {
         strict.refuses_query(ASSIGN, query, &[query.split('=').next().unwrap()]).await;
     }
-    // One number is named by its id alone.
+    // One number is named by its id only.
     strict.refuses_query(ASSIGN, &format!("id={ROW}&status=active&assigned=true"), &["status", "assigned"]).await;
     strict.refuses_query(ASSIGN, "status=gone&limit=5", &["status", "limit"]).await;
     strict.is_untouched().await;
@@ -447,7 +447,7 @@ async fn a_problem_lists_twenty_wrong_fields_however_many_there_are() {
 }
 
 #[tokio::test]
-async fn our_own_failures_tell_nothing_of_what_is_inside() {
+async fn our_own_failures_show_no_internals() {
     let app = TestApp::new().await;
     let row = app.insert(json!({})).await;
     let functions = Functions::start(&app);

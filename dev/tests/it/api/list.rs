@@ -1,4 +1,4 @@
-//! Listing: rows as they are, filters, pages, sums, and nothing of anybody else's.
+//! Listing: rows, filters, pages, sums, and no rows of other agencies.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Reply, TestApp, agent};
 
-/// The ids of the rows in an answer, in its order.
+/// The ids of the rows in an answer, in order.
 fn ids(reply: &Reply) -> Vec<String> {
     reply.body["phone_numbers"].as_array().unwrap().iter().map(id).collect()
 }
@@ -16,7 +16,7 @@ fn id(row: &Value) -> String {
     row["id"].as_str().unwrap().to_owned()
 }
 
-/// The ids that a query lists, in no order.
+/// The ids that a query lists, as a set.
 async fn listed(app: &TestApp, query: &str) -> BTreeSet<String> {
     ids(&app.list("member", query).await.expect(200)).into_iter().collect()
 }

@@ -1,7 +1,7 @@
 //! Closes the findings that a whole walk has shown to be settled.
 
 use shared::error::Error;
-use shared::telnyx::KeyDigest;
+use shared::model::KeyDigest;
 
 use super::AccountWalk;
 

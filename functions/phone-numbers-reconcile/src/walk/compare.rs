@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use shared::error::Error;
-use shared::store::{Adoptee, Counterpart, FindingKind, Observation, Owner, Seen, Stranger};
-use shared::telnyx::{KeyDigest, Owned};
+use shared::model::KeyDigest;
+use shared::store::{Adoptee, Counterpart, FindingKind, Observation, Owner, Reconciled, Seen, Stranger};
+use shared::telnyx::Owned;
 use uuid::Uuid;
 
 use super::AccountWalk;
@@ -66,7 +67,7 @@ impl AccountWalk<'_, '_> {
             Verdict::Correct { row_id, reactivate } => {
                 let corrected = self.run.store().correct(row_id, &owned.id, reactivate).await;
                 let corrected = self.run.skip_refused(corrected).await?;
-                self.run.report.corrected += usize::from(corrected == Some(true));
+                self.run.report.corrected += usize::from(corrected == Some(Reconciled::Done));
             }
             Verdict::Follow(row_id) => match self.follow(owned, counterpart).await? {
                 MoveOutcome::Here => result.seen.row_ids.push(row_id),

@@ -6,7 +6,7 @@
 
 use shared::error::Error;
 use shared::saga::{Absence, Trace};
-use shared::store::{FindingKind, Missing, MissingRow, Observation};
+use shared::store::{FindingKind, Missing, MissingRow, Observation, Reconciled};
 use shared::telnyx::{Account, Owned};
 
 use super::AccountWalk;
@@ -60,7 +60,7 @@ impl AccountWalk<'_, '_> {
     async fn deactivate(&mut self, row: &MissingRow) -> Result<(), Error> {
         let deactivated = self.run.store().deactivate(row).await;
         let deactivated = self.run.skip_refused(deactivated).await?;
-        self.run.report.deactivated += usize::from(deactivated == Some(true));
+        self.run.report.deactivated += usize::from(deactivated == Some(Reconciled::Done));
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl AccountWalk<'_, '_> {
     async fn move_away(&mut self, row: &MissingRow, account: &Account, owned: &Owned) -> Result<(), Error> {
         let moved = self.run.store().move_number(row.purchase_id, &row.account, &account.name, &owned.id, account.key_digest()).await;
         let moved = self.run.skip_refused(moved).await?;
-        self.run.report.moved += usize::from(moved == Some(true));
+        self.run.report.moved += usize::from(moved == Some(Reconciled::Done));
         Ok(())
     }
 

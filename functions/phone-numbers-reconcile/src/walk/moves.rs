@@ -4,8 +4,9 @@
 //! may buy in shows it with the reference of its purchase.
 
 use shared::error::Error;
+use shared::model::KeyDigest;
 use shared::saga::{Absence, Trace};
-use shared::store::{Counterpart, FindingKind, Purchase};
+use shared::store::{Counterpart, FindingKind, Purchase, Reconciled};
 use shared::telnyx::{Failure, Owned, Session};
 
 use super::AccountWalk;
@@ -51,11 +52,11 @@ impl AccountWalk<'_, '_> {
         }
     }
 
-    async fn change_account(&mut self, purchase: &Purchase, owned: &Owned, key_digest: [u8; 32]) -> Result<MoveOutcome, Error> {
+    async fn change_account(&mut self, purchase: &Purchase, owned: &Owned, key_digest: KeyDigest) -> Result<MoveOutcome, Error> {
         let moved = self.run.store().move_number(purchase.id, &purchase.account, self.state.account(), &owned.id, key_digest).await;
         let moved = self.run.skip_refused(moved).await?;
-        self.run.report.moved += usize::from(moved == Some(true));
-        // `Some(false)`: another process has changed it.
+        self.run.report.moved += usize::from(moved == Some(Reconciled::Done));
+        // Outdated: another process has changed it.
         Ok(if moved.is_some() { MoveOutcome::Here } else { MoveOutcome::Undecided })
     }
 }

@@ -46,8 +46,10 @@ crate::input! {
     }
 }
 
-/// Reads any bytes as a body and as a query. Panics if a value is read that breaks the rule of its type, or if a refusal names no
-/// field.
+/// Reads any bytes as a body and as a query.
+///
+/// # Panics
+/// If a value is read that breaks the rule of its type, or if a refusal names no field.
 pub fn request(bytes: &[u8]) {
     match Input::body(bytes) {
         Ok(input) => check(input),
@@ -76,6 +78,9 @@ fn check_values(read: &Everything) {
     assert!(read.ids.iter().all(|ids| (1..=3).contains(&ids.len())) && read.items.iter().all(|items| (1..=3).contains(&items.len())));
     assert!(read.words.iter().all(|words| !words.is_empty()));
     assert!(read.number.iter().all(|number| number.digits().len() <= 15));
+    assert!(read.currency.iter().all(|currency| String::from(currency.clone()).len() == 3));
+    assert!(read.country.iter().all(|country| String::from(country.clone()).len() == 2));
+    assert!(format!("{:?}", (read.flag, read.id, read.word)).is_ascii());
     // What the columns hold: numeric(10,4).
     assert!(
         read.amount.iter().all(|amount| amount.0.scale() <= 4 && amount.0.trunc().to_string().len() <= 6 && !amount.0.is_sign_negative())

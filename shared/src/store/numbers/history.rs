@@ -40,19 +40,29 @@ pub(in crate::store) const STATEMENTS: &[&str] = &[SIGN, HISTORY];
 /// Who changes rows after a comparison with Telnyx.
 pub(in crate::store) const RECONCILE: &str = "reconcile";
 
+/// The outcome of a write that follows from a comparison with Telnyx.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconciled {
+    /// It is written.
+    Done,
+    /// What was compared has changed since, and nothing was written.
+    Outdated,
+}
+
 impl Store {
-    /// A change that follows from a comparison with Telnyx, as the history is to have it: whether it was made.
-    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Error> {
+    /// A change that follows from a comparison with Telnyx, as the history is to have it.
+    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Reconciled, Error> {
         self.transaction(|| self.try_to_reconcile(sql, parameters)).await
     }
 
-    async fn try_to_reconcile(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<bool, Undone> {
+    async fn try_to_reconcile(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Reconciled, Undone> {
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
         sign(&transaction, RECONCILE).await?;
         let changed = rows_of(&transaction, sql, parameters).await?;
         transaction.commit().await?;
-        Ok(!changed.is_empty())
+        Ok(if changed.is_empty() { Reconciled::Outdated } else { Reconciled::Done })
     }
 
     /// One of the caller's numbers, and what happened to it.

@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use super::history::{RECONCILE, sign};
+use super::history::{RECONCILE, Reconciled};
 use crate::error::Error;
-use crate::store::reconcile::walks::MissingRow;
-use crate::store::{Store, Undone, rows_of};
+use crate::store::Store;
+use crate::store::reconcile::missing::MissingRow;
 
 /// Whether a row `n` is inactive because a comparison with Telnyx did not find its number.
 macro_rules! switched_off {
@@ -75,37 +75,28 @@ returning id"
 pub(in crate::store) const STATEMENTS: &[&str] = &[DEACTIVATE, CORRECT, END];
 
 impl Store {
-    /// Switches a row off whose number Telnyx does not have; false when it has changed meanwhile.
+    /// Switches off a row whose number Telnyx does not have, unless the row has changed since.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a query fails.
-    pub async fn deactivate(&self, missing: &MissingRow) -> Result<bool, Error> {
+    pub async fn deactivate(&self, missing: &MissingRow) -> Result<Reconciled, Error> {
         self.reconciled(DEACTIVATE, &[&missing.row_id, &missing.phone_number_id]).await
     }
 
-    /// Gives a row the id under which Telnyx has its number, and switches it on again where a comparison had switched it
-    /// off; false when it has changed meanwhile.
+    /// Gives a row the id under which Telnyx has its number, and switches it on again where a comparison had switched it off,
+    /// unless the row is not live any more.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a query fails.
-    pub async fn correct(&self, row_id: Uuid, phone_number_id: &str, reactivate: bool) -> Result<bool, Error> {
+    pub async fn correct(&self, row_id: Uuid, phone_number_id: &str, reactivate: bool) -> Result<Reconciled, Error> {
         self.reconciled(CORRECT, &[&row_id, &phone_number_id, &reactivate]).await
     }
 
-    /// Ends the life of a row that is switched off: it becomes released. False if it has changed meanwhile.
+    /// Releases a row that is switched off, unless the row has changed since.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a statement fails.
-    pub async fn end_life(&self, row_id: Uuid) -> Result<bool, Error> {
-        self.transaction(|| self.try_to_end(row_id)).await
-    }
-
-    async fn try_to_end(&self, row_id: Uuid) -> Result<bool, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        sign(&transaction, RECONCILE).await?;
-        let ended = rows_of(&transaction, END, &[&row_id, &RECONCILE]).await?;
-        transaction.commit().await?;
-        Ok(!ended.is_empty())
+    pub async fn end_life(&self, row_id: Uuid) -> Result<Reconciled, Error> {
+        self.reconciled(END, &[&row_id, &RECONCILE]).await
     }
 }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use rust_decimal::Decimal;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::model::{Direction, E164, Money, Status};
+use crate::model::{Direction, E164, KeyDigest, Money, Status};
 use crate::store::FindingKind;
 
 /// Types that are text in a column or parameter. Text that the type does not know is an error when the row is read.
@@ -61,6 +61,29 @@ impl ToSql for Money {
 
     fn accepts(sql_type: &Type) -> bool {
         <Decimal as ToSql>::accepts(sql_type)
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for KeyDigest {
+    fn from_sql(sql_type: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let bytes = <&[u8] as FromSql>::from_sql(sql_type, bytes)?;
+        Ok(Self::from(<[u8; 32]>::try_from(bytes)?))
+    }
+
+    fn accepts(sql_type: &Type) -> bool {
+        <&[u8] as FromSql>::accepts(sql_type)
+    }
+}
+
+impl ToSql for KeyDigest {
+    fn to_sql(&self, sql_type: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.as_bytes().as_slice().to_sql(sql_type, out)
+    }
+
+    fn accepts(sql_type: &Type) -> bool {
+        <&[u8] as ToSql>::accepts(sql_type)
     }
 
     to_sql_checked!();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::{Actor, E164, PriceLimits, Reference};
 use crate::store::deployment::{deployed, deployment};
-use crate::store::idempotency_keys::{KeyEntry, KeyPosition, list_within};
+use crate::store::idempotency_keys::purchases::{KeyEntry, KeyPosition, list_within};
 use crate::store::lease::{Fenced, Lease};
 use crate::store::numbers::archive::VACATE;
 use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};

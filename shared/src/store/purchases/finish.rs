@@ -4,8 +4,9 @@ use rust_decimal::Decimal;
 
 use super::ledger::{Purchase, PurchaseId, columns, purchase};
 use crate::error::Error;
-use crate::model::Money;
+use crate::model::{KeyDigest, Money};
 use crate::store::lease::{Fenced, Lease};
+use crate::store::numbers::row_lock::{row_is_locked, row_lock};
 use crate::store::{Store, column};
 
 /// Width of the column `currency`, in characters.
@@ -14,7 +15,9 @@ const LONGEST_CURRENCY: usize = 3;
 /// The purchase is done and the row is live, both or neither.
 const COMPLETE: &str = concat!(
     "-- purchases.finish.complete
-with done as (
+with ",
+    row_lock!("phone_number_purchases", "l.id = $1 and l.lease_token = $2"),
+    ", done as (
   update phone_number_purchases p
   set phase = 'completed',
       telnyx_phone_number_id = $3 /* telnyx_phone_number_id */,
@@ -28,6 +31,9 @@ with done as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase = 'ordered'
+    and ",
+    row_is_locked!(),
+    "
   returning p.*, set_config('phone_numbers.actor', coalesce(p.caller_id::text, 'reconcile'), true) as actor
 ), activated as (
   update agency_phone_numbers n
@@ -57,9 +63,11 @@ from done p"
 /// The purchase has failed for good and the row is gone, if it did not go with its agency; the one that had made room for
 /// it is back, as it was, unless its own agency is gone. The row is put back whole, whatever columns it has. `removed` is
 /// joined even where nothing was: it has to be done before the number can have its old row again.
-const FAIL: &str = "\
--- purchases.finish.fail
-with failed as (
+const FAIL: &str = concat!(
+    "-- purchases.finish.fail
+with ",
+    row_lock!("phone_number_purchases", "l.id = $1 and l.lease_token = $2"),
+    ", failed as (
   update phone_number_purchases p
   set phase = 'failed',
       failure_code = $3 /* failure_code */,
@@ -72,6 +80,9 @@ with failed as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase in ('intended', 'ordering', 'ordered')
+    and ",
+    row_is_locked!(),
+    "
   returning p.id, p.agency_id, p.agency_phone_number_id, p.phone_number
 ), expired as (
   insert into phone_number_history (agency_id, agency_phone_number_id, phone_number, event, actor, changes)
@@ -99,12 +110,15 @@ select f.id,
          select agency_phone_numbers_restore(u.record)
          from unarchived u
        ) as restored
-from failed f";
+from failed f"
+);
 
 /// The purchase was given up before it was paid for, and its row with it.
-const CANCEL: &str = "\
--- purchases.finish.cancel
-with cancelled as (
+const CANCEL: &str = concat!(
+    "-- purchases.finish.cancel
+with ",
+    row_lock!("phone_number_purchases", "l.id = $1 and l.lease_token = $2"),
+    ", cancelled as (
   update phone_number_purchases p
   set phase = 'cancelled',
       completed_at = now(),
@@ -113,6 +127,9 @@ with cancelled as (
   where p.id = $1 /* id */
     and p.lease_token = $2 /* lease_token */
     and p.phase in ('intended', 'ordering', 'ordered')
+    and ",
+    row_is_locked!(),
+    "
   returning p.id, p.agency_phone_number_id, set_config('phone_numbers.actor', $3 /* actor */, true) as actor
 ), released as (
   update agency_phone_numbers n
@@ -125,9 +142,10 @@ with cancelled as (
     and n.status = 'pending'
 )
 select c.id
-from cancelled c";
+from cancelled c"
+);
 
-/// Purchases whose order or number is missing are given up, and their rows with them.
+/// Purchases whose order or number is missing are given up, and their rows with them. Their rows have to be locked already.
 pub(in crate::store) const GIVE_UP: &str = "\
 -- purchases.finish.give_up
 with cancelled as (
@@ -136,9 +154,15 @@ with cancelled as (
       completed_at = now(),
       lease_token = null,
       leased_until = null
-  where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
-    and p.phase in ('ordering', 'ordered')
-    and (p.order_missed_at is not null or p.number_missed_at is not null)
+  where p.id in (
+    select o.id
+    from phone_number_purchases o
+    where o.agency_phone_number_id = any($1::uuid[] /* row_ids */)
+      and o.phase in ('ordering', 'ordered')
+      and (o.order_missed_at is not null or o.number_missed_at is not null)
+    order by o.id
+    for update
+  )
   returning p.id, p.agency_phone_number_id
 ), released as (
   update agency_phone_numbers n
@@ -165,7 +189,7 @@ pub struct BoughtNumber<'a> {
     /// ISO 3166-1 alpha-2.
     pub country_code: Option<&'a str>,
     /// The SHA-256 of the API key that showed it.
-    pub key_digest: [u8; 32],
+    pub key_digest: KeyDigest,
 }
 
 /// The row of a completed purchase.
@@ -188,8 +212,7 @@ impl Store {
         bought: &BoughtNumber<'_>,
     ) -> Result<Fenced<(Purchase, Activation)>, Error> {
         let BoughtNumber { phone_number_id, number_type, country_code, key_digest } = bought;
-        let key = key_digest.as_slice();
-        let done = self.fenced(COMPLETE, &[&lease.of.0, &lease.token, phone_number_id, number_type, country_code, &key]).await?;
+        let done = self.fenced(COMPLETE, &[&lease.of.0, &lease.token, phone_number_id, number_type, country_code, key_digest]).await?;
         done.read(|row| {
             let activation = if column(row, "activated")? { Activation::Activated } else { Activation::WithoutRow };
             Ok((purchase(row)?, activation))

@@ -8,10 +8,10 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::{Error, Price};
-use crate::model::{E164, PriceLimits};
+use crate::model::{E164, KeyDigest, PriceLimits};
 use crate::store::deployment::of_this_deployment;
 use crate::store::lease::{Lease, Leased};
-use crate::store::{Store, column, digest};
+use crate::store::{Store, column};
 
 /// The columns of a purchase `p`.
 macro_rules! columns {
@@ -173,7 +173,7 @@ pub struct Purchase {
     /// How often an order was placed.
     pub order_attempts: i32,
     /// The SHA-256 of the API key that placed the order or first showed the number; None before that.
-    pub key_digest: Option<[u8; 32]>,
+    pub key_digest: Option<KeyDigest>,
     /// The deployment that wrote it.
     pub deployment: Option<String>,
     /// When it was begun.
@@ -287,7 +287,7 @@ pub(in crate::store) fn purchase(row: &Row) -> Result<Purchase, Error> {
         requirements_deadline: column(row, "requirements_deadline")?,
         phase: phase(row)?,
         order_attempts: column(row, "order_attempts")?,
-        key_digest: digest(row, "key_sha256")?,
+        key_digest: column(row, "key_sha256")?,
         deployment: column(row, "deployment")?,
         created_at: column(row, "created_at")?,
         age: Duration::from_secs_f64(column::<f64>(row, "age_s")?.max(0.0)),

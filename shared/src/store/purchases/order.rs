@@ -7,8 +7,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::model::Money;
-use crate::store::deployment::deployed_row;
+use crate::model::{KeyDigest, Money};
+use crate::store::deployment::{Clearance, clearance, deployed_row};
 use crate::store::lease::{Fenced, Lease};
 use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
 use crate::store::{Store, column, millis};
@@ -160,17 +160,6 @@ pub enum OrderNoted {
     Lost,
 }
 
-/// What the ledger says when an order is about to be cancelled at Telnyx.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cancelling {
-    /// It may be cancelled.
-    Allowed,
-    /// The database or the purchase belongs to another deployment.
-    WrongDeployment,
-    /// The lease is lost.
-    Lost,
-}
-
 /// How long something has been looked for in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sought {
@@ -194,7 +183,7 @@ pub struct OrderState<'a> {
     /// The number's type, in Telnyx's words.
     pub number_type: Option<&'a str>,
     /// The SHA-256 of the API key that showed it.
-    pub key_digest: [u8; 32],
+    pub key_digest: KeyDigest,
 }
 
 impl Store {
@@ -210,12 +199,12 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn begin_order(&self, lease: &Lease<PurchaseId>, offer: &Offer, key_digest: [u8; 32]) -> Result<OrderNoted, Error> {
-        let (duration, key) = (lease.millis(), key_digest.as_slice());
+    pub async fn begin_order(&self, lease: &Lease<PurchaseId>, offer: &Offer, key_digest: KeyDigest) -> Result<OrderNoted, Error> {
+        let duration = lease.millis();
         let Offer { country_code, features, monthly_cost, upfront_cost, currency } = offer;
         let (purchase_id, token, deployment) = (&lease.of.0, &lease.token, &self.deployment);
         let parameters: [&(dyn ToSql + Sync); 10] =
-            [purchase_id, token, &duration, country_code, features, monthly_cost, upfront_cost, currency, &key, deployment];
+            [purchase_id, token, &duration, country_code, features, monthly_cost, upfront_cost, currency, &key_digest, deployment];
         if let Some(row) = self.row(ORDERING, &parameters).await? {
             return Ok(OrderNoted::Noted(purchase(&row)?));
         }
@@ -231,13 +220,8 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the statement fails.
-    pub async fn begin_cancelling(&self, lease: &Lease<PurchaseId>) -> Result<Cancelling, Error> {
-        let row = self.row(CANCELLING, &[&lease.of.0, &lease.token, &lease.millis(), &self.deployment]).await?;
-        Ok(match row.map(|row| column(&row, "deployed")).transpose()? {
-            None => Cancelling::Lost,
-            Some(true) => Cancelling::Allowed,
-            Some(false) => Cancelling::WrongDeployment,
-        })
+    pub async fn begin_cancelling(&self, lease: &Lease<PurchaseId>) -> Result<Clearance, Error> {
+        clearance(self.row(CANCELLING, &[&lease.of.0, &lease.token, &lease.millis(), &self.deployment]).await?)
     }
 
     /// Notes that the order exists, or its present state. Returns the purchase as it is now.
@@ -246,9 +230,9 @@ impl Store {
     /// `Unavailable` or `Internal` if the statement fails.
     pub async fn note_order(&self, lease: &Lease<PurchaseId>, order: &OrderState<'_>) -> Result<Fenced<Purchase>, Error> {
         let OrderState { order_id, requirements_met, requirements_deadline, number_type, key_digest } = order;
-        let (purchase_id, token, duration, key) = (&lease.of.0, &lease.token, lease.millis(), key_digest.as_slice());
+        let (purchase_id, token, duration) = (&lease.of.0, &lease.token, lease.millis());
         let parameters: [&(dyn ToSql + Sync); 8] =
-            [purchase_id, token, &duration, order_id, requirements_met, number_type, requirements_deadline, &key];
+            [purchase_id, token, &duration, order_id, requirements_met, number_type, requirements_deadline, key_digest];
         self.fenced(ORDERED, &parameters).await?.read(purchase)
     }
 

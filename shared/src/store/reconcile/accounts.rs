@@ -71,7 +71,9 @@ where p.id in (
   select o.id
   from phone_number_purchases o
   where o.telnyx_account = $1 /* from */
+  order by o.id
   limit $3 /* limit */
+  for update
 )
 returning p.id";
 
@@ -83,9 +85,20 @@ where r.id in (
   select o.id
   from phone_number_releases o
   where o.telnyx_account = $1 /* from */
+  order by o.id
   limit $3 /* limit */
+  for update
 )
 returning r.id";
+
+/// The findings under both names, in the order in which reports write them.
+const LOCK_FINDINGS: &str = "\
+-- reconcile.accounts.lock_findings
+select f.id
+from phone_number_findings f
+where f.telnyx_account in ($1 /* from */, $2 /* to */)
+order by f.kind, f.telnyx_account, f.phone_number
+for update";
 
 /// A walk only saves work: the one under the old name is dropped, and the next run walks again.
 const DROP_WALK: &str = "\
@@ -104,7 +117,13 @@ returning s.agency_phone_number_id";
 const DROP_STRANGERS: &str = "\
 -- reconcile.accounts.drop_strangers
 delete from phone_number_strangers s
-where s.telnyx_account = $1 /* from */
+where (s.telnyx_account, s.phone_number) in (
+  select o.telnyx_account, o.phone_number
+  from phone_number_strangers o
+  where o.telnyx_account = $1 /* from */
+  order by o.phone_number
+  for update
+)
 returning s.phone_number";
 
 /// If both names have the same finding, the one under the new name stays.
@@ -134,7 +153,7 @@ where f.telnyx_account = $1 /* from */
 returning f.id";
 
 pub(in crate::store) const STATEMENTS: &[&str] =
-    &[NAMES, RENAME_PURCHASES, RENAME_RELEASES, DROP_WALK, DROP_SIGHTINGS, DROP_STRANGERS, MERGE_FINDINGS, RENAME_FINDINGS];
+    &[NAMES, RENAME_PURCHASES, RENAME_RELEASES, LOCK_FINDINGS, DROP_WALK, DROP_SIGHTINGS, DROP_STRANGERS, MERGE_FINDINGS, RENAME_FINDINGS];
 
 /// How many rows one statement renames, so that each is over well within its time limit.
 const AT_A_TIME: i64 = 5_000;
@@ -171,6 +190,7 @@ impl Store {
     async fn try_to_rename_findings(&self, from: &str, to: &str) -> Result<(), Undone> {
         let mut client = self.connections.get().await?;
         let transaction = client.transaction().await?;
+        rows_of(&transaction, LOCK_FINDINGS, &[&from, &to]).await?;
         for drop in [DROP_WALK, DROP_SIGHTINGS, DROP_STRANGERS] {
             rows_of(&transaction, drop, &[&from]).await?;
         }

@@ -4,6 +4,7 @@ use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::model::KeyDigest;
 use crate::store::deployment::deployment;
 use crate::store::numbers::archive::VACATE;
 use crate::store::numbers::history::{RECONCILE, sign};
@@ -102,7 +103,7 @@ pub struct Adoptee<'a> {
     /// Telnyx's id of the order that bought it, where there is one to be found.
     pub order_id: Option<&'a str>,
     /// The SHA-256 of the API key that showed it.
-    pub key_digest: Option<[u8; 32]>,
+    pub key_digest: Option<KeyDigest>,
 }
 
 impl Store {
@@ -138,12 +139,12 @@ pub(in crate::store) async fn adopt(
         rows_of(transaction, SURRENDER, &[&adoptee.number, &instead_of]).await?;
     }
     rows_of(transaction, VACATE, &[&adoptee.number, &row_id]).await?;
-    let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, .. } = adoptee;
-    let key = adoptee.key_digest.as_ref().map(<[u8; 32]>::as_slice);
+    let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, key_digest } =
+        adoptee;
     let rows = rows_of(
         transaction,
         ADOPT,
-        &[&row_id, agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, &key],
+        &[&row_id, agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, key_digest],
     )
     .await?;
     Ok(rows.first().map(|row| column(row, "agency_phone_number_id")).transpose()?)

@@ -114,8 +114,19 @@ pub struct Counterpart {
     pub is_copied: bool,
     /// Whether any purchase of this deployment is of this number.
     pub is_named: bool,
-    /// Whether the number was released since this purchase, and long enough ago for Telnyx to show it.
-    pub released: Option<bool>,
+    /// The last release of the number since this purchase.
+    pub last_release: LastRelease,
+}
+
+/// The last release of a number since its purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastRelease {
+    /// There is none.
+    Never,
+    /// Telnyx may not show it yet.
+    Recent,
+    /// Telnyx shows it by now.
+    Settled,
 }
 
 /// A purchase that the ledger connects with a number.
@@ -195,7 +206,11 @@ fn counterpart(row: &Row) -> Result<Counterpart, Error> {
         agency_exists: column(row, "agency_exists")?,
         is_copied: column(row, "is_copied")?,
         is_named: column(row, "is_named")?,
-        released: column(row, "released")?,
+        last_release: match column(row, "released")? {
+            None => LastRelease::Never,
+            Some(false) => LastRelease::Recent,
+            Some(true) => LastRelease::Settled,
+        },
     })
 }
 

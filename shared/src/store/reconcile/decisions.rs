@@ -13,7 +13,7 @@ use crate::store::reconcile::finding_kinds::FindingKind;
 use crate::store::reconcile::findings::{Finding, Observation, finding};
 use crate::store::reconcile::legacy_rows::{BACKFILL, abandoned};
 use crate::store::reconcile::moves::MOVE;
-use crate::store::{Store, Undone, column, digest, rows_of};
+use crate::store::{Store, Undone, column, rows_of};
 
 /// One that is open, kept from others who would decide it.
 const DECIDE: &str = "\
@@ -23,6 +23,15 @@ select f.id, f.kind, f.telnyx_account, f.phone_number, f.telnyx_phone_number_id,
 from phone_number_findings f
 where f.id = $1 /* id */
   and f.state = 'open'
+for update";
+
+/// The rows of a finding, locked before their ledger entries.
+const ROWS: &str = "\
+-- reconcile.decisions.rows
+select n.id
+from agency_phone_numbers n
+where n.id = any($1::uuid[] /* row_ids */)
+order by n.id
 for update";
 
 /// Ends a finding, and has the history tell.
@@ -106,16 +115,28 @@ const VOUCH: &str = "\
 with purchases as (
   update phone_number_purchases p
   set key_sha256 = $2 /* key_sha256 */
-  where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
-    and p.phase not in ('failed', 'cancelled')
-    and p.telnyx_account = $3 /* telnyx_account */
+  where p.id in (
+    select o.id
+    from phone_number_purchases o
+    where o.agency_phone_number_id = any($1::uuid[] /* row_ids */)
+      and o.phase not in ('failed', 'cancelled')
+      and o.telnyx_account = $3 /* telnyx_account */
+    order by o.id
+    for update
+  )
   returning p.id
 ), releases as (
   update phone_number_releases r
   set key_sha256 = $2
-  where r.agency_phone_number_id = any($1)
-    and r.phase = 'requested'
-    and r.telnyx_account = $3
+  where r.id in (
+    select o.id
+    from phone_number_releases o
+    where o.agency_phone_number_id = any($1)
+      and o.phase = 'requested'
+      and o.telnyx_account = $3
+    order by o.id
+    for update
+  )
   returning r.id
 )
 select id
@@ -145,7 +166,8 @@ from phone_number_purchases p
 where p.agency_phone_number_id = any($1::uuid[] /* row_ids */)
 order by p.agency_phone_number_id, p.created_at desc";
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[DECIDE, RESOLVE, TAKE, STRANGER, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEGACY_ROWS, BOUGHT];
+pub(in crate::store) const STATEMENTS: &[&str] =
+    &[DECIDE, ROWS, RESOLVE, TAKE, STRANGER, ACCEPT_DRIFT, MAY_BE_OF, VOUCH, LEGACY_ROWS, BOUGHT];
 
 /// An operator, in the history.
 const OPERATOR: &str = "operator";
@@ -184,6 +206,15 @@ impl Adoption {
     }
 }
 
+/// The result of dismissing a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dismissal {
+    /// It is dismissed.
+    Dismissed,
+    /// There is no open finding with this id.
+    NoSuchFinding,
+}
+
 /// What an operator wants to become of a finding.
 #[derive(Clone, Copy, Debug)]
 struct Decision<'a> {
@@ -215,12 +246,13 @@ impl Store {
         Ok(adoption)
     }
 
-    /// Leaves what was found as it is; false if there is no such open finding.
+    /// Leaves what was found as it is.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn dismiss_finding(&self, id: Uuid) -> Result<bool, Error> {
-        Ok(self.row(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await?.is_some())
+    pub async fn dismiss_finding(&self, id: Uuid) -> Result<Dismissal, Error> {
+        let dismissed = self.row(RESOLVE, &[&id, &"dismissed", &OPERATOR]).await?;
+        Ok(dismissed.map_or(Dismissal::NoSuchFinding, |_| Dismissal::Dismissed))
     }
 }
 
@@ -233,6 +265,7 @@ async fn decide(transaction: &Transaction<'_>, finding: &Finding, decision: Deci
     if decision.number.is_some_and(|number| observation.number.as_deref() != Some(number.as_str())) {
         return Ok(Adoption::NoSuchNumber);
     }
+    rows_of(transaction, ROWS, &[&observation.row_ids]).await?;
     let adoption = match observation.kind {
         FindingKind::NotOurs
         | FindingKind::UnprovenClaim
@@ -292,8 +325,7 @@ async fn named_purchase<'a>(
 /// Lets the work that waits for proof continue with the key of the finding. A row that predates the ledger has no such work: it
 /// is released.
 async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
-    let key = observation.key_digest.as_ref().map(<[u8; 32]>::as_slice);
-    let vouched = rows_of(transaction, VOUCH, &[&observation.row_ids, &key, &observation.account]).await?.len();
+    let vouched = rows_of(transaction, VOUCH, &[&observation.row_ids, &observation.key_digest, &observation.account]).await?.len();
     let mut given_up = 0;
     for legacy_row in rows_of(transaction, LEGACY_ROWS, &[&observation.row_ids]).await? {
         let row_id: Uuid = column(&legacy_row, "id")?;
@@ -309,11 +341,10 @@ async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Resu
 /// Has the ledger follow a number to the account of the finding.
 async fn follow(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
     let Some(phone_number_id) = &observation.phone_number_id else { return Ok(Adoption::NothingToDo) };
-    let key = observation.key_digest.as_ref().map(<[u8; 32]>::as_slice);
     let mut moved = 0;
     for bought in rows_of(transaction, BOUGHT, &[&observation.row_ids]).await? {
         let (id, from): (Uuid, String) = (column(&bought, "id")?, column(&bought, "telnyx_account")?);
-        moved += rows_of(transaction, MOVE, &[&id, &from, &observation.account, phone_number_id, &key]).await?.len();
+        moved += rows_of(transaction, MOVE, &[&id, &from, &observation.account, phone_number_id, &observation.key_digest]).await?.len();
     }
     Ok(if moved > 0 { Adoption::Moved } else { Adoption::NothingToDo })
 }
@@ -328,7 +359,7 @@ async fn adopt_stranger(transaction: &Transaction<'_>, finding: &Finding, decisi
     let phone_number_id: &str = column(stranger, "telnyx_phone_number_id")?;
     let purchase_id = Uuid::new_v4();
     let reference = own_reference(purchase_id);
-    let key_digest = digest(stranger, "key_sha256")?;
+    let key_digest = column(stranger, "key_sha256")?;
     let adoptee = Adoptee { key_digest, ..adoptee(agency_id, number, phone_number_id, account, (purchase_id, &reference)) };
     let Some(row_id) = adopt(transaction, &adoptee, &[]).await? else { return Ok(Adoption::Held) };
     rows_of(transaction, TAKE, &[&finding.id, &account, &number, &OPERATOR]).await?;

@@ -1,4 +1,6 @@
-//! Findings: what needs an operator. They are reported, seen again, and closed.
+//! Findings: what needs an operator. They are reported, and seen again.
+
+pub(in crate::store) mod settle;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -6,8 +8,9 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::store::reconcile::finding_kinds::{FindingKind, Subject};
-use crate::store::{Store, column, digest};
+use crate::model::KeyDigest;
+use crate::store::reconcile::finding_kinds::FindingKind;
+use crate::store::{Store, column};
 
 /// Notes findings, or that they are seen again. A dismissed finding is opened again when it grows: it is about more numbers
 /// than before, or about other rows where both lists of rows are complete.
@@ -60,213 +63,6 @@ join phone_number_findings f
   and f.phone_number = i.phone_number
   and f.state in ('open', 'dismissed')";
 
-/// Closes findings of an account that a whole walk, begun at that time, has seen to be settled: the number is in its row, or
-/// something else is found about it; the rows of a drift have their numbers or are live no more; no stranger is left. None of
-/// this rests on the absence of a number.
-const SETTLE: &str = "\
--- reconcile.findings.settle
-with settled as (
-  select f.id
-  from phone_number_findings f
-  where f.telnyx_account = $1 /* telnyx_account */
-    and f.state = 'open'
-    and f.last_seen_at < $2 /* started_at */
-    and case
-      when f.kind = 'not_ours' then not exists (
-        select
-        from phone_number_strangers s
-        where s.telnyx_account = f.telnyx_account
-      )
-      when f.kind = 'inventory_drift' then f.phone_number is null and not exists (
-        select
-        from agency_phone_numbers n
-        join phone_number_purchases p
-          on p.agency_phone_number_id = n.id
-          and p.telnyx_account = f.telnyx_account
-        left join phone_number_sightings s
-          on s.telnyx_account = f.telnyx_account
-          and s.agency_phone_number_id = n.id
-        where n.id = any(f.agency_phone_number_ids)
-          and n.status = 'active'
-          and n.is_active
-          and (s.seen_at is null or s.seen_at < $2)
-      )
-      when f.kind = any($3::text[] /* kinds */) then exists (
-        select
-        from agency_phone_numbers n
-        join phone_number_sightings s
-          on s.telnyx_account = f.telnyx_account
-          and s.agency_phone_number_id = n.id
-        where n.phone_number = f.phone_number
-          and n.phone_number_id = f.telnyx_phone_number_id
-          and s.seen_at >= $2
-      ) or exists (
-        select
-        from phone_number_strangers s
-        where s.telnyx_account = f.telnyx_account
-          and s.phone_number = f.phone_number
-          and s.seen_at >= $2
-      ) or exists (
-        select
-        from phone_number_findings o
-        where o.telnyx_account = f.telnyx_account
-          and o.phone_number = f.phone_number
-          and o.state in ('open', 'dismissed')
-          and o.kind <> f.kind
-          and o.last_seen_at >= $2
-      )
-      else false
-    end
-  for update skip locked
-)
-update phone_number_findings f
-set state = 'gone',
-    resolved_at = now(),
-    resolved_by = 'reconcile'
-from settled
-where f.id = settled.id
-returning f.id";
-
-/// Open findings about numbers that neither of the last two whole walks has seen, others each time.
-const UNSEEN: &str = "\
--- reconcile.findings.unseen
-select f.id, f.telnyx_phone_number_id, f.key_sha256
-from phone_number_findings f
-where f.telnyx_account = $1 /* telnyx_account */
-  and f.state = 'open'
-  and f.kind = any($2::text[] /* kinds */)
-  and f.telnyx_phone_number_id is not null
-  and f.last_seen_at < $3 /* previous_started_at */
-order by random()
-limit $4 /* limit */";
-
-/// Closes a finding about a number that is gone, unless it has been seen again.
-const CLOSE: &str = "\
--- reconcile.findings.close
-update phone_number_findings f
-set state = 'gone',
-    resolved_at = now(),
-    resolved_by = 'reconcile'
-where f.id = $1 /* id */
-  and f.state = 'open'
-  and f.last_seen_at < $2 /* previous_started_at */
-returning f.id";
-
-/// Closes findings about rows that predate the ledger and are in it now, or are not live.
-const CLOSE_LEGACY_ROWS: &str = "\
--- reconcile.findings.close_legacy_rows
-with settled as (
-  select f.id
-  from phone_number_findings f
-  where f.state = 'open'
-    and f.kind = 'inventory_drift'
-    and f.phone_number is not null
-    and not exists (
-      select
-      from agency_phone_numbers n
-      where n.id = any(f.agency_phone_number_ids)
-        and n.status = 'active'
-        and n.is_active
-        and not exists (
-          select
-          from phone_number_purchases p
-          where p.agency_phone_number_id = n.id
-        )
-    )
-  for update skip locked
-)
-update phone_number_findings f
-set state = 'gone',
-    resolved_at = now(),
-    resolved_by = 'reconcile'
-from settled
-where f.id = settled.id
-returning f.id";
-
-/// Closes findings of an account that is another by name only, when neither of the last two whole walks has met it twice.
-const SETTLE_SAME_ACCOUNT: &str = "\
--- reconcile.findings.settle_same_account
-update phone_number_findings f
-set state = 'gone',
-    resolved_at = now(),
-    resolved_by = 'reconcile'
-where f.telnyx_account = $1 /* telnyx_account */
-  and f.state = 'open'
-  and f.kind = 'same_account'
-  and f.last_seen_at < $2 /* previous_started_at */
-returning f.id";
-
-/// Closes findings about blocked work that has continued or is not needed any more: an unproven key, while no
-/// row of the finding waits for a purchase, for a release or to be looked for; a missing order or number, while no purchase misses
-/// it; a refused release, when the row is no longer live; a moved number, when the ledger has followed it, its own account shows it
-/// again, or no live row is left.
-const SETTLE_WORK: &str = "\
--- reconcile.findings.settle_work
-with settled as (
-  select f.id
-  from phone_number_findings f
-  where f.state = 'open'
-    and case f.kind
-      when 'key_unproven' then not exists (
-        select
-        from phone_number_purchases p
-        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
-          and p.phase in ('intended', 'ordering', 'ordered')
-      ) and not exists (
-        select
-        from agency_phone_numbers n
-        where n.id = any(f.agency_phone_number_ids)
-          and n.status in ('pending', 'inactive')
-      )
-      when 'order_missing' then not exists (
-        select
-        from phone_number_purchases p
-        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
-          and p.phase in ('ordering', 'ordered')
-          and p.order_missed_at is not null
-      )
-      when 'number_missing' then not exists (
-        select
-        from phone_number_purchases p
-        where p.agency_phone_number_id = any(f.agency_phone_number_ids)
-          and p.phase = 'ordered'
-          and p.number_missed_at is not null
-      )
-      when 'release_refused' then not exists (
-        select
-        from agency_phone_numbers n
-        where n.id = any(f.agency_phone_number_ids)
-          and n.status in ('active', 'inactive')
-      )
-      when 'number_moved' then not exists (
-        select
-        from agency_phone_numbers n
-        join lateral (
-          select p.telnyx_account
-          from phone_number_purchases p
-          where p.agency_phone_number_id = n.id
-          order by p.created_at desc
-          limit 1
-        ) p on p.telnyx_account <> f.telnyx_account
-        left join phone_number_sightings s
-          on s.telnyx_account = p.telnyx_account
-          and s.agency_phone_number_id = n.id
-        where n.id = any(f.agency_phone_number_ids)
-          and n.status <> 'released'
-          and (s.seen_at is null or s.seen_at < f.last_seen_at)
-      )
-      else false
-    end
-  for update skip locked
-)
-update phone_number_findings f
-set state = 'gone',
-    resolved_at = now(),
-    resolved_by = 'reconcile'
-from settled
-where f.id = settled.id
-returning f.id";
-
 const COUNT: &str = "\
 -- reconcile.findings.count
 select f.kind, count(*) as open
@@ -282,8 +78,7 @@ from phone_number_findings f
 where f.state = 'open'
 order by f.first_seen_at, f.id";
 
-pub(in crate::store) const STATEMENTS: &[&str] =
-    &[REPORT, KNOWN, SETTLE, UNSEEN, CLOSE, CLOSE_LEGACY_ROWS, SETTLE_SAME_ACCOUNT, SETTLE_WORK, COUNT, OPEN];
+pub(in crate::store) const STATEMENTS: &[&str] = &[REPORT, KNOWN, COUNT, OPEN];
 
 /// What is found, by a comparison with Telnyx or by a saga.
 #[derive(Clone, Debug, Serialize)]
@@ -308,14 +103,13 @@ pub struct Observation {
     pub detail: String,
     /// The SHA-256 of the API key that it was found with.
     #[serde(rename = "key_sha256", serialize_with = "as_bytea")]
-    pub key_digest: Option<[u8; 32]>,
+    pub key_digest: Option<KeyDigest>,
 }
 
 /// As Postgres reads `bytea` from text.
 #[allow(clippy::ref_option, reason = "what serde calls")]
-fn as_bytea<S: Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
-    let hex = |digest: &[u8; 32]| digest.iter().fold("\\x".to_owned(), |text, byte| text + &format!("{byte:02x}"));
-    digest.as_ref().map(hex).serialize(serializer)
+fn as_bytea<S: Serializer>(digest: &Option<KeyDigest>, serializer: S) -> Result<S::Ok, S::Error> {
+    digest.map(|digest| format!("\\x{digest}")).serialize(serializer)
 }
 
 impl Observation {
@@ -348,17 +142,6 @@ pub struct Finding {
     pub first_seen_at: DateTime<Utc>,
     /// When it was seen last.
     pub last_seen_at: DateTime<Utc>,
-}
-
-/// A finding about a number that the walks have not seen again.
-#[derive(Clone, Debug)]
-pub struct UnseenFinding {
-    /// The finding.
-    pub id: Uuid,
-    /// Telnyx's id of the number.
-    pub phone_number_id: String,
-    /// The SHA-256 of the API key that showed it, if that was noted.
-    pub key_digest: Option<[u8; 32]>,
 }
 
 /// How many findings are open.
@@ -402,63 +185,6 @@ impl Store {
         rows.iter().map(|row| Ok((column(row, "phone_number")?, column(row, "kind")?))).collect()
     }
 
-    /// Closes the open findings of an account that a whole walk, begun at `started_at`, has seen to be settled; how many.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn settle_findings(&self, account: &str, started_at: DateTime<Utc>) -> Result<usize, Error> {
-        Ok(self.rows(SETTLE, &[&account, &started_at, &of_inventory()]).await?.len())
-    }
-
-    /// Closes an account's open findings that another name stands for it, unless one was seen since `since`; how many.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn settle_same_account(&self, account: &str, since: DateTime<Utc>) -> Result<usize, Error> {
-        Ok(self.rows(SETTLE_SAME_ACCOUNT, &[&account, &since]).await?.len())
-    }
-
-    /// Closes the open findings about purchases and releases that have continued or are not needed any more. Returns how many.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn settle_work(&self) -> Result<usize, Error> {
-        Ok(self.rows(SETTLE_WORK, &[]).await?.len())
-    }
-
-    /// At most `limit` open findings about numbers of an account that no walk has seen since `since`, others each time.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn unseen_findings(&self, account: &str, since: DateTime<Utc>, limit: i64) -> Result<Vec<UnseenFinding>, Error> {
-        let rows = self.rows(UNSEEN, &[&account, &of_inventory(), &since, &limit]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(UnseenFinding {
-                    id: column(row, "id")?,
-                    phone_number_id: column(row, "telnyx_phone_number_id")?,
-                    key_digest: digest(row, "key_sha256")?,
-                })
-            })
-            .collect()
-    }
-
-    /// Closes a finding about a number that is gone; false if it has been seen since `since` or is closed already.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn close_finding(&self, finding: &UnseenFinding, since: DateTime<Utc>) -> Result<bool, Error> {
-        Ok(self.row(CLOSE, &[&finding.id, &since]).await?.is_some())
-    }
-
-    /// Closes the findings about rows that predate the ledger and are settled now. Returns how many.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn close_legacy_row_findings(&self) -> Result<usize, Error> {
-        Ok(self.rows(CLOSE_LEGACY_ROWS, &[]).await?.len())
-    }
-
     /// How many findings are open.
     ///
     /// # Errors
@@ -484,11 +210,6 @@ impl Store {
     }
 }
 
-/// The words of the kinds that are about numbers of an inventory.
-fn of_inventory() -> Vec<&'static str> {
-    FindingKind::ALL.iter().filter(|kind| kind.subject() == Subject::Inventory).map(|kind| kind.as_str()).collect()
-}
-
 pub(in crate::store) fn finding(row: &Row) -> Result<Finding, Error> {
     Ok(Finding {
         id: column(row, "id")?,
@@ -502,7 +223,7 @@ pub(in crate::store) fn finding(row: &Row) -> Result<Finding, Error> {
             row_ids: column(row, "agency_phone_number_ids")?,
             number_count: column(row, "number_count")?,
             detail: column(row, "detail")?,
-            key_digest: digest(row, "key_sha256")?,
+            key_digest: column(row, "key_sha256")?,
         },
         first_seen_at: column(row, "first_seen_at")?,
         last_seen_at: column(row, "last_seen_at")?,

@@ -6,8 +6,9 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::model::{E164, Status};
+use crate::model::{E164, KeyDigest, Status};
 use crate::store::deployment::deployment;
+use crate::store::numbers::history::Reconciled;
 use crate::store::{Store, column, millis};
 
 /// Rows that predate the ledger, in random order, so that rows that cannot be settled do not delay the others. Rows that
@@ -120,10 +121,9 @@ impl Store {
         legacy_row: &LegacyRow,
         account: &str,
         phone_number_id: &str,
-        key_digest: [u8; 32],
-    ) -> Result<bool, Error> {
-        let key = key_digest.as_slice();
-        self.reconciled(BACKFILL, &[&legacy_row.row_id, &account, &None::<&str>, &phone_number_id, &"completed", &key]).await
+        key_digest: KeyDigest,
+    ) -> Result<Reconciled, Error> {
+        self.reconciled(BACKFILL, &[&legacy_row.row_id, &account, &None::<&str>, &phone_number_id, &"completed", &key_digest]).await
     }
 
     /// Takes a row into the ledger whose number is ordered, as a key has shown.
@@ -135,22 +135,21 @@ impl Store {
         legacy_row: &LegacyRow,
         account: &str,
         order_id: &str,
-        key_digest: [u8; 32],
-    ) -> Result<bool, Error> {
-        let key = key_digest.as_slice();
-        self.reconciled(BACKFILL, &[&legacy_row.row_id, &account, &order_id, &None::<&str>, &"ordered", &key]).await
+        key_digest: KeyDigest,
+    ) -> Result<Reconciled, Error> {
+        self.reconciled(BACKFILL, &[&legacy_row.row_id, &account, &order_id, &None::<&str>, &"ordered", &key_digest]).await
     }
 
     /// Takes a row into the ledger whose purchase bought nothing: it is released.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a query fails.
-    pub async fn backfill_abandoned(&self, legacy_row: &LegacyRow, account: &str) -> Result<bool, Error> {
+    pub async fn backfill_abandoned(&self, legacy_row: &LegacyRow, account: &str) -> Result<Reconciled, Error> {
         self.reconciled(BACKFILL, &abandoned(&legacy_row.row_id, &account)).await
     }
 }
 
 /// The parameters with which a row is taken in as released.
 pub(in crate::store) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a (dyn ToSql + Sync); 6] {
-    [row_id, account, &None::<&str>, &None::<&str>, &"cancelled", &None::<&[u8]>]
+    [row_id, account, &None::<&str>, &None::<&str>, &"cancelled", &None::<KeyDigest>]
 }

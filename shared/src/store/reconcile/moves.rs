@@ -3,15 +3,19 @@
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::store::numbers::history::{RECONCILE, sign};
+use crate::model::KeyDigest;
+use crate::store::Store;
+use crate::store::numbers::history::Reconciled;
+use crate::store::numbers::row_lock::{row_is_locked, row_lock};
 use crate::store::numbers::switched_off::switched_off;
-use crate::store::{Store, Undone, rows_of};
 
 /// The purchase, its row and a release under way take the account that has the number now, and its id there; all or nothing. A
 /// row that was switched off for want of its number is switched on again.
 pub(in crate::store) const MOVE: &str = concat!(
     "-- reconcile.moves.follow
-with moved as (
+with ",
+    row_lock!("phone_number_purchases", "l.id = $1"),
+    ", moved as (
   update phone_number_purchases p
   set telnyx_account = $3 /* to */,
       telnyx_phone_number_id = $4 /* telnyx_phone_number_id */,
@@ -19,6 +23,9 @@ with moved as (
   where p.id = $1 /* purchase_id */
     and p.telnyx_account = $2 /* from */
     and p.phase = 'completed'
+    and ",
+    row_is_locked!(),
+    "
   returning p.agency_phone_number_id
 ), rows as (
   update agency_phone_numbers n
@@ -45,7 +52,7 @@ from moved m"
 pub(in crate::store) const STATEMENTS: &[&str] = &[MOVE];
 
 impl Store {
-    /// Records that a number was moved to another account. False: the ledger has it there already.
+    /// Records that a number was moved to another account, unless the ledger does not have it in `from` any more.
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if a statement fails.
@@ -55,17 +62,8 @@ impl Store {
         from: &str,
         to: &str,
         phone_number_id: &str,
-        key_digest: [u8; 32],
-    ) -> Result<bool, Error> {
-        self.transaction(|| self.try_to_move(purchase_id, from, to, phone_number_id, key_digest)).await
-    }
-
-    async fn try_to_move(&self, purchase_id: Uuid, from: &str, to: &str, id: &str, key_digest: [u8; 32]) -> Result<bool, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        sign(&transaction, RECONCILE).await?;
-        let moved = rows_of(&transaction, MOVE, &[&purchase_id, &from, &to, &id, &key_digest.as_slice()]).await?;
-        transaction.commit().await?;
-        Ok(!moved.is_empty())
+        key_digest: KeyDigest,
+    ) -> Result<Reconciled, Error> {
+        self.reconciled(MOVE, &[&purchase_id, &from, &to, &phone_number_id, &key_digest]).await
     }
 }

@@ -4,34 +4,40 @@
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::model::E164;
-use crate::store::{Store, column, digest};
+use crate::model::{E164, KeyDigest};
+use crate::store::{Store, column};
 
 /// Forgets the strangers of an account that the walk that began at that time has seen as something else: in a row, or as a
 /// finding of their own.
 const IDENTIFY: &str = "\
 -- reconcile.strangers.identify
 delete from phone_number_strangers s
-where s.telnyx_account = $1 /* telnyx_account */
-  and s.seen_at < $2 /* started_at */
-  and (
-    exists (
-      select
-      from agency_phone_numbers n
-      join phone_number_sightings g on g.agency_phone_number_id = n.id
-      where g.telnyx_account = s.telnyx_account
-        and g.seen_at >= $2
-        and n.phone_number = s.phone_number
+where (s.telnyx_account, s.phone_number) in (
+  select o.telnyx_account, o.phone_number
+  from phone_number_strangers o
+  where o.telnyx_account = $1 /* telnyx_account */
+    and o.seen_at < $2 /* started_at */
+    and (
+      exists (
+        select
+        from agency_phone_numbers n
+        join phone_number_sightings g on g.agency_phone_number_id = n.id
+        where g.telnyx_account = o.telnyx_account
+          and g.seen_at >= $2
+          and n.phone_number = o.phone_number
+      )
+      or exists (
+        select
+        from phone_number_findings f
+        where f.telnyx_account = o.telnyx_account
+          and f.phone_number = o.phone_number
+          and f.state in ('open', 'dismissed')
+          and f.last_seen_at >= $2
+      )
     )
-    or exists (
-      select
-      from phone_number_findings f
-      where f.telnyx_account = s.telnyx_account
-        and f.phone_number = s.phone_number
-        and f.state in ('open', 'dismissed')
-        and f.last_seen_at >= $2
-    )
-  )
+  order by o.phone_number
+  for update
+)
 returning s.phone_number";
 
 /// How many strangers of an account a walk has seen since a time, and one of those that none has seen.
@@ -58,8 +64,14 @@ left join lateral (
 const FORGET: &str = "\
 -- reconcile.strangers.forget
 delete from phone_number_strangers s
-where s.telnyx_account = $1 /* telnyx_account */
-  and s.seen_at < $2 /* since */
+where (s.telnyx_account, s.phone_number) in (
+  select o.telnyx_account, o.phone_number
+  from phone_number_strangers o
+  where o.telnyx_account = $1 /* telnyx_account */
+    and o.seen_at < $2 /* since */
+  order by o.phone_number
+  for update
+)
 returning s.phone_number";
 
 /// How many strangers an account has, and the first of them.
@@ -88,7 +100,7 @@ pub struct Stranger {
     /// Its `customer_reference`.
     pub reference: Option<String>,
     /// The SHA-256 of the API key that showed it.
-    pub key_digest: [u8; 32],
+    pub key_digest: KeyDigest,
 }
 
 /// The strangers of an account, seen and unseen.
@@ -106,7 +118,7 @@ pub struct UnseenStranger {
     /// Telnyx's id of the number.
     pub phone_number_id: String,
     /// The SHA-256 of the API key that showed it.
-    pub key_digest: Option<[u8; 32]>,
+    pub key_digest: Option<KeyDigest>,
 }
 
 impl Store {
@@ -126,7 +138,7 @@ impl Store {
         let row = self.row(COUNT, &[&account, &since]).await?;
         let row = row.ok_or_else(|| Error::Internal("reconcile.strangers.count returned no row".into()))?;
         let unseen: Option<String> = column(&row, "telnyx_phone_number_id")?;
-        let key_digest = digest(&row, "key_sha256")?;
+        let key_digest = column(&row, "key_sha256")?;
         let unseen = unseen.map(|phone_number_id| UnseenStranger { phone_number_id, key_digest });
         Ok(Strangers { seen: column(&row, "seen")?, unseen })
     }

@@ -1,5 +1,4 @@
-//! Walks through the inventory of each account at Telnyx: how far each has come, which rows and strangers it has seen, and
-//! which rows no walk sees any more.
+//! Walks through the inventory of each account at Telnyx: how far each has come, and which rows and strangers it has seen.
 
 use std::time::Duration;
 
@@ -9,12 +8,10 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::model::E164;
-use crate::store::deployment::of_this_deployment;
 use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::reconcile::accounts::accounts_in;
 use crate::store::reconcile::strangers::Stranger;
-use crate::store::{Store, column, digest};
+use crate::store::{Store, column};
 
 /// The accounts that numbers were ever bought in, those first that were last walked longest ago. Whether a walk ends
 /// does not decide it: an account that cannot be read would come first for ever.
@@ -96,6 +93,7 @@ with before as (
   cross join unnest(
     $11::text[] /* phone_numbers */, $12::text[] /* phone_number_ids */, $13::text[] /* references */, $14::bytea[] /* key_sha256s */
   ) as i (phone_number, phone_number_id, reference, key_sha256)
+  order by i.phone_number
   on conflict (telnyx_account, phone_number) do update
   set telnyx_phone_number_id = excluded.telnyx_phone_number_id,
       telnyx_reference = excluded.telnyx_reference,
@@ -143,55 +141,7 @@ with finished as (
 select f.telnyx_account
 from finished f";
 
-/// The rows that an account should have a number for: how many there are, how many of the active ones no walk has seen since
-/// a time, and the first of those.
-const MISSING: &str = concat!(
-    "-- reconcile.walks.missing
-with expected as materialized (
-  select n.id,
-         p.id as purchase_id,
-         n.status = 'active' and p.completed_at < $3 /* unseen_since */ and (s.seen_at is null or s.seen_at < $3) as is_missing
-  from phone_number_purchases p
-  join agency_phone_numbers n on n.id = p.agency_phone_number_id
-  left join phone_number_sightings s
-    on s.telnyx_account = p.telnyx_account
-    and s.agency_phone_number_id = n.id
-  where p.telnyx_account = $1 /* telnyx_account */
-    and p.completed_at < $2 /* started_at */
-    and n.status in ('active', 'inactive')
-    and n.is_active
-    and n.phone_number_id is not null
-    and ",
-    of_this_deployment!("p"),
-    "
-    and not exists (
-      select
-      from phone_number_purchases l
-      where l.agency_phone_number_id = p.agency_phone_number_id
-        and (l.created_at, l.id) > (p.created_at, p.id)
-    )
-), counted as (
-  select count(*) as expected, count(*) filter (where e.is_missing) as missing
-  from expected e
-), first as (
-  select e.id, e.purchase_id
-  from expected e
-  where e.is_missing
-  order by e.id
-  limit $4 /* limit */
-)
-select c.expected, c.missing, f.id, n.agency_id, n.phone_number, n.phone_number_id, f.purchase_id, p.telnyx_account,
-       p.telnyx_reference, p.telnyx_order_id, p.key_sha256
-from counted c
-left join (
-  first f
-  join agency_phone_numbers n on n.id = f.id
-  join phone_number_purchases p on p.id = f.purchase_id
-) on true
-order by f.id"
-);
-
-pub(in crate::store) const STATEMENTS: &[&str] = &[ACCOUNTS, BEGIN, RENEW, ADVANCE, PAUSE, FINISH, MISSING];
+pub(in crate::store) const STATEMENTS: &[&str] = &[ACCOUNTS, BEGIN, RENEW, ADVANCE, PAUSE, FINISH];
 
 /// The walk through the inventory of an account, as what a lease is of.
 #[derive(Clone, Debug)]
@@ -271,40 +221,6 @@ pub struct Seen {
     pub strangers: Vec<Stranger>,
 }
 
-/// The rows that an account should have a number for and that no walk sees.
-#[derive(Clone, Debug)]
-pub struct Missing {
-    /// How many rows the account should have a number for.
-    pub expected: i64,
-    /// How many of them are active and were not seen.
-    pub count: i64,
-    /// The first of those, by their ids.
-    pub rows: Vec<MissingRow>,
-}
-
-/// A row whose number no walk sees, with what the ledger knows of the number.
-#[derive(Clone, Debug)]
-pub struct MissingRow {
-    /// The row.
-    pub row_id: Uuid,
-    /// Its agency.
-    pub agency_id: Uuid,
-    /// The number.
-    pub number: E164,
-    /// Telnyx's id of the number.
-    pub phone_number_id: String,
-    /// The purchase that bought it.
-    pub purchase_id: Uuid,
-    /// The account that it was bought in.
-    pub account: String,
-    /// The reference of its order.
-    pub reference: String,
-    /// Telnyx's id of the order.
-    pub order_id: Option<String>,
-    /// The SHA-256 of the API key that placed the order or first showed the number.
-    pub key_digest: Option<[u8; 32]>,
-}
-
 impl Store {
     /// The names of the accounts that numbers were ever bought in, those first that were last visited longest ago.
     ///
@@ -335,7 +251,7 @@ impl Store {
         let numbers: Vec<_> = seen.strangers.iter().map(|stranger| &stranger.number).collect();
         let ids: Vec<_> = seen.strangers.iter().map(|stranger| stranger.phone_number_id.as_str()).collect();
         let references: Vec<_> = seen.strangers.iter().map(|stranger| stranger.reference.as_deref()).collect();
-        let keys: Vec<_> = seen.strangers.iter().map(|stranger| stranger.key_digest.as_slice()).collect();
+        let keys: Vec<_> = seen.strangers.iter().map(|stranger| stranger.key_digest).collect();
         let advanced = self
             .fenced(
                 ADVANCE,
@@ -367,39 +283,6 @@ impl Store {
     pub async fn finish_walk(&self, walk: &Walk) -> Result<Fenced, Error> {
         self.fenced(FINISH, &[&walk.lease.of.account, &walk.lease.token]).await?.read(|_| Ok(()))
     }
-
-    /// The active rows that an account should have a number for and that no walk has seen since `unseen_since`, counted, and
-    /// the first `limit` of them. Rows that were bought after the walk began are not expected.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
-    pub async fn missing(&self, walk: &Walk, unseen_since: DateTime<Utc>, limit: i64) -> Result<Missing, Error> {
-        let rows = self.rows(MISSING, &[&walk.account(), &walk.started_at, &unseen_since, &limit]).await?;
-        let counts = rows.first().ok_or_else(|| Error::Internal("reconcile.walks.missing returned no row".into()))?;
-        Ok(Missing {
-            expected: column(counts, "expected")?,
-            count: column(counts, "missing")?,
-            rows: rows.iter().filter_map(|row| missing_row(row).transpose()).collect::<Result<_, Error>>()?,
-        })
-    }
-}
-
-fn missing_row(row: &Row) -> Result<Option<MissingRow>, Error> {
-    let row_id: Option<Uuid> = column(row, "id")?;
-    let missing = |row_id| -> Result<MissingRow, Error> {
-        Ok(MissingRow {
-            row_id,
-            agency_id: column(row, "agency_id")?,
-            number: column(row, "phone_number")?,
-            phone_number_id: column(row, "phone_number_id")?,
-            purchase_id: column(row, "purchase_id")?,
-            account: column(row, "telnyx_account")?,
-            reference: column(row, "telnyx_reference")?,
-            order_id: column(row, "telnyx_order_id")?,
-            key_digest: digest(row, "key_sha256")?,
-        })
-    };
-    row_id.map(missing).transpose()
 }
 
 fn walk(row: &Row, lease: Lease<WalkOf>) -> Result<Walk, Error> {

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::model::E164;
+use crate::model::{E164, KeyDigest};
 use crate::store::{Store, column};
 
 /// Other orders and numbers of an account that were placed or shown with a key, the latest first. Of a purchase whose key the
@@ -48,9 +48,8 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` or `Internal` if the query fails.
-    pub async fn witnesses(&self, account: &str, key_digest: Option<[u8; 32]>, except: Option<Uuid>) -> Result<Vec<Witness>, Error> {
-        let key = key_digest.as_ref().map(<[u8; 32]>::as_slice);
-        let rows = self.rows(WITNESSES, &[&account, &key, &except]).await?;
+    pub async fn witnesses(&self, account: &str, key_digest: Option<KeyDigest>, except: Option<Uuid>) -> Result<Vec<Witness>, Error> {
+        let rows = self.rows(WITNESSES, &[&account, &key_digest, &except]).await?;
         let mut witnesses = Vec::new();
         for row in &rows {
             // Orders stay known when their numbers are gone.
