@@ -11,7 +11,7 @@ mod words;
 pub use key_digest::KeyDigest;
 pub use number::{AgentMapping, AvailableAgent, HistoryEntry, PendingPurchase, PhoneNumber};
 pub use origin::Origin;
-pub use permission::{Actor, Permission, Role};
+pub use permission::{Actor, Caller, PERMISSIONS, Role};
 pub use reference::{AccountName, Reference, is_deployment};
 pub use values::{CountryCode, Currency, Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};
 pub(crate) use words::words;
