@@ -18,6 +18,7 @@ mod postgres;
 mod purchases;
 mod reconcile;
 mod releases;
+mod tenant;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub use lease::{Fenced, Lease, Leased};
 pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary};
 pub use postgres::connection::connect;
 pub use purchases::{
-    Activation, Begun, BoughtNumber, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
+    Activation, Begun, BoughtNumber, Held, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
 };
 pub use reconcile::{
     Adoptee, Adoption, Counterpart, CounterpartRow, Dismissal, Finding, FindingKind, KnownPurchase, LastRelease, LegacyRow, Missing,

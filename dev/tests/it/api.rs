@@ -14,6 +14,7 @@ mod lives;
 mod pages;
 mod pending;
 mod roles;
+mod same_answers;
 mod search;
 mod service;
 mod story;

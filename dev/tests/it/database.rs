@@ -7,3 +7,4 @@ mod lock_order;
 mod migrate;
 mod schema;
 mod statements;
+mod tenancy;

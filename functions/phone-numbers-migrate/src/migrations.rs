@@ -33,6 +33,7 @@ const FILES: &[Migration] = files![
     "V05__idempotency_keys",
     "V06__reconcile",
     "V07__privileges",
+    "V08__writers",
 ];
 
 const PRELUDE: &str = include_str!("../../../sql/prelude.sql");

@@ -16,7 +16,7 @@ use shared::config::Config;
 use shared::error::Error;
 use shared::idempotency;
 use shared::lambda::{Answer, Call, Function};
-use shared::model::{Actor, Permission};
+use shared::model::{Actor, Caller};
 use shared::saga::{Bought, Buyer, Quote, Sagas, may_be_retried};
 use shared::secrets::Secrets;
 use shared::store::{IdempotencyKey, Intent, KeyPosition, Lease, Listed};
@@ -53,7 +53,7 @@ impl Function for Purchase {
         if request.validate_only && !config.enabled {
             return Err(Error::PurchasesDisabled);
         }
-        let actor = store.authorize(call.user_id, Permission::Purchase).await?;
+        let actor = store.authorize(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
         if request.validate_only {
             let intents = self.intents(&actor, &request).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
             let quotes = self.quote(&actor, &intents, call.deadline).await?;
@@ -180,7 +180,9 @@ impl Purchase {
                 more += 1;
                 quota.exceeded_by(more).map_or(Ok(Quote::Offered(offer)), |limit| Err(Error::QuotaExceeded(limit)))
             }
-            held_or_failed => held_or_failed,
+            Ok(Quote::Held) => Ok(Quote::Held),
+            // A purchase would begin with the quota.
+            Err(error) => Err(quota.exceeded_by(more + 1).map_or(error, Error::QuotaExceeded)),
         };
         Ok(quotes.into_iter().map(with_room).collect())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use shared::config::Config;
 use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
-use shared::model::Permission;
+use shared::model::Caller;
 use shared::secrets::Secrets;
 use shared::store::Store;
 use shared::telnyx::{Accounts, Client};
@@ -40,7 +40,7 @@ impl Function for Search {
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let search = request::read(call.query())?;
-        let actor = self.store.authorize(call.user_id, Permission::Search).await?;
+        let actor = self.store.authorize(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
         let account = self.accounts.of_agency(actor.agency_id).await?;
         let offers = self.telnyx.session(&account, call.deadline).search(&search).await?;
         answer::found(&search, offers)

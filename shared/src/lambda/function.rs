@@ -148,7 +148,8 @@ impl<F: Function> Ready<F> {
         let deadline = started + time_left(&request, self.request_budget);
         let cut_off = deadline + GRACE;
         let late = |_| Error::Unavailable("the request ran out of time".into());
-        let user = self.authenticator.user(request.headers());
+        // On the heap, as below: these futures are large.
+        let user = Box::pin(self.authenticator.user(request.headers()));
         let user_id = tokio::time::timeout_at(cut_off, user).await.map_err(late)??;
         let call = Call {
             method: request.method().clone(),
@@ -159,7 +160,6 @@ impl<F: Function> Ready<F> {
             query: query(&request),
             body: body(&request)?,
         };
-        // On the heap, since some handlers' futures are large.
         let work = Box::pin(self.function.handle(call));
         let answer = tokio::time::timeout_at(cut_off, work).await.map_err(late)??;
         Ok(answer.into())

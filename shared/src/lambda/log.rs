@@ -76,7 +76,9 @@ pub(super) async fn answered(
     work: impl Future<Output = Result<Response<Body>, Error>>,
 ) -> Response<Body> {
     let started = Instant::now();
-    let (outcome, reading) = meter::measure(AssertUnwindSafe(work).catch_unwind()).await;
+    // On the heap: it is large, and each wrapper around it would have a copy of it on the stack.
+    let work = AssertUnwindSafe(Box::pin(work)).catch_unwind();
+    let (outcome, reading) = meter::measure(work).await;
     let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(format!("panicked: {}", literal(panic.as_ref())).into())));
     let mut response = outcome.unwrap_or_else(|error| {
         log(&error, request_id);

@@ -8,10 +8,11 @@ use super::{lines, refusal, two_agencies};
 
 /// Every object of ours, then the roles that may touch it beside its owner. The view shows nobody more of its tables than they
 /// may read themselves.
-const OBJECTS: [&str; 20] = [
+const OBJECTS: [&str; 21] = [
     "function agency_phone_numbers_agent_same_agency()",
     "function agency_phone_numbers_history()",
     "function agency_phone_numbers_restore(jsonb)",
+    "function agency_phone_numbers_writer()",
     "function phone_number_history_is_append_only()",
     "function update_updated_at_column()",
     "sequence phone_number_history_id_seq",
@@ -111,6 +112,7 @@ async fn every_function_of_ours_has_a_search_path_of_its_own() {
             "agency_phone_numbers_agent_same_agency invoker search_path=public, pg_temp",
             "agency_phone_numbers_history definer search_path=public, pg_temp",
             "agency_phone_numbers_restore invoker search_path=public, pg_temp",
+            "agency_phone_numbers_writer definer search_path=public, pg_temp",
             "phone_number_history_is_append_only invoker search_path=\"\"",
             "update_updated_at_column invoker search_path=\"\"",
         ]
