@@ -7,6 +7,8 @@ use shared::document::schemars::generate::SchemaSettings;
 use shared::document::{AnswerHeader, Link, Operation, RequestBody, RequestHeader, SchemaGenerator, Success};
 use shared::error::KINDS;
 use shared::input::{Field, Origin, Presence};
+use shared::lambda::REGION;
+use shared::model::{PERMISSIONS, Role};
 use shared::problem::{self, Problem};
 
 /// The path of the document in the gateway of `cargo dev`.
@@ -103,6 +105,13 @@ pub fn document() -> Value {
 fn described(operation: &Operation, problem: &Value) -> Value {
     let mut parameters: Vec<_> = operation.query.iter().map(parameter).collect();
     parameters.extend(operation.headers.iter().map(|header| request_header(*header)));
+    parameters.push(json!({
+        "name": REGION,
+        "in": "query",
+        "required": false,
+        "description": "What `supabase.functions.invoke` adds for its option `region`. It is accepted and ignored.",
+        "schema": {"type": "string", "examples": ["us-east-1"]},
+    }));
     let mut responses: BTreeMap<String, Value> = problems(operation, problem);
     for success in &operation.answers {
         responses.insert(success.status.to_string(), answer(success));
@@ -113,7 +122,7 @@ fn described(operation: &Operation, problem: &Value) -> Value {
         "description": operation.description,
         "parameters": parameters,
         "responses": responses,
-        "x-roles": operation.permission.roles(),
+        "x-roles": roles(operation),
     });
     if let Some(RequestBody { name, required, example, .. }) = &operation.body {
         let schema = json!({"$ref": format!("#/components/schemas/{name}")});
@@ -125,6 +134,12 @@ fn described(operation: &Operation, problem: &Value) -> Value {
         described["x-rules"] = rules.collect();
     }
     described
+}
+
+/// The roles that an operation is permitted to.
+fn roles(operation: &Operation) -> &'static [Role] {
+    let permission = PERMISSIONS.iter().find(|(function, method, _)| (*function, *method) == (operation.function, operation.method));
+    permission.map_or(&[], |(.., roles)| roles)
 }
 
 fn parameter(field: &Field) -> Value {
@@ -162,6 +177,11 @@ fn request_header(header: RequestHeader) -> Value {
 /// The headers of answers.
 fn headers() -> Value {
     json!({
+        "Cache-Control": {
+            "description": "Answers are not stored.",
+            "required": true,
+            "schema": {"type": "string", "enum": ["no-store"]}
+        },
         "ETag": {
             "description": "The version of the row in the answer, for `If-Match`.",
             "schema": {"type": "string", "pattern": "^\"-?[0-9]+\"$", "examples": ["\"1767605400000001\""]}
@@ -180,6 +200,11 @@ fn headers() -> Value {
             "required": true,
             "schema": {"type": "string", "enum": ["Bearer"]}
         },
+        "X-Content-Type-Options": {
+            "description": "`Content-Type` is what the body is.",
+            "required": true,
+            "schema": {"type": "string", "enum": ["nosniff"]}
+        },
         "X-Request-Id": {
             "description": "The request's id, to find it in the log.",
             "required": true,
@@ -190,7 +215,7 @@ fn headers() -> Value {
 
 /// References to the headers with these names, and to those of every answer.
 fn header_references<'name>(names: impl IntoIterator<Item = &'name str>) -> Value {
-    let names = names.into_iter().chain(["X-Request-Id"]);
+    let names = names.into_iter().chain(["Cache-Control", "X-Content-Type-Options", "X-Request-Id"]);
     names.map(|name| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))).collect()
 }
 

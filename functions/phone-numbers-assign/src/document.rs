@@ -3,7 +3,6 @@
 use shared::document::{AnswerHeader, Link, Operation, RequestBody, RequestHeader, SchemaGenerator, Success, Value, example_row, json};
 use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _};
 use shared::lambda::{Function as _, QUERY_OR_BODY};
-use shared::model::Permission;
 
 use crate::answer::{All, Changed, One};
 use crate::request::{A_NUMBER_IS_NAMED, Assigned, HISTORY_OF_ONE, NO_FILTER_FOR_ONE, ONE_NUMBER, SETTINGS, Settings, Shown, Unassigned};
@@ -39,7 +38,6 @@ fn show(schemas: &mut SchemaGenerator) -> Operation {
         id: "showPhoneNumbers",
         summary: "Show one number, or all numbers with the agents that they could have",
         description: "Shows one number, or all numbers and the agents that they could be assigned to.",
-        permission: Permission::Read,
         query: Shown::fields(),
         body: None,
         headers: &[],
@@ -60,7 +58,6 @@ fn assign(schemas: &mut SchemaGenerator) -> Operation {
             id: "assignPhoneNumber",
             summary: "Assign a number to an agent",
             description: "Assigns a number to an agent of the agency.",
-            permission: Permission::Change,
             query: vec![],
             body: None,
             headers: &[RequestHeader::IfMatch],
@@ -83,7 +80,6 @@ fn change_settings(schemas: &mut SchemaGenerator) -> Operation {
             id: "changePhoneNumberSettings",
             summary: "Change a number's settings",
             description: "Changes the settings of a number. A member that is absent stays as it is.",
-            permission: Permission::Change,
             query: vec![],
             body: None,
             headers: &[RequestHeader::IfMatch],
@@ -106,7 +102,6 @@ fn unassign(schemas: &mut SchemaGenerator) -> Operation {
             id: "unassignPhoneNumber",
             summary: "Take a number from its agent",
             description: "Takes a number from its agent. The number is named in the query or in a body, not in both.",
-            permission: Permission::Change,
             query: Unassigned::fields(),
             body: None,
             headers: &[RequestHeader::IfMatch],

@@ -3,7 +3,6 @@
 use shared::document::{Link, Operation, SchemaGenerator, Success, example_agent, example_row, json};
 use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _};
 use shared::lambda::Function as _;
-use shared::model::Permission;
 
 use crate::answer::Page;
 use crate::request::{CURSOR_OF_AN_ANSWER, CURSOR_OR_OFFSET, CURSOR_WITH_ITS_FILTERS, Query};
@@ -54,7 +53,6 @@ pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         summary: "List the agency's numbers",
         description: "Lists the agency's numbers, newest first. Pages by `cursor` neither skip nor repeat a row when rows are added or \
                       removed meanwhile.",
-        permission: Permission::List,
         query: Query::fields(),
         body: None,
         headers: &[],

@@ -2,7 +2,6 @@
 
 use shared::document::{AnswerHeader, Link, Operation, RequestBody, RequestHeader, SchemaGenerator, Success, Value, example_row, json};
 use shared::lambda::Function as _;
-use shared::model::Permission;
 
 use crate::answer::Body as Answered;
 use crate::request::{Body, EACH_NUMBER_ONCE};
@@ -22,7 +21,6 @@ pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         summary: "Buy numbers",
         description: "Buys numbers, or with `validate_only` checks whether they could be bought. A number that the agency already holds or \
                       is buying is not bought again: its purchase is resumed. A problem that all numbers share is the answer itself.",
-        permission: Permission::Purchase,
         query: vec![],
         body: Some(RequestBody::of::<Body>("PurchaseRequest")),
         headers: &[RequestHeader::IdempotencyKey],

@@ -2,7 +2,6 @@
 
 use shared::document::{AnswerHeader, Operation, RequestBody, RequestHeader, SchemaGenerator, Success, json};
 use shared::lambda::Function as _;
-use shared::model::Permission;
 
 use crate::answer::Body as Answered;
 use crate::request::{Body, EACH_ID_ONCE};
@@ -49,7 +48,6 @@ pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         description: "Releases numbers, which cannot be undone. A `pending` number's order is cancelled while Telnyx permits that; \
                       otherwise the number is in `failed` with `purchase_in_progress`. A repeated request resumes a release that is not \
                       finished.",
-        permission: Permission::Release,
         query: vec![],
         body: Some(body),
         headers: &[RequestHeader::IdempotencyKey],

@@ -3,7 +3,6 @@
 use shared::document::{Link, Operation, SchemaGenerator, Success, json};
 use shared::input::Declared as _;
 use shared::lambda::Function as _;
-use shared::model::Permission;
 
 use crate::answer::Found;
 use crate::request::Query;
@@ -55,7 +54,6 @@ pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
         id: "searchPhoneNumbers",
         summary: "Search for numbers on offer",
         description: "Searches Telnyx for numbers that can be bought.",
-        permission: Permission::Search,
         query: Query::fields(),
         body: None,
         headers: &[],

@@ -5,7 +5,6 @@ pub use schemars::{self, JsonSchema, SchemaGenerator};
 pub use serde_json::{Value, json};
 
 use super::input::{Declared, Field, Rule, object_schema};
-use crate::model::Permission;
 
 /// What a function does with one method.
 pub struct Operation {
@@ -19,8 +18,6 @@ pub struct Operation {
     pub summary: &'static str,
     /// All that a caller needs to know.
     pub description: &'static str,
-    /// What the user must be permitted to do.
-    pub permission: Permission,
     /// The parameters.
     pub query: Vec<Field>,
     /// The body, if it takes one.

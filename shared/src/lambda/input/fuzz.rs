@@ -87,7 +87,7 @@ fn check_values(read: &Everything) {
     );
 }
 
-fn check_refusal(error: &Error) {
+pub(crate) fn check_refusal(error: &Error) {
     let Error::InvalidRequest(fields) = error else { panic!("{error}") };
     assert!(!fields.is_empty() && fields.iter().all(|field| !field.message.is_empty()));
 }
