@@ -34,13 +34,13 @@ const DESCRIPTION: &str = "Searches, buys, lists, assigns and releases Telnyx ph
     A user's agency and role are read on every request; `x-roles` lists the roles that an operation is permitted to. What belongs to \
     another agency is answered exactly like what does not exist.";
 
-/// The document, as text that has no characters beyond ASCII.
+/// The document, as text of visible ASCII characters.
 #[must_use]
 pub fn text() -> String {
     let pretty = format!("{:#}\n", document());
     let mut text = String::with_capacity(pretty.len());
     for character in pretty.chars() {
-        if character.is_ascii() {
+        if character.is_ascii_graphic() || [' ', '\n'].contains(&character) {
             text.push(character);
         } else {
             // As in JSON: a character beyond the basic plane is two of them.
@@ -267,7 +267,7 @@ fn problems(operation: &Operation, problem: &Value) -> BTreeMap<String, Value> {
         let names = ["WWW-Authenticate"].into_iter().filter(|_| status == 401);
         // Only a status whose every problem has a `Retry-After` promises one.
         let names = names.chain(["Retry-After"].into_iter().filter(|_| codes.iter().all(|code| WAITING_PROBLEMS.contains(code))));
-        let exactly = json!({"properties": {"code": {"enum": codes}, "status": {"const": status}}});
+        let exactly = json!({"properties": {"code": {"enum": codes}}});
         let response = json!({
             "description": titles.collect::<Vec<_>>().join("; "),
             "headers": header_references(names),
