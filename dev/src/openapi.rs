@@ -1,6 +1,7 @@
 //! `docs/openapi.json`: a description of the HTTP API in the format `OpenAPI` 3.1, made from what the functions declare.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use shared::document::schemars::generate::SchemaSettings;
@@ -34,20 +35,25 @@ const DESCRIPTION: &str = "Searches, buys, lists, assigns and releases Telnyx ph
     A user's agency and role are read on every request; `x-roles` lists the roles that an operation is permitted to. What belongs to \
     another agency is answered exactly like what does not exist.";
 
-/// The document, as text of visible ASCII characters.
+/// The document, as text. Characters that are not visible ASCII are escaped, but for those beyond the basic plane: their escapes in
+/// JSON are pairs, which readers of YAML refuse.
 #[must_use]
 pub fn text() -> String {
     let pretty = format!("{:#}\n", document());
     let mut text = String::with_capacity(pretty.len());
     for character in pretty.chars() {
-        if character.is_ascii_graphic() || [' ', '\n'].contains(&character) {
+        if is_plain(character) {
             text.push(character);
         } else {
-            // As in JSON: a character beyond the basic plane is two of them.
-            text.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            // Writing to a string does not fail.
+            let _ = write!(text, "\\u{:04x}", u32::from(character));
         }
     }
     text
+}
+
+const fn is_plain(character: char) -> bool {
+    character.is_ascii_graphic() || matches!(character, ' ' | '\n') || character > '\u{ffff}'
 }
 
 /// Every operation of the five functions.

@@ -70,8 +70,8 @@ fn assign(schemas: &mut SchemaGenerator) -> Operation {
 
 fn change_settings(schemas: &mut SchemaGenerator) -> Operation {
     let mut body = RequestBody::of::<Settings>("SettingsRequest");
-    let absent: Value = SETTINGS.iter().map(|setting| ((*setting).to_owned(), Value::Bool(false))).collect();
-    body.schema["not"] = json!({"anyOf": [without_row(), {"properties": absent}]});
+    let settings: Vec<_> = SETTINGS.iter().map(|setting| json!({"required": [setting]})).collect();
+    body.schema["not"] = json!({"anyOf": [without_row(), {"not": {"anyOf": settings}}]});
     changing(
         body,
         Operation {
