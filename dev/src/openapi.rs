@@ -32,7 +32,7 @@ const DESCRIPTION: &str = "Searches, buys, lists, assigns and releases Telnyx ph
     refused (`*` is any) and the message.\n\n\
     Every failure is an `application/problem+json` document (RFC 9457). Programs should depend on `code`. A method that a function does \
     not take is answered with 405 and `Allow`. API Gateway sends its own 413, 429, 503 and 504, which are no problem documents.\n\n\
-    A user's agency and role are read on every request; `x-roles` lists the roles that an operation is permitted to. What belongs to \
+    The `x-codes` of an answer are the codes that its problem can have. A user's agency and role are read on every request; `x-roles` lists the roles that an operation is permitted to. What belongs to \
     another agency is answered exactly like what does not exist.";
 
 /// The document, as text. Characters that are not visible ASCII are escaped, but for those beyond the basic plane: their escapes in
@@ -273,11 +273,11 @@ fn problems(operation: &Operation, problem: &Value) -> BTreeMap<String, Value> {
         let names = ["WWW-Authenticate"].into_iter().filter(|_| status == 401);
         // Only a status whose every problem has a `Retry-After` promises one.
         let names = names.chain(["Retry-After"].into_iter().filter(|_| codes.iter().all(|code| WAITING_PROBLEMS.contains(code))));
-        let exactly = json!({"properties": {"code": {"enum": codes}}});
         let response = json!({
             "description": titles.collect::<Vec<_>>().join("; "),
             "headers": header_references(names),
-            "content": {"application/problem+json": {"schema": {"allOf": [problem, exactly]}, "examples": shown}},
+            "content": {"application/problem+json": {"schema": problem, "examples": shown}},
+            "x-codes": codes,
         });
         (status.to_string(), response)
     };
