@@ -161,22 +161,22 @@ fn parameter(field: &Field) -> Value {
 }
 
 fn request_header(header: RequestHeader) -> Value {
-    let (name, description, pattern, example) = match header {
+    let (name, description, pattern, examples): (_, _, _, &[&str]) = match header {
         RequestHeader::IdempotencyKey => (
             "Idempotency-Key",
             "A key of this request: 1 to 255 visible ASCII characters, as a quoted string or as a token. The first final answer to a key is \
              returned again to every repetition.",
             r#"^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\x2d-:<-\[\]-~]{1,255})$"#,
-            "4b1e4b0e-6f0c-4f57-9a0e-c8b5a4bfb1a1",
+            &["4b1e4b0e-6f0c-4f57-9a0e-c8b5a4bfb1a1"],
         ),
         RequestHeader::IfMatch => (
             "If-Match",
-            "Changes the row only if its `ETag` is one of these; otherwise the answer is 412.",
+            "Changes the row only if its `ETag` is one of these; otherwise the answer is 412. `*` permits every row.",
             r#"^(\*|(W/)?"[ !#-+\x2d-~]*"( *, *(W/)?"[ !#-+\x2d-~]*")*)$"#,
-            "\"1767605400000001\"",
+            &["*", "\"1767605400000001\""],
         ),
     };
-    let schema = json!({"type": "string", "minLength": 1, "pattern": pattern, "examples": [example]});
+    let schema = json!({"type": "string", "minLength": 1, "pattern": pattern, "examples": examples});
     json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema})
 }
 

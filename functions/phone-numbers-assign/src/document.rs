@@ -1,7 +1,7 @@
 //! The function's part of `docs/openapi.json`.
 
 use shared::document::{AnswerHeader, Link, Operation, RequestBody, RequestHeader, SchemaGenerator, Success, Value, example_row, json};
-use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _};
+use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _, Field};
 use shared::lambda::{Function as _, QUERY_OR_BODY};
 
 use crate::answer::{All, Changed, One};
@@ -91,6 +91,8 @@ fn change_settings(schemas: &mut SchemaGenerator) -> Operation {
 }
 
 fn unassign(schemas: &mut SchemaGenerator) -> Operation {
+    // The example is the body: examples of both would be a request that names the number twice.
+    let query = Unassigned::fields().into_iter().map(|field| Field { example: None, ..field }).collect();
     let mut body = RequestBody::of::<Unassigned>("UnassignRequest");
     body.required = false;
     body.schema["not"] = without_row();
@@ -102,7 +104,7 @@ fn unassign(schemas: &mut SchemaGenerator) -> Operation {
             id: "unassignPhoneNumber",
             summary: "Take a number from its agent",
             description: "Takes a number from its agent. The number is named in the query or in a body, not in both.",
-            query: Unassigned::fields(),
+            query,
             body: None,
             headers: &[RequestHeader::IfMatch],
             answers: vec![changed(schemas, "The number has no agent.", "The phone number is unassigned.")],
