@@ -3,11 +3,13 @@
 //! - [`binaries`] finds the programs, or fetches them; `user` is the user that they run as
 //! - `directory` holds a cluster; `supervisor` stops its server when this process ends, however it ends
 //! - [`connection`] opens connections
+//! - [`logins`] makes the logins that the functions connect with
 //! - [`testing`] hands every test a database of its own
 
 pub mod binaries;
 pub mod connection;
 mod directory;
+pub mod logins;
 mod supervisor;
 pub mod testing;
 mod user;

@@ -16,6 +16,7 @@ mod lease;
 mod numbers;
 mod postgres;
 mod purchases;
+mod rates;
 mod reconcile;
 mod releases;
 mod tenant;
@@ -29,7 +30,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
-use crate::config::Config;
+use crate::config::{Config, Rates};
 use crate::error::Error;
 use crate::secrets::Secrets;
 use postgres::connection::{self, Connections};
@@ -54,6 +55,7 @@ pub struct Store {
     connections: Connections,
     /// The setting `DEPLOYMENT`; None matches no database.
     deployment: Option<String>,
+    rates: Rates,
 }
 
 /// Every statement of the store, for tests that prepare them all.
@@ -77,6 +79,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         purchases::holding::STATEMENTS,
         purchases::ledger::STATEMENTS,
         purchases::order::STATEMENTS,
+        rates::STATEMENTS,
         reconcile::accounts::STATEMENTS,
         reconcile::adopt::STATEMENTS,
         reconcile::compare::STATEMENTS,
@@ -114,7 +117,7 @@ impl Store {
     /// Performs no I/O.
     #[must_use]
     pub fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
-        Self { connections: Connections::new(&config.database, secrets), deployment: config.deployment.clone() }
+        Self { connections: Connections::new(&config.database, secrets), deployment: config.deployment.clone(), rates: config.rates }
     }
 
     /// Connects. A database that cannot be reached is tried again by the first request that needs it.

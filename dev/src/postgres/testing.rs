@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::{Server, connect};
+use super::{Server, connect, logins};
 use crate::migrations;
 
 /// One server for all tests of this process.
@@ -102,6 +102,7 @@ async fn start() -> Result<Shared> {
     let url = server.url(&template);
     migrations::platform(&url).await?;
     migrations::run(&url, Some(migrations::DEPLOYMENT)).await?;
+    logins::ensure(&url).await?;
     Ok(Shared { server, template })
 }
 
