@@ -19,7 +19,7 @@ use crate::affected::Workspace;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
 use crate::telnyx_simulator::{self, Simulator};
-use crate::{migrations, workspace};
+use crate::{migrations, openapi, workspace};
 
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
 /// them, and a gateway before them.
@@ -96,6 +96,8 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
+    /// Prints the description of the HTTP API for docs/openapi.json.
+    Openapi,
     /// Lists the functions whose artifacts a committed change affects.
     #[command(alias = "touched")]
     Affected {
@@ -123,6 +125,10 @@ pub async fn run() -> Result<()> {
         Some(Command::Findings { database_url, decision }) => findings::run(&named(database_url)?, decision).await,
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
+        }
+        Some(Command::Openapi) => {
+            print!("{}", openapi::text());
+            Ok(())
         }
         Some(Command::Affected { base, json }) => affected(base.as_deref(), json),
     }

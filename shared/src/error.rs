@@ -13,6 +13,7 @@ pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A field of the input that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldError {
     /// The parameter or member, such as `phone_numbers[0].phone_number`.
     pub field: String,

@@ -166,7 +166,8 @@ impl Store {
 
     /// Runs `work` within the time limit. After a timeout, the connections are not used again.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let work = tokio::time::timeout(self.connections.timeouts.whole(), work);
+        // On the heap: it is part of the future of every step that uses the database.
+        let work = tokio::time::timeout(self.connections.timeouts.whole(), Box::pin(work));
         let outcome = meter::wait_for(Dependency::Postgres, work).await;
         outcome.unwrap_or_else(|_| {
             self.connections.discard_all();

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::containers::Containers;
 use crate::stack::Stack;
-use crate::{demo, workspace};
+use crate::{demo, openapi, workspace};
 
 /// The users whose tokens the ready file holds.
 const READY_USERS: [&str; 5] = ["owner", "admin", "member", "client_viewer", "other_owner"];
@@ -23,6 +23,7 @@ const READY_USERS: [&str; 5] = ["owner", "admin", "member", "client_viewer", "ot
 #[derive(Serialize)]
 struct Ready<'stack> {
     base_url: String,
+    openapi_url: String,
     functions: BTreeMap<String, String>,
     function_urls: BTreeMap<String, String>,
     telnyx_url: String,
@@ -48,6 +49,7 @@ fn ready(stack: &Stack) -> Ready<'_> {
     tokens.retain(|user, _| READY_USERS.contains(user));
     Ready {
         base_url: stack.base_url(),
+        openapi_url: format!("{}{}", stack.base_url(), openapi::PATH),
         functions: stack.routes(),
         function_urls: stack.function_urls(),
         telnyx_url: stack.telnyx().url(),
