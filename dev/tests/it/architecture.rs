@@ -67,12 +67,12 @@ fn code(text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that a file names after `crate::`, in a `use` or within the code.
+/// The modules that a file names after `crate::`, in a `use` or within the code. A macro has no module.
 fn used(text: &str) -> BTreeSet<String> {
     let code = code(text);
     let after = code.split("crate::").skip(1);
-    let names = after.map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap().to_owned());
-    names.filter(|name| !name.is_empty()).collect()
+    let names = after.map(|rest| rest.split_at(rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len())));
+    names.filter(|(name, rest)| !name.is_empty() && !rest.starts_with('!')).map(|(name, _)| name.to_owned()).collect()
 }
 
 #[test]
