@@ -1,9 +1,9 @@
-//! Which functions a change touches: those whose artifact is made of something that the change changed.
+//! Which functions a change affects: those whose artifact has an input that changed.
 //!
-//! What an artifact is made of is told by cargo's own dependency graph: the folders of the function's package and of every
-//! package of this workspace that it depends on, the locked versions of everything else, and what applies to all, such as
-//! the root's `Cargo.toml`. Dependencies of tests count for nothing. All of it together has a digest: a function whose digest
-//! is known already need not be built again.
+//! Cargo's dependency graph gives the inputs of an artifact: the folders of the function's package and of every package of
+//! this workspace that it depends on, the locked versions of all other dependencies, and common files such as the root's
+//! `Cargo.toml`. Dependencies of tests do not count. The digest of the inputs identifies the artifact: if it is known, the
+//! function need not be built again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -16,15 +16,23 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, Package
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-/// Where the functions' packages are.
+/// The folder of the functions' packages.
 const FUNCTIONS: &str = "functions";
-/// What every artifact is made with: the scripts build and zip it.
-const COMMON: [&str; 7] =
-    [".cargo", ".ci/artifact.py", ".ci/package", ".ci/toolchain", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
-/// The platforms that functions run on; what only others need counts for nothing.
+/// Inputs of every artifact. The scripts build and zip it.
+const COMMON: [&str; 8] = [
+    ".cargo",
+    ".ci/artifact.py",
+    ".ci/package",
+    ".ci/requirements/builder.txt",
+    ".ci/toolchain",
+    "Cargo.toml",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+];
+/// The platforms that functions run on. Dependencies for other platforms do not count.
 const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
-/// A function, and the digest of everything that its artifact is made of.
+/// A function, and the digest of its artifact's inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Artifact {
     /// The package.
@@ -36,20 +44,20 @@ pub struct Artifact {
 impl Artifact {
     fn new((name, inputs): (String, String)) -> Self {
         let hash = digest(&SHA256, inputs.as_bytes());
-        // Half of it tells any two apart.
+        // Half of it is enough to distinguish artifacts.
         let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
         Self { name, digest: format!("{:032x}", u128::from_be_bytes(half)) }
     }
 }
 
-/// A workspace with functions, as cargo sees it now.
+/// A workspace with functions, as cargo resolves it now.
 #[derive(Debug)]
 pub struct Workspace {
     root: PathBuf,
     functions: BTreeMap<String, Ingredients>,
 }
 
-/// What an artifact is made of.
+/// The inputs of an artifact.
 #[derive(Debug, Default)]
 struct Ingredients {
     /// Folders and files, relative to the root.
@@ -58,14 +66,14 @@ struct Ingredients {
     packages: BTreeSet<Locked>,
 }
 
-/// A package's name and version, by which a lock file knows it.
+/// A package's name and version, which identify it in a lock file.
 type Locked = (String, String);
 
 impl Workspace {
     /// Asks cargo about the workspace at `root`.
     ///
     /// # Errors
-    /// Cargo's, for instance when the lock file does not fit.
+    /// If cargo fails, for instance because the lock file is out of date.
     pub fn read(root: &Path) -> Result<Self> {
         let platforms = PLATFORMS.iter().flat_map(|platform| ["--filter-platform", platform]);
         let options: Vec<_> = ["--locked"].into_iter().chain(platforms).map(str::to_owned).collect();
@@ -93,31 +101,31 @@ impl Workspace {
     /// Every function, as committed.
     ///
     /// # Errors
-    /// Git's.
+    /// If git fails.
     pub fn artifacts(&self) -> Result<Vec<Artifact>> {
         Ok(self.inputs("HEAD")?.into_iter().map(Artifact::new).collect())
     }
 
-    /// The functions that were touched between `base` and what is committed. What only `base` has, when the two have gone
-    /// different ways, does not count.
+    /// The functions that changes since `base` affect, as committed. If the branches have diverged, changes that only `base`
+    /// has do not count.
     ///
     /// # Errors
-    /// When git does not know `base`.
+    /// If git does not know `base`.
     pub fn affected(&self, base: &str) -> Result<Vec<Artifact>> {
-        let fork = self.git(&["merge-base", base, "HEAD"])?.with_context(|| format!("{base} has nothing in common with this"))?;
+        let fork = self.git(&["merge-base", base, "HEAD"])?.with_context(|| format!("{base} has no common ancestor with HEAD"))?;
         let (before, mut now) = (self.inputs(&fork)?, self.inputs("HEAD")?);
         now.retain(|name, inputs| before.get(name) != Some(inputs));
         Ok(now.into_iter().map(Artifact::new).collect())
     }
 
-    /// What each function's ingredients were at a revision, one a line.
+    /// Each function's ingredients at a revision, one per line.
     fn inputs(&self, revision: &str) -> Result<BTreeMap<String, String>> {
         let lock = self.git(&["show", &format!("{revision}:Cargo.lock")])?.unwrap_or_default();
         let lock: Lockfile = lock.parse().with_context(|| format!("Cargo.lock at {revision}"))?;
         let inputs = self.functions.iter().map(|(name, ingredients)| {
             let mut lines = locked(&lock, &ingredients.packages);
             for path in &ingredients.paths {
-                // A tree's or a blob's id stands for all that is in it.
+                // The id of a tree or a blob covers its whole content.
                 let id = self.git(&["rev-parse", "--verify", "--quiet", &format!("{revision}:{path}")])?;
                 // Writing to a string does not fail.
                 let _ = writeln!(lines, "{path} {}", id.as_deref().unwrap_or("absent"));
@@ -127,7 +135,7 @@ impl Workspace {
         inputs.collect()
     }
 
-    /// What git says, or None if it fails without a word: what was asked for is not there.
+    /// The output of git. `None` if it fails without a message: the object does not exist.
     fn git(&self, arguments: &[&str]) -> Result<Option<String>> {
         let output = Command::new("git").current_dir(&self.root).args(arguments).output().context("running git")?;
         if output.status.success() {
@@ -141,7 +149,7 @@ impl Workspace {
     }
 }
 
-/// Everything that `function` is built from, with what its manifest says it embeds:
+/// Everything that `function` is built from, including what its manifest embeds:
 /// `[package.metadata.artifact] embeds = ["sql"]`.
 fn ingredients(metadata: &Metadata, function: &Package) -> Result<Ingredients> {
     let mut found = Ingredients::default();
@@ -158,7 +166,7 @@ fn ingredients(metadata: &Metadata, function: &Package) -> Result<Ingredients> {
     Ok(found)
 }
 
-/// `package` and all that it depends on, except for its tests.
+/// `package` and its dependencies, without those of its tests.
 fn closure(metadata: &Metadata, package: &PackageId) -> Result<BTreeSet<PackageId>> {
     let nodes = &metadata.resolve.as_ref().context("cargo resolved nothing")?.nodes;
     let nodes: BTreeMap<_, _> = nodes.iter().map(|node| (&node.id, node)).collect();
@@ -182,7 +190,7 @@ fn folder(metadata: &Metadata, package: &Package) -> Result<String> {
     Ok(folder.to_string())
 }
 
-/// What a lock file says about `packages`, one a line: the checksum of each, and which of the others it is linked with.
+/// The entries of `packages` in a lock file, one per line: the checksum of each, and which of the others it is linked with.
 fn locked(lock: &Lockfile, packages: &BTreeSet<Locked>) -> String {
     let mut lines = BTreeSet::new();
     for package in &lock.packages {

@@ -30,34 +30,35 @@ pub use harness::{Fixture, Harness};
 pub use plan::Plan;
 pub use run::Outcome;
 
-/// After this many runs everything begins anew: what has been bought and released is read after every run.
+/// Number of runs after which a new harness starts. Every check reads all that was bought and released before, so a harness
+/// becomes slower with each run.
 const RUNS_PER_HARNESS: u64 = 25;
 
-/// Which runs.
+/// The runs to make.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What plans are drawn from.
+    /// The seed from which plans are drawn.
     pub seed: u64,
     /// The number of the first run.
     pub first: u64,
-    /// How many there are.
+    /// The number of runs.
     pub runs: u64,
     /// Whether the functions are built as they are deployed.
     pub release: bool,
-    /// Where what functions write goes.
+    /// Destination of the functions' logs.
     pub logs: Logs,
 }
 
-/// What all runs together came to.
+/// The counts of all runs together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// How many runs there were.
+    /// The number of runs.
     pub runs: u64,
     /// Requests that were sent.
     pub requests: u64,
     /// Processes that were killed.
     pub kills: u64,
-    /// What else went wrong, and what killed them.
+    /// Other injected faults, and those that killed the processes.
     pub faults: u64,
     /// Findings that an operator decided.
     pub decided: u64,
@@ -78,13 +79,13 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Whether nothing was found wrong.
+    /// Whether there are no violations.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.orphans + self.double_buys + self.wrong_owner + self.stuck + self.history_gaps == 0
     }
 
-    /// Counts a run.
+    /// Adds the counts of a run.
     pub fn add(&mut self, outcome: &Outcome) {
         let Outcome { requests, kills, faults, decided, bought, released, violations } = outcome;
         self.runs += 1;
@@ -102,10 +103,10 @@ impl Totals {
     }
 }
 
-/// Goes through all runs, and tells what is wrong after each on standard error.
+/// Makes all runs. Prints the violations after each to standard error.
 ///
 /// # Errors
-/// When a plan could not be carried out, which says nothing about the product.
+/// If a plan could not be carried out. That is not a violation.
 pub async fn run(options: &Options) -> Result<Totals> {
     let template = Template::read(&workspace::root().join("template.yaml"))?;
     let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
@@ -125,7 +126,7 @@ pub async fn run(options: &Options) -> Result<Totals> {
         if !outcome.violations.is_empty() {
             eprintln!("{plan}{:#?}", outcome.violations);
         }
-        // What is wrong once is told once.
+        // Each violation is reported once.
         if outcome.violations.is_empty() && (run + 1) % RUNS_PER_HARNESS != 0 {
             harness = Some(current);
         } else {
@@ -140,6 +141,6 @@ pub async fn run(options: &Options) -> Result<Totals> {
 
 fn summary(outcome: &Outcome) -> String {
     let Outcome { requests, kills, faults, decided, bought, released, violations } = outcome;
-    let verdict = if violations.is_empty() { "all is well" } else { "SOMETHING IS WRONG" };
+    let verdict = if violations.is_empty() { "no violations" } else { "VIOLATIONS" };
     format!("{requests} requests, {kills} kills, {faults} faults, {bought} bought, {released} released, {decided} decided: {verdict}")
 }

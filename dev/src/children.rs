@@ -16,11 +16,11 @@ struct Job {
     started: oneshot::Sender<io::Result<Child>>,
 }
 
-/// Starts a child in a process group of its own, so that a terminal's Ctrl-C leaves its end to us. It is killed when the
-/// value is dropped, and on Linux the kernel kills it when this process ends in any way.
+/// Starts a child in a process group of its own, so that a terminal's Ctrl-C does not reach it. It is killed when the value
+/// is dropped, and on Linux the kernel kills it when this process ends for any reason.
 ///
 /// # Errors
-/// When the program cannot be started.
+/// If the program cannot be started.
 pub(crate) async fn spawn(mut command: Command) -> Result<Child> {
     static SPAWNER: OnceLock<Mutex<mpsc::Sender<Job>>> = OnceLock::new();
     command.kill_on_drop(true).process_group(0);
@@ -35,20 +35,20 @@ pub(crate) async fn spawn(mut command: Command) -> Result<Child> {
 /// Runs a command and returns what it printed, trimmed.
 ///
 /// # Errors
-/// When it cannot be started, and what it complained of when it failed.
+/// If it cannot be started or fails. The message contains its error output.
 pub(crate) async fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The kernel's signal comes when the *thread* that spawned the child ends, so one that never does has to spawn them.
+/// The kernel sends the signal when the *thread* that spawned the child ends, so a thread that never ends spawns them.
 fn start_spawner() -> mpsc::Sender<Job> {
     let (sender, jobs) = mpsc::channel::<Job>();
     thread::spawn(move || {
         for Job { mut command, runtime, started } in jobs {
             let _entered = runtime.enter();
-            // Whoever asked may have gone; then the child goes too.
+            // If the receiver is gone, the child is dropped and thereby killed.
             let _ = started.send(command.spawn());
         }
     });
@@ -66,7 +66,7 @@ fn end_with_parent(command: &mut Command) {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            // The parent may have ended just before.
+            // The parent may have ended before `prctl`.
             if libc::getppid() != parent {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
@@ -75,6 +75,6 @@ fn end_with_parent(command: &mut Command) {
     }
 }
 
-/// Elsewhere a function ends when it finds its Runtime API gone.
+/// On other systems a function ends when its Runtime API no longer answers.
 #[cfg(not(target_os = "linux"))]
 fn end_with_parent(_: &mut Command) {}

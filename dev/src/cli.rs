@@ -6,21 +6,21 @@ mod deployment;
 mod files;
 mod findings;
 mod run;
+mod stop_signals;
 mod summary;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use clap::{Parser, Subcommand};
 
+use self::stop_signals::StopSignals;
 use crate::affected::Workspace;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
 use crate::postgres::logins;
 use crate::telnyx_simulator::{self, Simulator};
-use crate::{migrations, workspace};
+use crate::{migrations, openapi, workspace};
 
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
 /// them, and a gateway before them.
@@ -30,7 +30,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: Run,
+    run: run::Options,
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,8 +40,8 @@ enum Command {
         /// Such as <postgres://user:password@host:5432/database>.
         #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
         database_url: String,
-        /// The deployment that the database belongs to: what the functions' setting DEPLOYMENT says. A database without a
-        /// name gets this one; one that belongs to another deployment is left alone.
+        /// The deployment that the database belongs to: the functions' setting DEPLOYMENT. A database without a
+        /// name gets this one; one that belongs to another deployment stays unchanged.
         #[arg(long, value_name = "NAME", env = "DEPLOYMENT")]
         deployment: Option<String>,
         /// Also create the platform's tables (agencies, users, `agent_mappings`) where they are missing.
@@ -76,7 +76,7 @@ enum Command {
         #[arg(long, default_value_t = run::TELNYX_PORT)]
         port: u16,
     },
-    /// Lists what a comparison with Telnyx has left to a person, or decides one of these findings.
+    /// Lists the findings of the comparison with Telnyx that need an operator, or decides one.
     Findings {
         /// Such as <postgres://user:password@host:5432/database>.
         #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
@@ -84,25 +84,27 @@ enum Command {
         #[command(subcommand)]
         decision: Option<findings::Decision>,
     },
-    /// Has agencies buy and release the same few numbers while everything breaks at random, and counts what is lost, bought
-    /// twice, with another owner, stuck, or missing from the history: as JSON, on the last line.
+    /// Lets agencies buy and release the same few numbers under random faults, and counts what is lost, bought twice, with
+    /// another owner, stuck, or missing from the history. The last line is JSON.
     Chaos {
-        /// How many runs.
+        /// The number of runs.
         #[arg(long, default_value_t = 100)]
         runs: u64,
-        /// What happens in each run depends on this and the run's number alone.
+        /// The plan of each run depends on the seed and the run's number only.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// The number of the first run: with `--runs 1`, that one again.
+        /// The number of the first run. With `--runs 1`, repeats that run.
         #[arg(long, value_name = "RUN", default_value_t = 0)]
         first: u64,
-        /// Build the functions as they are deployed: optimised.
+        /// Build the functions optimised, as they are deployed.
         #[arg(long)]
         release: bool,
-        /// Where the functions' logs go.
+        /// Destination of the functions' logs.
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
+    /// Prints the description of the HTTP API for docs/openapi.json.
+    Openapi,
     /// Lists the functions whose artifacts a committed change affects.
     #[command(alias = "touched")]
     Affected {
@@ -115,46 +117,10 @@ enum Command {
     },
 }
 
-/// Options of `cargo dev` itself.
-#[derive(Debug, Args)]
-struct Run {
-    /// Where the gateway listens on 127.0.0.1; 0 is any free port.
-    #[arg(long, default_value_t = 9000)]
-    port: u16,
-    /// Where the Telnyx simulator listens; 0 is any free port [default: 9100, or a free one if that is taken].
-    #[arg(long)]
-    telnyx_port: Option<u16>,
-    /// Keeps the database and the secrets between runs [default: target/dev].
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Start over with an empty database.
-    #[arg(long)]
-    fresh: bool,
-    /// Build the functions as they are deployed: optimised.
-    #[arg(long)]
-    release: bool,
-    /// Write a JSON file with every address, key and token once all functions answer.
-    #[arg(long, value_name = "PATH")]
-    ready_file: Option<PathBuf>,
-    /// Let Docker's containers reach Postgres and Telnyx too, at this machine's address on their network
-    /// [default: 172.17.0.1]. `sam local` needs it.
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "172.17.0.1")]
-    docker: Option<IpAddr>,
-    /// Use this database instead of a Postgres of our own.
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
-}
-
-impl Run {
-    fn data(&self) -> PathBuf {
-        self.data.clone().unwrap_or_else(|| workspace::target().join("dev"))
-    }
-}
-
-/// Does what the command line says. Ctrl-C and SIGTERM end what would run for ever, in order and with success.
+/// Runs the command. Ctrl-C and SIGTERM stop a command that would otherwise run forever, orderly and with success.
 ///
 /// # Errors
-/// With all that the user needs to know.
+/// If the command fails. The message is for the user.
 pub async fn run() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
@@ -168,28 +134,11 @@ pub async fn run() -> Result<()> {
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
-        Some(Command::Affected { base, json }) => affected(base.as_deref(), json),
-    }
-}
-
-/// Ctrl-C, SIGTERM, and the end of the terminal.
-struct StopSignals([Signal; 3]);
-
-impl StopSignals {
-    /// From here on these signals no longer end the process by themselves.
-    fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
-    }
-
-    /// Waits for one.
-    async fn wait(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+        Some(Command::Openapi) => {
+            print!("{}", openapi::text());
+            Ok(())
         }
+        Some(Command::Affected { base, json }) => affected(base.as_deref(), json),
     }
 }
 
@@ -219,7 +168,7 @@ async fn migrate(database_url: &str, deployment: Option<&str>, platform: bool) -
     Ok(())
 }
 
-/// A signal ends it early, and everything with it.
+/// A signal stops it and all that it started.
 async fn chaos(options: ChaosOptions) -> Result<()> {
     let mut stop = StopSignals::listen()?;
     tokio::select! {

@@ -1,4 +1,4 @@
-//! Lets Docker's containers reach what listens on this machine's loopback address, which is not theirs.
+//! Lets Docker's containers reach servers that listen on this machine's loopback address only.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// What Docker Desktop calls the machine it runs on. It reaches that one's loopback address by itself.
+/// Docker Desktop's name for its host. Through this name containers reach the host's loopback address.
 const DESKTOP: &str = "host.docker.internal";
-/// Postgres' port where a URL has none.
+/// The port of Postgres if a URL has none.
 const POSTGRES_PORT: u16 = 5432;
 
-/// The way from containers to this machine. It is open until it is dropped.
+/// Forwards connections of containers to this machine until it is dropped.
 #[derive(Debug)]
 pub struct Containers {
     gateway: IpAddr,
@@ -30,11 +30,11 @@ impl Containers {
         Self { gateway, relays: JoinSet::new() }
     }
 
-    /// What containers are to use for `url`: if that is on this machine's loopback address, the same port of the gateway,
-    /// from where it is passed on; or Docker Desktop's name where the gateway is not an address of this machine.
+    /// Returns the URL that containers use instead of `url`. For a loopback address, this is the same port of the gateway, which
+    /// is forwarded, or Docker Desktop's name if the gateway is not an address of this machine.
     ///
     /// # Errors
-    /// When `url` is malformed, or the gateway's port is taken.
+    /// If `url` is malformed, or the gateway's port is taken.
     pub async fn open(&mut self, url: &str) -> Result<String> {
         let mut url = Url::parse(url)?;
         if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
@@ -45,7 +45,7 @@ impl Containers {
         Ok(url.into())
     }
 
-    /// Passes on what comes to `port`. False: the gateway is not an address of this machine.
+    /// Forwards connections to `port`. Returns `false` if the gateway is not an address of this machine.
     async fn relay(&mut self, port: u16) -> Result<bool> {
         let listener = match TcpListener::bind((self.gateway, port)).await {
             Err(error) if error.kind() == ErrorKind::AddrNotAvailable => return Ok(false),
@@ -60,7 +60,7 @@ impl Containers {
                 };
                 tokio::spawn(async move {
                     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-                    // Or a second small packet waits 40 ms for the first one's acknowledgement.
+                    // Otherwise a second small packet waits 40 ms for the acknowledgement of the first.
                     caller.set_nodelay(true)?;
                     server.set_nodelay(true)?;
                     copy_bidirectional(&mut caller, &mut server).await
@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// All of 127.0.0.0/8 belongs to a Linux machine, and listening on one address of it leaves the others free.
+    /// On Linux all of 127.0.0.0/8 is loopback, and listening on one of its addresses leaves the others free.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn what_comes_to_the_gateway_is_passed_on() {
@@ -103,7 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn docker_desktop_needs_no_relay() {
-        // Reserved for documentation: no machine has it.
+        // Reserved for documentation: no machine has this address.
         let mut containers = Containers::new(Ipv4Addr::new(192, 0, 2, 1).into());
         assert_eq!(containers.open("http://127.0.0.1:9100/v2").await.unwrap(), "http://host.docker.internal:9100/v2");
     }

@@ -1,5 +1,5 @@
-//! A platform to show the product on: two agencies that share one Telnyx account, users of every role, some agents, and
-//! no phone numbers. The ids are always the same.
+//! Demo data: two agencies that share one Telnyx account, users of every role, some agents, and no phone numbers. The ids are
+//! always the same.
 
 use anyhow::{Context, Result};
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::postgres::{connect, describe};
 /// An agency of the demo.
 #[derive(Debug, Clone, Copy)]
 pub struct Agency {
-    /// What it is called here, and its slug.
+    /// Its key in the ready file, and its slug.
     pub key: &'static str,
     /// Its id.
     pub id: Uuid,
@@ -22,15 +22,15 @@ pub struct Agency {
 /// A user of the demo.
 #[derive(Debug, Clone, Copy)]
 pub struct User {
-    /// What the user is called here.
+    /// Its key in the ready file.
     pub key: &'static str,
     /// The user's id, which is the `sub` of a token.
     pub id: Uuid,
-    /// None for somebody of the platform.
+    /// `None` for a user of the platform.
     pub agency: Option<Uuid>,
     /// A value of the enum `user_role`.
     pub role: &'static str,
-    /// The user's address.
+    /// The user's email address.
     pub email: &'static str,
 }
 
@@ -39,7 +39,7 @@ pub struct User {
 pub struct Agent {
     /// Its id.
     pub id: Uuid,
-    /// Whose it is.
+    /// The agency that owns it.
     pub agency: Uuid,
     /// Its id at Ultravox.
     pub ultravox_agent_id: &'static str,
@@ -51,10 +51,10 @@ pub struct Agent {
     pub language_hint: &'static str,
 }
 
-/// The agency that the demo is about.
+/// The agency that the demo uses.
 pub const DEMO: Agency = Agency { key: "demo", id: id(1, 1), name: "Demo Agency", telnyx_application_id: "1293384261075731499" };
 
-/// Another one, which must see nothing of the first.
+/// Another agency, which must see nothing of the first.
 pub const OTHER: Agency = Agency { key: "other", id: id(1, 2), name: "Other Agency", telnyx_application_id: "1293384261075731500" };
 
 /// Both agencies.
@@ -79,7 +79,7 @@ pub const AGENTS: [Agent; 4] = [
     agent(id(3, 4), OTHER.id, "5b1f6c2e-0f4e-4c0e-9d38-1b6a2f0c7a04", "Empfang", "Hans", "de"),
 ];
 
-/// The demo's `number`th thing of a kind.
+/// The id of the demo's `number`th object of a kind.
 const fn id(kind: u16, number: u16) -> Uuid {
     Uuid::from_u128(0xde30_0000_0000_4000_8000_0000_0000_0000 | ((kind as u128) << 16) | number as u128)
 }
@@ -123,18 +123,18 @@ pub fn agents_of(agency: Uuid) -> Vec<Uuid> {
     AGENTS.iter().filter(|agent| agent.agency == agency).map(|agent| agent.id).collect()
 }
 
-/// Puts the demo into the database at `url`; what is there already is left as it is.
+/// Inserts the demo data into the database at `url`. Existing rows stay unchanged.
 ///
 /// # Errors
-/// When the platform's tables are missing, or are not what the product expects.
+/// If the platform's tables are missing or have an unexpected form.
 pub async fn seed(url: &str) -> Result<()> {
     insert(url, &AGENCIES, &USERS, &AGENTS).await.context("seeding the demo")
 }
 
-/// Puts agencies, and those who belong to them, into the database at `url`; what is there already is left as it is.
+/// Inserts agencies, users and agents into the database at `url`. Existing rows stay unchanged.
 ///
 /// # Errors
-/// When the platform's tables are missing, or are not what the product expects.
+/// If the platform's tables are missing or have an unexpected form.
 pub async fn insert(url: &str, agencies: &[Agency], users: &[User], agents: &[Agent]) -> Result<()> {
     let mut client = connect(url).await?;
     let seeded = async {

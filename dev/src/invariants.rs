@@ -1,6 +1,6 @@
-//! The books: what Telnyx has and bills must be what the rows say, whatever went wrong on the way.
+//! The invariants: the numbers that Telnyx bills must match the rows, whatever faults occurred.
 //!
-//! Each rule is one function, which tells every breach of it in words.
+//! Each rule is one function that describes every violation of it.
 
 use std::collections::HashSet;
 
@@ -13,32 +13,32 @@ use crate::postgres::describe;
 /// The reference of orders that another program places in the same account. The invariants ignore them.
 pub const FOREIGN_REFERENCE: &str = "another program";
 
-/// What must hold at any time and does not, by the kind of harm, each breach in words.
+/// Violations of what must hold at any time, by kind, each with a description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
-    /// Numbers that are billed and in no live row, or in the books and not billed.
+    /// Numbers that are billed and in no live row, or in a live row and not billed.
     pub orphans: Vec<String>,
     /// Numbers that are paid for twice.
     pub double_buys: Vec<String>,
     /// Numbers in the row of another agency than the one that bought them.
     pub wrong_owner: Vec<String>,
-    /// Rows that their history does not account for.
+    /// Rows that do not match their history.
     pub history_gaps: Vec<String>,
 }
 
 impl Violations {
-    /// All of it.
+    /// All violations.
     #[must_use]
     pub fn all(self) -> Vec<String> {
         [self.orphans, self.double_buys, self.wrong_owner, self.history_gaps].concat()
     }
 }
 
-/// Whether nothing is lost, nothing is bought twice, everything is whose it should be, and the history tells of all of it.
-/// `telnyx` is the simulator's `/_control/state`, read before.
+/// Checks that no number is lost, bought twice or owned by another agency, and that the history is complete. `telnyx` is the
+/// simulator's `/_control/state`, read before.
 ///
 /// # Errors
-/// The database's, or `telnyx` is something else.
+/// If a query fails, or `telnyx` is not such a state.
 pub async fn violations(database: &Client, telnyx: &Value) -> Result<Violations> {
     let books = Books::read(database, telnyx).await?;
     Ok(Violations {
@@ -49,10 +49,10 @@ pub async fn violations(database: &Client, telnyx: &Value) -> Result<Violations>
     })
 }
 
-/// What is on its way, and must not be once everything had the time and the retries to come to its end.
+/// Unfinished work. There must be none after enough time and retries.
 ///
 /// # Errors
-/// The database's.
+/// If a query fails.
 pub async fn unfinished(database: &Client) -> Result<Vec<String>> {
     let queries = [
         "select to_json(n)::text from agency_phone_numbers n where n.status = 'pending'",
@@ -66,11 +66,11 @@ pub async fn unfinished(database: &Client) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Both sides, as JSON.
+/// The state of Telnyx and of the database, as JSON.
 struct Books {
     /// The numbers that Telnyx has and bills.
     numbers: Vec<Value>,
-    /// The orders that have not failed.
+    /// Telnyx's orders that have not failed.
     orders: Vec<Value>,
     /// The rows of the agencies.
     rows: Vec<Value>,
@@ -78,11 +78,11 @@ struct Books {
     archived: Vec<Value>,
     /// The ledger of purchases.
     purchases: Vec<Value>,
-    /// Releases that are under way.
+    /// Unfinished releases.
     releases: Vec<Value>,
-    /// What happened to each row, in the order it happened.
+    /// The history of each row, in order.
     history: Vec<Value>,
-    /// What is left to a person.
+    /// The findings.
     findings: Vec<Value>,
 }
 
@@ -106,7 +106,7 @@ impl Books {
         again.map(|number| format!("{} is billed twice", number["phone_number"])).collect()
     }
 
-    /// A number that is billed is a live row's, its order is still being found out, or a person is told of it.
+    /// A number that is billed is in a live row, or the outcome of its order is unknown, or there is a finding about it.
     fn billed_without_a_row(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for number in &self.numbers {
@@ -125,7 +125,7 @@ impl Books {
     }
 
     fn rows_without_a_number(&self) -> Vec<String> {
-        // One that is switched off for want of its number says so; one that is being given back may be gone already.
+        // A row that is switched off records that its number is missing; a number that is being released may be deleted already.
         let under_way = |row: &Value| self.releases.iter().any(|release| release["agency_phone_number_id"] == row["id"]);
         let off = |row: &Value| text(row, "status") == "inactive" && self.last_event(row).is_some_and(|event| event == "reconciled");
         let live = self.rows.iter().filter(|row| ["active", "inactive"].contains(&text(row, "status")));
@@ -134,8 +134,8 @@ impl Books {
         missing.map(|row| format!("Telnyx does not have {row}")).collect()
     }
 
-    /// Of the orders of one purchase one counts at most, and none where it came to nothing. One that has succeeded, and whose
-    /// number was deleted since, costs nothing.
+    /// At most one order of a purchase counts, and none if the purchase failed. An order that succeeded and whose number was
+    /// deleted since costs nothing.
     fn orders_too_many(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let number_of = |order: &Value| order["phone_numbers"][0]["phone_number"].clone();
@@ -160,8 +160,8 @@ impl Books {
         unknown.map(|order| format!("the ledger does not know {order}")).collect()
     }
 
-    /// A number that names an agency is in a row of that agency unless a person gave it to another, and one life of a number
-    /// follows the other.
+    /// A number whose reference names an agency is in a row of that agency, unless an operator assigned it to another. The lives
+    /// of a number do not overlap.
     fn wrong_owner(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for row in self.rows.iter().filter(|row| ["active", "inactive"].contains(&text(row, "status"))) {
@@ -172,11 +172,11 @@ impl Books {
             }
         }
         let twice = self.archived.iter().filter(|old| self.rows.iter().any(|row| row["id"] == old["id"]));
-        wrong.extend(twice.map(|old| format!("{old} is archived and there all the same")));
+        wrong.extend(twice.map(|old| format!("{old} is archived and current at the same time")));
         wrong
     }
 
-    /// What the history tells of a row, one change after the other, ends in the row as it is.
+    /// The changes in a row's history, applied in order, result in the row.
     fn history_gaps(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for row in self.rows.iter().chain(&self.archived).filter(|row| text(row, "status") != "pending") {
@@ -190,7 +190,7 @@ impl Books {
             let differing: Vec<_> = columns.iter().filter(|column| differs(column)).collect();
             let strangers = entries.iter().filter(|entry| entry["agency_id"] != row["agency_id"]).count();
             if !differing.is_empty() || strangers > 0 {
-                wrong.push(format!("the history tells otherwise of {differing:?} in {row}: {entries:?}"));
+                wrong.push(format!("the history differs in {differing:?} of {row}: {entries:?}"));
             }
         }
         wrong
@@ -217,7 +217,7 @@ impl Books {
     }
 }
 
-/// Those of what Telnyx has that are ours, but for the ones with `over` as their status.
+/// Telnyx's objects of this deployment, without those whose status is `over`.
 fn ours(telnyx: &Value, what: &str, over: &str) -> Result<Vec<Value>> {
     let all = telnyx[what].as_array().with_context(|| format!("the state of the simulator has no {what}"))?;
     Ok(all.iter().filter(|thing| thing["customer_reference"] != FOREIGN_REFERENCE && thing["status"] != over).cloned().collect())

@@ -5,10 +5,12 @@
 //! - [`secrets_manager`], [`moto`]: AWS Secrets Manager, as a fake of our own and as moto
 //! - [`lambda`]: AWS Lambda and API Gateway, as far as the functions see them
 //! - [`containers`]: access from Docker's containers
+//! - [`loopback`]: the HTTP client for servers on this machine
 //! - [`fault_proxy`]: proxies before Postgres and Telnyx that inject faults
 //! - [`stack`]: all of the above as one value, which `cargo dev` and the tests share
 //! - [`invariants`]: whether the database and Telnyx agree
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
+//! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
 //! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line
 
@@ -22,8 +24,10 @@ pub mod fault_proxy;
 pub mod invariants;
 pub mod lambda;
 pub mod listener;
+pub mod loopback;
 pub mod migrations;
 pub mod moto;
+pub mod openapi;
 pub mod postgres;
 pub mod secrets_manager;
 pub mod stack;

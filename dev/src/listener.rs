@@ -18,7 +18,7 @@ impl Listener {
     /// Serves `router` on `port` of 127.0.0.1; 0 means any free one.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// If the port is taken.
     pub async fn start(port: u16, router: Router) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.with_context(|| format!("listening on 127.0.0.1:{port}"))?;

@@ -5,7 +5,7 @@ use phone_numbers_migrate::migrations;
 
 pub use phone_numbers_migrate::migrations::{Migration, apply};
 
-use crate::postgres::connect;
+use crate::postgres::connection::connect;
 
 /// It touches no table that exists.
 const PLATFORM: &str = include_str!("../../sql/platform.sql");
@@ -17,7 +17,7 @@ pub const DEPLOYMENT: &str = "dev";
 /// `deployment`.
 ///
 /// # Errors
-/// When the database cannot be reached or belongs to another deployment; as [`migrations::run`].
+/// If the database cannot be reached or belongs to another deployment; as [`migrations::run`].
 pub async fn run(url: &str, deployment: Option<&str>) -> Result<Vec<String>> {
     phone_numbers_migrate::migrate(&mut connect(url).await?, deployment).await
 }
@@ -25,7 +25,7 @@ pub async fn run(url: &str, deployment: Option<&str>) -> Result<Vec<String>> {
 /// Creates the tables that the platform owns, those that are missing, in the database at `url`.
 ///
 /// # Errors
-/// When the database cannot be reached, or refuses.
+/// If the database cannot be reached, or refuses.
 pub async fn platform(url: &str) -> Result<()> {
     migrations::script(&mut connect(url).await?, "platform.sql", PLATFORM).await
 }

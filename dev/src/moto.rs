@@ -1,4 +1,4 @@
-//! A Secrets Manager that is not ours: moto's, which pip fetches.
+//! moto's AWS Secrets Manager, installed with pip. It checks our client against an independent implementation.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,13 +10,13 @@ use tokio::sync::OnceCell;
 
 use crate::{children, workspace};
 
-/// Pinned: it is a program that we run.
+/// As in `.ci/requirements/moto.txt`, which has the hash of everything that is installed.
 const VERSION: &str = "5.2.5";
 const INSTALL: &str = "no Secrets Manager: install Python 3 with its module venv (Debian and Ubuntu: `apt-get install python3-venv`)";
-/// What it says before the address it listens at.
+/// The text before the address in its output.
 const RUNNING: &str = "Running on ";
 
-/// A server, empty at first, until it is dropped.
+/// A server without secrets. It is stopped when dropped.
 #[derive(Debug)]
 pub struct Moto {
     url: String,
@@ -24,16 +24,16 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// Starts one on a free port; fetches it into the target folder, unless an earlier run did.
+    /// Starts a server on a free port. Installs moto into the target folder unless an earlier run did.
     ///
     /// # Errors
-    /// One line saying what to install; what the server said when it did not start.
+    /// If moto cannot be installed, with one line that says what to install; or if the server does not start, with its output.
     pub async fn start() -> Result<Self> {
         static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
         let mut command = Command::new(PROGRAM.get_or_try_init(program).await?);
         command.args(["--host", "127.0.0.1", "--port", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut server = children::spawn(command).await?;
-        let mut lines = BufReader::new(server.stderr.take().context("the server says nothing")?).lines();
+        let mut lines = BufReader::new(server.stderr.take().context("the server has no standard error")?).lines();
         let mut said = String::new();
         let url = loop {
             let Some(line) = lines.next_line().await? else { bail!("moto did not start: {said}") };
@@ -42,12 +42,12 @@ impl Moto {
             }
             said.push_str(&line);
         };
-        // It tells of every request, and would wait for somebody to listen.
+        // It logs every request and would block on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { url, _server: server })
     }
 
-    /// Where it answers.
+    /// The base URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -61,7 +61,8 @@ async fn program() -> Result<PathBuf> {
         eprintln!("fetching moto {VERSION} with pip");
         children::output(Command::new("python3").args(["-m", "venv"]).arg(&environment)).await.context(INSTALL)?;
         let mut install = Command::new(environment.join("bin/pip"));
-        install.args(["install", "--quiet", "--disable-pip-version-check"]).arg(format!("moto[server,secretsmanager]=={VERSION}"));
+        install.args(["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
+        install.arg(workspace::root().join(".ci/requirements/moto.txt"));
         children::output(&mut install).await.context("pip could not fetch moto")?;
     }
     Ok(program)

@@ -27,14 +27,14 @@ pub struct SecretsManager {
     shared: Arc<Shared>,
 }
 
-/// How a secret is answered.
+/// The response to a request for a secret.
 #[derive(Debug, Clone)]
 pub enum SecretResponse {
     /// With this text as `SecretString`.
     Text(String),
     /// With an error of this HTTP status and name.
     Error(u16, &'static str),
-    /// Never.
+    /// No response.
     Silence,
 }
 

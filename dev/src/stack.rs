@@ -18,12 +18,12 @@ use crate::lambda::template::{Definition, Template};
 use crate::listener::Listener;
 use crate::postgres::logins::{self, Login};
 use crate::telnyx_simulator::{self, Simulator};
-use crate::{migrations, postgres, token};
+use crate::{loopback, migrations, postgres, token};
 
-/// What a stack is made of.
+/// The parts of a stack.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the gateway listens on 127.0.0.1; 0 is any free port.
+    /// The gateway's port on 127.0.0.1; 0 means any free one.
     pub port: u16,
     /// The functions.
     pub template: Template,
@@ -33,17 +33,17 @@ pub struct Options {
     pub database_url: String,
     /// The simulator.
     pub telnyx: telnyx_simulator::Options,
-    /// Whose tokens the functions accept.
+    /// The issuer whose tokens the functions accept.
     pub issuer: token::Issuer,
-    /// How many processes of one function run at once.
+    /// The maximum number of processes of one function.
     pub max_processes: usize,
-    /// Variables for every function beside, or instead of, those that a stack sets.
+    /// Variables for every function. They override those that a stack sets.
     pub environment: BTreeMap<String, String>,
-    /// Where what functions write goes.
+    /// Destination of the functions' logs.
     pub logs: Logs,
-    /// What the functions reach the database and Telnyx through, unless it is straight.
+    /// The proxy through which the functions reach the database and Telnyx. `None` means directly.
     pub proxy: Option<FaultProxy>,
-    /// The pause between two runs of what the template schedules. Without it, nothing runs but what is asked for.
+    /// The pause between two runs of the functions that the template schedules. `None` means that nothing runs on a schedule.
     pub schedule: Option<Duration>,
     /// Whether Telnyx sends webhooks.
     pub webhooks: bool,
@@ -81,7 +81,7 @@ pub struct Stack {
     issuer: token::Issuer,
     database_url: String,
     schedules: Vec<AbortHandle>,
-    /// Its ways are there for as long as the functions are.
+    /// Kept so that its listeners stay open while the functions run.
     _proxy: Option<FaultProxy>,
 }
 
@@ -89,7 +89,7 @@ impl Stack {
     /// Starts everything; processes of functions start with the first request.
     ///
     /// # Errors
-    /// When a port is taken, or a function has no program.
+    /// If a port is taken or a function has no program.
     pub async fn start(options: Options) -> Result<Self> {
         let telnyx = Simulator::start(options.telnyx).await.context("starting the Telnyx simulator")?;
         let database_url: String = postgres::connection::normalise(&options.database_url)?.into();
@@ -125,10 +125,10 @@ impl Stack {
         Ok(Self { gateway, urls, functions, environment, telnyx, issuer, database_url, schedules, _proxy: options.proxy })
     }
 
-    /// Runs once, now, what the template schedules.
+    /// Invokes each scheduled function once.
     ///
     /// # Errors
-    /// The first run that failed, and how.
+    /// If an invocation fails: the first failure.
     pub async fn run_scheduled(&self) -> Result<(), Failure> {
         for function in scheduled(&self.functions) {
             run_now(&function).await?;
@@ -136,13 +136,13 @@ impl Stack {
         Ok(())
     }
 
-    /// The gateway, without a slash at the end.
+    /// The gateway's URL, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> String {
         self.gateway.url()
     }
 
-    /// Where the gateway serves each function that has a route, by name.
+    /// The gateway's URL of each function that has a route, by name.
     #[must_use]
     pub fn routes(&self) -> BTreeMap<String, String> {
         let routed = self.definitions().filter_map(|definition| {
@@ -158,21 +158,21 @@ impl Stack {
         self.urls.iter().map(|(name, listener)| (name.clone(), format!("{}/", listener.url()))).collect()
     }
 
-    /// What the template says about the functions.
+    /// The functions' definitions in the template.
     pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
         self.functions.iter().map(Function::definition)
     }
 
-    /// The functions, and so their processes.
+    /// The functions.
     #[must_use]
     pub fn functions(&self) -> &[Function] {
         &self.functions
     }
 
-    /// What a function finds in its environment beside what Lambda puts there.
+    /// The environment of a function, without the variables that Lambda sets.
     ///
     /// # Errors
-    /// There is no such function.
+    /// If there is no such function.
     pub fn environment_of(&self, function: &str) -> Result<BTreeMap<String, String>> {
         environment_of(function, &self.environment)
     }
@@ -195,12 +195,12 @@ impl Stack {
         &self.database_url
     }
 
-    /// Whether every function answers, on its route and on its own URL.
+    /// Checks that every function answers, on its route and on its own URL.
     ///
     /// # Errors
-    /// When one does not.
+    /// If one does not.
     pub async fn check(&self) -> Result<()> {
-        let client = client()?;
+        let client = loopback::client()?;
         for urls in [self.routes(), self.function_urls()] {
             gateway::check(&client, urls.iter().map(|(name, url)| (name.as_str(), url.as_str()))).await?;
         }
@@ -219,28 +219,18 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.schedules.iter().for_each(AbortHandle::abort);
-        // A connection that somebody keeps open keeps its function alive.
+        // An open connection keeps its function alive.
         for function in &self.functions {
             function.begin_stop();
         }
     }
 }
 
-/// A client for plain HTTP on this machine.
-///
-/// # Errors
-/// When TLS cannot be set up, which the client insists on even so.
-pub fn client() -> Result<reqwest::Client> {
-    // An error means that it is done already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(reqwest::Client::builder().no_proxy().build()?)
-}
-
 fn scheduled(functions: &[Function]) -> impl Iterator<Item = Function> {
     functions.iter().filter(|function| function.definition().is_scheduled).cloned()
 }
 
-/// One run after the other, for as long as nobody aborts it. What fails is told in the function's own log.
+/// Invokes the scheduled functions again and again until aborted. A failure is in the function's log.
 fn keep_running(function: Function, pause: Duration) -> AbortHandle {
     let running = tokio::spawn(async move {
         loop {
@@ -251,7 +241,7 @@ fn keep_running(function: Function, pause: Duration) -> AbortHandle {
     running.abort_handle()
 }
 
-/// Invokes a function as `EventBridge` does when a rule's time has come.
+/// Invokes a function with the event of an `EventBridge` schedule.
 async fn run_now(function: &Function) -> Result<(), Failure> {
     let id = Uuid::new_v4().to_string();
     let event = json!({

@@ -1,32 +1,44 @@
-//! A Telnyx to talk to on one machine: the number endpoints of its v2 API over HTTP, with a memory, a clock and faults to order.
+//! A simulator of Telnyx: the number endpoints of its v2 API over HTTP, with state, a clock and injectable faults.
 //!
-//! It knows Telnyx from its published API and shares no types with the client it is there to test. Reading order: `routes` is
-//! what it answers, `state` what it remembers, `progress` what time does to orders, `control` how tests steer it; the rest is
-//! one subject a file. What nobody outside Telnyx knows is a [`Settings`] field.
+//! It follows Telnyx's published API and shares no types with the client that it tests. Behaviour that Telnyx does not document
+//! is a field of [`Settings`].
+//!
+//! - `server` reads requests, `routes` finds the endpoint, `control` is `/_control`
+//! - `state` holds all data; its types are in `order`, `number`, `reservation`, `job`, `outbox` (singular), and import none of
+//!   the modules that answer requests
+//! - `orders`, `numbers`, `reservations`, `jobs` (plural) and the other modules named after paths answer requests
+//! - `progress` ends orders and activates numbers as time passes, `webhooks` sends the events
 
-mod by_hand;
 mod clock;
 mod control;
+mod distortion;
 mod errors;
 mod faults;
+mod input;
+mod job;
 mod jobs;
 mod journal;
+mod number;
 mod number_list;
 mod number_orders;
 mod number_settings;
 mod numbers;
+mod order;
 mod orders;
+mod outbox;
 mod pagination;
+mod portal;
 mod progress;
 mod query;
 mod ranges;
 mod rate_limit;
+mod reservation;
 mod reservations;
 mod routes;
 mod search;
 mod server;
+mod service;
 mod settings;
-mod spoilt;
 mod state;
 mod stock;
 mod sub_orders;
@@ -36,26 +48,28 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use ring::{rand::SystemRandom, signature::Ed25519KeyPair};
-use serde_json::Value;
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
 
+use crate::loopback;
+
 pub use self::{
     clock::ClockMode,
+    journal::Exchange,
     settings::{Keys, OrderOutcome, RefusedSearch, Settings},
 };
-use self::{server::Shared, state::SimulatorState};
+use self::{service::Service, state::SimulatorState};
 
 /// How a simulator starts.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// On 127.0.0.1; 0 is any free one.
+    /// The port on 127.0.0.1; 0 means any free one.
     pub port: u16,
-    /// The key of the default account, unless the setting `accounts` names others.
+    /// The key of the default account, unless the setting `accounts` names that account.
     pub api_key: String,
-    /// Where webhooks go; overrides the setting of that name.
+    /// The URL for webhooks. It overrides the setting of that name.
     pub webhook_url: Option<String>,
-    /// What a reset returns to.
+    /// The settings at the start and after a reset.
     pub settings: Settings,
 }
 
@@ -65,40 +79,20 @@ impl Default for Options {
     }
 }
 
-/// A request to `/v2` and what was answered.
-#[derive(Debug, Clone)]
-pub struct Exchange {
-    /// In capitals.
-    pub method: String,
-    /// As sent, with `/v2`.
-    pub path: String,
-    /// As sent, without the question mark.
-    pub query: String,
-    /// Null where there was none, or no JSON.
-    pub request_body: Value,
-    /// None where the connection was cut.
-    pub status: Option<u16>,
-    /// The body of the answer before a fault changed it. Null where the connection was cut, and where more than
-    /// two thousand exchanges have followed.
-    pub response_body: Value,
-    /// Whether a fault, or the setting `documents_deadline`, may have spoilt the answer.
-    pub faulted: bool,
-}
-
 /// A running simulator; it stops when dropped.
 #[derive(Debug)]
 pub struct Simulator {
     port: u16,
     api_key: String,
-    shared: Arc<Shared>,
+    shared: Arc<Service>,
     tasks: [AbortHandle; 2],
 }
 
 impl Simulator {
-    /// Binds and serves.
+    /// Starts a simulator.
     ///
     /// # Errors
-    /// If the port is taken, or the machine offers no randomness for the signing key.
+    /// If the port is taken, or no random bytes for the signing key are available.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
             .await
@@ -107,7 +101,7 @@ impl Simulator {
         let mut settings = options.settings;
         settings.webhook_url = options.webhook_url.or(settings.webhook_url);
         let state = SimulatorState::new(options.api_key.clone(), settings);
-        let shared = Arc::new(Shared::new(state, signer()?, webhook_client()?));
+        let shared = Arc::new(Service::new(state, signer()?, webhook_client()?));
         let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         let ticking = tokio::spawn(webhooks::run(Arc::clone(&shared)));
         Ok(Self { port, api_key: options.api_key, shared, tasks: [serving.abort_handle(), ticking.abort_handle()] })
@@ -119,30 +113,30 @@ impl Simulator {
         format!("http://127.0.0.1:{}/v2", self.port)
     }
 
-    /// Where the knobs are.
+    /// The base URL of the controls.
     #[must_use]
     pub fn control_url(&self) -> String {
         format!("http://127.0.0.1:{}/_control", self.port)
     }
 
-    /// The key of the default account at the start.
+    /// The API key of the default account at the start.
     #[must_use]
     pub fn api_key(&self) -> &str {
         &self.api_key
     }
 
-    /// The key that verifies its webhooks, as Telnyx's portal shows it.
+    /// The public key that verifies its webhooks, in the form of Telnyx's portal.
     #[must_use]
     pub fn public_key(&self) -> String {
         self.shared.public_key()
     }
 
-    /// From now on, and after a reset, webhooks go to `url`.
+    /// Sends webhooks to `url`, also after a reset.
     pub fn send_webhooks_to(&self, url: &str) {
         self.shared.state().send_webhooks_to(url);
     }
 
-    /// Everything that has crossed `/v2` since the start or the last reset.
+    /// The exchanges on `/v2` since the start or the last reset.
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.shared.state().journal.exchanges()
@@ -155,19 +149,13 @@ impl Drop for Simulator {
     }
 }
 
-/// A new key for each simulator: nothing signed by one is good for another.
+/// A new key for each simulator, so that none accepts another's signatures.
 fn signer() -> anyhow::Result<Ed25519KeyPair> {
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("no randomness for the webhook key"))?;
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("no random bytes for the webhook key"))?;
     Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|error| anyhow!("the webhook key is unusable: {error}"))
 }
 
-/// Brings its own TLS provider rather than rely on one installed for the process.
 fn webhook_client() -> anyhow::Result<reqwest::Client> {
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let client =
-        reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(webhooks::PATIENCE).redirect(reqwest::redirect::Policy::none());
+    let client = loopback::client_builder()?.timeout(webhooks::RECEIVER_TIMEOUT).redirect(reqwest::redirect::Policy::none());
     Ok(client.build()?)
 }

@@ -1,4 +1,4 @@
-//! Where things are in the workspace that this crate was built in.
+//! Folders of the workspace that this crate was built in.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ pub fn root() -> PathBuf {
     crate_root.parent().unwrap_or(crate_root).to_owned()
 }
 
-/// Where cargo builds to.
+/// Cargo's target folder.
 #[must_use]
 pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))

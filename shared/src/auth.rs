@@ -7,6 +7,7 @@ mod jwks;
 mod ring_provider;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
@@ -22,6 +23,8 @@ use jwks::Jwks;
 
 /// The largest difference permitted between the issuer's clock and ours, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
+/// The shortest key of HS256 (RFC 7518, 3.2), in bytes. A shorter one can be found by trying.
+const SHORTEST_SECRET: usize = 32;
 
 const MISSING: Error = Error::Unauthorized("An Authorization header with a bearer token is required.");
 const REFUSED: Error = Error::Unauthorized("The bearer token is malformed, expired or not meant for this service.");
@@ -37,6 +40,19 @@ pub struct Authenticator {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    /// One issuer (RFC 7519, 4.1.1). [`Validation`] alone would take a list that contains ours.
+    #[serde(rename = "iss")]
+    _iss: String,
+    /// When the token was issued, in seconds since 1970, possibly with a fraction.
+    iat: Option<f64>,
+}
+
+impl Claims {
+    fn is_from_the_future(&self) -> bool {
+        let latest = SystemTime::now() + Duration::from_secs(LEEWAY_SECONDS);
+        let latest = latest.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        self.iat.is_some_and(|iat| iat > latest)
+    }
 }
 
 /// The key of a signature.
@@ -46,6 +62,15 @@ enum Key {
 }
 
 impl Key {
+    /// # Errors
+    /// `Unavailable` if the secret is too short, which is a mistake in the configuration.
+    fn shared(secret: Secret) -> Result<Self, Error> {
+        if secret.expose().len() < SHORTEST_SECRET {
+            return Err(Error::Unavailable(format!("JWT_SECRET has fewer than {SHORTEST_SECRET} bytes").into()));
+        }
+        Ok(Self::Shared(secret))
+    }
+
     fn decoding(&self) -> DecodingKey {
         match self {
             Self::Shared(secret) => DecodingKey::from_secret(secret.expose().as_bytes()),
@@ -83,10 +108,15 @@ impl Authenticator {
     /// The user whose token a request carries: its `sub`.
     ///
     /// # Errors
-    /// `Unauthorized` if the token is missing or does not verify. `Unavailable` if the keys cannot be had.
+    /// `Unauthorized` if the token is missing or does not verify. `Unavailable` if the keys cannot be had, or the secret is too
+    /// short to be a key.
     pub async fn user(&self, headers: &HeaderMap) -> Result<Uuid, Error> {
         let token = bearer(headers).ok_or(MISSING)?;
         let header = decode_header(token).map_err(|_| REFUSED)?;
+        // RFC 7515, 4.1.11: it names extensions that the token is not valid without, and we implement none.
+        if header.crit.is_some() {
+            return Err(REFUSED);
+        }
         let issuer = self.tokens.issuer.as_deref().ok_or_else(|| Error::Unavailable("JWT_ISSUER is not configured".into()))?;
         let key = self.key(&header).await?;
         let mut validation = Validation::new(header.alg);
@@ -100,16 +130,19 @@ impl Authenticator {
             && *error.kind() == ErrorKind::InvalidSignature
             && let Some(newer) = self.newer_secret(secret).await
         {
-            outcome = decode(token, &Key::Shared(newer).decoding(), &validation);
+            outcome = decode(token, &Key::shared(newer)?.decoding(), &validation);
         }
         let claims = outcome.map_err(|_| REFUSED)?.claims;
+        if claims.is_from_the_future() {
+            return Err(REFUSED);
+        }
         Uuid::try_parse(&claims.sub).map_err(|_| REFUSED)
     }
 
     async fn key(&self, header: &Header) -> Result<Key, Error> {
         match header.alg {
             Algorithm::HS256 if self.tokens.secret.is_some() => {
-                Ok(Key::Shared(self.secrets.resolve("JWT_SECRET", self.tokens.secret.as_ref()).await?))
+                Key::shared(self.secrets.resolve("JWT_SECRET", self.tokens.secret.as_ref()).await?)
             }
             Algorithm::RS256 | Algorithm::ES256 => match &self.jwks {
                 Some(jwks) => jwks.key(header).await?.map(Key::Published).ok_or(REFUSED),

@@ -209,13 +209,35 @@ pub struct Aws {
     pub secrets_manager_url: Option<String>,
 }
 
+/// How the log is written, from the variables that Lambda sets by the function's `LoggingConfig`.
+pub struct Logging {
+    /// `AWS_LAMBDA_LOG_LEVEL`; `INFO` if it is not set.
+    pub level: String,
+    /// Whether `AWS_LAMBDA_LOG_FORMAT` is `JSON`.
+    pub is_json: bool,
+}
+
+impl Logging {
+    /// Reads the environment of this process.
+    #[must_use]
+    pub fn from_env() -> Self {
+        // With `Config::from_env`, the only place that may read it.
+        #[allow(clippy::disallowed_methods)]
+        let read = |name| std::env::var(name).ok();
+        Self {
+            level: read("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned()),
+            is_json: read("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")),
+        }
+    }
+}
+
 impl Config {
     /// Reads the environment of this process.
     ///
     /// # Errors
     /// As [`Config::read`] and [`Config::consistent`].
     pub fn from_env() -> Result<Self, Invalid> {
-        // The one place that may read it.
+        // With `Logging::from_env`, the only place that may read it.
         #[allow(clippy::disallowed_methods)]
         Self::read(|name| std::env::var(name).ok())?.consistent()
     }
@@ -411,6 +433,11 @@ mod tests {
                 Kind::Boolean => ["0", "1", "yes", "no", "tru"].map(str::to_owned).to_vec(),
                 Kind::OneOf(_) | Kind::Deployment => ["no name", "-x"].map(str::to_owned).to_vec(),
                 Kind::Url => vec!["example.com".to_owned()],
+                Kind::HttpsUrl => {
+                    ["example.com", "http://example.com", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://localhost"]
+                        .map(str::to_owned)
+                        .to_vec()
+                }
                 Kind::Origins => ["example.com", "https://*", "http://localhost:*,nonsense"].map(str::to_owned).to_vec(),
                 Kind::Pattern(_) => vec!["without it".to_owned()],
                 Kind::Text | Kind::Path | Kind::List => Vec::new(),

@@ -13,6 +13,7 @@ pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A field of the input that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldError {
     /// The parameter or member, such as `phone_numbers[0].phone_number`.
     pub field: String,
@@ -223,10 +224,10 @@ impl Error {
 /// An error and everything behind it on one line, for the log.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut line = error.to_string();
+    let mut line = loggable(error);
     let mut next = error.source();
     while let Some(cause) = next {
-        let text = cause.to_string();
+        let text = loggable(cause);
         // Many errors already print what caused them.
         if !line.contains(&text) {
             line.push_str(": ");
@@ -235,6 +236,15 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     line
+}
+
+/// What an error says, without what it quotes: `serde_json` repeats values of its input, and Postgres repeats rows in the lines
+/// after the first.
+fn loggable(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref::<serde_json::Error>() {
+        Some(error) => format!("JSON error of category {:?} at line {}, column {}", error.classify(), error.line(), error.column()),
+        None => error.to_string().lines().next().unwrap_or_default().to_owned(),
+    }
 }
 
 /// The code and the chain of causes, for the log; callers get a [`crate::problem`].
@@ -274,6 +284,17 @@ mod tests {
         let price = Price { monthly: Some(Money(2.into())), upfront: None, currency: Some("USD".to_owned()) };
         let again = Error::of_failed_purchase("price_exceeded", price.clone());
         assert!(matches!(again, Some(Error::PriceExceeded(found)) if found == price));
+    }
+
+    #[test]
+    fn an_error_does_not_show_the_input_that_it_is_about() {
+        for text in [r#"{"code": "hunter2"}"#, r#"{"hunter2"}"#, r#""hunter2""#] {
+            let Err(error) = serde_json::from_str::<std::collections::BTreeMap<String, u8>>(text) else { continue };
+            let shown = Error::Upstream(Box::new(error)).to_string();
+            assert!(shown.starts_with("upstream_error: JSON error of category ") && !shown.contains("hunter2"), "{shown}");
+        }
+        let two_lines = Error::Internal("duplicate key value\nDETAIL: Key (name)=(hunter2) already exists.".into());
+        assert_eq!(two_lines.to_string(), "internal: duplicate key value");
     }
 
     #[test]

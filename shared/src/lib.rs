@@ -9,14 +9,15 @@
 //! | [`problem`] | an error as an RFC 9457 document | `error`, `model` |
 //! | [`config`] | the table of settings, and their values; no other module reads the environment | `model` |
 //! | `tls` | TLS clients: rustls on ring | `config`, `error` |
-//! | [`secrets`] | AWS Secrets Manager | `config`, `error` |
+//! | [`secrets`] | AWS Secrets Manager | `config`, `error`, `meter` |
 //! | [`deadline`] | sleeping until a deadline at most | |
-//! | [`auth`] | the user of a bearer token | `config`, `error`, `secrets`, `tls` |
-//! | [`store`] | Postgres: connections, leases, and every statement in the module of its subject | `config`, `error`, `model`, `secrets`, `tls` |
-//! | [`telnyx`] | the client for Telnyx: search, order, inventory (feature `telnyx`) | `config`, `error`, `model`, `secrets`, `tls` |
+//! | `meter` | what is logged of a request: its agency, its waits for each dependency | |
+//! | [`auth`] | the user of a bearer token | `config`, `error`, `meter`, `secrets`, `tls` |
+//! | [`store`] | Postgres: connections, leases, and every statement in the module of its subject | `config`, `error`, `meter`, `model`, `secrets`, `tls` |
+//! | [`telnyx`] | the client for Telnyx: search, order, inventory (feature `telnyx`) | `config`, `error`, `meter`, `model`, `secrets`, `tls` |
 //! | [`numbering`] | the numbering plans of countries (feature `telnyx`) | `model` |
 //! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
-//! | [`lambda`] | the Lambda runtime: one request in, one answer out; [`input`] and [`cors`] | `auth`, `config`, `error`, `model`, `problem`, `secrets` |
+//! | [`lambda`] | the Lambda runtime: one request in, one answer out; [`input`] and [`cors`] | `auth`, `config`, `error`, `meter`, `model`, `problem`, `secrets` |
 //! | [`idempotency`] | idempotency keys: the same key, the same answer | `config`, `error`, `lambda`, `model`, `problem`, `store` |
 //!
 //! [`store`] and [`telnyx`] do not depend on each other, nor on HTTP as callers use it.
@@ -25,8 +26,16 @@ pub mod auth;
 pub mod config;
 pub mod deadline;
 pub mod error;
+/// What fuzz targets do with bytes: `fuzz/`.
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz {
+    pub use crate::lambda::input::fuzz::request;
+    #[cfg(feature = "telnyx")]
+    pub use crate::telnyx::fuzz::answer as telnyx_answer;
+}
 pub mod idempotency;
 pub mod lambda;
+mod meter;
 pub mod model;
 #[cfg(feature = "telnyx")]
 pub mod numbering;
@@ -39,4 +48,6 @@ pub mod store;
 pub mod telnyx;
 mod tls;
 
+#[cfg(feature = "schema")]
+pub use lambda::document;
 pub use lambda::{cors, input};

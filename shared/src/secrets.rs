@@ -2,25 +2,29 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::time::Instant;
 
 use crate::config::{Aws, SecretSource};
-use crate::error::Error;
+use crate::error::{Error, Source, chain};
+use crate::meter::{self, Dependency};
 
 /// The longest that one read may take, retries included: a caller waits for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The shortest pause between two reads that look for a newer value and find none, so that neither a wrong credential nor
 /// forged tokens cause many reads.
 const REREAD_PAUSE: Duration = Duration::from_secs(3);
+/// More characters than an error code of AWS has.
+const LONGEST_CODE: usize = 64;
 
 /// A value that must not be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,7 +52,9 @@ impl fmt::Debug for Secret {
 
 /// The secrets that this function may read, with a cache of their values.
 pub struct Secrets {
-    client: Result<Client, &'static str>,
+    aws: Aws,
+    /// Built by the first read: it loads the system's certificate authorities, which a function without secrets does not need.
+    client: OnceLock<Result<Client, &'static str>>,
     ttl: Duration,
     /// One lock for each secret: concurrent reads of one secret become one read, and do not delay reads of others.
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
@@ -78,7 +84,7 @@ impl Secrets {
     /// Performs no I/O.
     #[must_use]
     pub fn new(aws: &Aws, ttl: Duration) -> Self {
-        Self { client: client(aws), ttl, slots: Mutex::default() }
+        Self { aws: aws.clone(), client: OnceLock::new(), ttl, slots: Mutex::default() }
     }
 
     /// The text of a secret; None if it does not exist (`ResourceNotFoundException`, and nothing else).
@@ -153,22 +159,36 @@ impl Secrets {
 
     async fn read(&self, id: &str, slot: &mut Slot) -> Result<(), Error> {
         // The SDK's future is large and rarely needed; on the heap it does not enlarge the future of every request.
-        let secret = Box::pin(self.fetch(id)).await?;
+        let secret = meter::wait_for(Dependency::Secrets, Box::pin(self.fetch(id))).await?;
         slot.read = Some(Read { at: Instant::now(), secret });
         Ok(())
     }
 
     async fn fetch(&self, id: &str) -> Result<Option<Secret>, Error> {
-        let client = self.client.as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
+        let client = self.client.get_or_init(|| client(&self.aws)).as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
         match client.get_secret_value().secret_id(id).send().await {
             Ok(answer) => match answer.secret_string() {
                 Some(text) => Ok(Some(Secret::new(text))),
                 None => Err(Error::Unavailable(format!("the secret {id} is binary, not text").into())),
             },
             Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => Ok(None),
-            Err(error) => Err(Error::Unavailable(Box::new(error))),
+            Err(error) => Err(Error::Unavailable(described(id, &error))),
         }
     }
+}
+
+/// Why a secret cannot be read, without the text of the answer: AWS explains a signature that does not match with the request,
+/// session token included.
+fn described(id: &str, error: &SdkError<GetSecretValueError>) -> Source {
+    let is_code = |code: &&str| code.len() <= LONGEST_CODE && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let reason = match error {
+        SdkError::ServiceError(refused) => {
+            format!("Secrets Manager answered {}", refused.err().code().filter(is_code).unwrap_or("with an error"))
+        }
+        SdkError::ResponseError(_) => "the answer of Secrets Manager cannot be read".to_owned(),
+        other => chain(other),
+    };
+    format!("the secret {id} cannot be read: {reason}").into()
 }
 
 /// A client with the credentials that Lambda puts into the environment. The SDK's chain of other sources would cost size and

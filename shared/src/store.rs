@@ -32,6 +32,7 @@ use tokio_postgres::{Row, Statement};
 
 use crate::config::{Config, Rates};
 use crate::error::Error;
+use crate::meter::{self, Dependency};
 use crate::secrets::Secrets;
 use postgres::connection::{self, Connections};
 
@@ -168,7 +169,9 @@ impl Store {
 
     /// Runs `work` within the time limit. After a timeout, the connections are not used again.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let outcome = tokio::time::timeout(self.connections.timeouts.whole(), work).await;
+        // On the heap: it is part of the future of every step that uses the database.
+        let work = tokio::time::timeout(self.connections.timeouts.whole(), Box::pin(work));
+        let outcome = meter::wait_for(Dependency::Postgres, work).await;
         outcome.unwrap_or_else(|_| {
             self.connections.discard_all();
             Err(Error::Unavailable("the database did not answer in time".into()))

@@ -1,4 +1,4 @@
-//! Who takes part: agencies that share the platform's account at Telnyx, but for one with an account of its own.
+//! The agencies of a run. They share the platform's account at Telnyx, except for one with an account of its own.
 
 use anyhow::{Context, Result};
 use uuid::Uuid;
@@ -6,27 +6,27 @@ use uuid::Uuid;
 use crate::demo::{self, Agency, Agent, User};
 use crate::postgres::{connect, describe};
 
-/// How many there are.
+/// The number of agencies.
 pub(super) const COUNT: usize = 4;
-/// The one that has an account of its own.
+/// The agency with an account of its own.
 pub(super) const INDEPENDENT: usize = 1;
-/// Those that may be deleted: the one that buys in an account of its own, and one that does not.
+/// The agencies that may be deleted: the one with an account of its own, and one without.
 pub(super) const DELETABLE: [usize; 2] = [INDEPENDENT, 2];
-/// The one that gets what is left of those that were deleted.
+/// The agency that adopts the numbers of deleted agencies.
 pub(super) const ADOPTER: usize = 0;
-/// The one that may not have as many numbers as it likes.
+/// The agency with a quota.
 pub(super) const LIMITED: usize = COUNT - 1;
-/// How many it may have.
+/// The quota.
 pub(super) const QUOTA: usize = 2;
-/// How many agents each of them has.
+/// The number of agents of each agency.
 pub(super) const AGENTS: usize = 2;
 
-/// Who asks.
+/// The role of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// May do everything.
+    /// May call every function.
     Owner,
-    /// May do everything but release.
+    /// May call every function but release.
     Admin,
 }
 
@@ -46,12 +46,12 @@ pub(super) fn agent(agency: usize, index: usize) -> Uuid {
     id(3, agency, index)
 }
 
-/// The `index`th thing of a kind that an agency has.
+/// The id of an agency's `index`th object of a kind.
 fn id(kind: u8, agency: usize, index: usize) -> Uuid {
     Uuid::from_u128(0xc4a0_0000_0000_4000_8000_0000_0000_0000 | u128::from(kind) << 32 | (agency as u128) << 16 | index as u128)
 }
 
-/// Puts all of them into the database at `url`; those that are there are left as they are.
+/// Inserts all agencies into the database at `url`. Existing rows stay unchanged.
 pub(super) async fn seed(url: &str) -> Result<()> {
     let of_each = || 0..COUNT;
     let agencies: Vec<_> = of_each()

@@ -1,4 +1,4 @@
-//! What must hold after every run.
+//! The checks after every run: the invariants, and whether callers' answers are true.
 
 use std::collections::HashSet;
 
@@ -30,7 +30,7 @@ set created_at = created_at - interval '25 hours',
 
 const KEYS_WITH_PURCHASES: &str = "select distinct key from phone_number_idempotency_purchases where purchase_id is not null";
 
-/// Wherever a row is by now.
+/// A row, current or archived.
 const ROW_BY_ID: &str = "\
 select n.agency_id, n.status::text
 from agency_phone_numbers n
@@ -40,7 +40,8 @@ select a.agency_id, a.record ->> 'status'
 from agency_phone_numbers_archive a
 where a.id = $1";
 
-/// Whether a row has ever had a value in a column, by its history. That of a number that was never bought does not tell.
+/// Whether the history shows that a row ever had a value in a column. The history of a number that was never bought does not
+/// show it.
 const HAD_VALUE: &str = "\
 with told as (
   select h.changes ? 'status' and h.changes -> 'status' ->> 'from' is null as begins,
@@ -55,29 +56,29 @@ select not exists (select from told t where t.begins)
        or exists (select from told t where t.names and not t.begins and t.was is not distinct from $3)
        or ($3 is null and exists (select from told t where t.begins and t.became is null))";
 
-/// What does not hold, each breach in words.
+/// Violations, each with a description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
-    /// Numbers that are billed and in no live row or the other way round, or not as a caller was told.
+    /// Numbers that are billed and in no live row, or in a live row and not billed, or that contradict an answer to a caller.
     pub orphans: Vec<String>,
-    /// What was done twice: numbers paid for, requests answered, or more than an agency may have.
+    /// Numbers paid for twice, keyed requests with different answers, and agencies above their quota.
     pub double_buys: Vec<String>,
     /// Numbers in the row of another agency than the one that bought them, or shown to another.
     pub wrong_owner: Vec<String>,
-    /// What has not come to its end, or only a person could bring to it.
+    /// Unfinished work, and findings that nobody decided.
     pub stuck: Vec<String>,
-    /// Rows that their history does not account for, and changes that it does not know.
+    /// Rows that do not match their history, and changes that the history lacks.
     pub history_gaps: Vec<String>,
 }
 
 impl Violations {
-    /// Whether everything holds.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all().next().is_none()
     }
 
-    /// All of it.
+    /// All violations.
     pub fn all(&self) -> impl Iterator<Item = &String> {
         [&self.orphans, &self.double_buys, &self.wrong_owner, &self.stuck, &self.history_gaps].into_iter().flatten()
     }
@@ -92,15 +93,15 @@ impl Violations {
 }
 
 impl Harness {
-    /// What does not hold just now.
+    /// The current violations.
     ///
     /// # Errors
-    /// When Telnyx or the database cannot be read.
+    /// If the state of Telnyx or the database cannot be read.
     pub async fn check(&self) -> Result<Violations> {
         self.check_over(&self.sql().await?).await
     }
 
-    /// What does not hold in the eyes of a connection, which may have changed something that nobody else sees.
+    /// The violations as one connection sees them. It may have changed rows in an open transaction.
     ///
     /// # Errors
     /// As [`Harness::check`].
@@ -113,8 +114,8 @@ impl Harness {
         Ok(violations)
     }
 
-    /// Whether whoever asks again with a key that has had its final answer gets it again, and whether all who asked with
-    /// the same key got the same. After a day, only what lists purchases that ended since is still known.
+    /// Checks that a repeated request whose key has a final answer gets that answer again, and that all requests with one key got
+    /// the same. After a day, only keys that list purchases which ended since still have their answer.
     pub(super) async fn check_replays(&self, plan: &Plan, calls: &[Call]) -> Result<Violations> {
         let mut violations = Violations::default();
         let mut seen = HashSet::new();
@@ -127,7 +128,7 @@ impl Harness {
             }
             let again = self.call_until_final(call.clone(), true).await;
             if again.gave_up {
-                violations.stuck.push(format!("what had its final answer has none any more: {again:?}"));
+                violations.stuck.push(format!("the final answer is lost: {again:?}"));
             }
             let same = |other: &&Call| (other.agency, other.function, &other.key) == (call.agency, call.function, &call.key);
             let answers: Vec<_> = calls.iter().chain([&again]).filter(same).filter_map(Call::end).collect();
@@ -139,17 +140,17 @@ impl Harness {
         Ok(violations)
     }
 
-    /// Makes every idempotency key more than a day older, and has the schedule see to that. The keys that list purchases.
+    /// Makes every idempotency key more than a day older and runs the schedule. Returns the keys that list purchases.
     async fn let_a_day_pass(&self) -> Result<HashSet<String>> {
         let sql = self.sql().await?;
         sql.batch_execute(AGE_KEYS).await.map_err(|error| describe(&error))?;
-        // What fails here is tried again when everything is settled.
+        // A failure here is repeated once everything has settled.
         let _ = self.stack.run_scheduled().await;
         let listing = sql.query(KEYS_WITH_PURCHASES, &[]).await.map_err(|error| describe(&error))?;
         Ok(listing.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Whether what callers were told is so.
+    /// Checks the answers to callers against the rows.
     pub(super) async fn check_answers(&self, calls: &[Call]) -> Result<Violations> {
         let sql = self.sql().await?;
         let releases = calls.iter().filter(|call| call.function == RELEASE);
@@ -157,7 +158,7 @@ impl Harness {
         let mut violations = Violations::default();
         for call in calls {
             if call.gave_up {
-                violations.stuck.push(format!("nobody gets a final answer to {call:?}"));
+                violations.stuck.push(format!("there is no final answer to {call:?}"));
             }
             let Some(Answer { status: 200 | 207, body }) = call.end() else { continue };
             match call.function {
@@ -187,7 +188,7 @@ impl Harness {
     }
 }
 
-/// A row that a caller was told of, as it is now, wherever it is.
+/// A row that an answer named, as it is now, current or archived.
 #[derive(Debug)]
 struct Told {
     id: Uuid,
@@ -214,13 +215,13 @@ impl Told {
     }
 }
 
-/// A change that its caller was told of and the history was not.
+/// A change that was answered with success and is not in the history.
 async fn untold(sql: &Client, call: &Call) -> Result<Option<String>> {
     let id = id(&call.body["phone_number_id"]).unwrap_or_default();
     let column = if call.body.get("friendly_name").is_some() { "friendly_name" } else { "agent_mapping_id" };
     let value = call.body[column].as_str();
     let told: bool = sql.query_one(HAD_VALUE, &[&id, &column, &value]).await.map_err(|error| describe(&error))?.get(0);
-    Ok((!told).then(|| format!("the history does not know of {call:?}")))
+    Ok((!told).then(|| format!("the history lacks {call:?}")))
 }
 
 fn items<'a>(body: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -231,7 +232,7 @@ fn id(value: &Value) -> Option<Uuid> {
     value.as_str()?.parse().ok()
 }
 
-/// What a query finds, one text a row, each with what is wrong about it.
+/// The rows of a query, one text each, with a description of the violation.
 async fn texts(sql: &Client, query: &str, wrong: &str) -> Result<Vec<String>> {
     let rows = sql.query(query, &[]).await.map_err(|error| describe(&error))?;
     rows.iter().map(|row| Ok(format!("{} {wrong}", row.try_get::<_, &str>(0)?))).collect()

@@ -1,4 +1,4 @@
-//! What agencies ask, and how long they go on asking.
+//! The requests of agencies, and how long they are repeated.
 
 use anyhow::{Result, bail};
 use reqwest::Method;
@@ -10,7 +10,7 @@ use super::agencies::{self, Role};
 use super::harness::{Counters, Harness, PATIENCE, PAUSE};
 use super::plan::{ASSIGN, Action, LIST, PURCHASE, Plan, RELEASE, SEARCH, Step};
 
-/// A request, and what it was answered in the end.
+/// A request and its last answer.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) function: &'static str,
@@ -22,11 +22,11 @@ pub(super) struct Call {
     pub(super) key: Option<String>,
     /// The last answer.
     pub(super) answer: Option<Answer>,
-    /// It was asked for a final answer again and again, and there was none.
+    /// It was repeated until the time was up without a final answer.
     pub(super) gave_up: bool,
 }
 
-/// What a function, or the gateway before it, answered.
+/// The answer of a function or of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -34,7 +34,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether the same request need not be made again.
+    /// Whether the request need not be repeated.
     pub(super) fn is_final(&self) -> bool {
         let retryable = |problem: &Value| problem["retryable"] == true;
         match self.status {
@@ -84,7 +84,7 @@ impl Call {
 }
 
 impl Harness {
-    /// What somebody asks who wants something.
+    /// The request of a step.
     pub(super) async fn call(&self, plan: &Plan, index: usize, step: &Step) -> Result<Call> {
         let (agency, role) = (step.agency, step.role);
         let call = match &step.action {
@@ -125,12 +125,12 @@ impl Harness {
         Ok(Call { key: step.keyed.then(|| format!("run-{}-{index}", plan.run)), ..call })
     }
 
-    /// The row of a number, whoever has it; one that nobody has where there is none.
+    /// The id of a number's row, of any agency; an id without a row if there is none.
     async fn id(&self, number: usize) -> Result<Uuid> {
         Ok(self.row(number).await?.map_or_else(|| Uuid::from_u128(number as u128), |row| row.id))
     }
 
-    /// Asks once, or until there is a final answer.
+    /// Sends the request once, or until there is a final answer.
     pub(super) async fn call_until_final(&self, mut call: Call, persistent: bool) -> Call {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -146,16 +146,16 @@ impl Harness {
         }
     }
 
-    /// Asks until all has gone well.
+    /// Sends the request until it succeeds.
     pub(super) async fn call_until_success(&self, call: &Call) -> Result<Value> {
         let call = self.call_until_final(call.clone(), true).await;
         match call.end() {
             Some(Answer { status: 200, body }) => Ok(body.clone()),
-            _ => bail!("in peace, {call:?}"),
+            _ => bail!("no success without faults: {call:?}"),
         }
     }
 
-    /// None: there was no answer.
+    /// `None` if there was no answer.
     async fn ask(&self, call: &Call) -> Option<Answer> {
         Counters::add(&self.counters.requests, 1);
         let url = self.stack.routes().remove(call.function)?;

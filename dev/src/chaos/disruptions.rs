@@ -1,4 +1,4 @@
-//! How things go wrong, and are put right again.
+//! Injects the faults of a plan, and ends them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::fault_proxy::Fault;
 use crate::postgres::describe;
 
 impl Harness {
-    /// Makes ready what waits for its interaction.
+    /// Arms the faults that are bound to an interaction.
     pub(super) async fn arm_faults(&self, plan: &Plan) -> Result<()> {
         self.control(Method::PUT, "settings", &plan.telnyx).await?;
         for disruption in &plan.disruptions {
@@ -39,7 +39,7 @@ impl Harness {
         Ok(Fault::call(async move { Counters::add(&counters.kills, function.kill().await) }))
     }
 
-    /// Brings what comes in its own time, and returns when all of it has come.
+    /// Executes the timed disruptions. Returns after the last one.
     pub(super) async fn inject_timed_faults(&self, plan: &Plan) -> Result<()> {
         join_all(plan.disruptions.iter().map(|disruption| self.inject_timed_fault(disruption))).await.into_iter().collect()
     }
@@ -81,7 +81,8 @@ impl Harness {
         Ok(())
     }
 
-    /// Whether the number was there to be moved. Telnyx's support does not move what is being ordered.
+    /// Moves a number to another account. Returns whether there was one: Telnyx's support does not move a number that is being
+    /// ordered.
     async fn move_between_accounts(&self, number: usize) -> Result<bool> {
         let owner = agencies::agency(agencies::INDEPENDENT);
         let is_theirs = self.row(number).await?.is_some_and(|row| row.status == "active" && row.agency_id == owner);
@@ -96,14 +97,14 @@ impl Harness {
         Ok(is_theirs && self.change(number, &json!({ "account": to })).await?)
     }
 
-    /// Changes a number as Telnyx's portal does; whether there was one.
+    /// Changes a number as in Telnyx's portal. Returns whether there was one.
     async fn change(&self, number: usize, change: &Value) -> Result<bool> {
         let url = format!("{}/numbers/{}", self.stack.telnyx().control_url(), self.numbers[number]);
         let changed = self.http.patch(url).json(change).send().await?;
         Ok(changed.status() != StatusCode::NOT_FOUND && changed.error_for_status().context("changing a number").map(|_| true)?)
     }
 
-    /// Deletes an agency, as soon as Postgres is up and nobody keeps its rows.
+    /// Deletes an agency, as soon as Postgres is up and its rows are not locked.
     async fn delete_agency(&self, agency: usize) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let delete = format!("delete from agencies where id = '{}'", agencies::agency(agency));
@@ -119,7 +120,7 @@ impl Harness {
         }
     }
 
-    /// Puts everything right: what has not gone wrong by now will not, and every order ends.
+    /// Ends all faults, including those that have not come yet, and ends every pending order.
     pub(super) async fn end_faults(&self, plan: &Plan) -> Result<()> {
         let ordered: u64 =
             plan.disruptions.iter().map(|disruption| if let Disruption::Telnyx(fault) = disruption { times(fault) } else { 0 }).sum();

@@ -1,4 +1,4 @@
-//! The whole product, reached through one proxy, and the runs it is put through.
+//! The whole product behind one fault proxy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,21 +16,21 @@ use super::telnyx_accounts::{self, Accounts};
 use crate::fault_proxy::FaultProxy;
 use crate::lambda::functions::{Function, Logs, Programs};
 use crate::lambda::template::Template;
+use crate::loopback;
 use crate::migrations;
 use crate::postgres::{Server, connect, describe};
-use crate::stack::{self, Options, Stack};
+use crate::stack::{Options, Stack};
 
-/// Once all is well again, this is how long everything may take to come to its end.
+/// Time limit for unfinished work after the faults have ended.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause before somebody asks again.
+/// The pause before a request is repeated.
 pub(super) const PAUSE: Duration = Duration::from_millis(40);
-/// How many processes of one function run at once.
+/// The maximum number of processes of one function.
 const MAX_PROCESSES: usize = 3;
-/// What every database is a copy of.
+/// The database of which every harness gets a copy.
 const TEMPLATE: &str = "chaos_template";
 
-/// Everything that waits, waits for a fraction of the time that it does in production. A call to Telnyx is shorter than a
-/// lease here, too.
+/// Timeouts that are a fraction of those in production. As there, a call to Telnyx is shorter than a lease.
 const ENVIRONMENT: [(&str, &str); 9] = [
     ("LEASE_MS", "500"),
     ("PURCHASE_ORDER_MISSING_AFTER_MS", "150"),
@@ -53,10 +53,10 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// Starts the server, for functions that write to `logs`.
+    /// Starts the server. The functions log to `logs`.
     ///
     /// # Errors
-    /// When it does not start, or a migration fails.
+    /// If it does not start, or a migration fails.
     pub async fn start(template: Template, programs: Programs, logs: Logs) -> Result<Self> {
         let server = Server::temporary().await?;
         server.create_database(TEMPLATE, None).await?;
@@ -68,7 +68,7 @@ impl Fixture {
     }
 }
 
-/// What has happened so far, in counts.
+/// Counts of what has happened so far.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) requests: AtomicU64,
@@ -83,7 +83,7 @@ impl Counters {
     }
 }
 
-/// A stack with a database of its own, nothing of which has been bought yet.
+/// A stack with a database of its own and no purchases yet.
 #[derive(Debug)]
 pub struct Harness {
     pub(super) fixture: Arc<Fixture>,
@@ -92,7 +92,7 @@ pub struct Harness {
     pub(super) http: reqwest::Client,
     pub(super) counters: Arc<Counters>,
     pub(super) accounts: Accounts,
-    /// Those that everybody wants.
+    /// The numbers that all agencies compete for.
     pub(super) numbers: Vec<String>,
     database: String,
 }
@@ -106,7 +106,7 @@ pub(super) struct Row {
 }
 
 impl Harness {
-    /// Starts one, without numbers yet.
+    /// Starts a harness without numbers.
     pub(super) async fn open(fixture: &Arc<Fixture>) -> Result<Self> {
         let database = format!("chaos_{}", Uuid::new_v4().simple());
         fixture.server.create_database(&database, Some(TEMPLATE)).await?;
@@ -120,7 +120,7 @@ impl Harness {
         options.proxy = Some(proxy.clone());
         options.webhooks = true;
         let stack = Stack::start(options).await?;
-        let http = stack::client()?;
+        let http = loopback::client()?;
         let (fixture, counters) = (Arc::clone(fixture), Arc::default());
         let harness = Self { fixture, stack, proxy, http, counters, accounts, numbers: Vec::new(), database };
         harness.control(Method::PUT, "settings", &telnyx_accounts::others()).await?;
@@ -128,16 +128,16 @@ impl Harness {
         Ok(harness)
     }
 
-    /// Ends it, and forgets its database.
+    /// Stops the harness and drops its database.
     ///
     /// # Errors
-    /// The server's.
+    /// If the server refuses.
     pub async fn stop(self) -> Result<()> {
         self.stack.stop().await;
         self.fixture.server.drop_database(&self.database).await
     }
 
-    /// The database, past the proxy.
+    /// The database's URL without the proxy.
     #[must_use]
     pub fn database_url(&self) -> &str {
         self.stack.database_url()
@@ -152,12 +152,12 @@ impl Harness {
         self.fixture.server.crash_and_restart().await
     }
 
-    /// A connection past the proxy.
+    /// A connection without the proxy.
     pub(super) async fn sql(&self) -> Result<Client> {
         connect(self.database_url()).await
     }
 
-    /// The row of a number, while Postgres may be on its way back.
+    /// The row of a number. Retries while Postgres restarts.
     pub(super) async fn row(&self, number: usize) -> Result<Option<Row>> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -174,13 +174,13 @@ impl Harness {
         Ok(row.map(|row| Row { id: row.get(0), agency_id: row.get(1), status: row.get(2) }))
     }
 
-    /// What Telnyx knows.
+    /// The simulator's state.
     pub(super) async fn telnyx(&self) -> Result<Value> {
         let state = self.http.get(format!("{}/state", self.stack.telnyx().control_url()));
         Ok(state.send().await?.error_for_status()?.json().await?)
     }
 
-    /// Has the simulator behave, and pending orders end as told.
+    /// Resets the simulator's settings and ends pending orders with `outcome`.
     pub(super) async fn reset_faults(&self, orders_end: &str) -> Result<()> {
         let settings = json!({
             "order_delay_ms": 0,
@@ -198,7 +198,7 @@ impl Harness {
             "webhook_reorder": false,
         });
         self.control(Method::PUT, "settings", &settings).await?;
-        // Those of before have ended with that; the ones to come succeed.
+        // Pending orders have ended with that outcome; later ones succeed.
         self.control(Method::PUT, "settings", &json!({"order_outcome": "success"})).await?;
         Ok(())
     }

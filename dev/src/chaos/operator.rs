@@ -1,4 +1,4 @@
-//! The operator, who settles what only a person can.
+//! The operator, who decides findings.
 
 use anyhow::Result;
 use shared::error::Error;
@@ -10,8 +10,8 @@ use super::plan::Plan;
 use crate::postgres::connection::store;
 
 impl Harness {
-    /// Decides the findings that the disruptions of a plan bring about. Others stay open, and so does what cannot be decided
-    /// just now: they are violations.
+    /// Decides the findings that the disruptions of a plan cause. Other findings stay open, and so do those that cannot be decided
+    /// at the moment: they are violations.
     pub(super) async fn decide(&self, plan: &Plan) -> Result<()> {
         let store = store(self.database_url())?;
         for finding in store.open_findings().await.unwrap_or_default() {
@@ -21,7 +21,7 @@ impl Harness {
         Ok(())
     }
 
-    /// Whether there was something to decide.
+    /// Returns whether a finding was decided.
     async fn decide_one(&self, store: &Store, finding: &Finding, plan: &Plan) -> Result<bool, Error> {
         match finding.observation.kind {
             FindingKind::NumberMoved => Ok(store.adopt_finding(finding.id, None, None).await? == Adoption::Moved),
@@ -29,9 +29,9 @@ impl Harness {
                 let adoption = store.adopt_finding(finding.id, None, Some(agencies::agency(agencies::ADOPTER))).await?;
                 Ok(matches!(adoption, Adoption::Adopted(_)))
             }
-            // What kept Telnyx from deleting the number is over by now; whether it is deleted is its agency's to say.
+            // The lock that kept Telnyx from deleting the number is gone; its agency decides whether it is deleted.
             FindingKind::ReleaseRefused => Ok(store.dismiss_finding(finding.id).await? == Dismissal::Dismissed),
-            // What another account's key was used for, the right one cannot prove anything about.
+            // The right key proves nothing about requests that were made with another account's key.
             FindingKind::KeyUnproven if plan.swaps_keys() && self.accounts.is_platforms(finding.observation.key_digest) => {
                 Ok(matches!(store.adopt_finding(finding.id, None, None).await?, Adoption::Vouched(_)))
             }

@@ -1,4 +1,4 @@
-//! What is going to happen in a run: drawn from the seed and the run's number, and from nothing else.
+//! The plan of a run. It depends on the seed and the run's number only.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::agencies::{self, Role};
 use crate::fault_proxy::{Moment, Point};
 
-/// How many numbers everybody wants.
+/// How many numbers the agencies compete for.
 pub(super) const NUMBERS: usize = 5;
 
 pub(super) const ASSIGN: &str = "phone-numbers-assign";
@@ -19,9 +19,9 @@ pub(super) const RECONCILE: &str = "phone-numbers-reconcile";
 pub(super) const RELEASE: &str = "phone-numbers-release";
 pub(super) const SEARCH: &str = "phone-numbers-search";
 
-/// The functions, those first that have the most to lose.
+/// The functions, ordered by the harm that a crash could do.
 const VICTIMS: [&str; 6] = [PURCHASE, RELEASE, RECONCILE, ASSIGN, LIST, SEARCH];
-/// Interactions that change something, and who has them.
+/// Interactions that change state, and the function that has each.
 const INTERACTION_POINTS: [(&str, &str); 30] = [
     (PURCHASE, "idempotency_keys.claim"),
     (PURCHASE, "idempotency_keys.answer"),
@@ -54,7 +54,7 @@ const INTERACTION_POINTS: [(&str, &str); 30] = [
     (RELEASE, "PATCH /v2/sub_number_orders/{id}/cancel"),
     (ASSIGN, "numbers.change.update"),
 ];
-/// A run has about as many interactions as this.
+/// The approximate number of interactions of a run.
 const INTERACTIONS: usize = 150;
 /// Requests and disruptions begin within this time.
 const LATEST_MS: u64 = 400;
@@ -62,25 +62,25 @@ const LATEST_MS: u64 = 400;
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// What it was drawn from.
+    /// The seed that it was drawn from.
     pub seed: u64,
-    /// Which of the seed's runs it is.
+    /// The number of the run.
     pub run: u64,
-    /// Which agency has each number before anything goes wrong.
+    /// Which agency has each number before the faults.
     pub(super) holders: [Option<usize>; NUMBERS],
     pub(super) steps: Vec<Step>,
     pub(super) disruptions: Vec<Disruption>,
-    /// The simulator's settings while it duration.
+    /// The simulator's settings during the workload.
     pub(super) telnyx: Value,
-    /// How long it duration, unless everybody has an answer before.
+    /// The maximum duration of the workload. It ends earlier if every request has an answer.
     pub(super) duration: Duration,
-    /// What becomes of orders that are still pending then.
+    /// The outcome of orders that are still pending then.
     pub(super) orders_end: &'static str,
-    /// Whether callers come back with their idempotency keys after more than a day, too.
+    /// Whether callers also repeat their idempotency keys after more than a day.
     pub(super) a_day_later: bool,
 }
 
-/// Something that somebody wants.
+/// One request of the workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) after: Duration,
@@ -89,13 +89,13 @@ pub(super) struct Step {
     pub(super) action: Action,
     /// Whether it carries an idempotency key.
     pub(super) keyed: bool,
-    /// How often it is asked at the same time.
+    /// How often it is sent at the same time.
     pub(super) copies: usize,
-    /// Whether it is asked again until there is a final answer.
+    /// Whether it is repeated until there is a final answer.
     pub(super) persistent: bool,
 }
 
-/// Numbers go by their index.
+/// Numbers are given by index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Search,
@@ -119,14 +119,14 @@ pub(super) enum Action {
     Release {
         numbers: Vec<usize>,
     },
-    /// The schedule's time has come.
+    /// An invocation by the schedule.
     Reconcile,
 }
 
-/// Something that goes wrong.
+/// A fault or an external change.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Disruption {
-    /// With an interaction.
+    /// A fault at an interaction.
     AtInteraction { point: Point, moment: Moment, effect: Effect },
     /// All processes of a function are killed.
     ProcessesKilled { after: Duration, function: &'static str },
@@ -134,11 +134,11 @@ pub(super) enum Disruption {
     ConnectionsCut { after: Duration },
     /// Postgres crashes, and is started again.
     PostgresCrash { after: Duration },
-    /// A fault of the simulator's.
+    /// A fault of the simulator.
     Telnyx(Value),
-    /// The platform's secret comes to hold the key of another account.
+    /// The platform's secret gets the key of another account.
     KeySwapped { after: Duration },
-    /// The platform gets another key at Telnyx.
+    /// The platform's key at Telnyx is replaced.
     KeyReplaced { after: Duration },
     /// Telnyx moves an active number of the agency that has an account of its own: between that and the platform's.
     NumberMoved { after: Duration, number: usize },
@@ -148,7 +148,7 @@ pub(super) enum Disruption {
     AgencyDeleted { after: Duration, agency: usize },
 }
 
-/// What an interaction suffers.
+/// The fault at an interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     Cut,
@@ -158,7 +158,7 @@ pub(super) enum Effect {
 }
 
 impl Disruption {
-    /// When it comes, if it comes in its own time.
+    /// When it happens, if it is timed.
     pub(super) fn after(&self) -> Option<Duration> {
         match self {
             Self::ProcessesKilled { after, .. }
@@ -175,7 +175,7 @@ impl Disruption {
 }
 
 impl Action {
-    /// A number that is somebody's, if this is for them to do.
+    /// The number, if the action is one for its owner.
     fn about(&self) -> Option<usize> {
         match self {
             Self::Assign { number, .. } | Self::Rename { number } | Self::Unassign { number } => Some(*number),
@@ -186,15 +186,15 @@ impl Action {
 }
 
 impl Plan {
-    /// The plan of a seed's run.
+    /// Draws the plan of a run.
     #[must_use]
     pub fn draw(seed: u64, run: u64) -> Self {
-        // So that one seed's runs are not another's, however near the two are.
+        // So that neighbouring seeds do not share runs.
         let mut draw = Draw(Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(run)));
         let holders = draw.holders();
         let (steps, mut disruptions, mut telnyx) = (draw.steps(holders), draw.disruptions(), draw.telnyx());
         disruptions.extend(draw.changes());
-        // Without a reference nothing but an operator can tell whose a number is that has got another id or lost its row.
+        // Without references, only an operator could tell the owner of a number that got another id or lost its row.
         let needs_references =
             |disruption: &Disruption| matches!(disruption, Disruption::NumberMoved { .. } | Disruption::AgencyDeleted { .. });
         telnyx["references_on_numbers"] = (disruptions.iter().any(needs_references) || !draw.one_in(3)).into();
@@ -211,7 +211,7 @@ impl Plan {
         }
     }
 
-    /// Whether the platform's secret comes to hold another account's key.
+    /// Whether the platform's secret gets another account's key.
     pub(super) fn swaps_keys(&self) -> bool {
         self.disruptions.iter().any(|disruption| matches!(disruption, Disruption::KeySwapped { .. }))
     }
@@ -222,12 +222,12 @@ impl Plan {
     }
 }
 
-/// A line for each thing.
+/// One line for each part of the plan.
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, run, holders, steps, disruptions, telnyx, duration, orders_end, a_day_later } = self;
-        let again = if *a_day_later { ", and callers come back after a day" } else { "" };
-        writeln!(formatter, "run {run} of seed {seed} duration {duration:?}, then pending orders end in {orders_end}{again}")?;
+        let again = if *a_day_later { ", and callers repeat their keys after a day" } else { "" };
+        writeln!(formatter, "run {run} of seed {seed} lasts {duration:?}, then pending orders end in {orders_end}{again}")?;
         writeln!(formatter, "  before: {holders:?}")?;
         writeln!(formatter, "  Telnyx: {telnyx}")?;
         steps.iter().enumerate().try_for_each(|(index, step)| writeln!(formatter, "  #{index} {step:?}"))?;
@@ -250,7 +250,7 @@ impl Draw {
         Duration::from_millis(self.0.u64(..LATEST_MS))
     }
 
-    /// Half of the numbers are free, and of the others none takes an agency beyond its quota.
+    /// Half of the numbers are free; the others keep every agency within its quota.
     fn holders(&mut self) -> [Option<usize>; NUMBERS] {
         let mut small = 0;
         std::array::from_fn(|_| {
@@ -264,7 +264,7 @@ impl Draw {
         let mut steps = Vec::new();
         for _ in 0..self.0.usize(4..=9) {
             let action = self.action();
-            // Mostly it is whoever has the number, or is buying it, that does something about it.
+            // Mostly the agency that has the number, or is buying it, makes the request.
             let holder = action.about().and_then(|number| holders[number]).filter(|_| !self.one_in(4));
             let agency = holder.unwrap_or_else(|| self.0.usize(..agencies::COUNT));
             if let Action::Purchase { numbers, .. } = &action {
@@ -280,11 +280,11 @@ impl Draw {
     fn step(&mut self, agency: usize, action: Action) -> Step {
         let is_release = matches!(action, Action::Release { .. });
         Step {
-            // Half of them come at once.
+            // Half of them are sent at the start.
             after: if self.one_in(2) { Duration::ZERO } else { self.after() },
             agency,
             role: if is_release || self.one_in(2) { Role::Owner } else { Role::Admin },
-            // Where nothing is done, nothing is kept.
+            // A request that changes nothing takes no key.
             keyed: self.one_in(2) && matches!(action, Action::Purchase { validate_only: false, .. } | Action::Release { .. }),
             action,
             copies: if self.one_in(4) { self.0.usize(2..=3) } else { 1 },
@@ -311,7 +311,7 @@ impl Draw {
         }
     }
 
-    /// One number or some, each once.
+    /// One or more different numbers.
     fn numbers(&mut self, most: usize) -> Vec<usize> {
         let count = if self.one_in(3) { self.0.usize(1..=most) } else { 1 };
         self.0.choose_multiple(0..NUMBERS, count)
@@ -319,7 +319,7 @@ impl Draw {
 
     fn disruptions(&mut self) -> Vec<Disruption> {
         let mut disruptions: Vec<_> = (0..self.0.usize(3..=8)).map(|_| self.disruption()).collect();
-        // What is down cannot crash.
+        // A Postgres that is down cannot crash.
         let mut crashes = 0;
         disruptions.retain(|disruption| {
             crashes += usize::from(matches!(disruption, Disruption::PostgresCrash { .. }));
@@ -328,7 +328,7 @@ impl Draw {
         disruptions
     }
 
-    /// What changes behind the product's back: keys, accounts, locks and agencies.
+    /// External changes: keys, accounts, locks and agencies.
     fn changes(&mut self) -> Vec<Disruption> {
         let mut changes = Vec::new();
         if self.one_in(5) {
@@ -402,7 +402,7 @@ impl Draw {
         fault
     }
 
-    /// Telnyx may be slow, and late to show what has happened, but never for as long as the product waits for it.
+    /// Telnyx may be slow and its lists may lag, but never for as long as the product waits for them.
     fn telnyx(&mut self) -> Value {
         let mut up_to = |most: u64| if self.one_in(2) { 0 } else { self.0.u64(..most) };
         let [order, number, number_lag, reference_lag, webhook] = [400, 200, 600, 600, 300].map(&mut up_to);

@@ -15,17 +15,17 @@ use super::harness::{Counters, Fixture, Harness, PATIENCE, PAUSE};
 use super::plan::{Action, NUMBERS, Plan, RECONCILE, Step};
 use crate::postgres::describe;
 
-/// The pause before the operator looks at the findings again.
+/// The pause before the operator reads the findings again.
 const OPERATOR_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Numbers that came, and numbers that went.
+/// Numbers bought and released.
 #[derive(Debug, Clone, Copy)]
 struct Moved {
     bought: u64,
     released: u64,
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub(super) requests: u64,
@@ -34,12 +34,12 @@ pub struct Outcome {
     pub(super) decided: u64,
     pub(super) bought: u64,
     pub(super) released: u64,
-    /// What is wrong after it.
+    /// The violations after it.
     pub violations: Violations,
 }
 
 impl Harness {
-    /// Starts one, and finds the numbers that its runs are about.
+    /// Starts a harness and searches the numbers that its runs use.
     ///
     /// # Errors
     /// If no database or port is available, or too few numbers are for sale.
@@ -56,16 +56,16 @@ impl Harness {
         if numbers.len() == NUMBERS { Ok(numbers) } else { bail!("too few numbers are on offer: {found}") }
     }
 
-    /// Makes a plan come true, puts all in order again, and tells what is wrong even so.
+    /// Carries out a plan, ends the faults, waits until everything has settled, and returns the violations.
     ///
     /// # Errors
-    /// When the plan could not be carried out, which says nothing about the product.
+    /// If the plan could not be carried out. That is not a violation.
     pub async fn run(&self, plan: &Plan) -> Result<Outcome> {
         self.prepare(plan).await.context("preparing")?;
         let (moved, before) = (self.moved().await?, self.counts());
         self.proxy.clear_log();
         let calls = self.run_workload(plan).await?;
-        // Who is deleted takes promises and keys along.
+        // A deletion also removes the agency's keys and answers.
         let calls: Vec<_> = calls.into_iter().filter(|call| !plan.deletes(call.agency)).collect();
         let mut violations = self.check_replays(plan, &calls).await?;
         violations.merge(self.settle(plan).await?);
@@ -88,7 +88,7 @@ impl Harness {
         [requests, kills, faults, decided].map(|counter| counter.load(Ordering::Relaxed))
     }
 
-    /// Sees to it that every number is whose it is to be.
+    /// Makes every number belong to the agency in the plan.
     async fn prepare(&self, plan: &Plan) -> Result<()> {
         let (mut releases, mut purchases) = (Vec::new(), Vec::new());
         for (number, wanted) in plan.holders.iter().enumerate() {
@@ -108,7 +108,7 @@ impl Harness {
         Ok(())
     }
 
-    /// What everybody has been answered once the plan has come true.
+    /// Runs the workload and returns the answers.
     async fn run_workload(&self, plan: &Plan) -> Result<Vec<Call>> {
         self.arm_faults(plan).await?;
         let began = Instant::now();
@@ -136,7 +136,7 @@ impl Harness {
     async fn step(&self, plan: &Plan, index: usize, step: &Step) -> Result<Vec<Call>> {
         sleep(step.after).await;
         if step.action == Action::Reconcile {
-            // It fails when it has to, and is tried again when all is well.
+            // It may fail under faults, and is repeated after them.
             let _ = self.stack.run_scheduled().await;
             return Ok(Vec::new());
         }
@@ -144,7 +144,7 @@ impl Harness {
         Ok(join_all((0..step.copies).map(|_| self.call_until_final(call.clone(), step.persistent))).await)
     }
 
-    /// Has everything come to its end, and tells what has not, or not as it should have.
+    /// Waits until all work is finished. Returns what is unfinished and what is wrong.
     async fn settle(&self, plan: &Plan) -> Result<Violations> {
         let deadline = Instant::now() + PATIENCE;
         loop {

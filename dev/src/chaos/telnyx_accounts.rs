@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::agencies;
 use crate::secrets_manager::{self, SecretsManager};
 
-/// What the simulator calls the platform's account.
+/// The simulator's name of the platform's account.
 pub(super) const PLATFORM: &str = "default";
-/// What it calls the account of the agency that has its own.
+/// The simulator's name of the account of the agency that has its own.
 pub(super) const INDEPENDENT: &str = "independent";
-/// What it calls an account that nobody should be using. It can pay for nothing.
+/// The simulator's name of an account that must not be used. It cannot pay for anything.
 pub(super) const FOREIGN: &str = "foreign";
 
 const PLATFORM_SECRET: &str = "telnyx/platform";
@@ -25,12 +25,12 @@ const FOREIGN_KEY: &str = "KEYFOREIGN";
 #[derive(Debug)]
 pub(super) struct Accounts {
     secrets_manager: SecretsManager,
-    /// The platform's key as it should be.
+    /// The platform's valid key.
     platform: Mutex<String>,
 }
 
 impl Accounts {
-    /// Starts it, with all keys as they should be.
+    /// Starts the Secrets Manager with valid keys.
     pub(super) async fn start(platform: &str) -> Result<Self> {
         let accounts = Self { secrets_manager: SecretsManager::start().await?, platform: Mutex::new(platform.to_owned()) };
         accounts.secrets_manager.set_text(&format!("telnyx/{}", agencies::agency(agencies::INDEPENDENT)), INDEPENDENT_KEY);
@@ -38,7 +38,7 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// What a function needs to find the keys.
+    /// The environment with which a function reads the keys.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         let url = self.secrets_manager.url();
         let ours =
@@ -46,12 +46,12 @@ impl Accounts {
         ours.into_iter().chain(secrets_manager::environment(&url)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    /// The platform's secret comes to hold the key of another account.
+    /// Sets the platform's secret to the key of another account.
     pub(super) fn store_foreign_key(&self) {
         self.secrets_manager.set_text(PLATFORM_SECRET, FOREIGN_KEY);
     }
 
-    /// The platform gets another key. What the simulator is to be told of it: the old one is good for nothing from then on.
+    /// Replaces the platform's key. Returns the simulator's settings that make the old one invalid.
     pub(super) fn replace_key(&self) -> Value {
         let key = format!("KEY{}", Uuid::new_v4().simple());
         key.clone_into(&mut self.platform());
@@ -59,12 +59,12 @@ impl Accounts {
         json!({ "accounts": { PLATFORM: key } })
     }
 
-    /// The platform's secret holds the platform's key.
+    /// Sets the platform's secret to the platform's key.
     pub(super) fn restore_key(&self) {
         self.secrets_manager.set_text(PLATFORM_SECRET, &self.platform());
     }
 
-    /// Whether a digest is that of the platform's key as it should be.
+    /// Whether a digest is that of the platform's valid key.
     pub(super) fn is_platforms(&self, digest: Option<KeyDigest>) -> bool {
         digest == Some(KeyDigest::of(&self.platform()))
     }
@@ -74,7 +74,7 @@ impl Accounts {
     }
 }
 
-/// What the simulator is told of the accounts that it does not start with.
+/// The simulator's settings for the additional accounts.
 pub(super) fn others() -> Value {
     json!({
         "accounts": { INDEPENDENT: INDEPENDENT_KEY, FOREIGN: FOREIGN_KEY },

@@ -7,11 +7,11 @@ use shared::model::AccountName;
 use super::findings::explained;
 use crate::postgres::connection::store;
 
-/// What to change.
+/// The change.
 #[derive(Debug, Subcommand)]
 pub(super) enum Change {
-    /// Renames an account wherever the database names it: one that was called by the name of a secret that the settings do not
-    /// name any more. `phone-numbers-reconcile` renames the others by itself.
+    /// Renames an account wherever the database names it. Needed if the account has the name of a secret that the settings no
+    /// longer name; `phone-numbers-reconcile` renames the others.
     Rename {
         /// The name in the database.
         from: String,

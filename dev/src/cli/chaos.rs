@@ -1,4 +1,4 @@
-//! `cargo dev chaos`: breaks everything at random, and counts what that has broken for good.
+//! `cargo dev chaos`: injects random faults and counts the violations.
 
 use anyhow::{Result, ensure};
 

@@ -6,12 +6,12 @@ use phone_numbers_migrate::deployment;
 
 use crate::postgres::connect;
 
-/// What to change.
+/// The change.
 #[derive(Debug, Subcommand)]
 pub(super) enum Change {
-    /// Gives a copied database the name of its own deployment. What its rows stand for at Telnyx stays the old deployment's.
+    /// Gives a copied database the name of its own deployment. The numbers at Telnyx stay the old deployment's.
     Rename {
-        /// What the setting DEPLOYMENT of the functions that use the copy says.
+        /// The setting DEPLOYMENT of the functions that use the copy.
         name: String,
     },
 }

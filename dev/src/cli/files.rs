@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::containers::Containers;
 use crate::stack::Stack;
-use crate::{demo, workspace};
+use crate::{demo, openapi, workspace};
 
 /// The users whose tokens the ready file holds.
 const READY_USERS: [&str; 5] = ["owner", "admin", "member", "client_viewer", "other_owner"];
@@ -23,6 +23,7 @@ const READY_USERS: [&str; 5] = ["owner", "admin", "member", "client_viewer", "ot
 #[derive(Serialize)]
 struct Ready<'stack> {
     base_url: String,
+    openapi_url: String,
     functions: BTreeMap<String, String>,
     function_urls: BTreeMap<String, String>,
     telnyx_url: String,
@@ -48,6 +49,7 @@ fn ready(stack: &Stack) -> Ready<'_> {
     tokens.retain(|user, _| READY_USERS.contains(user));
     Ready {
         base_url: stack.base_url(),
+        openapi_url: format!("{}{}", stack.base_url(), openapi::PATH),
         functions: stack.routes(),
         function_urls: stack.function_urls(),
         telnyx_url: stack.telnyx().url(),
@@ -87,8 +89,8 @@ async fn sam_environment<'stack>(
     Ok(environments)
 }
 
-/// For `cargo lambda watch --env-file …`, or a shell that starts a function by itself: variables for all functions, quoted. The
-/// login is the one that permits most.
+/// For `cargo lambda watch --env-file …`, or a shell that starts one function: variables for every function, quoted, with the
+/// database login that permits the most.
 fn shell_environment(stack: &Stack) -> Result<String> {
     let quoted = |value: &str| value.replace('\'', r"'\''");
     let environment = stack.environment_of("phone-numbers-purchase")?;
@@ -96,7 +98,7 @@ fn shell_environment(stack: &Stack) -> Result<String> {
     Ok(lines.concat())
 }
 
-/// Copies of the repository's events, in which a token of the demo's owner takes the place of the one there.
+/// Copies of the repository's events with a token of the demo's owner instead of theirs.
 fn write_events(stack: &Stack, from: &Path, to: &Path) -> Result<()> {
     let entries = match fs::read_dir(from) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -117,7 +119,7 @@ fn write_events(stack: &Stack, from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An event without the header is about its absence.
+/// An event without the header tests its absence.
 fn authorize(event: &mut Value, bearer: &str) {
     let headers = event.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten();
     for (name, value) in headers {
@@ -127,7 +129,7 @@ fn authorize(event: &mut Value, bearer: &str) {
     }
 }
 
-/// The text of a secret kept in `data`, made on the first run.
+/// The text of a secret stored in `data`. The first run creates it.
 pub(super) fn secret(data: &Path, name: &str, make: impl FnOnce() -> String) -> Result<String> {
     let path = data.join(name);
     match fs::read_to_string(&path) {
@@ -141,8 +143,8 @@ pub(super) fn secret(data: &Path, name: &str, make: impl FnOnce() -> String) -> 
     }
 }
 
-/// A folder, made if need be, for files with secrets in them. Its name may be looked up by others: Postgres may run as
-/// another user, in a folder of its own below.
+/// Creates a folder for files with secrets. Other users may enter it but not list it: Postgres may run as another user in a
+/// folder below.
 pub(super) fn private_folder(path: &Path) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
     made.with_context(|| format!("making {}", path.display()))
@@ -162,7 +164,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     replace(path, text.as_bytes())
 }
 
-/// Writes a file that only we can read, so that nobody ever sees half of it.
+/// Writes a file that only the current user can read, atomically.
 fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let write = || -> Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

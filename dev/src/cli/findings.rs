@@ -1,4 +1,4 @@
-//! `cargo dev findings`: what a comparison with Telnyx has left to an operator, and what that operator decides.
+//! `cargo dev findings`: the findings of the comparison with Telnyx, and the operator's decisions.
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
@@ -8,25 +8,25 @@ use uuid::Uuid;
 
 use crate::postgres::connection::store;
 
-/// How many rows of a finding are listed.
+/// The maximum number of rows that are listed for a finding.
 const SHOWN: usize = 20;
 
-/// What to do about a finding. Telnyx is asked for nothing, whatever it is.
+/// What to do about a finding. Neither sends a request to Telnyx.
 #[derive(Debug, Subcommand)]
 pub(super) enum Decision {
-    /// Do as the finding suggests: the number becomes the agency's, the rows are switched off, the key counts, the purchase is
-    /// given up, or the ledger follows the number.
+    /// Do as the finding suggests: give the number to the agency, deactivate the rows, accept the key, give up the purchase, or
+    /// record the number's account in the ledger.
     Adopt {
         /// The finding.
         id: Uuid,
-        /// The number to adopt, of a finding about many; the others stay.
+        /// The number to adopt, if the finding is about several. The others stay.
         #[arg(long)]
         number: Option<E164>,
-        /// The agency whose number it is to be, where the finding does not say or that agency is gone.
+        /// The agency that gets the number, if the finding names none or one that no longer exists.
         #[arg(long)]
         agency: Option<Uuid>,
     },
-    /// Leave everything as it is, and do not tell of it again.
+    /// Change nothing, and do not report it again.
     Dismiss {
         /// The finding.
         id: Uuid,
@@ -65,11 +65,11 @@ async fn adopt(store: &Store, id: Uuid, number: Option<E164>, agency: Option<Uui
         Adoption::Vouched(count) => println!("adopted: {count} purchases and releases go on with this key"),
         Adoption::GivenUp(count) => println!("adopted: {count} purchases are given up"),
         Adoption::Moved => println!("adopted: the ledger has the number in the account of the finding"),
-        Adoption::NothingToDo => bail!("the finding {id} suggests nothing that could be done here: see to it, or dismiss it"),
+        Adoption::NothingToDo => bail!("the finding {id} has no suggestion that can be carried out here: resolve it, or dismiss it"),
         Adoption::NoSuchFinding => bail!("there is no open finding {id}"),
         Adoption::NumberNeeded => bail!("name the number to adopt, with --number"),
         Adoption::NoSuchNumber => bail!("the finding {id} is not about this number"),
-        Adoption::AgencyNeeded => bail!("name the agency whose number it is to be, with --agency"),
+        Adoption::AgencyNeeded => bail!("name the agency that gets the number, with --agency"),
         Adoption::Held => bail!("a live row has this number: release it first"),
     }
     Ok(())
@@ -92,7 +92,7 @@ fn described(finding: &Finding) -> String {
     format!("{} {}\n  {}{}", finding.id, observation.kind.as_str(), observation.detail, known.collect::<String>())
 }
 
-/// The rows concerned, as many as one can read.
+/// The affected rows, up to the maximum.
 fn rows(ids: &[Uuid]) -> Option<String> {
     let (shown, more) = ids.split_at(ids.len().min(SHOWN));
     let shown = shown.iter().map(Uuid::to_string).collect::<Vec<_>>().join(" ");

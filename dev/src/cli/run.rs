@@ -1,39 +1,77 @@
-//! `cargo dev` itself: starts everything, says where it is, and ends it again.
+//! `cargo dev` without a subcommand: starts everything, prints the addresses, and stops it again.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use clap::Args;
 
-use super::{Run, StopSignals, files, summary};
+use super::stop_signals::StopSignals;
+use super::{files, summary};
 use crate::containers::Containers;
 use crate::lambda::functions::build;
 use crate::lambda::template::Template;
 use crate::postgres::{self, Server, connect, describe};
-use crate::stack::{Options, Stack};
+use crate::stack::{self, Stack};
 use crate::{demo, migrations, telnyx_simulator, token, workspace};
 
-/// Where the simulator listens unless something else does.
+/// The simulator's default port, used if it is free.
 pub(super) const TELNYX_PORT: u16 = 9100;
 /// The pause between two runs of `phone-numbers-reconcile`, which are minutes apart in AWS.
 const SCHEDULE: Duration = Duration::from_secs(10);
-/// The database on a server of our own.
+/// The name of the database on a server that we start.
 const DATABASE: &str = "phone_numbers";
 
-/// Everything that runs. It ends in the order of the fields.
+/// Options of `cargo dev` itself.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Where the gateway listens on 127.0.0.1; 0 is any free port.
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// Where the Telnyx simulator listens; 0 is any free port [default: 9100, or a free one if that is taken].
+    #[arg(long)]
+    telnyx_port: Option<u16>,
+    /// Keeps the database and the secrets between runs [default: target/dev].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Start over with an empty database.
+    #[arg(long)]
+    fresh: bool,
+    /// Build the functions optimised, as they are deployed.
+    #[arg(long)]
+    release: bool,
+    /// Write a JSON file with every address, key and token once all functions answer.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+    /// Let Docker's containers reach Postgres and Telnyx too, at this machine's address on their network
+    /// [default: 172.17.0.1]. `sam local` needs it.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "172.17.0.1")]
+    docker: Option<IpAddr>,
+    /// Use this database instead of starting Postgres.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+impl Options {
+    fn data(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| workspace::target().join("dev"))
+    }
+}
+
+/// Everything that runs. It is dropped in the order of the fields.
 struct Running {
     stack: Stack,
     containers: Option<Containers>,
     server: Option<Server>,
 }
 
-pub(super) async fn run(arguments: &Run) -> Result<()> {
+pub(super) async fn run(arguments: &Options) -> Result<()> {
     let mut stop = StopSignals::listen()?;
     let running = tokio::select! {
         started = start(arguments) => started?,
-        // What had been started by then ends as it is dropped.
+        // Everything started so far stops when it is dropped.
         () = stop.wait() => return Ok(()),
     };
     stop.wait().await;
@@ -46,9 +84,9 @@ pub(super) async fn run(arguments: &Run) -> Result<()> {
     Ok(())
 }
 
-async fn start(arguments: &Run) -> Result<Running> {
+async fn start(arguments: &Options) -> Result<Running> {
     if let Some(path) = &arguments.ready_file {
-        // One of an earlier run would say that we are ready.
+        // A file of an earlier run would be read as ready.
         files::remove(path)?;
     }
     ensure!(
@@ -68,7 +106,7 @@ async fn start(arguments: &Run) -> Result<Running> {
     let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
     let programs = build::build(&names, arguments.release).await?;
     progress("starting the functions");
-    let mut options = Options::new(template, programs, database_url);
+    let mut options = stack::Options::new(template, programs, database_url);
     options.port = arguments.port;
     options.telnyx.port = telnyx_port(arguments.telnyx_port);
     options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || telnyx_simulator::Options::default().api_key)?;
@@ -85,10 +123,10 @@ async fn start(arguments: &Run) -> Result<Running> {
     Ok(Running { stack, containers, server })
 }
 
-/// The database, and the server if it is ours.
-async fn database(arguments: &Run, data: &Path) -> Result<(Option<Server>, String)> {
+/// The database, and the server if we started it.
+async fn database(arguments: &Options, data: &Path) -> Result<(Option<Server>, String)> {
     if let Some(url) = &arguments.database_url {
-        ensure!(!arguments.fresh, "--fresh empties a database of our own, never one that --database-url names");
+        ensure!(!arguments.fresh, "--fresh empties only the database that cargo dev starts, not one that --database-url names");
         return Ok((None, postgres::connection::normalise(url)?.into()));
     }
     let folder: PathBuf = data.join("postgres");
@@ -107,21 +145,21 @@ async fn prepare(database_url: &str) -> Result<()> {
     demo::seed(database_url).await
 }
 
-/// The simulator forgets when it ends, and a kept database does not.
+/// Warns of rows from an earlier run: the database is kept between runs, the simulator's state is not.
 async fn warn_of_unknown_numbers(stack: &Stack) -> Result<()> {
     let client = connect(stack.database_url()).await?;
     let statement = "select count(*) from agency_phone_numbers where status <> 'released'";
     let count: i64 = client.query_one(statement, &[]).await.map_err(|error| describe(&error))?.get(0);
     if count > 0 {
         say(&format!(
-            "note: {count} phone numbers of an earlier run are in the database, and this Telnyx, which starts anew, \
-             does not know them.\n      `cargo dev --fresh` starts over with both.\n\n"
+            "note: {count} phone numbers of an earlier run are in the database, and the simulator, which starts without numbers, \
+             does not have them.\n      `cargo dev --fresh` starts over with both.\n\n"
         ));
     }
     Ok(())
 }
 
-/// The port asked for, or the default one if it is free.
+/// The given port, or the default one if it is free.
 fn telnyx_port(asked: Option<u16>) -> u16 {
     asked.unwrap_or(if is_free(TELNYX_PORT) { TELNYX_PORT } else { 0 })
 }
@@ -130,7 +168,7 @@ fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// Prints what is asked for, whether or not anybody still reads it: a closed pipe is no reason to stop.
+/// Prints to standard output. A closed pipe is not an error.
 fn say(text: &str) {
     let mut output = std::io::stdout().lock();
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());

@@ -6,10 +6,10 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::files;
-use crate::demo;
 use crate::stack::Stack;
+use crate::{demo, openapi};
 
-/// What a person needs: addresses, tokens, and lines to copy.
+/// Addresses, tokens, and commands to copy.
 pub(super) fn text(stack: &Stack, data: &Path) -> String {
     let mut text = String::from("\nReady.\n\n");
     let mut line = |what: &str, value: &str| {
@@ -17,6 +17,7 @@ pub(super) fn text(stack: &Stack, data: &Path) -> String {
         let _ = writeln!(text, "  {what:<28} {value}");
     };
     line("gateway", &stack.base_url());
+    line("documentation", &format!("{}{}", stack.base_url(), openapi::PAGE_PATH));
     for (name, url) in stack.function_urls() {
         line(&name, &url);
     }
@@ -26,7 +27,7 @@ pub(super) fn text(stack: &Stack, data: &Path) -> String {
     line("database", stack.database_url());
     line("for sam local", &format!("{0}/sam-env.json and {0}/events/", data.display()));
     line("for cargo lambda watch", &format!("{}/functions.env", data.display()));
-    text.push_str("\nTokens, good for 12 hours:\n\n");
+    text.push_str("\nTokens, valid for 12 hours:\n\n");
     for (user, token) in files::tokens(stack) {
         let _ = writeln!(text, "{}={token}", user.to_uppercase());
     }
@@ -39,7 +40,7 @@ pub(super) fn text(stack: &Stack, data: &Path) -> String {
     text
 }
 
-/// Lines that work one after the other in a shell that has the tokens above.
+/// Commands that work one after the other in a shell that has the tokens above.
 const EXAMPLE: &str = r#"
 Search, buy, list, assign, unassign and release, once those lines are in your shell:
 

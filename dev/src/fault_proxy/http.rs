@@ -14,16 +14,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use super::{Injection, Moment, State};
+use super::state::{Injection, Moment, State};
 
-/// Serves a client until it goes, or a fault comes.
+/// Serves a client until it disconnects or a fault closes the connection.
 pub(super) async fn pass(stream: TcpStream, server: Arc<[SocketAddr]>, state: Arc<State>) {
-    // What becomes of an exchange does not depend on whether the client waits for it.
+    // Spawned, so that an exchange completes even if the client disconnects.
     let service = service_fn(|request| {
         let (server, state) = (Arc::clone(&server), Arc::clone(&state));
         async move { tokio::spawn(within_the_gate(state, request, server)).await? }
     });
-    // Whoever closes the connection, there is nobody to tell.
+    // A closed connection is not an error.
     let _ = stream.set_nodelay(true);
     let _ = server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
@@ -36,7 +36,7 @@ async fn within_the_gate(state: Arc<State>, request: Request<Incoming>, server: 
     }
 }
 
-/// One request and its answer. An error closes the client's connection, without a word.
+/// One request and its answer. An error closes the client's connection without an answer.
 async fn exchange(state: &State, request: Request<Incoming>, server: &[SocketAddr]) -> Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, Full::new(body.collect().await?.to_bytes()));
@@ -51,13 +51,13 @@ async fn exchange(state: &State, request: Request<Incoming>, server: &[SocketAdd
     bail!("a fault came")
 }
 
-/// Asks the server over a connection of its own, so that nothing but the server decides how the exchange ends.
+/// Forwards a request over a new connection, so that only the server decides how the exchange ends.
 async fn forward(mut request: Request<Full<Bytes>>, server: &[SocketAddr]) -> Result<Response<Full<Bytes>>> {
     let stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    // It belongs to one connection.
+    // The header belongs to one connection.
     request.headers_mut().remove(CONNECTION);
     let (mut head, body) = sender.send_request(request).await?.into_parts();
     let body = body.collect().await?.to_bytes();

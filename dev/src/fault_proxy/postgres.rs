@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::protocol::{Kind, Message, Statements};
-use super::{Injection, Moment, State};
+use super::state::{Injection, Moment, State};
 
 /// A connection in both directions.
 struct Connection<'a> {
@@ -15,21 +15,21 @@ struct Connection<'a> {
     server: Side,
     state: &'a State,
     statements: Statements,
-    /// The messages of an interaction that is not whole yet. The server has not seen them.
+    /// The messages of an incomplete interaction. They have not been forwarded.
     parts: Vec<Message>,
-    /// How many interactions the server has yet to answer.
+    /// The number of interactions that the server has not answered.
     unanswered: usize,
 }
 
-/// One end of it.
+/// One side of the connection.
 struct Side {
     stream: TcpStream,
     received: BytesMut,
-    /// All messages have a type but a client's first.
+    /// Whether messages have a type: all but a client's first do.
     is_typed: bool,
 }
 
-/// Passes on what either side says until one of them closes, or a fault comes.
+/// Forwards messages in both directions until one side closes or a fault comes.
 pub(super) async fn pass(client: TcpStream, server: TcpStream, state: &State) -> io::Result<()> {
     let (client, server) = (Side::new(client, false)?, Side::new(server, true)?);
     let mut connection = Connection { client, server, state, statements: Statements::default(), parts: Vec::new(), unanswered: 0 };
@@ -57,7 +57,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Holds a message back until its interaction is whole, and passes that on unless it is to be struck.
+    /// Holds a message back until its interaction is complete, then forwards it unless a fault is planned for it.
     async fn ask(&mut self, message: Message) -> io::Result<Option<Injection>> {
         let kind = message.kind();
         self.parts.push(message);
@@ -81,20 +81,19 @@ impl Connection<'_> {
         self.server.write(&parts).await
     }
 
-    /// Passes an answer on, with all that has arrived behind it.
+    /// Forwards an answer with all messages that have arrived after it.
     async fn answer(&mut self, message: Message) -> io::Result<()> {
         let mut messages = vec![message];
         while let Some(message) = self.server.take()? {
             messages.push(message);
         }
         let answers = messages.iter().filter(|message| message.is_ready_for_query()).count();
-        // The first one ends the start of the session, which is no interaction.
+        // The first one ends the start of the session, which is not an interaction.
         self.unanswered = self.unanswered.saturating_sub(answers);
         self.client.write(&messages).await
     }
 
-    /// Goes on to the moment at which an interaction is struck. What was asked before it has its answer; the client says
-    /// nothing more.
+    /// Forwards until the moment of the fault: all earlier interactions are answered. Nothing more is read from the client.
     async fn run_until(&mut self, moment: Moment) -> io::Result<()> {
         while self.unanswered > 0 {
             let message = self.server.expect().await?;
@@ -110,12 +109,12 @@ impl Connection<'_> {
 
 impl Side {
     fn new(stream: TcpStream, is_typed: bool) -> io::Result<Self> {
-        // What arrives in one piece is to leave in one, at once.
+        // Each batch of messages is sent at once.
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: BytesMut::new(), is_typed })
     }
 
-    /// The next message; none at the end. Nothing is lost when it is not awaited to its end.
+    /// The next message; `None` at the end. Cancel-safe.
     async fn next(&mut self) -> io::Result<Option<Message>> {
         loop {
             if let Some(message) = self.take()? {
@@ -127,12 +126,12 @@ impl Side {
         }
     }
 
-    /// The next message, where the end is an error.
+    /// The next message. The end is an error.
     async fn expect(&mut self) -> io::Result<Message> {
         self.next().await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// The next message, if it is here.
+    /// The next message, if it has arrived.
     fn take(&mut self) -> io::Result<Option<Message>> {
         let message = Message::take(&mut self.received, self.is_typed)?;
         self.is_typed |= message.is_some();

@@ -1,34 +1,34 @@
-//! Postgres' messages (protocol 3.0), as far as it takes to tell one interaction from the next and to name it.
+//! The messages of Postgres (protocol 3.0), as far as needed to separate interactions and to name them.
 
 use std::collections::HashMap;
 use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// A message, whole.
+/// A complete message.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
-    /// Its type; none for the first one of a client, which has none.
+    /// Its type; `None` for the first message of a client, which has none.
     tag: Option<u8>,
     bytes: Bytes,
 }
 
-/// What a message of a client is to us.
+/// The role of a client's message in an interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Part of an interaction that is not whole yet.
+    /// Part of an incomplete interaction.
     Part,
     /// The end of an interaction, which the server answers up to a `ReadyForQuery`.
     End,
-    /// Anything else: it goes on at once, with what it follows.
+    /// Anything else. It is forwarded at once with the messages before it.
     Other,
 }
 
-/// The length of a message, which counts itself but not the type before it.
+/// The length of a message, which includes itself but not the type before it.
 const LENGTH: usize = 4;
 
 impl Message {
-    /// Takes the first message out of `buffer`, once it is there whole. The first one of a client is untyped.
+    /// Takes the first message out of `buffer` once it is complete. The first message of a client is untyped.
     pub(super) fn take(buffer: &mut BytesMut, is_typed: bool) -> io::Result<Option<Self>> {
         let prefix = usize::from(is_typed);
         let Some(length) = buffer.get(prefix..prefix + LENGTH) else { return Ok(None) };
@@ -45,7 +45,7 @@ impl Message {
         &self.bytes
     }
 
-    /// Of a client's message. COPY and function calls, which answer otherwise, nobody here uses.
+    /// The kind of a client's message. COPY and function calls, which are answered differently, are not used here.
     pub(super) fn kind(&self) -> Kind {
         match self.tag {
             // Parse, Bind, Describe, Execute, Close.
@@ -56,24 +56,24 @@ impl Message {
         }
     }
 
-    /// Of a server's message: the end of an answer.
+    /// Whether a server's message is the end of an answer.
     pub(super) fn is_ready_for_query(&self) -> bool {
         self.tag == Some(b'Z')
     }
 
-    /// The text that begins `skip` bytes into the body, the `index`th of those that follow each other there.
+    /// The `index`th of the texts that begin `skip` bytes into the body.
     fn text(&self, skip: usize, index: usize) -> String {
         let body = self.bytes.get(1 + LENGTH + skip..).unwrap_or_default();
         String::from_utf8_lossy(body.split(|byte| *byte == 0).nth(index).unwrap_or_default()).into_owned()
     }
 }
 
-/// The statements that a connection has prepared, by the name it gave them: what each of them is called.
+/// The statements that a connection has prepared: our name of each, by the connection's name of it.
 #[derive(Debug, Default)]
 pub(super) struct Statements(HashMap<String, String>);
 
 impl Statements {
-    /// The name of an interaction, all of whose messages are given.
+    /// The name of a complete interaction.
     pub(super) fn name(&mut self, messages: &[Message]) -> String {
         let (mut done, mut prepared) = (None, None);
         for message in messages {
@@ -85,7 +85,7 @@ impl Statements {
                     self.0.insert(message.text(0, 0), name);
                 }
                 Some(b'B') if done.is_none() => done = self.0.get(&message.text(0, 1)).cloned(),
-                // A letter says whether it is a statement or a portal.
+                // A letter distinguishes a statement from a portal.
                 Some(b'C') if prepared.is_none() => prepared = self.0.remove(&message.text(1, 0)).map(|name| format!("close {name}")),
                 _ => {}
             }
@@ -94,7 +94,7 @@ impl Statements {
     }
 }
 
-/// What a statement is called: its comment says it, or it goes by its first word.
+/// The name of a statement: its comment, or its first word.
 fn name(sql: &str) -> String {
     let line = sql.lines().next().unwrap_or_default();
     let word = || sql.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap_or("empty").to_lowercase();

@@ -1,6 +1,7 @@
-//! A function as Lambda runs it: processes that serve one request at a time, started on demand.
+//! Runs a function as Lambda does: processes that serve one request at a time, started on demand.
 
 pub mod build;
+mod failure;
 mod instance;
 
 use std::collections::BTreeMap;
@@ -12,28 +13,16 @@ use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+pub use self::failure::Failure;
 use self::instance::Instance;
 pub use self::instance::{Launch, Logs};
 use crate::lambda::runtime_api::RuntimeApi;
 use crate::lambda::template::Definition;
 
-/// How many processes of one function run at once.
+/// The maximum number of processes of one function.
 pub const MAX_PROCESSES: usize = 10;
-/// How long a request waits for one of them.
+/// How long a request waits for a free process.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Why an invocation has no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// All processes were busy for too long, or we are stopping.
-    Unavailable,
-    /// The process ended, or could not be started.
-    Died,
-    /// It took longer than the function may, and was killed.
-    TimedOut,
-    /// The handler failed and said so.
-    Reported,
-}
 
 /// One function and its processes.
 #[derive(Debug, Clone)]
@@ -52,17 +41,18 @@ struct Inner {
     stopping: watch::Sender<bool>,
 }
 
-/// The processes there are. When all are killed, others take their place.
+/// The processes. Replaced as a whole when all are killed.
 #[derive(Debug, Default)]
 struct Processes {
-    /// The most recently used one last: it is used first, as in Lambda, so that the others can fall idle.
+    /// The most recently used one is last, and is used first, as in Lambda.
     idle: Vec<Instance>,
-    /// Each of them, idle or busy, listens to it until it is gone, and has to go when it hears something. Nobody else does.
+    /// Each process, idle or busy, has a receiver until it has ended, and must end when a value is sent. There are no other
+    /// receivers.
     alive: watch::Sender<()>,
 }
 
 impl Function {
-    /// A function none of whose processes has been started yet.
+    /// A function without processes. They start on demand.
     #[must_use]
     pub fn new(definition: Definition, launch: Launch, max_processes: usize, runtime_api: Arc<RuntimeApi>) -> Self {
         let inner = Inner {
@@ -77,13 +67,13 @@ impl Function {
         Self { inner: Arc::new(inner) }
     }
 
-    /// What the template says about it.
+    /// Its definition in the template.
     #[must_use]
     pub fn definition(&self) -> &Definition {
         &self.inner.definition
     }
 
-    /// Has a process answer `event`. As in Lambda, that goes on when the caller goes away.
+    /// Invokes the function with `event`. As in Lambda, the invocation continues if the caller disconnects.
     ///
     /// # Errors
     /// The [`Failure`].
@@ -93,14 +83,14 @@ impl Function {
         invocation.await.unwrap_or(Err(Failure::Died))
     }
 
-    /// The ids of the processes that wait for work.
+    /// The ids of the idle processes.
     #[must_use]
     pub fn idle_processes(&self) -> Vec<u32> {
         self.inner.processes().idle.iter().filter_map(Instance::process_id).collect()
     }
 
-    /// Kills every process, busy or not, waits until all are gone, and tells how many there were. A request that one of them
-    /// was busy with has [`Failure::Died`]; the next one gets a new process.
+    /// Kills every process, idle or busy, waits until all have ended, and returns their number. Requests in progress fail with
+    /// [`Failure::Died`]; the next one starts a new process.
     pub async fn kill(&self) -> usize {
         let Processes { idle, alive } = {
             let mut processes = self.inner.processes();
@@ -115,20 +105,20 @@ impl Function {
         killed
     }
 
-    /// Ends every process, busy or not. Requests are refused from now on.
+    /// Ends every process, idle or busy. Further requests are refused.
     pub fn begin_stop(&self) {
         self.inner.stopping.send_replace(true);
         self.inner.processes().idle.clear();
     }
 
-    /// As [`Function::begin_stop`], and waits until all are gone.
+    /// As [`Function::begin_stop`], and waits until all processes have ended.
     pub async fn stop(&self) {
         self.inner.stopping.send_replace(true);
         let idle = std::mem::take(&mut self.inner.processes().idle);
         for instance in idle {
             instance.end().await;
         }
-        // Every busy process holds a place until it is gone.
+        // Every busy process holds a place until it has ended.
         let all = u32::try_from(self.inner.max_processes).unwrap_or(u32::MAX);
         let _ = self.inner.places.acquire_many(all).await;
     }
@@ -158,7 +148,7 @@ impl Inner {
                     self.give_back(instance).await;
                     return answer;
                 }
-                // It died while it was idle, and never saw the event.
+                // It ended while it was idle, before it fetched the event.
                 instance::Outcome::NeverFetched if !is_new => instance.end().await,
                 instance::Outcome::NeverFetched => return Err(Failure::Died),
                 instance::Outcome::Failed(failure) => {
@@ -180,7 +170,7 @@ impl Inner {
         }
     }
 
-    /// The idle process used last that is still alive.
+    /// The most recently used idle process that is still running.
     fn take_idle(&self) -> Option<Instance> {
         let idle = &mut self.processes().idle;
         std::iter::from_fn(|| idle.pop()).find_map(|mut instance| instance.is_alive().then_some(instance))
@@ -192,9 +182,9 @@ impl Inner {
         }
     }
 
-    /// Keeps a process for the next request; one that is to go comes back.
+    /// Keeps a process for the next request. Returns it if it must end.
     fn keep(&self, instance: Instance) -> Option<Instance> {
-        // While this is locked, none is told to go.
+        // While this is locked, no process is told to end.
         let mut processes = self.processes();
         if *self.stopping.borrow() || instance.is_killed() {
             return Some(instance);

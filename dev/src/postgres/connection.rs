@@ -9,13 +9,13 @@ use shared::secrets::Secrets;
 use shared::store::{self, Store};
 use tokio_postgres::Client;
 
-/// How our connections are called, for those that are about the functions' not to count them.
+/// The application name of our connections, so that tests can tell them from those of the functions.
 const APPLICATION_NAME: &str = "cargo-dev";
 
 /// Connects to the database at `url`; the connection closes when the client is dropped.
 ///
 /// # Errors
-/// When `url` is malformed, or the server cannot be reached or turns us away.
+/// If `url` is malformed, or the server cannot be reached or refuses the connection.
 pub async fn connect(url: &str) -> Result<Client> {
     let mut url = normalise(url)?;
     if !url.query_pairs().any(|(name, _)| name == "application_name") {
@@ -26,11 +26,11 @@ pub async fn connect(url: &str) -> Result<Client> {
     connected.map_err(|error| anyhow!("connecting to Postgres at {}: {error}", address(&url)))
 }
 
-/// A function's settings with which it would use the database at `url`. Certificates are verified unless the URL says
-/// `sslmode=disable`, by the authorities in the file that the environment names as `DATABASE_CA_FILE`, if it does.
+/// The settings with which a function uses the database at `url`. Certificates are verified unless the URL has
+/// `sslmode=disable`, with the authorities in the file `DATABASE_CA_FILE` if the environment has it.
 ///
 /// # Errors
-/// When `url` is malformed.
+/// If `url` is malformed.
 pub fn settings(url: &str) -> Result<Config> {
     let url = normalise(url)?;
     let config = Config::read(|name| match name {
@@ -41,19 +41,19 @@ pub fn settings(url: &str) -> Result<Config> {
     Ok(config)
 }
 
-/// The functions' own access to the database at `url`.
+/// Access to the database at `url` as the functions have it.
 ///
 /// # Errors
-/// When `url` is malformed.
+/// If `url` is malformed.
 pub fn store(url: &str) -> Result<Store> {
     let config = settings(url)?;
     Ok(Store::new(&config, Arc::new(Secrets::new(&config.aws, config.secrets_ttl))))
 }
 
-/// Says `sslmode` in a URL that does not: plain text on this machine, and TLS everywhere else.
+/// Adds `sslmode` to a URL without it: plain text on this machine, TLS elsewhere.
 ///
 /// # Errors
-/// When `url` is not a `postgres://` URL with a host.
+/// If `url` is not a `postgres://` URL with a host.
 pub fn normalise(url: &str) -> Result<Url> {
     let mut url = Url::parse(url).context("a database URL looks like postgres://user:password@host:5432/database")?;
     ensure!(

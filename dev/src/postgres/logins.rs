@@ -5,7 +5,8 @@ use reqwest::Url;
 use uuid::Uuid;
 
 use super::connection::normalise;
-use super::{connect, describe, quoted};
+use super::server::quoted;
+use super::{connect, describe};
 
 /// What a function may do in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Small shells that outlive this process by a moment, to end and to remove what it leaves.
+//! Shell processes that outlive this process briefly, to stop its server and to remove its folder.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt;
@@ -7,13 +7,13 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-/// Starts the server, then blocks on its standard input, a pipe that only we hold. However we end, even by SIGKILL,
-/// the pipe ends with us: then it stops the server, by the signal that was last written into the pipe, if any was.
+/// Starts the server, then blocks on its standard input, a pipe that only we hold. The pipe closes when this process ends, even
+/// by SIGKILL: then the shell stops the server, with the signal that was last written into the pipe, if any.
 ///
-/// A shell starts what runs in the background with these signals ignored, and a server that has only just started has not
-/// changed that yet: so the signal is repeated until there is nobody to receive it.
+/// A shell starts background processes with these signals ignored, and a server that has just started has not changed that
+/// yet. The signal is therefore repeated until the process has ended.
 ///
-/// The server inherits standard output and the script lets go of it, so that its end tells us of the server's.
+/// The server inherits standard output and the script closes it, so that it closes when the server ends.
 const SERVE: &str = r#"
 trap '' HUP INT TERM
 signal=$1
@@ -25,7 +25,7 @@ while read -r line; do signal=$line; done
 while kill -s "$signal" "$server" 2>/dev/null; do sleep 0.05; done
 "#;
 
-/// Blocks in the same way, then removes a folder, in which something may still be ending.
+/// Blocks in the same way, then removes a folder. It retries, as a process in the folder may still be ending.
 const REMOVE: &str = r#"
 trap '' HUP INT TERM
 while read -r line; do :; done
@@ -36,7 +36,7 @@ while [ -e "$1" ] && [ $tries -lt 100 ]; do
 done 2>/dev/null
 "#;
 
-/// A shell that does its work when this value is dropped, which waits for that, or when this process ends.
+/// A shell that does its work when this value is dropped, or when this process ends. Dropping waits for it.
 #[derive(Debug)]
 pub(super) struct Guard {
     shell: Child,
@@ -46,7 +46,7 @@ impl Guard {
     /// Starts a server on `port` for the data in `data`, and stops it when dropped. `shell` is a command that runs a shell as the
     /// user of Postgres. The standard output ends when the server does.
     pub(super) fn of_server(mut shell: Command, program: &Path, data: &Path, is_temporary: bool, port: u16) -> Result<(Self, ChildStdout)> {
-        // A lost cluster need not write a checkpoint; a kept one should not need recovery next time.
+        // A temporary cluster needs no checkpoint; a kept one should not need recovery next time.
         let signal = if is_temporary { "QUIT" } else { "INT" };
         shell.args(["-c", SERVE, "sh", signal]).arg(program).arg("-D").arg(data);
         for setting in settings(is_temporary, port) {
@@ -64,18 +64,18 @@ impl Guard {
         Self::start(shell).context("starting a shell")
     }
 
-    /// Ends the server on the spot, without a checkpoint or a word to its clients, and waits until it is gone.
+    /// Ends the server immediately, without a checkpoint, and waits until it has ended.
     ///
-    /// By SIGQUIT: after SIGKILL its processes would live on for a moment, and keep another server from starting.
+    /// With SIGQUIT: after SIGKILL its child processes would run for a moment and keep another server from starting.
     pub(super) fn crash(mut self) {
         if let Some(pipe) = &mut self.shell.stdin {
-            // It fails only when the shell is gone, and the server with it.
+            // It fails only if the shell, and with it the server, has ended.
             let _ = pipe.write_all(b"QUIT\n");
         }
     }
 
     fn start(mut command: Command) -> Result<Self> {
-        // A group of its own: Ctrl-C reaches everything in a terminal's group at once, and we want to stop in order.
+        // A process group of its own: Ctrl-C reaches the terminal's whole group, and the server must stop last.
         command.stdin(Stdio::piped()).process_group(0);
         Ok(Self { shell: command.spawn()? })
     }
@@ -84,7 +84,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        // There is nobody to tell.
+        // An error cannot be reported in `drop`.
         let _ = self.shell.wait();
     }
 }
@@ -101,8 +101,9 @@ fn settings(temporary: bool, port: u16) -> Vec<String> {
         "jit=off".to_owned(),
     ];
     if temporary {
-        // A crash of the server alone has to lose nothing: what it has written, the system has. So commits do write.
-        let careless = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
+        // A crash of the server must lose nothing. Commits therefore write, but need not be flushed to disk.
+        let careless =
+            ["fsync=off", "full_page_writes=off", "autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=256MB"];
         settings.extend(careless.map(ToOwned::to_owned));
     }
     settings

@@ -1,4 +1,4 @@
-//! A database for every test: a clone of a migrated template, dropped with the value.
+//! A database for every test: a copy of a migrated template, dropped with the value.
 
 use std::env;
 
@@ -8,7 +8,9 @@ use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::{Server, connect, logins};
+use super::connection::connect;
+use super::logins;
+use super::server::Server;
 use crate::migrations;
 
 /// One server for all tests of this process.
@@ -30,16 +32,16 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A database with the platform's tables and every migration applied. Takes some 50 ms once the first is there.
+    /// A database with the platform's tables and every migration applied. Takes some 50 ms after the first.
     ///
     /// # Errors
-    /// When no server can be started, a migration fails, or the server refuses.
+    /// If no server can be started, a migration fails, or the server refuses.
     pub async fn migrated() -> Result<Self> {
         let shared = shared().await?;
         Self::create(shared, Some(&shared.template)).await
     }
 
-    /// A database with nothing in it.
+    /// An empty database.
     ///
     /// # Errors
     /// As [`TestDatabase::migrated`].
@@ -55,7 +57,7 @@ impl TestDatabase {
         Ok(Self { server, name, url })
     }
 
-    /// Where the database is. The URL says `sslmode`.
+    /// The database's URL, with `sslmode`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -64,7 +66,7 @@ impl TestDatabase {
     /// A new connection to the database.
     ///
     /// # Errors
-    /// When the server refuses it.
+    /// If the server refuses it.
     pub async fn connect(&self) -> Result<Client> {
         connect(&self.url).await
     }
@@ -81,7 +83,7 @@ impl Drop for TestDatabase {
 /// The server that the tests of this process share, started on first use.
 ///
 /// # Errors
-/// When it cannot be started, or a migration fails.
+/// If it cannot be started, or a migration fails.
 pub async fn server() -> Result<&'static Server> {
     Ok(&shared().await?.server)
 }
@@ -97,7 +99,7 @@ async fn start() -> Result<Shared> {
     };
     let template = format!("test_template_{}", Uuid::new_v4().simple());
     server.create_database(&template, None).await?;
-    // From here on there is something to clean up.
+    // From here on there is a server to stop.
     at_exit();
     let url = server.url(&template);
     migrations::platform(&url).await?;
@@ -106,8 +108,8 @@ async fn start() -> Result<Shared> {
     Ok(Shared { server, template })
 }
 
-/// Values in statics are not dropped. The supervisor would stop the server in any case, but a moment after our end, and
-/// a test run should leave nothing behind from the moment it returns.
+/// Values in statics are not dropped. The supervisor would stop the server only after this process has ended, and a test run
+/// must leave nothing behind when it returns.
 #[expect(unsafe_code, reason = "there is no safe way to run something when the process exits")]
 fn at_exit() {
     extern "C" fn clean_up() {
@@ -125,7 +127,7 @@ fn at_exit() {
     }
 }
 
-/// Runs a future to its end wherever we are, inside a runtime or after the last one: on a thread of its own.
+/// Runs a future to completion on a new thread, so that it works inside a runtime and after the last one has ended.
 fn wait_for(future: impl Future<Output = Result<()>> + Send) -> Result<()> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| runtime::Builder::new_current_thread().enable_all().build()?.block_on(future));

@@ -16,7 +16,7 @@ pub(super) struct User {
     pub(super) gid: u32,
 }
 
-/// The user that programs of Postgres run as; none when we are not root and run them ourselves.
+/// The user that programs of Postgres run as. `None` if we are not root: then they run as the current user.
 pub(super) fn unprivileged_user() -> Result<Option<User>> {
     if id(&["-u"])? != 0 {
         return Ok(None);
@@ -31,16 +31,16 @@ pub(super) fn unprivileged_user() -> Result<Option<User>> {
 
 fn id(arguments: &[&str]) -> Result<u32> {
     let output = Command::new("id").args(arguments).stderr(Stdio::null()).output().context("running `id`")?;
-    ensure!(output.status.success(), "`id` does not know {arguments:?}");
+    ensure!(output.status.success(), "`id` failed with {arguments:?}");
     Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
 }
 
-/// `directory`, or what stands for it, where the user that Postgres runs as can read.
+/// `directory`, or its replacement that the user of Postgres can read.
 pub(super) fn for_postgres(directory: &Path) -> Result<PathBuf> {
     reachable(directory, unprivileged_user()?)
 }
 
-/// `directory`, made if need be; or, where `user` may not go, a folder below the system's temporary one that stands for it.
+/// Creates `directory`. If `user` cannot enter it, creates a folder below the system's temporary one instead.
 pub(super) fn reachable(directory: &Path, user: Option<User>) -> Result<PathBuf> {
     let make = |path: &Path| fs::create_dir_all(path).with_context(|| format!("making {}", path.display()));
     make(directory)?;
@@ -57,7 +57,7 @@ pub(super) fn reachable(directory: &Path, user: Option<User>) -> Result<PathBuf>
     directory.hash(&mut hasher);
     let elsewhere = std::env::temp_dir().join(format!("dev-postgres-kept-{:016x}", hasher.finish()));
     make(&elsewhere)?;
-    // Anybody could have made it before us.
+    // Another user could have created it before.
     ensure!(
         matches!(fs::symlink_metadata(&elsewhere)?, found if found.is_dir() && (found.uid() == 0 || found.uid() == uid)),
         "{} belongs to another user",

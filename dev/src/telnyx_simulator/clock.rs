@@ -1,13 +1,13 @@
-//! The simulator's time: it runs by itself for people, and by hand for tests.
+//! The simulator's clock: it runs by itself, or is advanced through `/_control/clock`.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Who moves the time.
+/// How the clock moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockMode {
-    /// It passes by itself.
+    /// It runs by itself.
     #[default]
     Auto,
     /// It stands still until `POST /_control/clock` advances it.
@@ -42,7 +42,7 @@ impl Clock {
         }
     }
 
-    /// Changes who moves the time, without a jump.
+    /// Changes the mode without a jump.
     pub(super) fn switch(&mut self, mode: ClockMode) {
         let now = self.now();
         *self = match mode {
@@ -52,24 +52,24 @@ impl Clock {
     }
 }
 
-/// A setting in milliseconds as a span of time.
+/// Converts a setting in milliseconds.
 pub(super) fn millis(ms: u64) -> TimeDelta {
-    // Far beyond any run; the cap keeps sums of times in range.
+    // Longer than any run. The limit keeps sums of times in range.
     const CENTURY_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
     TimeDelta::milliseconds(i64::try_from(ms.min(CENTURY_MS)).unwrap_or(0))
 }
 
-/// As number orders write it: microseconds and a numeric offset.
+/// The format in number orders: microseconds and a numeric offset.
 pub(super) fn micros(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 
-/// As phone numbers and events write it: milliseconds and `Z`.
+/// The format in phone numbers and events: milliseconds and `Z`.
 pub(super) fn zulu_millis(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// As `purchased_at` is written: seconds and `Z`.
+/// The format of `purchased_at`: seconds and `Z`.
 pub(super) fn zulu_seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

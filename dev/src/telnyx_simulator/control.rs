@@ -1,37 +1,41 @@
-//! `/_control`: how people and tests look inside and turn the knobs. Nothing of it exists at Telnyx.
+//! `/_control`: reads and changes the simulator's state. Telnyx has no such paths.
 //!
 //! | Request | What it does |
 //! |---|---|
-//! | `GET state` | Returns everything the simulator remembers |
-//! | `POST reset` | Restores the settings of the start and forgets the rest; accounts and their keys are kept |
+//! | `GET state` | Returns the whole state |
+//! | `POST reset` | Restores the settings of the start and clears the rest; accounts and their keys are kept |
 //! | `GET settings`, `PUT settings` | Returns or changes the settings: `settings.rs` |
 //! | `GET faults`, `POST faults`, `DELETE faults` | Returns, adds or clears faults: `faults.rs` |
 //! | `POST clock` `{"advance_ms": 5}` | Advances the clock |
 //! | `POST orders/{id}` `{"status": "success"}` or `"failure"` | Ends a pending order |
-//! | `DELETE orders/{id}` | Forgets an order; its numbers stay as they are: `by_hand.rs` |
-//! | `PATCH numbers/{id}`, `DELETE numbers/{id}` | Changes or removes a number, as in Telnyx's portal: `by_hand.rs` |
+//! | `DELETE orders/{id}` | Removes an order; its numbers stay unchanged: `portal.rs` |
+//! | `PATCH numbers/{id}`, `DELETE numbers/{id}` | Changes or removes a number, as in Telnyx's portal: `portal.rs` |
 //!
 //! Unknown ids and paths are 404, unreadable bodies 400, each with `{"error": "…"}`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Exchange, by_hand, clock::millis, faults::Fault, orders::Progress, server::Shared, state::SimulatorState};
+use super::{
+    clock::millis,
+    faults::Fault,
+    journal::Exchange,
+    order::Progress,
+    portal::{self, Outcome, with_account},
+    progress,
+    state::SimulatorState,
+};
 
-/// A status and a body, or a status and what is wrong.
-pub(super) type Outcome = Result<(u16, Value), (u16, String)>;
-
-pub(super) fn answer(shared: &Shared, method: &str, segments: &[&str], body: &[u8]) -> (u16, Value) {
-    let mut state = shared.state();
-    state.settle();
-    let outcome = route(shared, &mut state, method, segments, body);
-    state.settle();
+pub(super) fn answer(state: &mut SimulatorState, public_key: &str, method: &str, segments: &[&str], body: &[u8]) -> (u16, Value) {
+    progress::settle(state);
+    let outcome = route(state, public_key, method, segments, body);
+    progress::settle(state);
     outcome.unwrap_or_else(|(status, error)| (status, json!({ "error": error })))
 }
 
-fn route(shared: &Shared, state: &mut SimulatorState, method: &str, segments: &[&str], body: &[u8]) -> Outcome {
+fn route(state: &mut SimulatorState, public_key: &str, method: &str, segments: &[&str], body: &[u8]) -> Outcome {
     match (method, segments) {
-        ("GET", ["state"]) => Ok((200, snapshot(shared, state))),
+        ("GET", ["state"]) => Ok((200, snapshot(state, public_key))),
         ("POST", ["reset"]) => {
             state.reset();
             Ok((200, json!(state.settings)))
@@ -55,9 +59,9 @@ fn route(shared: &Shared, state: &mut SimulatorState, method: &str, segments: &[
             Ok((200, json!({ "now": state.now() })))
         }
         ("POST", ["orders", id]) => decide(state, id, &parse(body)?),
-        ("DELETE", ["orders", id]) => by_hand::forget_order(state, id),
-        ("PATCH", ["numbers", id]) => by_hand::change_number(state, id, parse(body)?),
-        ("DELETE", ["numbers", id]) => by_hand::remove_number(state, id),
+        ("DELETE", ["orders", id]) => portal::remove_order(state, id),
+        ("PATCH", ["numbers", id]) => portal::change_number(state, id, parse(body)?),
+        ("DELETE", ["numbers", id]) => portal::remove_number(state, id),
         _ => Err((404, "there is no such control; see /_control/state".to_owned())),
     }
 }
@@ -94,7 +98,7 @@ fn change_settings(state: &mut SimulatorState, changes: &Value) -> Outcome {
     Ok((200, json!(state.settings)))
 }
 
-/// Ends a pending order as told, whatever it was waiting for.
+/// Ends a pending order, also one that waits for documents.
 fn decide(state: &mut SimulatorState, id: &str, decision: &Decision) -> Outcome {
     let index = state.orders.iter().position(|order| order.id.to_string() == id).ok_or((404, format!("there is no order {id}")))?;
     if state.orders[index].completed_at.is_some() {
@@ -105,17 +109,11 @@ fn decide(state: &mut SimulatorState, id: &str, decision: &Decision) -> Outcome 
         DecidedStatus::Failure => Progress::Failure,
     };
     let now = state.now();
-    state.finish(index, outcome, now, |_| true);
+    progress::finish(state, index, outcome, now, |_| true);
     Ok((200, state.orders[index].detailed()))
 }
 
-/// An order or a number as Telnyx shows it, and the account it belongs to.
-pub(super) fn with_account(mut shown: Value, account: &str) -> Value {
-    shown["account"] = json!(account);
-    shown
-}
-
-fn snapshot(shared: &Shared, state: &SimulatorState) -> Value {
+fn snapshot(state: &SimulatorState, public_key: &str) -> Value {
     let orders = state.orders.iter().map(|order| with_account(order.detailed(), &order.account));
     let numbers = state.numbers.iter().map(|number| with_account(number.detailed(), &number.account));
     let request = |exchange: &Exchange| json!({ "method": exchange.method, "path": exchange.path, "query": exchange.query, "status": exchange.status, "faulted": exchange.faulted });
@@ -133,6 +131,6 @@ fn snapshot(shared: &Shared, state: &SimulatorState) -> Value {
         "faults": state.faults,
         "requests": state.journal.requests().map(request).collect::<Vec<_>>(),
         "webhooks": state.outbox.attempts,
-        "webhook_public_key": shared.public_key(),
+        "webhook_public_key": public_key,
     })
 }

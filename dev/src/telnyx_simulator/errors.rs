@@ -1,8 +1,8 @@
-//! Telnyx's error envelope and the errors we know of.
+//! Telnyx's error envelope and its known errors.
 
 use serde_json::{Value, json};
 
-/// A refusal: a status and one error inside Telnyx's envelope.
+/// An error answer: a status and one error in Telnyx's envelope.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) status: u16,
@@ -16,13 +16,13 @@ impl Problem {
         Self { status, code: code.to_owned(), detail: detail.into(), source: None }
     }
 
-    /// Names the member of the body at fault, as a JSON pointer.
+    /// Names the faulty member of the body, as a JSON pointer.
     pub(super) fn at(mut self, pointer: impl Into<String>) -> Self {
         self.source = Some(json!({ "pointer": pointer.into() }));
         self
     }
 
-    /// Names the query parameter at fault.
+    /// Names the faulty query parameter.
     pub(super) fn in_parameter(mut self, parameter: &str) -> Self {
         self.source = Some(json!({ "parameter": parameter }));
         self
@@ -75,7 +75,7 @@ impl Problem {
     }
 }
 
-/// The code Telnyx most likely answers together with a status.
+/// The code that Telnyx most likely sends with a status.
 pub(super) fn usual_code(status: u16) -> &'static str {
     match status {
         401 => "10009",

@@ -1,4 +1,4 @@
-//! Failures to order: the next matching requests go wrong in a chosen way.
+//! Injected faults: the next matching requests fail in a chosen way.
 
 use std::collections::BTreeMap;
 
@@ -8,37 +8,36 @@ use serde_json::{Map, Value};
 
 use super::settings::is_status;
 
-/// How a request goes wrong.
+/// The kind of a fault. "Executed" means that the request takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FaultKind {
-    /// Answered with `status` and `code`; nothing happened.
+    /// Not executed. Answered with `status` and `code`.
     Status,
-    /// It happened; the answer comes `delay_ms` later, by the wall clock.
+    /// Executed. The answer comes `delay_ms` later, by the wall clock.
     Delay,
-    /// The connection is cut; nothing happened.
+    /// Not executed. The connection is cut.
     DropBefore,
-    /// It happened; the connection is cut instead of an answer.
+    /// Executed. The connection is cut instead of an answer.
     DropAfter,
-    /// It happened; the body of the answer is cut short, in valid HTTP.
+    /// Executed. The body of the answer is cut short, in valid HTTP.
     Malformed,
-    /// It happened; the list in the answer is empty.
+    /// Executed. The list in the answer is empty.
     Empty,
-    /// It happened; the number that the answer tells of, or the first one, reads as none that there could be.
+    /// Executed. The phone number in the answer, or the first one, is not a valid number.
     Odd,
-    /// It happened; the body of the answer is changed by `patch`, then by `removed`.
+    /// Executed. The body of the answer is changed by `patch`, then by `removed`.
     Patched,
-    /// It happened; the body of the answer is as long as `bytes`, if it was shorter, and still valid JSON: it gets a long
-    /// last member `padding`.
+    /// Executed. The body of the answer is extended to `bytes` by a last member `padding`, and is still valid JSON.
     Oversized,
-    /// It happened, or with a `status` nothing happened and the answer is as for `status`; `headers` are added.
+    /// `headers` are added to the answer. Executed, unless `status` is given: then as the kind `status`.
     Headers,
 }
 
 /// The largest `bytes` of `oversized`: 64 MiB.
 const MOST_BYTES: usize = 64 << 20;
 
-/// The body of `POST /_control/faults`. Exchanges that a fault took part in count as faulted.
+/// The body of `POST /_control/faults`. Exchanges with a fault are marked as faulted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fault {
@@ -53,23 +52,23 @@ pub(super) struct Fault {
     /// 500 when absent.
     #[serde(default)]
     pub(super) status: Option<u16>,
-    /// The usual one of `status` when absent.
+    /// The usual code of `status` when absent.
     #[serde(default)]
     pub(super) code: Option<String>,
     /// Delays the answer of any kind.
     #[serde(default)]
     pub(super) delay_ms: u64,
-    /// Of `patched`: JSON pointer (RFC 6901) → value. What a pointer names is replaced, or added where its parent exists,
-    /// `-` being the end of an array; otherwise nothing changes. `""` is the whole body.
+    /// For `patched`: JSON pointer (RFC 6901) → value. The value is replaced, or added if its parent exists; `-` is the end of
+    /// an array. Otherwise nothing changes. `""` is the whole body.
     #[serde(default)]
     pub(super) patch: Map<String, Value>,
-    /// Of `patched`: JSON pointers to members and elements that are removed one after the other.
+    /// For `patched`: JSON pointers to members and elements that are removed in order.
     #[serde(default)]
     pub(super) removed: Vec<String>,
-    /// Of `oversized`.
+    /// For `oversized`.
     #[serde(default)]
     pub(super) bytes: Option<usize>,
-    /// Of `headers`: name → value. Each replaces the header of that name.
+    /// For `headers`: name → value. Each replaces the header of that name.
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
 }
@@ -79,7 +78,7 @@ fn once() -> u32 {
 }
 
 impl Fault {
-    /// Says what is wrong with a fault, if it cannot be carried out or has members that its kind does not use.
+    /// Returns an error message if the fault cannot be carried out or has members that its kind does not use.
     pub(super) fn check(&self) -> Result<(), String> {
         let wrong = |what: &str| Err(what.to_owned());
         if self.status.is_some_and(|status| !is_status(status)) {
@@ -109,7 +108,7 @@ impl Fault {
         Ok(())
     }
 
-    /// Whether the answer is `status` and nothing happens.
+    /// Whether the request is answered with `status` and not executed.
     pub(super) fn replaces_answer(&self) -> bool {
         self.kind == FaultKind::Status || (self.kind == FaultKind::Headers && self.status.is_some())
     }
@@ -124,13 +123,13 @@ impl Fault {
     }
 }
 
-/// A header, unless it is none or the HTTP server itself must write it.
+/// A header, unless it is invalid or must be written by the HTTP server.
 fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::try_from(name).ok().filter(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name))?;
     Some((name, HeaderValue::try_from(value).ok()?))
 }
 
-/// The failures still to come, oldest first.
+/// The faults that have not occurred yet, oldest first.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(super) struct Faults(Vec<Fault>);

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    clock::{millis, zulu_millis},
+    clock::millis,
     errors::Problem,
+    job::{Job, JobKind},
     number_settings, numbers,
     pagination::Page,
     query::Query,
@@ -17,65 +17,6 @@ use super::{
 
 const MOST_NUMBERS: usize = 1000;
 const MOST_PENDING_JOBS: usize = 20;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum JobKind {
-    Delete,
-    Update,
-}
-
-#[derive(Debug)]
-pub(super) struct Job {
-    id: Uuid,
-    account: String,
-    kind: JobKind,
-    /// The request: what an update sets.
-    body: Value,
-    /// Id and E.164 of each number.
-    numbers: Vec<(String, String)>,
-    /// What became of each; empty while pending.
-    results: Vec<Result<(), Problem>>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl Job {
-    fn is_pending(&self) -> bool {
-        self.results.is_empty()
-    }
-
-    fn shown(&self) -> Value {
-        let named = |(id, phone_number): &(String, String)| json!({ "id": id, "phone_number": phone_number });
-        let all: Vec<_> = self.numbers.iter().map(named).collect();
-        let with_results = || all.iter().cloned().zip(&self.results);
-        let successful: Vec<_> = with_results().filter(|(_, result)| result.is_ok()).map(|(number, _)| number).collect();
-        let failed: Vec<_> = with_results()
-            .filter_map(|(mut number, result)| {
-                number["errors"] = json!([result.as_ref().err()?.error()]);
-                Some(number)
-            })
-            .collect();
-        json!({
-            "id": self.id,
-            "record_type": "phone_numbers_job",
-            "type": match self.kind {
-                JobKind::Delete => "delete_phone_numbers",
-                JobKind::Update => "update_phone_numbers",
-            },
-            "status": match (self.is_pending(), successful.is_empty()) {
-                (true, _) => "pending",
-                (false, false) => "completed",
-                (false, true) => "failed",
-            },
-            "phone_numbers": all,
-            "pending_operations": if self.is_pending() { all.clone() } else { Vec::new() },
-            "successful_operations": successful,
-            "failed_operations": failed,
-            "created_at": zulu_millis(self.created_at),
-            "updated_at": zulu_millis(self.updated_at),
-        })
-    }
-}
 
 pub(super) fn create(state: &mut SimulatorState, account: &str, kind: JobKind, body: &Value) -> Result<Value, Problem> {
     let refused = |detail: &str, pointer: &str| Problem::new(422, "10015", detail).at(pointer);
@@ -128,32 +69,30 @@ pub(super) fn get(state: &SimulatorState, account: &str, id: &str) -> Result<Val
     Ok(json!({ "data": job.ok_or_else(Problem::not_found)?.shown() }))
 }
 
-impl SimulatorState {
-    /// Carries out the jobs that are due.
-    pub(super) fn settle_jobs(&mut self) {
-        let now = self.now();
-        let delay = millis(self.settings.job_delay_ms);
-        for index in 0..self.jobs.len() {
-            let job = &self.jobs[index];
-            if job.is_pending() && job.created_at + delay <= now {
-                let (account, kind, body, numbers) = (job.account.clone(), job.kind, job.body.clone(), job.numbers.clone());
-                let results = numbers.iter().map(|(id, _)| self.operate(&account, kind, &body, id)).collect();
-                self.jobs[index].results = results;
-                self.jobs[index].updated_at = now;
-            }
+/// Carries out the jobs that are due.
+pub(super) fn settle(state: &mut SimulatorState) {
+    let now = state.now();
+    let delay = millis(state.settings.job_delay_ms);
+    for index in 0..state.jobs.len() {
+        let job = &state.jobs[index];
+        if job.is_pending() && job.created_at + delay <= now {
+            let (account, kind, body, numbers) = (job.account.clone(), job.kind, job.body.clone(), job.numbers.clone());
+            let results = numbers.iter().map(|(id, _)| operate(state, &account, kind, &body, id)).collect();
+            state.jobs[index].results = results;
+            state.jobs[index].updated_at = now;
         }
     }
+}
 
-    fn operate(&mut self, account: &str, kind: JobKind, body: &Value, id: &str) -> Result<(), Problem> {
-        let index = self.position(account, id)?;
-        if kind == JobKind::Delete {
-            return self.delete_number(index).map(drop);
-        }
-        numbers::apply(self, index, body)?;
-        let number = &mut self.numbers[index];
-        // Only here can the lock be set.
-        number.deletion_lock_enabled = body["deletion_lock_enabled"].as_bool().unwrap_or(number.deletion_lock_enabled);
-        number_settings::set_voice(number, &body["voice"]);
-        Ok(())
+fn operate(state: &mut SimulatorState, account: &str, kind: JobKind, body: &Value, id: &str) -> Result<(), Problem> {
+    let index = state.position(account, id)?;
+    if kind == JobKind::Delete {
+        return numbers::delete_at(state, index).map(drop);
     }
+    numbers::apply(state, index, body)?;
+    let number = &mut state.numbers[index];
+    // The lock can be set only by a job.
+    number.deletion_lock_enabled = body["deletion_lock_enabled"].as_bool().unwrap_or(number.deletion_lock_enabled);
+    number_settings::set_voice(number, &body["voice"]);
+    Ok(())
 }

@@ -1,14 +1,34 @@
-//! Everything that crossed `/v2`.
+//! The exchanges on `/v2`.
 
-use super::Exchange;
+use serde_json::Value;
 
-/// How many answers are remembered in full: a storm of searches would otherwise fill the memory.
+/// A request to `/v2` and its answer.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// In capitals.
+    pub method: String,
+    /// As sent, with `/v2`.
+    pub path: String,
+    /// As sent, without the question mark.
+    pub query: String,
+    /// `Null` if there was none or it is not JSON.
+    pub request_body: Value,
+    /// `None` if the connection was cut.
+    pub status: Option<u16>,
+    /// The body of the answer before a fault changed it. `Null` if the connection was cut, or after two thousand further
+    /// exchanges.
+    pub response_body: Value,
+    /// Whether a fault or the setting `documents_deadline` may have changed the answer.
+    pub faulted: bool,
+}
+
+/// How many answers are kept in full, to limit memory.
 const MOST_ANSWERS: usize = 2000;
 
 #[derive(Debug, Default)]
 pub(super) struct Journal(Vec<Entry>);
 
-/// An exchange without its answer, and the answer as text, which is far smaller than the tree.
+/// An exchange without its answer, and the answer as text, which takes less memory than a `Value`.
 #[derive(Debug)]
 struct Entry {
     exchange: Exchange,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{errors::Problem, numbers::OwnedNumber, pagination::Page, query::Query, state::SimulatorState};
+use super::{errors::Problem, number::OwnedNumber, pagination::Page, query::Query, state::SimulatorState};
 
-/// What the slim list leaves out.
+/// Members that the slim list leaves out.
 const NOT_IN_SLIM: [&str; 7] = [
     "tags",
     "connection_name",
@@ -81,7 +81,8 @@ fn matches(number: &OwnedNumber, query: &Query) -> bool {
         && connection_name_matches(number, query)
 }
 
-/// A part of the number, with or without its plus sign, which may have arrived as a space. Fewer than three digits find nothing.
+/// The filter is a part of the number, with or without a plus sign, which may have arrived as a space. Fewer than three digits
+/// match nothing.
 fn digits_match(number: &OwnedNumber, query: &Query) -> bool {
     let Some(wanted) = query.filter("phone_number") else {
         return true;
@@ -103,7 +104,7 @@ fn is(wanted: Option<&str>, actual: Option<&str>) -> bool {
     wanted.is_none() || wanted == actual
 }
 
-/// The string `null` finds what has none.
+/// The string `null` matches an absent value.
 fn is_or_null(wanted: Option<&str>, actual: Option<&str>) -> bool {
     match wanted {
         Some("null") => actual.is_none(),

@@ -1,4 +1,4 @@
-//! `POST /number_orders`: every reason to refuse, then an order that is pending.
+//! `POST /number_orders`: all checks, then a pending order.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::{
     clock::millis,
     errors::Problem,
-    numbers::{self, OwnedNumber},
-    orders::{Item, Order, Progress, Requirement, SubOrder},
+    input,
+    number::OwnedNumber,
+    order::{Item, Order, Progress, Requirement, SubOrder},
     state::{Availability, SimulatorState},
     stock::{self, Offer},
 };
@@ -25,11 +26,11 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
     if state.settings.unverified {
         return Err(Problem::new(403, "20014", "Your account must be verified before it can order numbers."));
     }
-    let text = |name: &str| numbers::text(body, name);
+    let text = |name: &str| input::text(body, name);
     let connection_id = text("connection_id")?;
-    numbers::check_connection(state, connection_id.as_deref())?;
+    input::check_connection(&state.settings, connection_id.as_deref())?;
     let messaging_profile_id = text("messaging_profile_id")?;
-    numbers::check_messaging_profile(messaging_profile_id.as_deref())?;
+    input::check_messaging_profile(messaging_profile_id.as_deref())?;
     let (billing_group_id, customer_reference) = (text("billing_group_id")?, text("customer_reference")?);
     let entries = entries(state, account, body)?;
     pay(state, account, &entries)?;
@@ -52,7 +53,7 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
     for entry in entries {
         let item = item(state, &mut order, entry);
         state.holds.remove(item.offer.phone_number.as_str());
-        state.reservations.iter_mut().for_each(|reservation| reservation.let_go(&item.offer.phone_number));
+        state.reservations.iter_mut().for_each(|reservation| reservation.use_up(&item.offer.phone_number));
         let id = state.issue_number_id();
         let appears_at = now + millis(state.settings.number_delay_ms);
         let reference = order.customer_reference.clone().filter(|_| state.settings.references_on_numbers);
@@ -71,7 +72,7 @@ fn entries(state: &SimulatorState, account: &str, body: &Value) -> Result<Vec<En
     let mut entries = Vec::new();
     for (index, entry) in listed.iter().enumerate() {
         let pointer = format!("/phone_numbers/{index}");
-        let phone_number = entry["phone_number"].as_str().filter(|number| numbers::is_e164(number));
+        let phone_number = entry["phone_number"].as_str().filter(|number| input::is_e164(number));
         let phone_number = phone_number.ok_or_else(|| {
             Problem::new(422, "10016", "The phone number must be in +E.164 format.").at(format!("{pointer}/phone_number"))
         })?;
@@ -79,17 +80,17 @@ fn entries(state: &SimulatorState, account: &str, body: &Value) -> Result<Vec<En
             return Err(Problem::bad_request(format!("The phone number {phone_number} is listed more than once.")).at(pointer));
         }
         let offer = orderable(state, account, phone_number).map_err(|problem| problem.at(pointer))?;
-        entries.push(Entry { offer, bundle_id: numbers::text(entry, "bundle_id")? });
+        entries.push(Entry { offer, bundle_id: input::text(entry, "bundle_id")? });
     }
     Ok(entries)
 }
 
-/// A number that a search has shown this account and that is still to be had.
+/// A number that a search has shown to this account and that is still available.
 pub(super) fn orderable(state: &SimulatorState, account: &str, phone_number: &str) -> Result<&'static Offer, Problem> {
     let never_searched =
         || Problem::new(422, "85000", format!("The phone number {phone_number} has to be found by a search before it can be ordered."));
     let offer = stock::find(phone_number).ok_or_else(never_searched)?;
-    // Telnyx says the same of a number the caller owns already.
+    // Telnyx answers the same for a number that the caller already owns.
     if state.availability(account, offer) == Availability::Taken {
         return Err(taken(state, phone_number));
     }
@@ -107,8 +108,8 @@ fn taken(state: &SimulatorState, phone_number: &str) -> Problem {
 fn pay(state: &mut SimulatorState, account: &str, entries: &[Entry]) -> Result<(), Problem> {
     let cost: Decimal = entries.iter().map(|entry| entry.offer.cost()).sum();
     let settings = &state.settings;
-    let short = settings.balance.is_some_and(|balance| balance < cost);
-    if short || settings.insufficient_funds || settings.accounts_without_funds.iter().any(|poor| poor == account) {
+    let insufficient = settings.balance.is_some_and(|balance| balance < cost);
+    if insufficient || settings.insufficient_funds || settings.accounts_without_funds.iter().any(|poor| poor == account) {
         return Err(Problem::new(403, "20100", "Your account balance does not cover this order."));
     }
     if let Some(balance) = &mut state.settings.balance {

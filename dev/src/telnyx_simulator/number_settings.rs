@@ -2,22 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{clock::zulu_millis, errors::Problem, numbers, numbers::OwnedNumber, state::SimulatorState};
-
-/// The voice settings of a new number.
-pub(super) fn default_voice() -> Value {
-    json!({
-        "tech_prefix_enabled": false,
-        "translated_number": "",
-        "caller_id_name_enabled": false,
-        "usage_payment_method": "pay-per-minute",
-        "inbound_call_screening": "disabled",
-        "call_forwarding": { "call_forwarding_enabled": true, "forwards_to": "", "forwarding_type": "always" },
-        "cnam_listing": { "cnam_listing_enabled": false, "cnam_listing_details": "" },
-        "media_features": { "rtp_auto_adjust_enabled": true, "accept_any_rtp_packets_enabled": false, "t38_fax_gateway_enabled": false },
-        "call_recording": { "inbound_call_recording_enabled": false, "inbound_call_recording_format": "wav", "inbound_call_recording_channels": "single" },
-    })
-}
+use super::{clock::zulu_millis, errors::Problem, input, number::OwnedNumber, state::SimulatorState};
 
 pub(super) fn get_voice(state: &SimulatorState, account: &str, id: &str) -> Result<Value, Problem> {
     let number = &state.numbers[state.position(account, id)?];
@@ -33,11 +18,11 @@ pub(super) fn get_voice(state: &SimulatorState, account: &str, id: &str) -> Resu
 
 pub(super) fn update_voice(state: &mut SimulatorState, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
     let index = state.position(account, id)?;
-    let connection_id = numbers::text(body, "connection_id")?;
-    numbers::check_connection(state, connection_id.as_deref())?;
+    let connection_id = input::text(body, "connection_id")?;
+    input::check_connection(&state.settings, connection_id.as_deref())?;
     let now = state.now();
     let number = &mut state.numbers[index];
-    // Not in Telnyx's specification, yet its own command line set it here.
+    // Not in Telnyx's specification, but Telnyx's command line sets it here.
     if body.get("connection_id").is_some() {
         number.connection_id = connection_id;
     }
@@ -90,13 +75,13 @@ pub(super) fn get_messaging(state: &SimulatorState, account: &str, id: &str) -> 
 
 pub(super) fn update_messaging(state: &mut SimulatorState, account: &str, id: &str, body: &Value) -> Result<Value, Problem> {
     let index = state.position(account, id)?;
-    let profile = numbers::text(body, "messaging_profile_id")?;
-    numbers::check_messaging_profile(profile.as_deref())?;
-    let product = numbers::text(body, "messaging_product")?;
-    let tags = numbers::tags(body)?;
+    let profile = input::text(body, "messaging_profile_id")?;
+    input::check_messaging_profile(profile.as_deref())?;
+    let product = input::text(body, "messaging_product")?;
+    let tags = input::tags(body)?;
     let now = state.now();
     let number = &mut state.numbers[index];
-    // Unlike elsewhere null keeps the profile; only "" takes it away.
+    // Unlike elsewhere, `null` keeps the profile; only "" removes it.
     if body.get("messaging_profile_id").is_some_and(Value::is_string) {
         number.messaging_profile_id = profile;
     }

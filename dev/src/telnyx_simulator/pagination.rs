@@ -16,7 +16,7 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn from(query: &Query, settings: &Settings) -> Result<Self, Problem> {
-        // Bounded so that the offset cannot overflow.
+        // Limited so that the offset cannot overflow.
         let last = settings.last_page.unwrap_or(usize::MAX).min(u32::MAX as usize);
         Ok(Self {
             number: query.integer(&["page", "number"], 1, last)?.unwrap_or(1),
@@ -24,12 +24,12 @@ impl Page {
         })
     }
 
-    /// Shows no more than that.
+    /// Limits the page size.
     pub(super) fn at_most(self, size: usize) -> Self {
         Self { size: self.size.min(size.max(1)), ..self }
     }
 
-    /// The answer to a list request; a page past the end is empty, not an error.
+    /// The answer to a list request. A page past the end is empty, not an error.
     pub(super) fn answer<T>(self, items: &[T], show: impl Fn(&T) -> Value) -> Value {
         let shown: Vec<_> = items.iter().skip((self.number - 1) * self.size).take(self.size).map(show).collect();
         json!({
@@ -43,7 +43,7 @@ impl Page {
         })
     }
 
-    /// Everything on one page, for the lists that Telnyx does not page.
+    /// All items on one page, for lists that Telnyx does not page.
     pub(super) fn whole<T>(items: &[T], show: impl Fn(&T) -> Value) -> Value {
         Self { number: 1, size: items.len().max(1) }.answer(items, show)
     }

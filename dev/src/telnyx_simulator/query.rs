@@ -1,4 +1,4 @@
-//! Query strings as Telnyx reads them: `filter[a][b]=x`, arrays in every spelling, and no complaint about what it does not know.
+//! Query strings as Telnyx reads them: `filter[a][b]=x`, arrays in every notation; unknown parameters are ignored.
 
 use percent_encoding::percent_decode_str;
 
@@ -35,7 +35,7 @@ impl Query {
             .collect()
     }
 
-    /// A filter by its name inside `filter[…]`.
+    /// The value of `filter[name]`.
     pub(super) fn filter(&self, name: &str) -> Option<&str> {
         self.one(&["filter", name])
     }

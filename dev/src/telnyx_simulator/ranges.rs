@@ -1,4 +1,4 @@
-//! Where the numbers on offer lie: area codes, places, features and prices.
+//! The ranges of the numbers on offer: area codes, places, features and prices.
 
 /// A block of numbers of one kind in one place.
 #[derive(Debug)]
@@ -10,16 +10,16 @@ pub(super) struct Range {
     pub(super) ndc: &'static str,
     pub(super) phone_number_type: &'static str,
     pub(super) locality: &'static str,
-    /// State or province; empty where Telnyx names none.
+    /// State or province; empty if Telnyx names none.
     pub(super) administrative_area: &'static str,
     /// Only in the US, Canada and their neighbours under +1; empty elsewhere.
     pub(super) rate_center: &'static str,
-    /// What the subscriber numbers begin with.
+    /// First digits of the subscriber numbers.
     pub(super) leads: &'static [&'static str],
     /// Length of a subscriber number.
     pub(super) digits: usize,
     pub(super) features: &'static [&'static str],
-    /// What every eighth number can do instead.
+    /// The features of every eighth number instead.
     pub(super) fewer_features: &'static [&'static str],
     pub(super) upfront_cost: &'static str,
     pub(super) monthly_cost: &'static str,

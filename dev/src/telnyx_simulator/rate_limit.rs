@@ -1,13 +1,13 @@
-//! How many requests an account may send in one window, and what the headers of an answer say about it.
+//! The rate limit of an account: requests per window, and the headers about it.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hyper::header::{HeaderMap, HeaderValue};
 
-use super::{clock::millis, state::SimulatorState};
+use super::{clock::millis, settings::Settings};
 
-/// Requests in one window that the headers speak of where no limit is set.
+/// The limit in the headers if none is set.
 const ADVERTISED_LIMIT: u32 = 2000;
 
 /// The current window of each account.
@@ -20,7 +20,7 @@ struct Window {
     used: u32,
 }
 
-/// What an answer says about the limit.
+/// The values of the headers about the limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rate {
     limit: u32,
@@ -32,6 +32,16 @@ pub(super) struct Rate {
 }
 
 impl Rate {
+    /// The rate in an answer that is not counted: a whole window is left, or nothing of it if the status is 429.
+    pub(super) fn uncounted(settings: &Settings, status: u16) -> Self {
+        Self::of(settings, window(settings), if status == 429 { u32::MAX } else { 0 })
+    }
+
+    fn of(settings: &Settings, reset: TimeDelta, used: u32) -> Self {
+        let limit = settings.rate_limit_per_second.unwrap_or(ADVERTISED_LIMIT);
+        Self { limit, remaining: limit.saturating_sub(used), window: window(settings), reset }
+    }
+
     /// Telnyx's `x-ratelimit-*`, in whole seconds.
     pub(super) fn headers(&self) -> HeaderMap {
         let Self { limit, remaining, window, reset } = self;
@@ -45,36 +55,25 @@ impl Rate {
     }
 }
 
-/// Rounded up: a client that waits so long waits long enough.
+/// Rounded up, so that a client that waits this long waits long enough.
 fn whole_seconds(time: TimeDelta) -> i64 {
     (time + TimeDelta::nanoseconds(999_999_999)).num_seconds()
 }
 
-impl SimulatorState {
-    /// Counts a request of an account. `Err` is one too many.
-    pub(super) fn admit(&mut self, account: &str) -> Result<Rate, Rate> {
-        let (now, length) = (self.now(), self.window());
-        let window = self.traffic.0.entry(account.to_owned()).or_insert(Window { since: now, used: 0 });
+impl Traffic {
+    /// Counts a request of an account. `Err` if it exceeds the limit.
+    pub(super) fn admit(&mut self, account: &str, now: DateTime<Utc>, settings: &Settings) -> Result<Rate, Rate> {
+        let length = window(settings);
+        let window = self.0.entry(account.to_owned()).or_insert(Window { since: now, used: 0 });
         if now >= window.since + length {
             *window = Window { since: now, used: 0 };
         }
         window.used += 1;
-        let (used, reset) = (window.used, window.since + length - now);
-        let rate = self.rate(reset, used);
-        if self.settings.rate_limit_per_second.is_some_and(|limit| used > limit) { Err(rate) } else { Ok(rate) }
+        let rate = Rate::of(settings, window.since + length - now, window.used);
+        if settings.rate_limit_per_second.is_some_and(|limit| window.used > limit) { Err(rate) } else { Ok(rate) }
     }
+}
 
-    /// What an answer says that is not counted: all of a new window is left, or nothing of it if the answer is a 429.
-    pub(super) fn uncounted_rate(&self, status: u16) -> Rate {
-        self.rate(self.window(), if status == 429 { u32::MAX } else { 0 })
-    }
-
-    fn rate(&self, reset: TimeDelta, used: u32) -> Rate {
-        let limit = self.settings.rate_limit_per_second.unwrap_or(ADVERTISED_LIMIT);
-        Rate { limit, remaining: limit.saturating_sub(used), window: self.window(), reset }
-    }
-
-    fn window(&self) -> TimeDelta {
-        millis(self.settings.rate_limit_window_ms.get())
-    }
+fn window(settings: &Settings) -> TimeDelta {
+    millis(settings.rate_limit_window_ms.get())
 }

@@ -1,72 +1,20 @@
-//! `/number_reservations`: a number kept for half an hour, and once more.
+//! `/number_reservations`: reserves numbers for 30 minutes, and extends that once.
 
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    clock::{micros, millis},
     errors::Problem,
-    number_orders,
+    input, number_orders,
     pagination::Page,
     query::Query,
+    reservation::{Reservation, Reserved},
     state::{Availability, SimulatorState},
 };
 
-#[derive(Debug)]
-pub(super) struct Reservation {
-    id: Uuid,
-    pub(super) account: String,
-    numbers: Vec<Reserved>,
-    customer_reference: Option<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    extended: bool,
-}
-
-#[derive(Debug)]
-struct Reserved {
-    id: Uuid,
-    phone_number: &'static str,
-    /// No longer kept: it was ordered.
-    used: bool,
-}
-
-impl Reservation {
-    /// Whether it keeps a number for its account now.
-    pub(super) fn keeps(&self, phone_number: &str, now: DateTime<Utc>) -> bool {
-        now < self.expires_at && self.numbers.iter().any(|reserved| reserved.phone_number == phone_number && !reserved.used)
-    }
-
-    /// Keeps a number no longer, as it has been ordered.
-    pub(super) fn let_go(&mut self, phone_number: &str) {
-        self.numbers.iter_mut().filter(|reserved| reserved.phone_number == phone_number).for_each(|reserved| reserved.used = true);
-    }
-
-    fn shown(&self) -> Value {
-        let number = |reserved: &Reserved| {
-            json!({
-                "id": reserved.id,
-                "record_type": "reserved_phone_number",
-                "phone_number": reserved.phone_number,
-                "status": "success",
-                "created_at": micros(self.created_at),
-                "updated_at": micros(self.updated_at),
-                "expired_at": micros(self.expires_at),
-            })
-        };
-        json!({
-            "id": self.id,
-            "record_type": "number_reservation",
-            "status": "success",
-            "phone_numbers": self.numbers.iter().map(number).collect::<Vec<_>>(),
-            "customer_reference": self.customer_reference,
-            "created_at": micros(self.created_at),
-            "updated_at": micros(self.updated_at),
-        })
-    }
-}
+/// The duration of a reservation and of its one extension.
+const DURATION: TimeDelta = TimeDelta::milliseconds(30 * 60 * 1000);
 
 pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) -> Result<Value, Problem> {
     let listed = body["phone_numbers"].as_array().filter(|listed| !listed.is_empty());
@@ -82,10 +30,10 @@ pub(super) fn create(state: &mut SimulatorState, account: &str, body: &Value) ->
         id: Uuid::new_v4(),
         account: account.to_owned(),
         numbers,
-        customer_reference: super::numbers::text(body, "customer_reference")?,
+        customer_reference: input::text(body, "customer_reference")?,
         created_at: now,
         updated_at: now,
-        expires_at: now + millis(state.settings.reservation_ms),
+        expires_at: now + DURATION,
         extended: false,
     };
     let answer = json!({ "data": reservation.shown() });
@@ -98,9 +46,9 @@ fn reservable(state: &SimulatorState, account: &str, phone_number: &str) -> Resu
     if !offer.reservable {
         return Err(Problem::invalid(format!("The phone number {phone_number} cannot be reserved.")));
     }
-    // Held after a deletion is no obstacle, reserved is.
-    let reserved = state.reservations.iter().any(|reservation| reservation.keeps(phone_number, state.now()));
-    if reserved && state.availability(account, offer) == Availability::Kept {
+    // A number that is held after its deletion can be reserved, a reserved one cannot.
+    let reserved = state.reservations.iter().any(|reservation| reservation.reserves(phone_number, state.now()));
+    if reserved && state.availability(account, offer) == Availability::Reserved {
         return Err(Problem::new(422, "85006", format!("The phone number {phone_number} is already reserved.")));
     }
     Ok(&offer.phone_number)
@@ -131,14 +79,14 @@ pub(super) fn get(state: &SimulatorState, account: &str, id: &str) -> Result<Val
 }
 
 pub(super) fn extend(state: &mut SimulatorState, account: &str, id: &str) -> Result<Value, Problem> {
-    let (now, longer) = (state.now(), millis(state.settings.reservation_ms));
+    let now = state.now();
     let found = state.reservations.iter_mut().find(|reservation| reservation.account == account && reservation.id.to_string() == id);
     let reservation = found.ok_or_else(Problem::not_found)?;
     if reservation.extended || reservation.expires_at <= now {
         return Err(Problem::new(422, "85008", "The reservation can be extended once, before it expires."));
     }
     reservation.extended = true;
-    reservation.expires_at += longer;
+    reservation.expires_at += DURATION;
     reservation.updated_at = now;
     Ok(json!({ "data": reservation.shown() }))
 }

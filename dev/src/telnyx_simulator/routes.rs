@@ -1,31 +1,25 @@
-//! `/v2`: who asks, for what, and which subject answers.
+//! `/v2`: authenticates a request and calls its endpoint.
 
 use serde_json::Value;
 
 use super::{
-    errors::Problem,
-    jobs::{self, JobKind},
-    number_list, number_orders, number_settings, numbers, orders,
-    query::Query,
-    rate_limit::Rate,
-    reservations, search,
-    state::SimulatorState,
-    sub_orders,
+    errors::Problem, job::JobKind, jobs, number_list, number_orders, number_settings, numbers, orders, query::Query, rate_limit::Rate,
+    reservations, search, state::SimulatorState, sub_orders,
 };
 
-/// A request to `/v2`, read completely.
+/// A complete request to `/v2`.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// What follows `/v2/`, decoded.
+    /// The path after `/v2/`, decoded.
     pub(super) segments: Vec<String>,
     pub(super) query: Query,
     pub(super) authorization: Option<String>,
-    /// Null where there is none, an error where it is not JSON.
+    /// `Null` if there is none, an error if it is not JSON.
     pub(super) body: Result<Value, Problem>,
 }
 
-/// A status, a body, and what the headers say about the rate limit.
+/// A status, a body, and the state of the rate limit for the headers.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
@@ -34,7 +28,8 @@ pub(super) struct Answer {
 
 pub(super) fn answer(state: &mut SimulatorState, request: Request) -> Answer {
     let account = authenticate(state, request.authorization.as_deref());
-    let admitted = state.admit(account.as_deref().unwrap_or_default());
+    let now = state.now();
+    let admitted = state.traffic.admit(account.as_deref().unwrap_or_default(), now, &state.settings);
     let result = match (account, admitted) {
         (_, Err(_)) => Err(Problem::too_many_requests()),
         (Err(problem), _) => Err(problem),

@@ -12,16 +12,18 @@ use super::{
     stock::{Offer, STOCK},
 };
 
-/// Where near matches exist.
+/// The `filter[limit]` of a search without one.
+const DEFAULT_LIMIT: usize = 100;
+/// Countries with near matches.
 const BEST_EFFORT_COUNTRIES: [&str; 2] = ["US", "CA"];
 
 pub(super) fn search(state: &mut SimulatorState, account: &str, query: &Query) -> Result<Value, Problem> {
-    let limit = query.integer(&["filter", "limit"], 0, u32::MAX as usize)?.unwrap_or(state.settings.search_limit);
+    let limit = query.integer(&["filter", "limit"], 0, u32::MAX as usize)?.unwrap_or(DEFAULT_LIMIT);
     refuse(state, query)?;
     let wanted = Wanted::from(query);
     let can_show = |offer: &&'static Offer| match state.availability(account, offer) {
         Availability::Free => true,
-        Availability::Kept => !wanted.exclude_held,
+        Availability::Reserved => !wanted.exclude_held,
         Availability::Taken => false,
     };
     let exact: Vec<_> =
@@ -53,7 +55,7 @@ fn refuse(state: &SimulatorState, query: &Query) -> Result<(), Problem> {
     }
 }
 
-/// What a search asks for.
+/// The filters of a search.
 struct Wanted<'q> {
     country_code: Option<&'q str>,
     phone_number_type: Option<&'q str>,
@@ -92,7 +94,7 @@ impl<'q> Wanted<'q> {
         }
     }
 
-    /// What even a near match has to be.
+    /// The filters that near matches must satisfy too.
     fn kind_fits(&self, offer: &Offer) -> bool {
         same(self.country_code, offer.range.country)
             && self.phone_number_type.is_none_or(|wanted| wanted == offer.range.phone_number_type)
@@ -109,7 +111,7 @@ impl<'q> Wanted<'q> {
             && self.digits_fit(offer)
     }
 
-    /// Patterns apply after the area code when one is asked for, else to the national number.
+    /// Patterns apply to the digits after the area code if one is given, otherwise to the national number.
     fn digits_fit(&self, offer: &Offer) -> bool {
         let digits = if self.ndc.is_some() { offer.subscriber() } else { &offer.national };
         self.starts_with.is_none_or(|part| digits.starts_with(part))
@@ -117,17 +119,17 @@ impl<'q> Wanted<'q> {
             && self.contains.is_none_or(|part| digits.contains(part))
     }
 
-    /// The states in which the places asked for lie.
+    /// The states of the places in the filters.
     fn states(&self) -> HashSet<&'static str> {
-        let asked_for = |offer: &&Offer| {
+        let matches = |offer: &&Offer| {
             self.ndc == Some(offer.range.ndc)
                 || self.locality.is_some_and(|place| place.eq_ignore_ascii_case(offer.range.locality))
                 || self.rate_center.is_some_and(|center| center.eq_ignore_ascii_case(offer.range.rate_center))
         };
-        STOCK.iter().filter(asked_for).map(|offer| offer.range.administrative_area).collect()
+        STOCK.iter().filter(matches).map(|offer| offer.range.administrative_area).collect()
     }
 
-    /// Elsewhere in the same state, or anywhere if no place is asked for.
+    /// In the same state, or anywhere if no place is given.
     fn is_near(&self, offer: &Offer, states: &HashSet<&str>) -> bool {
         BEST_EFFORT_COUNTRIES.contains(&offer.range.country)
             && !self.place_fits(offer)

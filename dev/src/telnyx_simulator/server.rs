@@ -1,11 +1,7 @@
-//! HTTP: accepts connections, applies the faults ordered, records what crossed, and cuts a connection where told to.
+//! HTTP: accepts connections, injects faults, records the exchanges, and cuts connections.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -18,7 +14,6 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
-use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,40 +21,20 @@ use tokio::{
 };
 
 use super::{
-    Exchange, control,
+    control,
+    distortion::distorted,
     errors::{self, Problem},
     faults::{Fault, FaultKind},
+    journal::Exchange,
+    progress,
     query::Query,
+    rate_limit::Rate,
     routes::{self, Answer, Request},
-    spoilt::spoilt,
+    service::Service,
     state::SimulatorState,
 };
 
-/// What every connection shares.
-#[derive(Debug)]
-pub(super) struct Shared {
-    state: Mutex<SimulatorState>,
-    pub(super) signer: Ed25519KeyPair,
-    pub(super) http: reqwest::Client,
-}
-
-impl Shared {
-    pub(super) fn new(state: SimulatorState, signer: Ed25519KeyPair, http: reqwest::Client) -> Self {
-        Self { state: Mutex::new(state), signer, http }
-    }
-
-    /// One at a time: a number is sold once however many ask.
-    pub(super) fn state(&self) -> MutexGuard<'_, SimulatorState> {
-        // A request that panicked must not take the others with it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn public_key(&self) -> String {
-        BASE64_STANDARD.encode(self.signer.public_key())
-    }
-}
-
-/// Why a request gets no answer: hyper closes the connection of a service that fails.
+/// Why a request gets no answer. hyper closes the connection if the service fails.
 #[derive(Debug)]
 enum Unanswered {
     Cut,
@@ -77,8 +52,8 @@ impl std::fmt::Display for Unanswered {
 
 impl std::error::Error for Unanswered {}
 
-/// Serves until the task is aborted, which ends its connections too.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+/// Serves until the task is aborted, which also closes its connections.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -88,14 +63,14 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve_connection(stream: TcpStream, shared: Arc<Service>) {
     let service = service_fn(|request| respond(Arc::clone(&shared), request));
     if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "telnyx simulator: connection ended");
     }
 }
 
-async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
+async fn respond(shared: Arc<Service>, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Unanswered::Lost)?.to_bytes();
     let path = head.uri.path().to_owned();
@@ -104,7 +79,7 @@ async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<
         Some("_control") => {
             let rest: Vec<_> = segments.map(decoded).collect();
             let rest: Vec<_> = rest.iter().map(String::as_str).collect();
-            let (status, body) = control::answer(&shared, head.method.as_str(), &rest, &body);
+            let (status, body) = control::answer(&mut shared.state(), &shared.public_key(), head.method.as_str(), &rest, &body);
             Ok(response(status, body.to_string(), HeaderMap::new()))
         }
         Some("v2") => exchange(&shared, &head, &body).await,
@@ -112,13 +87,13 @@ async fn respond(shared: Arc<Shared>, request: HttpRequest<Incoming>) -> Result<
     }
 }
 
-/// One request to Telnyx: what becomes of it, and of its answer.
-async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
+/// One request to `/v2`: executes it, injects a fault, and answers.
+async fn exchange(shared: &Service, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (answer, fault, retry_after) = {
         let mut state = shared.state();
-        state.settle();
+        progress::settle(&mut state);
         let fault = state.faults.take(head.method.as_str(), head.uri.path());
-        let answer = happen(&mut state, head, body, fault.as_ref());
+        let answer = execute(&mut state, head, body, fault.as_ref());
         record(&mut state, head, body, answer.as_ref(), fault.as_ref());
         (answer, fault, state.settings.retry_after.clone())
     };
@@ -137,23 +112,23 @@ async fn exchange(shared: &Shared, head: &Parts, body: &[u8]) -> Result<Response
         headers.insert(name, value);
     }
     tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
-    Ok(response(answer.status, spoilt(answer.body, &fault), headers))
+    Ok(response(answer.status, distorted(answer.body, &fault), headers))
 }
 
-/// What Telnyx does about a request; nothing if the connection is cut before.
-fn happen(state: &mut SimulatorState, head: &Parts, body: &[u8], fault: Option<&Fault>) -> Option<Answer> {
+/// Executes a request. `None` if the connection is cut before.
+fn execute(state: &mut SimulatorState, head: &Parts, body: &[u8], fault: Option<&Fault>) -> Option<Answer> {
     match fault {
         Some(fault) if fault.kind == FaultKind::DropBefore => None,
-        Some(fault) if fault.replaces_answer() => Some(ordered_answer(state, fault)),
+        Some(fault) if fault.replaces_answer() => Some(injected_answer(state, fault)),
         _ => Some(routes::answer(state, request(head, body))),
     }
 }
 
-fn ordered_answer(state: &SimulatorState, fault: &Fault) -> Answer {
+fn injected_answer(state: &SimulatorState, fault: &Fault) -> Answer {
     let status = fault.status.unwrap_or(500);
     let code = fault.code.as_deref().unwrap_or_else(|| errors::usual_code(status));
-    let problem = Problem::new(status, code, "This answer was ordered through /_control/faults.");
-    Answer { status, body: problem.body(), rate: state.uncounted_rate(status) }
+    let problem = Problem::new(status, code, "This answer was injected through /_control/faults.");
+    Answer { status, body: problem.body(), rate: Rate::uncounted(&state.settings, status) }
 }
 
 /// A segment of a path without percent-encoding.
@@ -197,7 +172,7 @@ fn shows_set_deadline(state: &SimulatorState, head: &Parts) -> bool {
 
 fn response(status: u16, body: String, headers: HeaderMap) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
-    // Control accepts no status outside 100..=599.
+    // `/_control` accepts only 100 to 599.
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response.headers_mut().extend(headers);

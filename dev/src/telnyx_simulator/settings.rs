@@ -1,6 +1,6 @@
-//! What can be turned: most of it stands for something that nobody outside Telnyx knows for certain.
+//! The simulator's settings. Most of them stand for behaviour that Telnyx does not document.
 //!
-//! What else `/_control` offers is listed in `control.rs`.
+//! `control.rs` lists the other paths of `/_control`.
 
 use std::{collections::BTreeMap, num::NonZeroU64};
 
@@ -13,7 +13,7 @@ use super::clock::ClockMode;
 
 const SECOND_MS: NonZeroU64 = NonZeroU64::new(1000).unwrap();
 
-/// What becomes of an order once it is due. Read when the order is due, so a change applies to pending orders too.
+/// The outcome of an order. Read when the order is due, so a change also applies to pending orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderOutcome {
@@ -32,7 +32,7 @@ pub enum OrderOutcome {
 pub enum Keys {
     /// The only key.
     One(String),
-    /// All of them, in no order; with none the account cannot be reached.
+    /// All valid keys, in any order. Without keys the account cannot be used.
     Many(Vec<String>),
 }
 
@@ -54,9 +54,9 @@ pub struct RefusedSearch {
     /// The code of its error.
     #[serde(default = "RefusedSearch::default_code")]
     pub code: String,
-    /// Every other member is a filter by its name inside `filter[…]`, as in `"country_code": "PR"` or
-    /// `"phone_number[contains]": "555"`: a search is refused if it has all of them, whatever else it asks for. One value of
-    /// an array is enough. With no filter every search is refused.
+    /// Every other member is a filter by its name inside `filter[…]`, such as `"country_code": "PR"` or
+    /// `"phone_number[contains]": "555"`. A search that has all of them is refused, whatever its other filters. One value of
+    /// an array is enough. Without filters every search is refused.
     #[serde(flatten)]
     pub filters: BTreeMap<String, String>,
 }
@@ -76,47 +76,43 @@ impl RefusedSearch {
 #[serde(default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own, set by name")]
 pub struct Settings {
-    /// Who moves the time.
+    /// How the clock moves.
     pub clock: ClockMode,
-    /// From an order to its end.
+    /// Time from an order to its end.
     pub order_delay_ms: u64,
-    /// How many reads of an order by its id see it pending even so.
+    /// How many reads of an order by id still see it pending after that.
     pub order_delay_reads: u32,
     /// How orders end.
     pub order_outcome: OrderOutcome,
-    /// From an order to the number's row in `/phone_numbers`.
+    /// Time from an order to the number's row in `/phone_numbers`.
     pub number_delay_ms: u64,
-    /// How long after the order's success `GET /phone_numbers` does not list the number yet.
+    /// How long after the order's success `GET /phone_numbers` does not list the number.
     pub number_lag_ms: u64,
-    /// How long after an order `filter[customer_reference]` does not find it yet.
+    /// How long after an order `filter[customer_reference]` does not find it.
     pub reference_lag_ms: u64,
-    /// Whether numbers get the `customer_reference` of their order. Read when a number is ordered: with `false` the number has
-    /// none, its order and sub-order have it all the same. Telnyx's runbook claims the copy; no capture shows it.
+    /// Whether numbers get the `customer_reference` of their order. Read when a number is ordered: with `false` only
+    /// its order and sub-order have it. Telnyx's runbook says that it is copied; no recorded answer shows it.
     pub references_on_numbers: bool,
     /// How much later than its order a +1 toll-free number that is not `quickship` becomes active.
     pub slow_activation_ms: u64,
     /// Keeps the row of a number whose order failed, as `purchase-failed`.
     pub keep_failed_numbers: bool,
-    /// How long a deleted number is kept for the account that had it.
+    /// How long a deleted number is held for its account.
     pub hold_ms: u64,
-    /// How many more reads (or deletes) see a number after its deletion was answered.
+    /// How many further reads (or deletes) see a number after its deletion was answered.
     pub delete_lag_reads: u32,
-    /// From a bulk job to its end.
+    /// Time from a bulk job to its end.
     pub job_delay_ms: u64,
-    /// How long a reservation, and its one extension, lasts.
-    pub reservation_ms: u64,
-    /// How many numbers a search without `filter[limit]` shows.
-    pub search_limit: usize,
     /// Searches that are refused, for example `[{"country_code": "PR"}]`.
     pub refused_searches: Vec<RefusedSearch>,
-    /// The `cost_information` of every number on offer, whatever its own is; `{}` says nothing of costs.
+    /// The `cost_information` of every number on offer instead of its own; `{}` has no costs.
     pub cost_information: Option<Value>,
-    /// How much of a list one page shows at the most, whatever `page[size]` asks for.
+    /// The maximum size of a page, whatever `page[size]` is.
     pub largest_page: usize,
     /// The last page that a paged list serves: 400/10015 beyond it; `null` is no limit. Within it a page past the end of the
     /// list is empty.
     pub last_page: Option<usize>,
-    /// What is left to spend, by all accounts together; `null` is no limit.
+    /// The balance of all accounts together; `null` is no limit.
     pub balance: Option<Decimal>,
     /// Refuses every order with 20100, whatever the balance.
     pub insufficient_funds: bool,
@@ -128,31 +124,31 @@ pub struct Settings {
     pub taken_as_bad_request: bool,
     /// Connections that do not exist; any other decimal id does.
     pub refused_connection_ids: Vec<String>,
-    /// Countries whose orders wait for documents, that is for `POST /_control/orders/{id}`.
+    /// Countries whose orders wait for documents, until `POST /_control/orders/{id}`.
     pub regulated_countries: Vec<String>,
-    /// From an order to the `deadline` of its items in `/number_order_phone_numbers`, which is shown in whole seconds. Nothing
+    /// Time from an order to the `deadline` of its items in `/number_order_phone_numbers`, which is shown in whole seconds. Nothing
     /// happens to an order when it passes.
     pub documents_deadline_ms: u64,
-    /// The `deadline` of every item instead, as it is: `""`, a date without a zone, a number. As it may breach Telnyx's
-    /// specification, exchanges that show it count as faulted.
+    /// The literal `deadline` of every item instead: `""`, a date without a zone, a number. As it may violate Telnyx's
+    /// specification, exchanges with it are marked as faulted.
     pub documents_deadline: Option<Value>,
     /// Answers 429/10011 beyond this many requests of one account in one window of `rate_limit_window_ms`; `null` is no limit.
     pub rate_limit_per_second: Option<u32>,
-    /// How long a window lasts, counted from the account's first request in it.
+    /// The length of a window, from the account's first request in it.
     pub rate_limit_window_ms: NonZeroU64,
-    /// The `Retry-After` header of every 429, whether the limit's or a fault's; `null` sends none. No capture shows one.
+    /// The `Retry-After` header of every 429, whether the limit's or a fault's; `null` sends none. No recorded answer has one.
     pub retry_after: Option<String>,
     /// Accounts: name → API key, or a list of keys that are all valid. A change replaces the keys of the accounts it names
     /// and leaves the others, so that a key can be added, replaced or revoked; a key in no list is 401/10009. The account
-    /// `default` has the key of the start, and only that, until it is named here. Kept by a reset.
+    /// `default` has only the key of the start until it is named here. A reset keeps them.
     pub accounts: BTreeMap<String, Keys>,
-    /// Where `number_order.complete` goes.
+    /// The URL for `number_order.complete`.
     pub webhook_url: Option<String>,
-    /// How often each event is sent: 0 drops it, 2 is a duplicate.
+    /// How often each event is sent: 0 drops it, 2 sends a duplicate.
     pub webhook_copies: u32,
-    /// From the end of an order to its event.
+    /// Time from the end of an order to its event.
     pub webhook_delay_ms: u64,
-    /// Holds each event back until a later one has overtaken it.
+    /// Holds each event back until a later one has been sent.
     pub webhook_reorder: bool,
 }
 
@@ -177,8 +173,6 @@ impl Default for Settings {
             hold_ms: 15 * 24 * 60 * 60 * 1000,
             delete_lag_reads: 0,
             job_delay_ms: 500,
-            reservation_ms: 30 * 60 * 1000,
-            search_limit: 100,
             refused_searches: Vec::new(),
             cost_information: None,
             largest_page: 250,
@@ -205,7 +199,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// These settings with some replaced; accounts are added to. Names what it does not understand.
+    /// These settings with some replaced, or for `accounts` added. The error names the faulty setting.
     pub(super) fn merged(&self, changes: &Value) -> Result<Self, String> {
         let changes = changes.as_object().ok_or("settings must be a JSON object")?;
         let mut merged = serde_json::to_value(self).map_err(|error| error.to_string())?;
@@ -215,7 +209,7 @@ impl Settings {
                 (Some(accounts), Some(added)) if name == "accounts" => accounts.extend(added.clone()),
                 _ => *setting = value.clone(),
             }
-            // One at a time, so that the message names the setting at fault.
+            // One at a time, so that the message names the faulty setting.
             Self::deserialize(&merged).map_err(|error| format!("setting '{name}': {error}"))?;
         }
         let merged = Self::deserialize(&merged).map_err(|error| error.to_string())?;
@@ -223,7 +217,7 @@ impl Settings {
         Ok(merged)
     }
 
-    /// Names a setting whose value no answer could carry.
+    /// Returns an error message if an answer could not have a setting's value.
     fn check(&self) -> Result<(), String> {
         if self.retry_after.as_deref().is_some_and(|text| HeaderValue::from_str(text).is_err()) {
             return Err("setting 'retry_after': not the value of a header".to_owned());

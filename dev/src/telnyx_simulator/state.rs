@@ -1,47 +1,48 @@
-//! Everything the simulator remembers, and what the passing of time does to it.
+//! The simulator's state. It imports data types only; the modules that answer requests import it.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    Settings,
     clock::{Clock, millis},
+    errors::Problem,
     faults::Faults,
-    jobs::Job,
+    job::Job,
     journal::Journal,
-    numbers::{OwnedNumber, Status},
-    orders::Order,
+    number::{OwnedNumber, Status},
+    order::Order,
+    outbox::Outbox,
     rate_limit::Traffic,
-    reservations::Reservation,
+    reservation::Reservation,
+    settings::Settings,
     stock::Offer,
-    webhooks::Outbox,
 };
 
 /// The name of the account that the simulator starts with.
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
 
-/// A number that its last account may still buy back.
+/// A deleted number that only its last account can buy for a while.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) account: String,
     pub(super) until: DateTime<Utc>,
 }
 
-/// Whether an account can have a number.
+/// Whether an account can buy a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Availability {
     Free,
-    /// Held or reserved for this account; nobody else sees it.
-    Kept,
+    /// Held or reserved for this account. Other accounts do not see it.
+    Reserved,
     Taken,
 }
 
 #[derive(Debug)]
 pub(super) struct SimulatorState {
-    /// The key of the default account, unless the setting `accounts` names others.
+    /// The key of the default account, unless the setting `accounts` names that account.
     pub(super) api_key: String,
-    /// What a reset returns to.
+    /// The settings after a reset.
     initial: Settings,
     pub(super) settings: Settings,
     pub(super) clock: Clock,
@@ -50,7 +51,7 @@ pub(super) struct SimulatorState {
     pub(super) holds: HashMap<&'static str, Hold>,
     pub(super) reservations: Vec<Reservation>,
     pub(super) jobs: Vec<Job>,
-    /// Account and number of everything a search has shown: nothing else can be ordered.
+    /// Account and number of every search result. Only these can be ordered.
     pub(super) searched: HashSet<(String, &'static str)>,
     pub(super) faults: Faults,
     pub(super) journal: Journal,
@@ -80,7 +81,7 @@ impl SimulatorState {
         }
     }
 
-    /// Back to the start, but for the accounts and their keys.
+    /// Returns to the initial state, except for the accounts and their keys.
     pub(super) fn reset(&mut self) {
         let mut settings = self.initial.clone();
         settings.accounts.clone_from(&self.settings.accounts);
@@ -99,7 +100,7 @@ impl SimulatorState {
         self.clock.now()
     }
 
-    /// The account an API key belongs to.
+    /// The account of an API key.
     pub(super) fn account(&self, api_key: &str) -> Option<String> {
         if !self.settings.accounts.contains_key(DEFAULT_ACCOUNT) && api_key == self.api_key {
             return Some(DEFAULT_ACCOUNT.to_owned());
@@ -122,36 +123,67 @@ impl SimulatorState {
         let reserved_for = self
             .reservations
             .iter()
-            .find(|reservation| reservation.keeps(&offer.phone_number, now))
+            .find(|reservation| reservation.reserves(&offer.phone_number, now))
             .map(|reservation| reservation.account.as_str());
         match reserved_for.or(held_for) {
             None => Availability::Free,
-            Some(keeper) if keeper == account => Availability::Kept,
+            Some(holder) if holder == account => Availability::Reserved,
             Some(_) => Availability::Taken,
         }
     }
 
-    /// A fresh id in the manner of `/phone_numbers`: 19 digits, beyond what a double can hold.
+    /// A new id as of `/phone_numbers`: 19 digits, more than a double can represent.
     pub(super) fn issue_number_id(&mut self) -> String {
-        // Gaps as between ids drawn from a busy sequence.
+        // Ids are not consecutive, as at Telnyx.
         self.last_number_id += 1_000_003;
         self.last_number_id.to_string()
     }
 
-    /// Gives a number back: its account alone can have it again for a while.
+    /// Holds a number: only its account can buy it for a while.
     pub(super) fn hold(&mut self, account: &str, offer: &'static Offer) {
         let until = self.now() + millis(self.settings.hold_ms);
         self.holds.insert(&offer.phone_number, Hold { account: account.to_owned(), until });
     }
 
-    /// Lets everything happen that is due by now.
-    pub(super) fn settle(&mut self) {
-        self.settle_orders();
-        self.settle_jobs();
+    /// Whether the number is visible yet.
+    pub(super) fn has_appeared(&self, number: &OwnedNumber) -> bool {
+        self.now() >= number.created_at || self.completion(number).is_some()
+    }
+
+    /// Whether lists show the number yet: they may lag behind the end of its order. A number whose order was removed does not
+    /// lag.
+    pub(super) fn is_listed(&self, number: &OwnedNumber) -> bool {
+        let lag = self.settings.number_lag_ms;
+        let caught_up =
+            lag == 0 || self.order_of(number).is_none_or(|order| order.completed_at.is_some_and(|at| self.now() >= at + millis(lag)));
+        caught_up && self.has_appeared(number)
+    }
+
+    fn completion(&self, number: &OwnedNumber) -> Option<DateTime<Utc>> {
+        self.order_of(number)?.completed_at
+    }
+
+    fn order_of(&self, number: &OwnedNumber) -> Option<&Order> {
+        self.orders.iter().find(|order| order.id == number.order_id)
+    }
+
+    /// The index of the number with this id or E.164.
+    pub(super) fn position(&self, account: &str, id: &str) -> Result<usize, Problem> {
+        let is_it = |number: &OwnedNumber| number.account == account && number.is_called(id) && self.has_appeared(number);
+        // The newest, as an earlier order of the same E.164 may have failed.
+        self.numbers.iter().rposition(is_it).ok_or_else(Problem::not_found)
+    }
+
+    /// Counts a read of deleted numbers. The last read removes the number.
+    pub(super) fn note_read(&mut self, phone_number_ids: &[String]) {
+        for number in self.numbers.iter_mut().filter(|number| phone_number_ids.contains(&number.id)) {
+            number.reads_left = number.reads_left.map(|left| left.saturating_sub(1));
+        }
+        self.numbers.retain(|number| number.reads_left != Some(0));
     }
 }
 
-/// Never an id of an earlier run: a database that is kept would take a new number for an old one.
+/// Larger than any id of an earlier run, as a kept database may still have those.
 fn first_number_id() -> u64 {
     2_000_000_000_000_000_000 + u64::try_from(Utc::now().timestamp_micros()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The numbers on offer: made once from a table of real area codes, the same on every run.
+//! The numbers on offer: generated from a table of real area codes, the same on every run.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::ranges::{RANGES, Range};
 
-/// A number that can be found and bought.
+/// A number that can be searched and bought.
 #[derive(Debug)]
 pub(super) struct Offer {
     /// `+E.164`.
@@ -15,7 +15,7 @@ pub(super) struct Offer {
     /// The number without its country code.
     pub(super) national: String,
     pub(super) features: &'static [&'static str],
-    /// Whether it takes calls at once; only some toll-free numbers of +1 do not.
+    /// Whether it is active at once. Only some toll-free numbers of +1 are not.
     pub(super) quickship: bool,
     pub(super) reservable: bool,
 }
@@ -26,7 +26,7 @@ impl Offer {
         self.national.strip_prefix(self.range.ndc).unwrap_or(&self.national)
     }
 
-    /// What buying it takes from the balance: the set-up fee and the first month.
+    /// Its cost to the balance: the set-up fee and the first month.
     pub(super) fn cost(&self) -> Decimal {
         let amount = |text: &str| text.parse::<Decimal>().unwrap_or_default();
         amount(self.range.upfront_cost) + amount(self.range.monthly_cost)
@@ -37,7 +37,7 @@ impl Offer {
     }
 }
 
-/// Every number there is, sold or not. One number of each range, then the next of each, so that a broad search shows many places.
+/// Every number, sold or not. One number of each range, then the next of each, so that a broad search shows many places.
 pub(super) static STOCK: LazyLock<Vec<Offer>> = LazyLock::new(|| {
     let most = RANGES.iter().map(|range| range.count).max().unwrap_or(0);
     (0..most)
@@ -55,7 +55,7 @@ pub(super) fn find(phone_number: &str) -> Option<&'static Offer> {
 fn offer(index: usize, seed: usize, range: &'static Range) -> Offer {
     let lead = range.leads[(index + seed) % range.leads.len()];
     let width = range.digits - lead.len();
-    // The step shares no factor with a power of ten, so no two numbers of a range get the same digits.
+    // The step is coprime to powers of ten, so no two numbers of a range have the same digits.
     let tail = (seed * 7919 + index * 6367 + 1843) % 10_usize.pow(u32::try_from(width).unwrap_or(0));
     let national = format!("{}{lead}{tail:0width$}", range.ndc);
     let toll_free_in_north_america = range.dial_code == "1" && range.phone_number_type == "toll_free";

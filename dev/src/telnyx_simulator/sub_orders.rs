@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::{
     clock::micros,
     errors::Problem,
-    orders::{Item, Order, Progress, SubOrder},
+    order::{Item, Order, Progress, SubOrder},
     pagination::Page,
+    progress,
     query::Query,
     state::SimulatorState,
 };
@@ -46,7 +47,7 @@ pub(super) fn list(state: &SimulatorState, account: &str, query: &Query) -> Valu
     Page::whole(&found, |(order, sub_order)| detailed(order, sub_order))
 }
 
-/// Where the order of a sub-order is, and where in it the sub-order.
+/// The index of a sub-order's order, and its index in it.
 fn position(state: &SimulatorState, account: &str, id: &str) -> Result<(usize, usize), Problem> {
     let mut orders = state.orders.iter().enumerate().filter(|(_, order)| order.account == account);
     let within = |order: &Order| order.sub_orders.iter().position(|sub_order| sub_order.id.to_string() == id);
@@ -54,7 +55,7 @@ fn position(state: &SimulatorState, account: &str, id: &str) -> Result<(usize, u
 }
 
 pub(super) fn get(state: &SimulatorState, account: &str, id: &str, query: &Query) -> Result<Value, Problem> {
-    /// As many numbers as are included.
+    /// The maximum number of phone numbers included.
     const MOST_NUMBERS: usize = 50;
     let (order, sub_order) = position(state, account, id)?;
     let order = &state.orders[order];
@@ -78,7 +79,7 @@ pub(super) fn update(state: &mut SimulatorState, account: &str, id: &str, body: 
     Ok(json!({ "data": detailed(order, &order.sub_orders[sub_order]) }))
 }
 
-/// Cancels what is pending: its numbers fail and go back on offer. There is no word for cancelled among the statuses, so it reads `failure`.
+/// Cancels a pending sub-order: its numbers fail and are on offer again. Telnyx has no status for cancelled; it is `failure`.
 pub(super) fn cancel(state: &mut SimulatorState, account: &str, id: &str) -> Result<Value, Problem> {
     let (index, sub_order) = position(state, account, id)?;
     let order = &mut state.orders[index];
@@ -90,7 +91,7 @@ pub(super) fn cancel(state: &mut SimulatorState, account: &str, id: &str) -> Res
         item.requirements_status = "cancelled";
     }
     let now = state.now();
-    state.finish(index, Progress::Failure, now, |item| item.sub_order_id == id);
+    progress::finish(state, index, Progress::Failure, now, |item| item.sub_order_id == id);
     let order = &state.orders[index];
     Ok(json!({ "data": detailed(order, &order.sub_orders[sub_order]) }))
 }

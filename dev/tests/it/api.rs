@@ -3,6 +3,7 @@
 mod access;
 mod assign;
 mod cors;
+mod document;
 mod etag;
 mod events;
 pub(crate) mod idempotency;

@@ -3,6 +3,8 @@
 mod calls_in_proportion;
 mod connections;
 mod hostile_answers;
+mod logs;
+mod odd_events;
 mod odd_ids;
 mod rate_limits;
 pub(crate) mod rotation;

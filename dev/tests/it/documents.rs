@@ -48,7 +48,7 @@ fn the_documented_settings_are_those_of_the_code() {
     assert_eq!(documented.len(), SETTINGS.len());
 }
 
-/// A variable that no setting reads would be without effect.
+/// A variable that no setting reads would have no effect.
 #[test]
 fn the_template_sets_only_settings() {
     let template = fs::read_to_string(workspace::root().join("template.yaml")).unwrap();

@@ -1,6 +1,6 @@
 //! Acceptance tests: the product against a real Postgres and the Telnyx simulator.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-// A test is awaited once, and nothing else waits behind it.
+// Each test's future is awaited once, by itself, so its size does not matter.
 #![allow(clippy::large_futures)]
 
 mod api;

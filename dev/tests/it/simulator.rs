@@ -1,13 +1,14 @@
-//! The Telnyx simulator, tested over HTTP as any client would meet it.
+//! The Telnyx simulator, tested over HTTP.
 
 mod accounts;
-mod by_hand;
 mod faults;
 mod numbers;
 mod orders;
+mod portal;
 mod search;
 mod webhooks;
 
+use dev::loopback;
 use dev::telnyx_simulator::{ClockMode, Options, Settings, Simulator};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use crate::support::openapi::Spec;
 /// A status and a body.
 type Answer = (u16, Value);
 
-/// A simulator of its own for each test, and a client with the key of its default account.
+/// A simulator for one test, and a client with the key of its default account.
 struct Telnyx {
     simulator: Simulator,
     http: Client,
@@ -25,16 +26,14 @@ struct Telnyx {
 }
 
 impl Telnyx {
-    /// Its clock stands still until `advance`.
+    /// Starts a simulator whose clock moves only by `advance`.
     async fn start() -> Self {
         Self::with(Settings { clock: ClockMode::Manual, ..Settings::default() }).await
     }
 
     async fn with(settings: Settings) -> Self {
-        // Another test may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let simulator = Simulator::start(Options { settings, ..Options::default() }).await.unwrap();
-        let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let http = loopback::client_builder().unwrap().pool_max_idle_per_host(0).build().unwrap();
         Self { api_key: simulator.api_key().to_owned(), simulator, http }
     }
 
@@ -93,7 +92,7 @@ impl Telnyx {
         self.control(Method::GET, "/state", Value::Null).await.1
     }
 
-    /// The numbers that a search with these filters shows.
+    /// The results of a search with these filters.
     async fn found(&self, query: &str) -> Vec<String> {
         let (status, body) = self.get(&format!("/available_phone_numbers?{query}")).await;
         assert_eq!(status, 200, "{body}");
@@ -110,7 +109,7 @@ impl Telnyx {
         self.post("/number_orders", order_of(phone_number)).await
     }
 
-    /// A number bought to the end: its E.164 and its id.
+    /// Buys a number: its E.164 and its id.
     async fn own(&self) -> (String, String) {
         let number = self.number().await;
         assert_eq!(self.order(&number).await.0, 200);
@@ -119,7 +118,7 @@ impl Telnyx {
         (number, id.as_str().unwrap().to_owned())
     }
 
-    /// Holds everything that was asked and answered against Telnyx's specification.
+    /// Validates all requests and answers against Telnyx's specification.
     fn finish(self) {
         let exchanges = self.simulator.exchanges();
         let wrong: Vec<_> =
@@ -127,7 +126,7 @@ impl Telnyx {
         assert_eq!(wrong, Vec::<String>::new());
     }
 
-    /// The same for a test whose own requests are wrong on purpose.
+    /// The same, for a test that sends invalid requests on purpose.
     fn finish_checking_answers(self) {
         let exchanges = self.simulator.exchanges();
         let wrong: Vec<_> = exchanges.iter().flat_map(|exchange| Spec::load().check_response(exchange)).collect();
@@ -144,7 +143,7 @@ fn order_of(phone_number: &str) -> Value {
     json!({ "phone_numbers": [{ "phone_number": phone_number }] })
 }
 
-/// The code of a refusal.
+/// The code of an error answer.
 fn code(body: &Value) -> &str {
     body["errors"][0]["code"].as_str().unwrap()
 }

@@ -1,6 +1,8 @@
 //! `phone-numbers-assign`: which agent answers a number, and the number's settings.
 
 mod answer;
+#[cfg(feature = "schema")]
+pub mod document;
 mod etag;
 mod request;
 

@@ -2,6 +2,8 @@
 
 mod answer;
 mod cursor;
+#[cfg(feature = "schema")]
+pub mod document;
 mod request;
 
 use std::sync::Arc;

@@ -11,7 +11,8 @@ pub mod migrations;
 use anyhow::{Result, anyhow};
 use lambda_http::LambdaEvent;
 use lambda_http::lambda_runtime::Diagnostic;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use shared::config::{Config, Database, Invalid};
 use shared::secrets::Secrets;
 use shared::store;
@@ -28,11 +29,6 @@ struct Settings {
     database: Database,
     secrets: Secrets,
 }
-
-/// The event of an invocation: an empty object.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {}
 
 /// The answer to an invocation.
 #[derive(Debug, Serialize)]
@@ -55,8 +51,13 @@ impl Migrate {
     /// Applies the migrations that the database lacks.
     ///
     /// # Errors
-    /// `MigrationFailed` with the full message. Only deployments read it, so it need not hide anything.
-    pub async fn handle(&self, _event: LambdaEvent<Request>) -> Result<Answer, Diagnostic> {
+    /// `InvalidEvent` if the event is not an empty object. `MigrationFailed` with the full message: only deployments read it, so it
+    /// need not hide anything.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, Diagnostic> {
+        if !event.payload.as_object().is_some_and(Map::is_empty) {
+            let error_message = "the event must be an empty object".to_owned();
+            return Err(Diagnostic { error_type: "InvalidEvent".to_owned(), error_message });
+        }
         let applied = self.apply().await.map_err(|error| {
             let error_message = format!("{error:#}");
             tracing::error!(error = error_message, "the migrations failed");

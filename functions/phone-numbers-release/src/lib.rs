@@ -4,6 +4,8 @@
 //! finished.
 
 mod answer;
+#[cfg(feature = "schema")]
+pub mod document;
 mod request;
 
 use std::collections::HashMap;

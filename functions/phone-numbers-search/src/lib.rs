@@ -1,6 +1,8 @@
 //! `phone-numbers-search`: numbers on offer at Telnyx.
 
 mod answer;
+#[cfg(feature = "schema")]
+pub mod document;
 mod request;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use url::Url;
+use url::{Host, Url};
 
 use super::SecretSource;
 use super::table::{Fallback, Kind, Setting};
@@ -65,6 +65,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.parsed(setting, |text| match setting.kind {
             Kind::OneOf(words) => words.contains(&text).then(|| text.to_owned()),
             Kind::Url => Url::parse(text).is_ok().then(|| text.to_owned()),
+            Kind::HttpsUrl => Url::parse(text).is_ok_and(|url| is_protected(&url)).then(|| text.to_owned()),
             Kind::Deployment => is_deployment(text).then(|| text.to_owned()),
             Kind::Pattern(placeholder) => text.contains(placeholder).then(|| text.to_owned()),
             _ => Some(text.to_owned()),
@@ -161,9 +162,21 @@ fn expected(setting: &Setting) -> String {
         Kind::Boolean => "must be true or false".to_owned(),
         Kind::OneOf(words) => format!("must be one of {}", words.join(", ")),
         Kind::Url => "must be a URL".to_owned(),
+        Kind::HttpsUrl => "must be a URL with https:".to_owned(),
         Kind::Pattern(placeholder) => format!("must contain {placeholder}"),
         Kind::Text | Kind::Path | Kind::List | Kind::Origins | Kind::Deployment => format!("must be {}", setting.form),
     }
+}
+
+/// Whether nobody between us and the host can read or change what is exchanged.
+fn is_protected(url: &Url) -> bool {
+    let is_this_machine = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_this_machine)
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {

@@ -2,7 +2,7 @@
 //! compares the two.
 
 use Fallback::{Described, Nothing, Value};
-use Kind::{Boolean, Decimal, Deployment, Integer, List, OneOf, Origins, Path, Pattern, Text, Url};
+use Kind::{Boolean, Decimal, Deployment, HttpsUrl, Integer, List, OneOf, Origins, Path, Pattern, Text, Url};
 
 /// The type of a setting, with the values that it permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Kind {
     Text,
     /// A URL that is used as it is.
     Url,
+    /// A URL with `https:`, or with `http:` and a host that is this machine.
+    HttpsUrl,
     /// A file.
     Path,
     /// `true` or `false`, in any case.
@@ -112,9 +114,9 @@ settings! {
         "the longest time for a statement, with the connection that it needs. The limits on connecting, statements, locks and idle \
          transactions are eighths of it (3, 7, 5, 5). For migrate only connecting is limited";
 
-    JWT_SECRET: Text, "", Nothing, "", "key of HS256 tokens; overrides `JWT_SECRET_ID`";
+    JWT_SECRET: Text, "", Nothing, "at least 32 bytes", "key of HS256 tokens; overrides `JWT_SECRET_ID`";
     JWT_SECRET_ID: Text, "", Nothing, "name or ARN", "the secret with the key of HS256 tokens";
-    JWKS_URL: Url, "", Nothing, "",
+    JWKS_URL: HttpsUrl, "", Nothing, "`https:`; `http:` only for this machine",
         "where the keys of RS256 and ES256 tokens are published. One of `JWT_SECRET`, `JWT_SECRET_ID` and `JWKS_URL` is required";
     JWT_ISSUER: Text, "", Nothing, "", "required; the `iss` that a token must have";
     JWT_AUDIENCE: Text, "", Value("authenticated"), "", "the `aud` that a token must have";
@@ -190,7 +192,7 @@ impl Setting {
     pub const fn type_name(&self) -> &'static str {
         match self.kind {
             Text | OneOf(_) | Deployment | Pattern(_) => "text",
-            Url => "URL",
+            Url | HttpsUrl => "URL",
             Path => "path",
             Boolean => "boolean",
             Integer(..) => "integer",
@@ -209,7 +211,7 @@ impl Setting {
             OneOf(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Pattern(placeholder) => format!("contains `{placeholder}`"),
             List | Origins => format!("{}; separated by commas", self.form),
-            Text | Url | Path | Deployment => self.form.to_owned(),
+            Text | Url | HttpsUrl | Path | Deployment => self.form.to_owned(),
         }
     }
 }

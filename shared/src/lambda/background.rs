@@ -1,19 +1,18 @@
 //! A function that works on a schedule and takes webhooks.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_http::http::Method;
 use lambda_http::http::header::HeaderMap;
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Body, Context, LambdaEvent, Request, Response, Service as _, service_fn};
-use serde_json::Value;
+use lambda_http::{Body, Context, LambdaEvent, Request, RequestExt as _, Response};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::body::body;
 use super::call::Answer;
 use super::deadline::granted;
+use super::event::{self, EventAnswer};
 use super::log::{answered, log, request_id, warmed};
 use crate::config::{Config, Invalid};
 use crate::error::Error;
@@ -122,7 +121,7 @@ impl<B: Background> BackgroundService<B> {
     /// Answers one webhook. Every failure is an answer.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let deadline = Instant::now() + WEBHOOK_BUDGET;
-        let (request_id, method) = (request_id(&request), request.method().clone());
+        let (request_id, method) = (request_id(request.lambda_context_ref()), request.method().clone());
         let work = async {
             if method != Method::POST {
                 return Err(Error::MethodNotAllowed(&["POST"]));
@@ -132,22 +131,25 @@ impl<B: Background> BackgroundService<B> {
             let answer = tokio::time::timeout_at(deadline, Box::pin(self.ready()?.function.receive(delivery))).await;
             Ok(answer.map_err(late)??.into())
         };
-        answered(B::NAME, &request_id, &method, work).await
+        answered(B::NAME, &request_id, method.as_str(), work).await
     }
 
-    /// Handles an event of Lambda: a webhook through API Gateway, or the schedule.
+    /// Handles an event of Lambda: a webhook through API Gateway, or the schedule, which gets no answer.
     ///
     /// # Errors
-    /// As [`BackgroundService::run`], or the event is neither.
-    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_http::Error> {
+    /// As [`BackgroundService::run`].
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Option<EventAnswer>, lambda_http::Error> {
         let LambdaEvent { payload, context } = event;
-        if payload.get("requestContext").is_none() {
+        let request_id = request_id(Some(&context));
+        let event = event::parse(&payload);
+        if event.as_ref().is_ok_and(|event| !event::is_http(event)) {
             self.run(&context).await.map_err(|error| error.to_string())?;
-            return Ok(Value::Null);
+            return Ok(None);
         }
-        let request: LambdaRequest = serde_json::from_value(payload)?;
-        let answer = service_fn(async |request: Request| Ok::<_, Infallible>(self.answer(request).await));
-        let response = Adapter::from(answer).call(LambdaEvent::new(request, context)).await;
-        Ok(serde_json::to_value(response.map_err(|never| match never {})?)?)
+        let response = match event.and_then(|event| event::request(&event, context)) {
+            Ok(request) => self.answer(request).await,
+            Err(malformed) => answered(B::NAME, &request_id, "", async { Err(malformed.error) }).await,
+        };
+        Ok(Some(response.into()))
     }
 }

@@ -1,22 +1,28 @@
 //! A function that web apps call, and what all of them share before it: CORS, methods, tokens, deadlines, problem documents.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_http::http::header::{ALLOW, HeaderMap};
 use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Request, RequestExt as _, Response};
+use lambda_http::{Body, LambdaEvent, Request, RequestExt as _, Response};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::body::body;
 use super::call::{Answer, Call};
 use super::cors::Cors;
 use super::deadline::{GRACE, time_left};
+use super::event::{self, EventAnswer, Malformed};
 use super::log::{answered, request_id, warmed};
 use crate::auth::Authenticator;
 use crate::config::{Config, Invalid};
 use crate::error::Error;
 use crate::secrets::Secrets;
+
+/// The parameter with which `supabase.functions.invoke` repeats its option `region`. It is for Supabase's own gateway.
+const REGION: &str = "forceFunctionRegion";
 
 /// A function that web apps call.
 pub trait Function: Sized + Send + Sync + 'static {
@@ -73,10 +79,29 @@ impl<F: Function> Service<F> {
         }
     }
 
-    /// Answers one request. Every failure is an answer; none is an error of the Lambda runtime.
+    /// Answers an event of API Gateway or of the function URL, whatever JSON it is.
+    ///
+    /// # Errors
+    /// None: every failure is an answer.
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<EventAnswer, Infallible> {
+        let LambdaEvent { payload, context } = event;
+        let request_id = request_id(Some(&context));
+        let response = match event::parse(&payload).and_then(|event| event::request(&event, context)) {
+            Ok(request) => self.answer(request).await,
+            Err(malformed) => {
+                let Malformed { headers, error } = *malformed;
+                let mut response = answered(F::NAME, &request_id, "", async { Err(error) }).await;
+                self.cors.decorate(&headers, response.headers_mut());
+                response
+            }
+        };
+        Ok(response.into())
+    }
+
+    /// Answers one request. Every failure is an answer.
     pub async fn answer(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
-        let request_id = request_id(&request);
+        let request_id = request_id(request.lambda_context_ref());
         let method = request.method().clone();
         let request_headers = request.headers().clone();
         let work = async {
@@ -86,7 +111,7 @@ impl<F: Function> Service<F> {
                 self.ready()?.call(request, &request_id, started).await
             }
         };
-        let mut response = answered(F::NAME, &request_id, &method, work).await;
+        let mut response = answered(F::NAME, &request_id, method.as_str(), work).await;
         self.cors.decorate(&request_headers, response.headers_mut());
         response
     }
@@ -124,7 +149,8 @@ impl<F: Function> Ready<F> {
         let deadline = started + time_left(&request, self.request_budget);
         let cut_off = deadline + GRACE;
         let late = |_| Error::Unavailable("the request ran out of time".into());
-        let user = self.authenticator.user(request.headers());
+        // On the heap, as below: these futures are large.
+        let user = Box::pin(self.authenticator.user(request.headers()));
         let user_id = tokio::time::timeout_at(cut_off, user).await.map_err(late)??;
         let call = Call {
             method: request.method().clone(),
@@ -132,16 +158,17 @@ impl<F: Function> Ready<F> {
             deadline,
             request_id: request_id.to_owned(),
             headers: request.headers().clone(),
-            query: request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).map(pair).collect(),
+            query: query(&request),
             body: body(&request)?,
         };
-        // On the heap, since some handlers' futures are large.
         let work = Box::pin(self.function.handle(call));
         let answer = tokio::time::timeout_at(cut_off, work).await.map_err(late)??;
         Ok(answer.into())
     }
 }
 
-fn pair((name, value): (&str, &str)) -> (String, String) {
-    (name.to_owned(), value.to_owned())
+/// The parameters of a query, decoded, without the one that is not meant for a function.
+fn query(request: &Request) -> Vec<(String, String)> {
+    let parameters = request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter());
+    parameters.filter(|(name, _)| *name != REGION).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 
 use crate::error::Error;
+use crate::meter;
 use crate::model::{Actor, Caller};
 use crate::store::{Query, Store, column};
 
@@ -49,8 +50,10 @@ impl Store {
 /// The caller that [`AUTHORIZE`] returned, if permitted.
 pub(super) fn actor(caller: &Caller, rows: &[Row]) -> Result<Actor, Error> {
     let row = rows.first().ok_or(Error::Forbidden("Phone numbers are for users of an agency."))?;
+    let agency_id = column(row, "agency_id")?;
+    meter::note_agency(agency_id);
     if column::<Option<bool>>(row, "permitted")? != Some(true) {
         return Err(Error::Forbidden("Your role does not permit this."));
     }
-    Ok(Actor { user_id: caller.user_id, agency_id: column(row, "agency_id")? })
+    Ok(Actor { user_id: caller.user_id, agency_id })
 }

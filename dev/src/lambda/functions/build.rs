@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::Programs;
 use crate::workspace;
 
-/// One line of what cargo prints. Of the many kinds only the ones that name a program matter.
+/// One line of cargo's output. Only messages that name a program are used.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
@@ -24,23 +24,23 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Builds the packages `names` and returns where each one's program is. Cargo's progress goes to standard error.
+/// Builds the packages `names` and returns the path of each program. Cargo's progress goes to standard error.
 ///
 /// # Errors
-/// When one does not compile, which cargo has then explained, or has no binary of its name.
+/// If one does not compile, in which case cargo has printed why, or has no binary of its name.
 pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace::root()).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
-    // Some build scripts watch what cargo tells the program that it runs, and would build again whenever that differs.
+    // Some build scripts depend on variables that cargo sets for the programs that it runs, and would run again.
     for (name, _) in env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     if release {
         command.arg("--release").args(names.iter().flat_map(|name| ["--package", name]));
     } else {
-        // The whole workspace, though the functions would do: with the same packages, cargo chooses the same features of
-        // every dependency as for `cargo test` and for this program, and builds none of them twice.
+        // The whole workspace instead of the functions: cargo then selects the same features of every dependency as for
+        // `cargo test` and for this program, and builds none of them twice.
         command.arg("--workspace");
     }
     command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);

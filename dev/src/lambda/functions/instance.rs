@@ -13,43 +13,45 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::children;
 use crate::lambda::runtime_api::{Answer, Endpoint, Pending};
 use crate::lambda::template::Definition;
 
-/// Lambda gives a process this long to ask for its first event.
+/// Lambda's limit until a process asks for its first event.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
 /// How the processes of a function are started.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The function's binary.
     pub program: PathBuf,
-    /// The function's own variables. Of ours a process sees nothing.
+    /// The function's variables. The process does not inherit ours.
     pub environment: BTreeMap<String, String>,
-    /// Where what it writes goes.
+    /// Destination of its output.
     pub logs: Logs,
 }
 
-/// Where the lines that functions write go.
+/// Destination of the functions' output.
 #[derive(Debug, Clone, Default)]
 pub enum Logs {
-    /// To our standard error.
+    /// Our standard error.
     #[default]
     Stderr,
-    /// To the end of a file.
+    /// A file, appended to.
     File(PathBuf),
 }
 
-/// What became of an invocation.
+/// The outcome of an invocation.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The process answered, and can take the next one.
     Answered(Result<Bytes, Failure>),
-    /// The process ended before it had taken the event.
+    /// The process ended before it fetched the event.
     NeverFetched,
-    /// The process is of no more use.
+    /// The process must be ended.
     Failed(Failure),
 }
 
@@ -58,14 +60,14 @@ pub(super) enum Outcome {
 pub(super) struct Instance {
     child: Child,
     endpoint: Endpoint,
-    /// Held until the process is gone; see `Processes`.
+    /// Held until the process has ended; see `Processes`.
     alive: watch::Receiver<()>,
 }
 
 impl Instance {
     pub(super) async fn start(definition: &Definition, launch: &Launch, endpoint: Endpoint, alive: watch::Receiver<()>) -> Result<Self> {
         let mut command = Command::new(&launch.program);
-        command.env_clear().envs(&launch.environment).envs(lambda_environment(definition, &endpoint));
+        command.env_clear().envs(lambda_environment(definition, launch, &endpoint));
         command.stdin(Stdio::null()).stdout(launch.logs.open()?).stderr(launch.logs.open()?);
         let child = children::spawn(command).await;
         let child = child.with_context(|| format!("starting {}", launch.program.display()))?;
@@ -77,7 +79,7 @@ impl Instance {
         self.child.id()
     }
 
-    /// Whether the process has been told to go.
+    /// Whether the process has been told to end.
     pub(super) fn is_killed(&self) -> bool {
         self.alive.has_changed().unwrap_or(true)
     }
@@ -86,7 +88,7 @@ impl Instance {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Has the process answer `event`, unless it is told to go.
+    /// Sends `event` to the process and waits for the answer, unless it is told to end.
     pub(super) async fn invoke(&mut self, definition: &Definition, request_id: &str, event: Bytes) -> Outcome {
         let Self { child, endpoint, alive } = self;
         tokio::select! {
@@ -95,14 +97,14 @@ impl Instance {
         }
     }
 
-    /// Ends the process and waits until it is gone.
+    /// Kills the process and waits until it has ended.
     pub(super) async fn end(mut self) {
-        // It fails only when the process is gone already.
+        // It fails only if the process has ended already.
         let _ = self.child.kill().await;
     }
 }
 
-/// Offers `event` to a process, and waits for what becomes of it.
+/// Offers `event` to a process and waits for the outcome.
 async fn serve(child: &mut Child, endpoint: &Endpoint, definition: &Definition, request_id: &str, event: Bytes) -> Outcome {
     let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{}", definition.name);
     let Pending { fetched, answer } = endpoint.invoke(&arn, request_id, event, definition.timeout).await;
@@ -141,19 +143,24 @@ impl Logs {
     }
 }
 
-/// What Lambda itself puts into a function's environment.
-fn lambda_environment(definition: &Definition, endpoint: &Endpoint) -> [(&'static str, String); 11] {
-    [
+/// The function's own variables and those that Lambda sets.
+fn lambda_environment(definition: &Definition, launch: &Launch, endpoint: &Endpoint) -> BTreeMap<String, String> {
+    let mut environment = launch.environment.clone();
+    // A function's `LoggingConfig` sets it.
+    let log_level = environment.remove(LOG_LEVEL).or_else(|| std::env::var("RUST_LOG").ok());
+    let lambdas = [
         ("AWS_LAMBDA_RUNTIME_API", endpoint.url().to_owned()),
         ("AWS_LAMBDA_FUNCTION_NAME", definition.name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", definition.memory_mb.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-        ("AWS_LAMBDA_LOG_LEVEL", std::env::var("RUST_LOG").unwrap_or_else(|_| "INFO".to_owned())),
+        (LOG_LEVEL, log_level.unwrap_or_else(|| "INFO".to_owned())),
         ("AWS_REGION", "us-east-1".to_owned()),
         ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
         ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ("TZ", ":UTC".to_owned()),
-    ]
+    ];
+    environment.extend(lambdas.map(|(name, value)| (name.to_owned(), value)));
+    environment
 }

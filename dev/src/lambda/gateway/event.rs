@@ -1,4 +1,4 @@
-//! An HTTP request as an event of format 2.0.
+//! Converts an HTTP request to an event of format 2.0.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -8,7 +8,7 @@ use chrono::Utc;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 
-/// What a request came through.
+/// The endpoint that received a request.
 pub(super) enum Source {
     /// The HTTP API, by a route.
     Api {
@@ -27,7 +27,7 @@ impl Source {
         }
     }
 
-    /// Who sent the request, as far as AWS knows.
+    /// The sender, as AWS reports it.
     fn account_id(&self) -> &'static str {
         match self {
             Self::Api { .. } => "000000000000",
@@ -35,7 +35,7 @@ impl Source {
         }
     }
 
-    /// The header in which an answer carries the request's id.
+    /// The header with the request's id in an answer.
     pub(super) fn request_id_header(&self) -> &'static str {
         match self {
             Self::Api { .. } => "apigw-requestid",
@@ -76,7 +76,7 @@ pub(super) fn event(source: &Source, parts: &Parts, body: &[u8], request_id: &st
         },
         "isBase64Encoded": false,
     });
-    // Members with nothing in them are left out.
+    // Empty members are left out.
     let cookies = cookies(&parts.headers);
     if !cookies.is_empty() {
         event["cookies"] = json!(cookies);
@@ -92,7 +92,7 @@ pub(super) fn event(source: &Source, parts: &Parts, body: &[u8], request_id: &st
     event
 }
 
-/// One member a name, several values joined, without what belongs to the connection, and with what AWS adds.
+/// One member per name, several values joined, without the headers of the connection, and with those that AWS adds.
 fn headers(headers: &HeaderMap, host: &str) -> Map<String, Value> {
     let own = [header::COOKIE, header::CONNECTION, header::TRANSFER_ENCODING];
     let names = headers.keys().filter(|name| !own.contains(name));
@@ -131,7 +131,7 @@ fn query_parameters(query: &str) -> Map<String, Value> {
     map
 }
 
-/// What API Gateway passes on as it is. Anything else, forms included, it encodes.
+/// Whether API Gateway passes the body on as text. It encodes all others, forms included.
 fn is_text(headers: &HeaderMap) -> bool {
     let Some(content_type) = text(headers, header::CONTENT_TYPE.as_str()) else {
         return true;

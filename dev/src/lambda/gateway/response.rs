@@ -1,16 +1,15 @@
-//! What a function answered, as an HTTP response.
+//! Converts a function's answer to an HTTP response.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
-
-use super::body;
 
 /// An answer of format 2.0. API Gateway ignores members that it does not know, `multiValueHeaders` among them.
 #[derive(Deserialize)]
@@ -27,16 +26,16 @@ struct Answer {
     is_base64_encoded: Option<bool>,
 }
 
-/// The response that an answer asks for.
+/// The HTTP response for an answer.
 ///
 /// # Errors
-/// When it asks for what HTTP does not have.
+/// If the answer is malformed or has an invalid status or header.
 pub(super) fn response(answer: &[u8]) -> Result<Response> {
     let value: Value = serde_json::from_slice(answer).context("the function's answer is not JSON")?;
     if value.get("statusCode").is_none() {
-        // API Gateway takes anything else for the body of a success.
+        // API Gateway uses any other answer as the body of a 200.
         let json = HeaderValue::from_static("application/json");
-        let mut response = Response::new(body(value.to_string()));
+        let mut response = Response::new(Body::from(value.to_string()));
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         return Ok(response);
     }
@@ -47,12 +46,12 @@ pub(super) fn response(answer: &[u8]) -> Result<Response> {
         _ => text.into_bytes(),
     };
     let is_empty = bytes.is_empty();
-    let mut response = Response::new(body(bytes));
+    let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = StatusCode::from_u16(answer.status_code)?;
     let headers = response.headers_mut();
     for (name, value) in answer.headers.unwrap_or_default() {
         let name: HeaderName = name.parse().with_context(|| format!("the header {name:?}"))?;
-        // The length is the server's to say.
+        // The server sets the length.
         if name != header::CONTENT_LENGTH {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             headers.insert(name, HeaderValue::from_str(&value)?);

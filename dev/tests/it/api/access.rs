@@ -1,4 +1,4 @@
-//! Who is let in: bearer tokens, and what is answered while there is nothing to check them with.
+//! Access: bearer tokens, and the answers while they cannot be verified.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use tokio::net::TcpListener;
 use crate::support::app::{Reply, TestApp, agent, in_virtual_time};
 use crate::support::functions::{Call, FUNCTIONS, Functions, calls, page};
 
-/// A right call in each method of each function, about a row that is not there.
+/// A valid call of each method of each function, about a row that does not exist.
 fn all_calls() -> Vec<Call> {
     calls("00000000-0000-4000-8000-000000000000", &agent(&demo::DEMO, 0).to_string())
 }
 
-/// Nobody is let in with this header, anywhere.
+/// Asserts that every function refuses this header.
 async fn is_refused_everywhere(functions: &Functions, authorization: &str) {
     for call in all_calls() {
         let reply = functions.answer(call.function, call.request(authorization)).await;
@@ -34,7 +34,7 @@ fn refused(reply: Reply) {
     assert_eq!(reply.body["retryable"], false);
 }
 
-/// A token whose claims are those of the owner but for one.
+/// A token of the owner with one other claim.
 fn with_claim(issuer: &Issuer, claim: &str, value: &Value) -> String {
     let owner = demo::USERS[0];
     let mut claims = issuer.claims(owner.id, owner.email);
@@ -79,12 +79,15 @@ async fn a_token_past_or_before_its_time_is_refused_everywhere() {
     let app = TestApp::new().await;
     let functions = Functions::start(&app);
     let now = Utc::now().timestamp();
-    for (claim, value) in [("exp", now - 60), ("exp", 0), ("nbf", now + 3600)] {
+    for (claim, value) in [("exp", now - 60), ("exp", 0), ("nbf", now + 3600), ("iat", now + 60)] {
         is_refused_everywhere(&functions, &with_claim(&app.issuer, claim, &json!(value))).await;
     }
-    for claim in ["iat", "nbf"] {
-        let past = with_claim(&app.issuer, claim, &json!(now - 60));
-        functions.answer("phone-numbers-list", all_calls()[2].request(&past)).await.expect(200);
+    is_refused_everywhere(&functions, &with_claim(&app.issuer, "iat", &json!("now"))).await;
+    // RFC 7519 permits fractions of a second.
+    let fraction: Value = serde_json::from_str(&format!("{now}.5")).unwrap();
+    for (claim, value) in [("iat", json!(now - 60)), ("nbf", json!(now - 60)), ("iat", fraction), ("iat", Value::Null)] {
+        let token = with_claim(&app.issuer, claim, &value);
+        functions.answer("phone-numbers-list", all_calls()[2].request(&token)).await.expect(200);
     }
 }
 
@@ -111,6 +114,8 @@ async fn a_token_of_another_issuer_or_for_another_audience_is_refused_everywhere
     for (claim, value) in [
         ("iss", json!("https://evil.example/auth/v1")),
         ("iss", json!("")),
+        ("iss", json!([issuer.issuer])),
+        ("iss", json!([issuer.issuer, "https://evil.example/auth/v1"])),
         ("iss", json!(format!("{}/", issuer.issuer))),
         ("aud", json!("anon")),
         ("aud", json!("")),
@@ -143,6 +148,22 @@ async fn a_token_signed_with_another_secret_or_not_at_all_is_refused_everywhere(
     }
 }
 
+/// RFC 7515, 4.1.11: what is critical must be understood, and nothing that could be is.
+#[tokio::test]
+async fn a_token_with_a_critical_extension_is_refused_everywhere() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let owner = demo::USERS[0];
+    let claims = app.issuer.claims(owner.id, owner.email);
+    for critical in [json!(["https://example.com/extension"]), json!(["b64"]), json!(["exp"]), json!([]), json!("exp"), json!({})] {
+        let header = json!({"alg": "HS256", "typ": "JWT", "crit": critical, "b64": true, "https://example.com/extension": 1, "exp": 1});
+        is_refused_everywhere(&functions, &format!("Bearer {}", app.issuer.sign_with(&header, &claims))).await;
+    }
+    let unknown = json!({"alg": "HS256", "typ": "JWT", "https://example.com/extension": 1});
+    let token = format!("Bearer {}", app.issuer.sign_with(&unknown, &claims));
+    functions.answer("phone-numbers-list", all_calls()[2].request(&token)).await.expect(200);
+}
+
 #[tokio::test]
 async fn a_token_whose_claims_were_changed_is_refused_everywhere() {
     let app = TestApp::new().await;
@@ -155,7 +176,7 @@ async fn a_token_whose_claims_were_changed_is_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn a_token_of_nobody_in_particular_is_refused_everywhere() {
+async fn a_token_without_a_users_id_is_refused_everywhere() {
     let app = TestApp::new().await;
     let functions = Functions::start(&app);
     for subject in [json!("owner"), json!(""), json!(7), Value::Null, json!(["de300000-0000-4000-8000-000000020001"])] {
@@ -173,7 +194,7 @@ async fn the_audience_to_insist_on_is_configured() {
     functions.answer("phone-numbers-list", all_calls()[2].request(&meant)).await.expect(200);
 }
 
-/// Every call is answered 503 with a problem that the calling page can read.
+/// Asserts that every call is answered 503 with a problem that the calling page can read.
 async fn is_unavailable_everywhere(app: &TestApp) {
     let functions = Functions::start(app);
     for call in all_calls() {
@@ -214,12 +235,27 @@ async fn without_a_key_for_tokens_a_function_answers_that_it_is_unavailable() {
     is_unavailable_everywhere(&app).await;
 }
 
+/// RFC 7518, 3.2.
+#[tokio::test]
+async fn a_secret_that_is_too_short_to_be_a_key_is_a_mistake_of_the_configuration() {
+    let mut app = TestApp::new().await;
+    for (secret, is_key) in [("x".repeat(31), false), ("secret".to_owned(), false), ("x".repeat(32), true)] {
+        app.issuer = Issuer { issuer: app.issuer.issuer.clone(), ..Issuer::new(secret.clone()) };
+        app.set("JWT_SECRET", &secret);
+        if is_key {
+            app.list("owner", "").await.expect(200);
+        } else {
+            is_unavailable_everywhere(&app).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn without_a_database_a_function_answers_that_it_is_unavailable() {
     let mut app = TestApp::new().await;
     app.set("DATABASE_URL", "");
     is_unavailable_everywhere(&app).await;
-    // Nobody listens there: the port was ours a moment ago.
+    // No server listens on this port, which was just released.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     app.set("DATABASE_URL", &format!("postgres://app:hunter2@127.0.0.1:{port}/app?sslmode=disable"));
     is_unavailable_everywhere(&app).await;

@@ -1,4 +1,4 @@
-//! Assigning numbers to agents, their settings, and taking them back.
+//! Assigning and unassigning numbers, and their settings.
 
 use std::collections::BTreeSet;
 
@@ -31,12 +31,12 @@ async fn get(app: &TestApp, query: &str) -> Reply {
     app.assign("member", Method::GET, query, None).await
 }
 
-/// The row as the function shows it now.
+/// The current row in the function's answer.
 async fn shown(app: &TestApp, row: &Value) -> Value {
     get(app, &format!("id={}", id(row))).await.expect(200).body["phone_number"].clone()
 }
 
-/// Every write there is, about one row.
+/// Every write, about one row.
 async fn writes(app: &TestApp, id: &str) -> Vec<Reply> {
     vec![
         post(app, json!({"phone_number_id": id, "agent_mapping_id": agent(&demo::DEMO, 0)})).await,
@@ -47,7 +47,7 @@ async fn writes(app: &TestApp, id: &str) -> Vec<Reply> {
     ]
 }
 
-/// The body without what differs from one answer to the next.
+/// The body without the members that differ between answers.
 fn words(reply: Reply) -> Value {
     let mut body = reply.body;
     body.as_object_mut().unwrap().remove("request_id").expect("an id");

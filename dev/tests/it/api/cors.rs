@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use dev::demo;
 use lambda_http::Body;
 use lambda_http::http::request::Builder;
 use lambda_http::http::{HeaderMap, Request};
 use serde_json::json;
 
-use crate::support::app::{ORIGIN, Reply, TestApp};
-use crate::support::functions::{FUNCTIONS, Functions, page};
+use crate::support::app::{ORIGIN, Reply, TestApp, agent};
+use crate::support::functions::{FUNCTIONS, Functions, calls, page};
 
 const ALLOWED: [&str; 6] = [
     "http://localhost",
@@ -34,7 +35,7 @@ fn from(method: &str, origin: &str) -> Builder {
     Request::builder().method(method).uri("https://api.example.com/").header("origin", origin)
 }
 
-/// What a header lists, whatever the case.
+/// The values in a header, in lower case.
 fn listed(reply: &Reply, name: &str) -> BTreeSet<String> {
     reply.header(name).split(',').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty()).collect()
 }
@@ -43,7 +44,7 @@ fn words(words: &[&str]) -> BTreeSet<String> {
     words.iter().map(|word| word.to_ascii_lowercase()).collect()
 }
 
-/// The page at `origin` can read the answer.
+/// Asserts that a page at `origin` can read the answer.
 #[track_caller]
 fn readable(reply: &Reply, origin: &str) {
     assert_eq!(values(&reply.headers, "access-control-allow-origin"), [origin], "{reply:?}");
@@ -52,11 +53,18 @@ fn readable(reply: &Reply, origin: &str) {
     assert!(listed(reply, "vary").contains("origin"), "{reply:?}");
 }
 
-/// No page can read the answer; a cache must know that another origin's could.
+/// Asserts that no page can read the answer, and that it varies by origin.
 #[track_caller]
 fn unreadable(reply: &Reply) {
     assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("access-control-")), "{reply:?}");
     assert!(listed(reply, "vary").contains("origin"), "{reply:?}");
+}
+
+/// No cache may keep the answer, and no browser may take it for anything but what it says.
+#[track_caller]
+fn is_for_this_user_and_as_declared(reply: &Reply) {
+    assert_eq!(values(&reply.headers, "cache-control"), ["no-store"], "{reply:?}");
+    assert_eq!(values(&reply.headers, "x-content-type-options"), ["nosniff"], "{reply:?}");
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
@@ -78,10 +86,63 @@ async fn a_preflight_is_answered_for_every_allowed_origin_without_a_token() {
             readable(&reply, origin);
             assert_eq!(reply.body, json!(null));
             assert_eq!(listed(&reply, "access-control-allow-methods"), words(methods));
-            let headers = ["authorization", "apikey", "x-client-info", "content-type", "idempotency-key", "if-match"];
+            let headers = ["authorization", "apikey", "x-client-info", "content-type"];
             assert_eq!(listed(&reply, "access-control-allow-headers"), words(&headers));
+            assert_eq!(reply.header("access-control-allow-credentials"), "");
+            assert!(listed(&reply, "vary").contains("access-control-request-headers"));
+            is_for_this_user_and_as_declared(&reply);
             assert!(reply.header("access-control-max-age").parse::<u32>().unwrap() > 0);
         }
+    }
+}
+
+async fn allowed_headers(functions: &Functions, origin: &str, asked: &str) -> BTreeSet<String> {
+    let preflight = from("OPTIONS", origin).header("access-control-request-method", "GET").header("access-control-request-headers", asked);
+    let reply = functions.answer("phone-numbers-list", preflight.body(Body::Empty).unwrap()).await.expect(204);
+    listed(&reply, "access-control-allow-headers")
+}
+
+#[tokio::test]
+async fn an_allowed_page_may_send_whatever_headers_its_libraries_add() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let added = "authorization,baggage,idempotency-key,if-match,sentry-trace,traceparent,tracestate,x-region,x-retry-count,\
+                 x-supabase-api-version,x-of-next-year";
+    let expected = words(&added.split(',').collect::<Vec<_>>());
+    assert_eq!(allowed_headers(&functions, ORIGIN, added).await, expected);
+    assert_eq!(allowed_headers(&functions, ORIGIN, &added.to_uppercase().replace(',', " ,\t")).await, expected);
+    assert!(allowed_headers(&functions, REFUSED[0], added).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_header_names_is_not_repeated() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let many = |count: usize| (0..count).map(|index| format!("x-{index}")).collect::<Vec<_>>().join(",");
+    assert_eq!(allowed_headers(&functions, ORIGIN, &many(64)).await.len(), 64);
+    assert_eq!(allowed_headers(&functions, ORIGIN, &"x".repeat(64)).await.len(), 1);
+    for wrong in [&many(65), &"x".repeat(65), "", ",", "x-a b", "x-a: b", "x-a;b", "\"x-a\"", "x-é", "<script>", "authorization,x-a b"] {
+        assert!(allowed_headers(&functions, ORIGIN, wrong).await.is_empty(), "{wrong}");
+    }
+}
+
+/// `supabase.functions.invoke(…, {region})` adds it to every request.
+#[tokio::test]
+async fn the_parameter_that_supabase_js_adds_for_a_region_is_ignored() {
+    let app = TestApp::new().await;
+    let functions = Functions::start(&app);
+    let calls = calls("00000000-0000-4000-8000-000000000000", &agent(&demo::DEMO, 0).to_string());
+    for mut call in calls {
+        let without = functions.call(&app.token("owner"), &call).await;
+        let query = std::mem::take(&mut call.query);
+        for added in ["forceFunctionRegion=us-east-1", "forceFunctionRegion=&forceFunctionRegion=eu-west-1"] {
+            call.query = format!("{query}&{added}");
+            let with = functions.call(&app.token("owner"), &call).await;
+            assert_eq!((with.status, with.code()), (without.status, without.code()), "{call:?}: {:#}", with.body);
+        }
+        call.query = format!("{query}&forceFunctionRegions=us-east-1");
+        let reply = functions.call(&app.token("owner"), &call).await.expect_problem(400, "invalid_request");
+        assert_eq!(reply.fields(), ["forceFunctionRegions"]);
     }
 }
 
@@ -127,6 +188,7 @@ async fn a_page_can_read_successes_and_failures_alike() {
         let request = page(method, query).header("authorization", token).header("content-type", "application/json");
         let reply = functions.answer(function, request.body(Body::from(body)).unwrap()).await;
         readable(&reply, ORIGIN);
+        is_for_this_user_and_as_declared(&reply);
         assert!(!reply.header("x-request-id").is_empty());
         if reply.status >= 400 {
             assert_eq!(reply.body["request_id"], reply.header("x-request-id"));

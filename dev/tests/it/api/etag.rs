@@ -1,4 +1,4 @@
-//! Changing a row only as it was read: `ETag` and `If-Match`.
+//! Conditional writes: `ETag` and `If-Match`.
 
 use dev::demo;
 use futures_util::future::join_all;
@@ -11,7 +11,7 @@ use crate::support::app::{Reply, TestApp, agent, raw};
 
 const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
 
-/// A write that wants the row with one of these tags.
+/// A write with these tags in `If-Match`.
 async fn write(app: &TestApp, method: Method, body: Value, tags: &str) -> Reply {
     let request = Request::builder()
         .method(method)
@@ -22,7 +22,7 @@ async fn write(app: &TestApp, method: Method, body: Value, tags: &str) -> Reply 
     raw(&app.function::<Assign>(), request.body(Body::from(body.to_string())).unwrap()).await
 }
 
-/// Every write there is.
+/// Every write.
 fn writes(row: &Value) -> [(Method, Value); 3] {
     [
         (Method::POST, json!({"id": row["id"], "agent_mapping_id": agent(&demo::DEMO, 0)})),
@@ -91,9 +91,20 @@ async fn one_tag_of_several_will_do_and_a_star_means_any() {
     for tags in [format!("\"1\", {}", tag(&app, &row).await), "*".to_owned()] {
         write(&app, Method::PATCH, body.clone(), &tags).await.expect(200);
     }
-    // A weak tag says that two are alike, which is not enough to write over one of them.
+    // A weak tag means equivalent, which is not enough for a write.
     for tags in [format!("W/{}", tag(&app, &row).await), "\"1\"".to_owned(), "\"another's\"".to_owned()] {
         write(&app, Method::PATCH, body.clone(), &tags).await.expect_problem(412, "precondition_failed");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_of_a_time_that_no_row_can_have_matches_none() {
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
+    for (method, body) in writes(&row) {
+        for micros in [i64::MIN, -210_866_803_200_000_001, -210_866_803_200_000_000, 8_210_266_876_799_999_999, i64::MAX] {
+            write(&app, method.clone(), body.clone(), &format!("\"{micros}\"")).await.expect_problem(412, "precondition_failed");
+        }
     }
 }
 

@@ -1,21 +1,21 @@
-//! `events/*.json`, as `sam local invoke -e` takes them: each goes through the real handler and is answered as its name
-//! promises.
+//! `events/*.json` for `sam local invoke -e`: each is handled by the real handler and answered as its name
+//! says.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use dev::workspace;
-use lambda_http::{Context, LambdaEvent, request};
+use lambda_http::{Context, LambdaEvent};
 use phone_numbers_migrate::Migrate;
 use phone_numbers_reconcile::Reconcile;
 use serde_json::{Value, json};
 use shared::lambda::BackgroundService;
 use uuid::Uuid;
 
-use crate::support::app::TestApp;
+use crate::support::app::{self, Reply, TestApp};
 use crate::support::functions::Functions;
 
-/// What each event is answered with.
+/// The expected status of each event.
 const ANSWERS: [(&str, u16, &str); 15] = [
     ("search", 200, ""),
     ("search-without-country", 400, "country_code"),
@@ -34,7 +34,7 @@ const ANSWERS: [(&str, u16, &str); 15] = [
     ("migrate", 200, ""),
 ];
 
-/// The rows that the events are about.
+/// The rows in the events.
 const ROWS: [&str; 2] = ["7d0f1b52-6c1e-4b8a-9f0e-2f4a5c9d3e10", "f3a1c0de-58b7-4d2c-8a49-90c6b1e7d254"];
 
 /// Every event by its name.
@@ -44,7 +44,7 @@ fn events() -> BTreeMap<String, String> {
     events.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// Buys the two numbers that the events name by their rows.
+/// Buys the two numbers whose rows the events name.
 async fn buy_the_rows(app: &TestApp) {
     let numbers: Vec<_> = app.offers("415", 2).await.into_iter().map(|number| json!({"phone_number": number})).collect();
     let bought = app.purchase("owner", json!({"phone_numbers": numbers})).await.expect(200);
@@ -77,7 +77,7 @@ async fn every_event_is_answered_as_its_name_promises() {
             continue;
         }
         let function = shape["rawPath"].as_str().unwrap().trim_start_matches('/');
-        let reply = functions.deliver(function, request::from_str(&event).unwrap()).await;
+        let reply = functions.handle(function, &shape).await;
         assert_eq!(reply.status, status, "{name}: {:#}", reply.body);
         if status == 400 || status == 401 {
             let code = match name {
@@ -91,11 +91,10 @@ async fn every_event_is_answered_as_its_name_promises() {
     }
 }
 
-/// What a function answers that works for nobody in particular; one that answers nothing has succeeded.
+/// The status of a function without HTTP answers: no answer means success.
 async fn without_a_caller(app: &TestApp, name: &str, event: Value) -> u16 {
     if name == "migrate" {
-        let request = serde_json::from_value(event).unwrap();
-        let answer = Migrate::new(app.settings()).handle(LambdaEvent::new(request, Context::default())).await;
+        let answer = Migrate::new(app.settings()).handle(LambdaEvent::new(event, Context::default())).await;
         let answer = answer.unwrap_or_else(|diagnostic| panic!("{diagnostic:?}"));
         assert_eq!(json!(answer), json!({"applied": []}), "the database is migrated");
         return 200;
@@ -103,6 +102,6 @@ async fn without_a_caller(app: &TestApp, name: &str, event: Value) -> u16 {
     let mut config = app.config();
     config.reconcile.public_keys = vec![app.telnyx.public_key()];
     let reconcile = BackgroundService::<Reconcile>::new(Ok(config));
-    let answer = reconcile.handle(LambdaEvent::new(event, Context::default())).await.unwrap();
-    answer["statusCode"].as_u64().map_or(200, |status| u16::try_from(status).unwrap())
+    let answer = reconcile.handle(app::event(&event)).await.unwrap();
+    answer.map_or(200, |answer| Reply::to_event(&answer).status)
 }

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header: one key, one answer, however often and from however many sides it comes.
+//! The `Idempotency-Key` header: one key, one answer, also for repeated and concurrent requests.
 
 use dev::demo;
 use dev::fault_proxy::{Fault, Moment};
@@ -18,10 +18,10 @@ const SEARCH: &str = "/v2/available_phone_numbers";
 const INVENTORY: &str = "/v2/phone_numbers";
 pub(crate) const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
-/// A number that nobody offers.
+/// A number that is not on offer.
 pub(crate) const NOT_ON_OFFER: &str = "+13125550123";
 
-/// A request under a key, as its bytes are.
+/// A request with a key and a literal body.
 pub(crate) async fn written<F: Function>(function: &Service<F>, token: &str, key: &str, body: &str) -> Reply {
     let request = Request::builder()
         .method(Method::POST)
@@ -40,7 +40,7 @@ async fn release(app: &TestApp, user: &str, key: &str, body: &Value) -> Reply {
     written(&app.function::<Release>(), &app.token(user), key, &body.to_string()).await
 }
 
-/// Insists that an answer is the first one again.
+/// Asserts that an answer is a replay of the first one.
 #[track_caller]
 pub(crate) fn is_replay(again: &Reply, first: &Reply) {
     assert_eq!(again.header("idempotent-replayed"), "true", "{again:#?}");
@@ -48,17 +48,17 @@ pub(crate) fn is_replay(again: &Reply, first: &Reply) {
     assert_eq!(again.header("content-type"), first.header("content-type"));
 }
 
-/// What is kept of keys.
+/// The stored keys.
 pub(crate) async fn keys(app: &TestApp) -> Vec<Value> {
     app.everything().await["phone_number_idempotency_keys"].as_array().unwrap().clone()
 }
 
-/// What keys list.
+/// The purchases that keys list.
 pub(crate) async fn listed(app: &TestApp) -> Vec<Value> {
     app.everything().await["phone_number_idempotency_purchases"].as_array().unwrap().clone()
 }
 
-/// Moves all that keys and purchases note into the past: so much later it is then.
+/// Moves all times of keys and purchases into the past.
 pub(crate) async fn later(app: &TestApp, interval: &str) {
     let sql = "
 set session_replication_role = replica;
@@ -82,14 +82,14 @@ async fn a_purchase_that_is_repeated_gets_the_first_answer_to_the_letter() {
     let number = app.offer().await;
     let first = purchase(&app, "owner", KEY, &order_of(&number)).await.expect(200);
     assert_eq!(first.header("idempotent-replayed"), "");
-    // What has become of the number meanwhile does not matter.
+    // The number's state meanwhile does not matter.
     app.release("owner", release_of(first.number())).await.expect(200);
     let asked = app.telnyx.exchanges().len();
     for user in ["owner", "admin"] {
         is_replay(&purchase(&app, user, KEY, &order_of(&number)).await, &first);
     }
     assert_eq!(app.telnyx.exchanges().len(), asked, "Telnyx is asked nothing");
-    assert!(app.billed().await.is_empty(), "and nothing is bought anew");
+    assert!(app.billed().await.is_empty(), "and nothing is bought again");
     let another = purchase(&app, "owner", "another", &order_of(&number)).await.expect(200);
     assert_ne!(another.number()["id"], first.number()["id"]);
     balance(&app).await;
@@ -125,7 +125,7 @@ async fn a_failure_is_an_answer_like_any_other() {
         is_replay(&purchase(&app, "owner", key, &body).await, &first);
         assert_eq!(app.telnyx.exchanges().len(), asked, "{key}: what was refused once is not asked for again");
     }
-    // Under another key it is another request.
+    // With another key it is another request.
     purchase(&app, "owner", "once-more", &order_of(&numbers[0])).await.expect(200);
     balance(&app).await;
 }
@@ -244,7 +244,7 @@ async fn a_request_that_takes_longer_than_a_lease_keeps_its_key() {
             eventually(async || app.sql.query_opt(sql, &[&age]).await.unwrap().map(|row| row.get::<_, Option<String>>(0))).await
         };
         let holder = older_than("0").await;
-        assert_eq!(older_than("2 seconds").await, holder, "nobody has taken it");
+        assert_eq!(older_than("2 seconds").await, holder, "no other process has taken it");
         purchase(&app, "owner", KEY, &body).await.expect_problem(409, "request_in_progress");
         eventually(async || (orders_sent(&app) == 1).then_some(())).await;
         decide(&app, "success").await;
@@ -379,7 +379,7 @@ async fn a_key_belongs_to_one_agency_and_one_function() {
     let ours = purchase(&app, "owner", KEY, &order_of(&numbers[0])).await.expect(200);
     let theirs = purchase(&app, "other_owner", KEY, &order_of(&numbers[1])).await.expect(200);
     assert_eq!((ours.header("idempotent-replayed"), theirs.header("idempotent-replayed")), ("", ""));
-    // The same body, too: what the other agency was told is nobody else's business.
+    // The same body, too: an answer to another agency must not be replayed.
     let taken = purchase(&app, "other_owner", "same", &order_of(&numbers[0])).await;
     taken.expect_problem(409, "number_unavailable");
     purchase(&app, "owner", "same", &order_of(&numbers[0])).await.expect(200);
@@ -455,7 +455,7 @@ async fn an_answer_that_cannot_be_kept_is_not_given() {
             proxy.inject("idempotency_keys.answer", Moment::Before, Fault::Cut);
         }
         purchase(&app, "owner", &key, &order_of(number)).await.expect_problem(503, "unavailable");
-        // Nobody has been told anything final: what comes next is the first answer.
+        // There was no final answer yet, so the next one is the first.
         let first = eventually(async || {
             let answer = purchase(&app, "owner", &key, &order_of(number)).await;
             Some(answer).filter(|answer| answer.code() != "request_in_progress")
@@ -483,7 +483,7 @@ async fn without_a_database_for_the_key_nothing_is_bought() {
 }
 
 #[tokio::test]
-async fn a_key_is_kept_for_a_day_and_then_forgotten() {
+async fn a_key_is_kept_for_a_day_and_then_deleted() {
     let app = TestApp::new().await;
     let numbers = app.offers("312", 2).await;
     app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "status", "status": 403, "code": "20100"})).await;
@@ -536,6 +536,9 @@ async fn what_is_no_key_is_refused_by_the_headers_name() {
     }
     assert_eq!(app.everything().await, before);
     assert_eq!((orders_sent(&app), app.asked("DELETE", INVENTORY)), (1, 0));
+    let mut asking = order_of(&number);
+    asking["validate_only"] = json!(true);
+    assert_eq!(purchase(&app, "owner", "a,b", &asking).await.expect_problem(400, "invalid_request").fields(), ["Idempotency-Key"]);
     purchase(&app, "owner", &long[1..], &order_of(&number)).await.expect(200);
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::response::Redirect;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -38,20 +39,20 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key to sign with, and its public half under a name.
-enum Key {
+/// A signing key, and its public key with an id.
+pub(crate) enum Key {
     Rsa(&'static str),
     Ec(&'static str, Box<EcdsaKeyPair>),
 }
 
 impl Key {
-    fn ec(name: &'static str) -> Self {
+    pub(crate) fn ec(name: &'static str) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         Self::Ec(name, Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap()))
     }
 
-    /// As the issuer publishes it.
+    /// The published JWK.
     fn published(&self) -> Value {
         match self {
             Self::Rsa(name) => {
@@ -87,7 +88,7 @@ impl Key {
     }
 
     /// A token of the demo's owner.
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.sign(&self.header(), &claims())
     }
 }
@@ -97,7 +98,7 @@ fn claims() -> Value {
     Issuer::new(String::new()).claims(owner.id, owner.email)
 }
 
-/// An issuer that publishes its keys, while it is up, and counts how often it was asked.
+/// An issuer that publishes its keys and counts the requests.
 struct Published {
     url: String,
     document: Arc<Mutex<Option<String>>>,
@@ -128,7 +129,7 @@ impl Published {
         self.answer(Some(&json!({"keys": keys})));
     }
 
-    /// Whatever the document is; none while the issuer is down.
+    /// Sets the document; `None` means that the issuer is down.
     fn answer(&self, document: Option<&Value>) {
         *self.document.lock().unwrap() = document.map(Value::to_string);
     }
@@ -137,7 +138,7 @@ impl Published {
         self.fetches.load(Ordering::Relaxed)
     }
 
-    /// What a function checks tokens with that believes this issuer alone.
+    /// The authenticator of a function that trusts only this issuer.
     fn authenticator(&self) -> Authenticator {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tokens = Tokens {
@@ -162,7 +163,7 @@ async fn user(authenticator: &Authenticator, token: &str) -> Result<Uuid, Error>
     authenticator.user(&headers).await
 }
 
-async fn believes(authenticator: &Authenticator, key: &Key) {
+async fn accepts(authenticator: &Authenticator, key: &Key) {
     assert_eq!(user(authenticator, &key.token()).await.unwrap(), demo::USERS[0].id);
 }
 
@@ -171,7 +172,7 @@ async fn refuses(authenticator: &Authenticator, token: &str) {
     assert!(matches!(outcome, Err(Error::Unauthorized(_))), "{outcome:?}");
 }
 
-/// Lets time pass at once.
+/// Advances the clock.
 pub(crate) async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
@@ -212,7 +213,7 @@ async fn a_shared_secret_and_published_keys_serve_side_by_side() {
     functions.call(&app.token("owner"), list).await.expect(200);
 }
 
-/// RFC 8725, 2.1: whoever knows the public key must not be able to use it as a shared secret.
+/// RFC 8725, 2.1: the public key must not be usable as a shared secret.
 #[tokio::test]
 async fn a_published_key_is_no_shared_secret() {
     let rsa = Key::Rsa("one");
@@ -237,7 +238,7 @@ async fn a_signature_of_another_key_or_algorithm_is_refused() {
     let (rsa, ec, stranger) = (Key::Rsa("one"), Key::ec("two"), Key::ec("two"));
     let published = Published::start(&[&rsa, &ec]).await;
     let authenticator = published.authenticator();
-    believes(&authenticator, &ec).await;
+    accepts(&authenticator, &ec).await;
     refuses(&authenticator, &stranger.token()).await;
     for (alg, kid) in [("ES256", "one"), ("RS256", "two"), ("RS512", "one"), ("ES384", "two"), ("HS256", "one")] {
         let header = json!({"alg": alg, "typ": "JWT", "kid": kid});
@@ -258,11 +259,11 @@ async fn the_claims_of_a_token_signed_with_a_published_key_are_checked_all_the_s
         claims[claim] = value;
         refuses(&authenticator, &ec.sign(&ec.header(), &claims)).await;
     }
-    believes(&authenticator, &ec).await;
+    accepts(&authenticator, &ec).await;
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_key_is_believed_only_where_there_is_one() {
+async fn a_token_without_a_key_id_is_accepted_only_if_there_is_one_key() {
     let ec = Key::ec("one");
     let published = Published::start(&[&ec]).await;
     let anonymous = ec.sign(&json!({"alg": "ES256", "typ": "JWT"}), &claims());
@@ -276,13 +277,13 @@ async fn keys_are_fetched_once_and_remembered() {
     let (rsa, ec) = (Key::Rsa("one"), Key::ec("two"));
     let published = Published::start(&[&rsa, &ec]).await;
     let authenticator = published.authenticator();
-    tokio::join!(believes(&authenticator, &rsa), believes(&authenticator, &ec), believes(&authenticator, &rsa));
+    tokio::join!(accepts(&authenticator, &rsa), accepts(&authenticator, &ec), accepts(&authenticator, &rsa));
     pass(Duration::from_mins(9)).await;
-    believes(&authenticator, &ec).await;
+    accepts(&authenticator, &ec).await;
     assert_eq!(published.fetches(), 1);
     pass(Duration::from_mins(2)).await;
-    believes(&authenticator, &ec).await;
-    believes(&authenticator, &rsa).await;
+    accepts(&authenticator, &ec).await;
+    accepts(&authenticator, &rsa).await;
     assert_eq!(published.fetches(), 2);
 }
 
@@ -291,7 +292,7 @@ async fn tokens_that_name_unknown_keys_cannot_make_us_hammer_the_issuer() {
     let (ec, stranger) = (Key::ec("one"), Key::ec("forged"));
     let published = Published::start(&[&ec]).await;
     let authenticator = published.authenticator();
-    believes(&authenticator, &ec).await;
+    accepts(&authenticator, &ec).await;
     for fetches in 1..4 {
         for _ in 0..5 {
             refuses(&authenticator, &stranger.token()).await;
@@ -302,14 +303,14 @@ async fn tokens_that_name_unknown_keys_cannot_make_us_hammer_the_issuer() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_is_picked_up_and_the_old_one_let_go() {
+async fn a_rotated_key_is_picked_up_and_the_old_one_dropped() {
     let (old, new) = (Key::ec("old"), Key::ec("new"));
     let published = Published::start(&[&old]).await;
     let authenticator = published.authenticator();
-    believes(&authenticator, &old).await;
+    accepts(&authenticator, &old).await;
     published.publish(&[&new]);
     pass(Duration::from_secs(31)).await;
-    believes(&authenticator, &new).await;
+    accepts(&authenticator, &new).await;
     refuses(&authenticator, &old.token()).await;
     assert_eq!(published.fetches(), 2);
 }
@@ -326,7 +327,86 @@ async fn an_issuer_that_is_down_makes_functions_unavailable_until_it_is_back() {
         assert!(!reply.body.to_string().contains("127.0.0.1"), "{:#}", reply.body);
     }
     published.publish(&[&ec]);
+    pass(Duration::from_secs(6)).await;
     functions.call(&ec.token(), &calls("", "")[2]).await.expect(200);
+}
+
+#[tokio::test]
+async fn tokens_cannot_make_us_hammer_an_issuer_that_is_down_even_before_there_are_keys() {
+    let ec = Key::ec("one");
+    let published = Published::start(&[]).await;
+    published.answer(None);
+    let authenticator = published.authenticator();
+    for fetches in 1..4 {
+        for _ in 0..50 {
+            let outcome = user(&authenticator, &ec.token()).await;
+            assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+        }
+        assert_eq!(published.fetches(), fetches);
+        pass(Duration::from_secs(6)).await;
+    }
+    published.publish(&[&ec]);
+    accepts(&authenticator, &ec).await;
+}
+
+#[tokio::test]
+async fn a_fetch_that_was_cancelled_does_not_delay_the_next_one() {
+    let ec = Key::ec("one");
+    let published = Published::start(&[&ec]).await;
+    let authenticator = published.authenticator();
+    assert!(tokio::time::timeout(Duration::ZERO, authenticator.warm()).await.is_err());
+    accepts(&authenticator, &ec).await;
+}
+
+#[tokio::test]
+async fn a_redirect_to_other_keys_is_not_followed() {
+    let ec = Key::ec("one");
+    let elsewhere = Published::start(&[&ec]).await;
+    let url = elsewhere.url.clone();
+    let router = Router::new().fallback(move || async move { Redirect::temporary(&url) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut published = Published::start(&[]).await;
+    published.url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let outcome = user(&published.authenticator(), &ec.token()).await;
+    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    assert_eq!(elsewhere.fetches(), 0);
+    server.abort();
+}
+
+#[tokio::test]
+async fn no_more_than_256_kib_of_keys_are_read() {
+    let ec = Key::ec("one");
+    let published = Published::start(&[]).await;
+    for (padding, is_read) in [(250_000, true), (262_144, false), (10_000_000, false)] {
+        published.answer(Some(&json!({"keys": [ec.published()], "padding": "x".repeat(padding)})));
+        let outcome = user(&published.authenticator(), &ec.token()).await;
+        assert_eq!(outcome.is_ok(), is_read, "{padding}: {outcome:?}");
+        assert!(is_read || matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    }
+}
+
+/// RFC 7517, 4.2 and 4.3.
+#[tokio::test]
+async fn a_key_that_is_published_for_anything_but_verifying_verifies_nothing() {
+    let (ec, other) = (Key::ec("one"), Key::ec("other"));
+    let published = Published::start(&[]).await;
+    let odd = [("use", json!("enc")), ("use", json!("tls")), ("key_ops", json!(["encrypt", "wrapKey"])), ("key_ops", json!([]))];
+    for (member, value) in odd {
+        let mut jwk = ec.published();
+        jwk.as_object_mut().unwrap().remove("use");
+        jwk[member] = value;
+        published.answer(Some(&json!({"keys": [jwk, other.published()]})));
+        let authenticator = published.authenticator();
+        refuses(&authenticator, &ec.token()).await;
+        accepts(&authenticator, &other).await;
+        // It does not count as a second key, either.
+        assert!(user(&authenticator, &other.sign(&json!({"alg": "ES256"}), &claims())).await.is_ok());
+    }
+    let mut jwk = ec.published();
+    jwk["key_ops"] = json!(["verify"]);
+    published.answer(Some(&json!({"keys": [jwk]})));
+    accepts(&published.authenticator(), &ec).await;
 }
 
 #[tokio::test]
@@ -348,11 +428,11 @@ async fn known_keys_go_on_serving_for_a_day_while_the_issuer_is_down() {
     let ec = Key::ec("one");
     let published = Published::start(&[&ec]).await;
     let authenticator = published.authenticator();
-    believes(&authenticator, &ec).await;
+    accepts(&authenticator, &ec).await;
     published.answer(None);
     for _ in 0..23 {
         pass(Duration::from_hours(1)).await;
-        believes(&authenticator, &ec).await;
+        accepts(&authenticator, &ec).await;
     }
     assert_eq!(published.fetches(), 24);
     pass(Duration::from_hours(2)).await;
@@ -369,7 +449,7 @@ async fn a_key_of_a_kind_we_do_not_know_hides_no_other() {
     let keys: Vec<_> = odd.into_iter().chain([ec.published()]).chain(odder).collect();
     published.answer(Some(&json!({"keys": keys})));
     let authenticator = published.authenticator();
-    believes(&authenticator, &ec).await;
+    accepts(&authenticator, &ec).await;
     for name in ["odd", "broken", "later"] {
         refuses(&authenticator, &ec.sign(&json!({"alg": "ES256", "kid": name}), &claims())).await;
     }

@@ -1,9 +1,10 @@
-//! The lives of a number that was bought again: each agency sees its own, whole, and nothing of another's.
+//! The lives of a number that was bought again: each agency sees its own completely, and none of another's.
 
 use dev::demo;
 use lambda_http::http::Method;
 use serde_json::json;
 
+use crate::api::pages::MOST_PAGES;
 use crate::money::bought_again::{given_back, given_back_again, ids, number_of, set, stored};
 use crate::support::actions::{balance, order_of, release_of};
 use crate::support::app::{TestApp, agent};
@@ -36,7 +37,7 @@ async fn the_old_agency_goes_on_seeing_its_released_number() {
     let note = json!([{"id": row["id"], "phone_number": number, "note": "Already released"}]);
     assert_eq!(before.last().unwrap()["released"], note);
 
-    // Whatever becomes of the number with the other agency, nothing of it shows here.
+    // Changes of the number in the other agency do not show here.
     let theirs = app.purchase("other_owner", order_of(&number)).await.expect(200).number().clone();
     assert_eq!(everything().await, before);
     let to_agent = json!({"id": theirs["id"], "agent_mapping_id": agent(&demo::OTHER, 0)});
@@ -96,7 +97,7 @@ async fn an_agency_that_buys_its_own_number_back_has_two_lives_of_it() {
         "monthly_cost": [{"currency": "USD", "amount": "1.00"}],
     });
     assert_eq!(both.body["summary"], summary);
-    // A release of both is one of the new one.
+    // A release of both releases only the new one.
     let body = json!({"phone_number_ids": [old["id"], new["id"]], "confirm": true});
     let released = app.release("owner", body).await.expect(200);
     let notes: Vec<_> = released.body["released"].as_array().unwrap().iter().map(|item| item.get("note").is_some()).collect();
@@ -105,13 +106,13 @@ async fn an_agency_that_buys_its_own_number_back_has_two_lives_of_it() {
 }
 
 #[tokio::test]
-async fn a_life_that_is_over_takes_no_change() {
+async fn a_released_life_takes_no_change() {
     let app = TestApp::new().await;
     let old = given_back(&app, "owner").await;
     let id = &old["id"];
     let writes = [
         (Method::POST, json!({"id": id, "agent_mapping_id": agent(&demo::DEMO, 1)})),
-        // Nobody's agent: that the number is released comes first.
+        // The agent does not exist, but the error is that the number is released.
         (Method::POST, json!({"id": id, "agent_mapping_id": agent(&demo::OTHER, 1)})),
         (Method::PATCH, json!({"id": id, "friendly_name": "Still here"})),
         (Method::PATCH, json!({"id": id, "status": "active"})),
@@ -144,7 +145,7 @@ async fn pages_go_through_both_lives_alike() {
     for number in &numbers {
         lives.push(given_back_again(&app, "owner", number).await);
     }
-    // Every other number lives on, with the agency or elsewhere.
+    // Every other number is bought again, by the agency or another.
     for (index, number) in numbers.iter().enumerate().filter(|(index, _)| index % 2 == 0) {
         let user = if index % 4 == 0 { "owner" } else { "other_owner" };
         let row = app.purchase(user, order_of(number)).await.expect(200).number().clone();
@@ -166,7 +167,8 @@ async fn pages_go_through_both_lives_alike() {
         assert!(order.is_sorted_by(|one, other| one >= other), "the youngest come first: {order:?}");
         let mut walked = Vec::new();
         let mut after = String::new();
-        loop {
+        for pages in 0.. {
+            assert!(pages < MOST_PAGES, "{filter}: the pages do not end");
             let page = app.list("member", &format!("{filter}&limit=2{after}")).await.expect(200);
             walked.extend(page.body["phone_numbers"].as_array().unwrap().clone());
             match page.body["pagination"]["next_cursor"].as_str() {
@@ -179,7 +181,7 @@ async fn pages_go_through_both_lives_alike() {
 }
 
 #[tokio::test]
-async fn a_cursor_stays_true_while_a_life_moves_to_the_archive_and_back() {
+async fn a_cursor_stays_valid_while_a_row_moves_to_the_archive_and_back() {
     let app = TestApp::new().await;
     let numbers = app.offers("312", 5).await;
     for number in &numbers {

@@ -1,4 +1,4 @@
-//! Pages of the list: by offset, and by a cursor that stays true while rows come and go.
+//! Pages of the list: by offset, and by a cursor that stays valid while rows are added and removed.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn cursor(reply: &Reply) -> Option<String> {
     reply.body["pagination"]["next_cursor"].as_str().map(str::to_owned)
 }
 
-/// Rows of which several were made in the same instant.
+/// Rows, several with the same creation time.
 async fn rows(app: &TestApp, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..count {
@@ -25,11 +25,14 @@ async fn rows(app: &TestApp, count: usize) -> Vec<String> {
     ids
 }
 
-/// Every row of every page, in the order they came.
+/// No list of these tests has as many pages.
+pub(super) const MOST_PAGES: usize = 1_000;
+
+/// The rows of all pages, in order.
 async fn walk(app: &TestApp, filter: &str, limit: usize) -> Vec<String> {
     let mut seen = Vec::new();
     let mut after = String::new();
-    loop {
+    for _ in 0..MOST_PAGES {
         let page = app.list("member", &format!("{filter}&limit={limit}{after}")).await.expect(200);
         assert!(ids(&page).len() <= limit);
         seen.extend(ids(&page));
@@ -38,6 +41,7 @@ async fn walk(app: &TestApp, filter: &str, limit: usize) -> Vec<String> {
             None => return seen,
         }
     }
+    panic!("the pages do not end: {seen:?}");
 }
 
 #[tokio::test]
@@ -99,12 +103,13 @@ async fn a_cursor_keeps_its_place_while_rows_come_and_go() {
     let mut gone = BTreeSet::new();
     let mut seen = Vec::new();
     let mut after = String::new();
-    loop {
+    for pages in 0.. {
+        assert!(pages < MOST_PAGES, "the pages do not end: {seen:?}");
         let page = app.list("member", &format!("limit=5{after}")).await.expect(200);
         seen.extend(ids(&page));
         let Some(cursor) = cursor(&page) else { break };
         after = format!("&cursor={cursor}");
-        // The row at the page's end, one seen before, and one still to come go; younger ones come.
+        // The last row of the page, one seen before and one to come are deleted; younger ones are added.
         let to_come = first.iter().find(|id| !seen.contains(id) && !gone.contains(*id)).cloned();
         for id in [seen.last().cloned(), seen.first().cloned(), to_come].into_iter().flatten() {
             let sql = "delete from agency_phone_numbers where id = $1::text::uuid";
@@ -156,7 +161,7 @@ async fn a_cursor_continues_only_the_list_it_came_from() {
         let reply = app.list("member", &format!("{filter}&limit=2&cursor={cursor}")).await.expect_problem(400, "invalid_request");
         assert_eq!(reply.fields(), ["cursor"], "{filter}");
     }
-    // The page's size and what surrounds it are no filters, and colleagues may go on.
+    // The page size and the other options are not filters, and other users may continue.
     for same in ["limit=1", "limit=200", "include_agents=true", "assigned=false"] {
         app.list("owner", &format!("status=active&{same}&cursor={cursor}")).await.expect(200);
     }
@@ -181,6 +186,26 @@ async fn what_is_no_cursor_is_refused() {
     assert_eq!(reply.fields(), ["offset"]);
     let reply = app.list("member", &format!("limit=2&cursor={good}&cursor={good}")).await.expect_problem(400, "invalid_request");
     assert_eq!(reply.fields(), ["cursor"]);
+}
+
+#[tokio::test]
+async fn a_cursor_with_any_time_is_a_page_or_is_refused() {
+    use base64::Engine as _;
+    let app = TestApp::new().await;
+    rows(&app, 3).await;
+    for (micros, status) in [
+        (i64::MIN, 400),
+        (-210_866_803_200_000_001, 400),
+        (-210_866_803_200_000_000, 200),
+        (8_210_266_876_799_999_999, 200),
+        (8_210_266_876_800_000_000, 400),
+        (i64::MAX, 400),
+    ] {
+        let written = json!([demo::DEMO.id, {}, micros, demo::DEMO.id]).to_string();
+        let cursor = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(written);
+        let reply = app.list("member", &format!("cursor={cursor}")).await.expect(status);
+        assert_eq!(reply.fields(), if status == 400 { vec!["cursor"] } else { vec![] }, "{micros}");
+    }
 }
 
 #[tokio::test]

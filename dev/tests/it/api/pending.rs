@@ -1,4 +1,4 @@
-//! Rows that wait for Telnyx: whether it lacks documents, and until when it waits for them.
+//! Rows that wait for Telnyx: whether documents are missing, and the deadline for them.
 
 use dev::demo;
 use lambda_http::http::Method;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::actions::{balance, decide, order_of, order_of_all, release_of, telnyx};
 use crate::support::app::{Reply, TestApp};
 
-/// The two members that only pending rows have; None where there are none.
+/// The two members that only pending rows have; `None` if absent.
 fn requirements(row: &Value) -> Option<(Value, Value)> {
     let (met, deadline) = (row.get("requirements_met"), row.get("requirements_deadline"));
     assert_eq!(met.is_some(), deadline.is_some(), "{row}");
@@ -20,7 +20,7 @@ async fn regulated(app: &TestApp) -> String {
     found.number()["phone_number"].as_str().unwrap().to_owned()
 }
 
-/// Everything that shows a row.
+/// Every function that shows a row.
 async fn shown(app: &TestApp, id: &Value) -> Vec<Value> {
     let mut shown = Vec::new();
     let row_of = |reply: &Reply| reply.body["phone_numbers"].as_array().unwrap().iter().find(|row| row["id"] == *id).unwrap().clone();
@@ -35,7 +35,7 @@ async fn shown(app: &TestApp, id: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_pending_row_tells_that_documents_are_lacking_and_until_when_they_are_waited_for() {
+async fn a_pending_row_shows_missing_documents_and_their_deadline() {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     let number = regulated(&app).await;
@@ -49,7 +49,7 @@ async fn a_pending_row_tells_that_documents_are_lacking_and_until_when_they_are_
     for row in shown(&app, &pending["id"]).await {
         assert_eq!(requirements(&row), expected, "{row}");
     }
-    // A change of its settings answers with the same.
+    // The answer to a change of its settings has the same.
     let rename = json!({"id": pending["id"], "friendly_name": "Berlin"});
     let renamed = app.assign("owner", Method::PATCH, "", Some(rename)).await.expect(200);
     assert_eq!(requirements(&renamed.body["phone_number"]), expected);
@@ -115,7 +115,7 @@ async fn no_other_row_has_these_members() {
     let rows = bought.body["phone_numbers"].as_array().unwrap().clone();
     app.assign("owner", Method::PATCH, "", Some(json!({"id": rows[1]["id"], "status": "inactive"}))).await.expect(200);
     app.release("owner", release_of(&rows[2])).await.expect(200);
-    // A row that stood as pending before there was a ledger waits for nothing that we know of.
+    // A pending row that predates the ledger has no known deadline.
     let leftover = app.insert(json!({"status": "pending"})).await;
     app.set("REQUEST_BUDGET_MS", "3000");
     let cancelled = app.purchase("owner", order_of(&regulated(&app).await)).await.expect(202).number().clone();
@@ -126,7 +126,7 @@ async fn no_other_row_has_these_members() {
         }
     }
     assert!(rows.iter().all(|row| requirements(row).is_none()));
-    // One that was bought again is pending in its new life only.
+    // A number that was bought again is pending in its new row only.
     let number = cancelled["phone_number"].as_str().unwrap();
     let again = app.purchase("owner", order_of(number)).await.expect(202).number().clone();
     assert!(requirements(&again).is_some());

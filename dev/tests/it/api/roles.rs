@@ -16,7 +16,7 @@ use crate::support::functions::{Call, FUNCTIONS, Functions, calls, page};
 
 const ROLES: [&str; 6] = ["agency_owner", "agency_admin", "agency_member", "client_admin", "client_viewer", "admin"];
 
-/// What `docs/api.md` says: for each request, the roles that may make it.
+/// The table in `docs/api.md`: for each request, the permitted roles.
 fn permitted() -> Vec<(String, Vec<String>)> {
     let api = std::fs::read_to_string(dev::workspace::root().join("docs/api.md")).unwrap();
     let rows = table(&api, &["request", "permitted roles"]).into_iter();
@@ -30,7 +30,7 @@ fn may(role: &str, call: &Call) -> bool {
     roles.iter().any(|permitted| permitted == role)
 }
 
-/// What somebody who may is answered: the number of the purchase is not for sale, the row of the release not there.
+/// The answer to a permitted role: the number of the purchase is not on offer, the row of the release does not exist.
 fn success(call: &Call) -> u16 {
     match call.function {
         "phone-numbers-purchase" => 409,
@@ -39,7 +39,7 @@ fn success(call: &Call) -> u16 {
     }
 }
 
-/// A right call in each method; the row of the release is not there, so that it stays for the next role.
+/// A valid call of each method. The row of the release does not exist, so that all roles can make the same calls.
 fn calls_about(row: &Value) -> Vec<Call> {
     let mut calls = calls(row["id"].as_str().unwrap(), &agent(&demo::DEMO, 0).to_string());
     let release = calls.iter_mut().find(|call| call.function == "phone-numbers-release").unwrap();
@@ -86,7 +86,7 @@ async fn each_role_may_do_what_the_contract_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_learns_nothing_about_what_is_there() {
+async fn a_refused_role_learns_nothing_about_rows() {
     let app = TestApp::new().await;
     let functions = Functions::start(&app);
     let there = app.insert(json!({})).await;
@@ -179,7 +179,7 @@ async fn an_agency_named_by_the_caller_is_never_honoured() {
         let reply = functions.call(&app.token("owner"), &call).await.expect_problem(400, "invalid_request");
         assert_eq!(reply.fields(), ["agency_id"], "{call:?}");
     }
-    // A header nobody reads, and claims nobody asks for, change nothing.
+    // Unknown headers and claims change nothing.
     let owner = demo::USERS[0];
     let mut claims = app.issuer.claims(owner.id, owner.email);
     claims["agency_id"] = json!(other);

@@ -1,4 +1,4 @@
-//! Searching: what reaches Telnyx, what comes back, and what becomes of Telnyx's failures.
+//! Searching: the request to Telnyx, the answer, and Telnyx's failures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ fn number(offer: &Value) -> &str {
     offer["phone_number"].as_str().unwrap()
 }
 
-/// Where an offer is from, by kind of region.
+/// An offer's region of a kind.
 fn region<'a>(offer: &'a Value, kind: &str) -> &'a str {
     let regions = offer["region_information"].as_array().unwrap();
     regions.iter().find(|region| region["region_type"] == kind).map_or("", |region| region["region_name"].as_str().unwrap())
@@ -34,7 +34,7 @@ fn has(offer: &Value, feature: &str) -> bool {
     offer["features"].as_array().unwrap().iter().any(|name| name == feature)
 }
 
-/// One query, the filter that it becomes, and what every offer must then fulfil.
+/// A query, the filter that it becomes, and a condition for every offer.
 type Filter = (&'static str, &'static str, &'static str, fn(&Value) -> bool);
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn every_parameter_reaches_telnyx_as_its_filter_and_is_honoured() {
         let found = app.search("member", query).await.expect(200);
         let filters = filters(&app);
         assert_eq!(filters.get(filter).map(String::as_str), Some(value), "{query}: {filters:?}");
-        // Nothing that nobody asked for narrows the search.
+        // The search has no other filters.
         let asked = query.split('&').count() + usize::from(!query.contains("limit=")) + 2;
         assert_eq!(filters.len(), asked, "{query}: {filters:?}");
         assert!(filters.keys().all(|name| name.starts_with("filter[")), "{filters:?}");
@@ -81,7 +81,7 @@ async fn filters_narrow_a_search_together() {
     let found = app.search("owner", query).await.expect(200);
     assert!(!offers(&found).is_empty());
     for offer in offers(&found) {
-        // With an area code, what a number starts with is what follows it.
+        // With an area code, `starts_with` applies to the digits after it.
         assert!(number(offer).starts_with("+13123") && number(offer)[5..].contains('4'), "{offer:#}");
         assert_eq!((&offer["voice_enabled"], &offer["sms_enabled"]), (&json!(true), &json!(true)));
     }
@@ -235,12 +235,12 @@ async fn a_search_buys_nothing_and_writes_nothing() {
     assert_eq!(app.asked("POST", "/v2"), 0);
 }
 
-/// Telnyx failed: the caller is told so, in our words and in nobody else's.
+/// Asserts that the answer reports a failure of Telnyx, without Telnyx's text.
 async fn is_upstream_error(app: &TestApp) {
     let reply = app.search("owner", "country_code=US").await.expect_problem(502, "upstream_error");
     assert_eq!(reply.body["retryable"], true);
     let text = reply.body.to_string();
-    for secret in ["/_control", "ordered through", app.telnyx.api_key(), "100", "KEY"] {
+    for secret in ["/_control", "injected through", app.telnyx.api_key(), "100", "KEY"] {
         assert!(!text.replace(reply.body["request_id"].as_str().unwrap(), "").contains(secret), "{text}");
     }
 }
@@ -253,13 +253,13 @@ async fn whatever_telnyx_answers_but_success_is_its_failure_and_not_the_callers(
         (403, "10010"),
         (404, "10005"),
         (408, "10008"),
-        // 10010: not permitted, whatever the status says.
+        // 10010: not permitted, whatever the status.
         (409, "10010"),
         (500, "10007"),
         (502, "10007"),
         (503, "10037"),
         (504, "10008"),
-        // A refused key is no refusal of what was asked for.
+        // A refused key is not a refused search.
         (400, "10009"),
         (400, "20002"),
         (422, "10010"),

@@ -1,4 +1,4 @@
-//! What every function has before its own work: its defects and delays are answers, too.
+//! What all functions share: panics, timeouts and invalid settings become answers.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use shared::secrets::Secrets;
 
 use crate::support::app::{ORIGIN, Reply, raw};
 
-/// Has a defect that data can reach.
+/// A function that panics.
 struct Panics;
 
 impl Function for Panics {
@@ -31,7 +31,7 @@ impl Function for Panics {
     }
 }
 
-/// Waits for something that never comes.
+/// A function that never answers.
 struct Hangs;
 
 impl Function for Hangs {
@@ -47,7 +47,7 @@ impl Function for Hangs {
     }
 }
 
-/// Tells how much time it has, in milliseconds.
+/// A function that answers with its remaining time, in milliseconds.
 struct TellsTime;
 
 impl Function for TellsTime {
@@ -64,12 +64,12 @@ impl Function for TellsTime {
     }
 }
 
-/// A request of the demo's owner, as Lambda would hand it over.
+/// A request of the demo's owner with Lambda's context.
 async fn ask<F: Function>(context: Option<Context>) -> Reply {
     ask_with::<F>(context, &[]).await
 }
 
-/// The same of a function with more settings.
+/// The same with more settings.
 async fn ask_with<F: Function>(context: Option<Context>, more: &[(&'static str, &str)]) -> Reply {
     let issuer = Issuer::default();
     let settings = [("JWT_SECRET", issuer.secret.as_str()), ("JWT_ISSUER", &issuer.issuer), ("ALLOWED_ORIGINS", ORIGIN)];
@@ -99,7 +99,7 @@ fn left_ms(reply: &Reply) -> u64 {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_problem_that_a_page_can_read_and_that_tells_nothing() {
+async fn a_panic_is_a_problem_that_a_page_can_read_without_details() {
     let reply = ask::<Panics>(None).await.expect_problem(500, "internal");
     assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
     assert!(!reply.body.to_string().contains("12345"));

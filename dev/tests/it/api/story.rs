@@ -1,4 +1,4 @@
-//! The whole story of a number, from a search to its release.
+//! The whole life of a number, from a search to its release.
 
 use dev::demo;
 use lambda_http::http::Method;

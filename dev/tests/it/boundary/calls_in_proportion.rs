@@ -1,4 +1,4 @@
-//! How many calls Telnyx gets: all tenants may share one account, and with it one rate limit.
+//! The number of calls to Telnyx: all tenants may share one account and its rate limit.
 
 use serde_json::{Value, json};
 

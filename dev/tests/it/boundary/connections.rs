@@ -11,11 +11,11 @@ use serde_json::json;
 use crate::support::actions::{assigned, balance, order_of, order_of_all, orders_sent, release_of};
 use crate::support::app::{TestApp, agent, send};
 
-/// How a connection dies while nobody looks.
+/// How an idle connection ends.
 enum Death {
-    /// The server ends it, and says so.
+    /// The server ends it with a message.
     Terminated,
-    /// It is closed on the way.
+    /// It is closed by the network.
     Cut,
 }
 
@@ -46,7 +46,7 @@ async fn connections_that_died_between_two_requests_are_replaced_without_the_cal
         for number in numbers.chunks(4) {
             send(&list, &token, Method::GET, "", None).await.expect(200);
             send(&assign, &token, Method::POST, "", Some(to.clone())).await.expect(200);
-            // Four at a time take every connection of the pool.
+            // Four concurrent requests use every connection of the pool.
             send(&purchase, &token, Method::POST, "", Some(order_of_all(number))).await.expect(200);
             send(&release, &token, Method::POST, "", Some(json!({"phone_number_ids": [row["id"]], "confirm": false}))).await.expect(400);
             death.inject(&app, &proxy).await;

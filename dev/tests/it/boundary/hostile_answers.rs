@@ -1,6 +1,6 @@
-//! Answers of Telnyx's in which one member is missing or anything at all: a table of odd values, put into a table of places.
+//! Answers of Telnyx in which one member is missing or has an unexpected value: odd values at many places.
 //!
-//! An optional member may stay odd for ever. While one that matters is odd nothing is lost, and then the work is finished.
+//! An optional member may stay odd. While a required one is odd, nothing is lost; afterwards the work is finished.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -24,15 +24,15 @@ const SUB_ORDERS: &str = "/v2/sub_number_orders";
 const NUMBERS: &str = "/v2/phone_numbers";
 const QUERY: &str = "country_code=US&area_code=312&limit=5";
 
-/// More often than anything is asked in one test.
+/// More than the number of requests in one test.
 const ALWAYS: u32 = 100_000;
 
-/// Stands for no member at all.
+/// Stands for a missing member.
 fn missing() -> Value {
     json!("(missing)")
 }
 
-/// Values that no member is documented to have.
+/// Values that are documented for no member.
 fn odd_values() -> Vec<Value> {
     let nested = (0..100).fold(json!([]), |inner, _| json!([inner]));
     vec![
@@ -55,12 +55,12 @@ fn odd_values() -> Vec<Value> {
     ]
 }
 
-/// Those of them that cannot be an id.
+/// The values that cannot be an id.
 fn no_ids() -> Vec<Value> {
     odd_values().into_iter().filter(|value| *value == missing() || value.as_str().is_none_or(|text| usable_id(text).is_none())).collect()
 }
 
-/// A fault that puts a value in the place of another in answers.
+/// A fault that replaces a value in answers.
 fn patched(method: &str, path: &str, pointer: &str, value: &Value, times: u32) -> Value {
     let mut fault = json!({"method": method, "path_prefix": path, "kind": "patched", "times": times});
     if *value == missing() {
@@ -79,7 +79,7 @@ struct Market {
 }
 
 impl Market {
-    /// With patience for a few looks only.
+    /// With a short request budget.
     async fn open() -> Self {
         let mut app = TestApp::new().await;
         app.set("REQUEST_BUDGET_MS", "6000");
@@ -91,7 +91,7 @@ impl Market {
         Self { app, function, numbers }
     }
 
-    /// Buys a number that nobody has yet.
+    /// Buys an unused number.
     async fn buy(&mut self) -> (String, Reply) {
         let number = self.numbers.pop().expect("a number");
         let reply = self.buy_again(&number).await;
@@ -102,7 +102,7 @@ impl Market {
         send(&self.function, &self.app.token("owner"), Method::POST, "", Some(order_of(number))).await
     }
 
-    /// Insists that a number is bought at once while the answers stay odd, at each of these places and whatever is there.
+    /// Asserts that a number is bought at once while the answers are odd, for each place and value.
     async fn buys_in_spite_of(&mut self, method: &str, path: &str, pointers: &[&str]) {
         for pointer in pointers {
             for value in odd_values() {
@@ -116,7 +116,7 @@ impl Market {
         balance(&self.app).await;
     }
 
-    /// Insists that nothing is lost while the answers are odd, and that the purchase is finished once they are not.
+    /// Asserts that nothing is lost while the answers are odd, and that the purchase is finished afterwards.
     async fn buys_after(&mut self, method: &str, path: &str, pointers: &[&str]) {
         for pointer in pointers {
             let values = if pointer.ends_with("/id") { no_ids() } else { odd_values() };
@@ -145,7 +145,7 @@ impl Market {
 }
 
 #[tokio::test]
-async fn a_search_shows_what_can_be_read_whatever_one_offer_says() {
+async fn a_search_shows_the_readable_offers_beside_an_unreadable_one() {
     let app = TestApp::new().await;
     let (function, token) = (app.function::<Search>(), app.token("owner"));
     let pointers = [
@@ -195,7 +195,7 @@ async fn a_search_shows_what_can_be_read_whatever_one_offer_says() {
 }
 
 #[tokio::test]
-async fn what_is_written_in_another_way_is_read_all_the_same() {
+async fn other_notations_are_accepted() {
     let app = TestApp::new().await;
     let cases = [
         ("/data/0/features", json!(["voice", {"name": "fax"}, null, 7]), "features", json!(["voice", "fax"])),
@@ -406,11 +406,11 @@ async fn a_release_ends_only_when_telnyx_is_known_not_to_have_the_number() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     for pointer in ["/data", "/data/0", "/data/0/id", "/data/0/phone_number", "/data/0/status", "/meta", "/meta/total_pages"] {
-        // Each look costs a pause: a few of the values.
+        // Each look-up costs a pause, so only some of the values.
         let values = if pointer.ends_with("/id") { no_ids() } else { odd_values() };
         for value in values.into_iter().step_by(4) {
             let row = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();
-            // Telnyx says once that there is no such number, and its inventory is what decides.
+            // Telnyx answers 404 once; the inventory decides.
             app.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 404})).await;
             app.fault(patched("GET", NUMBERS, pointer, &value, 1)).await;
             app.release("owner", release_of(&row)).await.expect(200);
@@ -473,7 +473,7 @@ async fn the_parts_of_another_order_are_not_cancelled() {
     for number in &numbers {
         rows.push(app.purchase("owner", order_of(number)).await.expect(202).number().clone());
     }
-    // The order tells none of its parts, and the filter for them is not honoured.
+    // The order lists none of its sub-orders, and the filter for them is ignored.
     app.fault(patched("GET", ONE_ORDER, "/data/sub_number_orders_ids", &json!(null), 1)).await;
     let all = telnyx(&app, app.telnyx.api_key(), Method::GET, "/sub_number_orders", None).await["data"].clone();
     assert_eq!(all.as_array().unwrap().len(), 2);
@@ -530,7 +530,7 @@ async fn an_answer_beyond_the_bound_counts_as_none() {
     balance(&app).await;
 }
 
-/// A log that is kept.
+/// A log in memory.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Ids of Telnyx's are opaque text: whatever is stored as one, a call addresses that and nothing else.
+//! Telnyx's ids are opaque text: a call addresses exactly the stored id.
 
 use serde_json::json;
 
@@ -40,7 +40,7 @@ async fn an_id_goes_into_a_path_percent_encoded() {
     ];
     for (id, encoded) in ids {
         let row = app.insert(json!({ "phone_number_id": id })).await;
-        // Nothing shows that the key is the account's: it stays open.
+        // Nothing proves that the key is the account's, so it stays open.
         app.release("owner", release_of(&row)).await.expect(207);
         assert_eq!(sent(&app).last(), Some(&format!("{NUMBERS}/{encoded}")));
     }

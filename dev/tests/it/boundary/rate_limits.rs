@@ -1,4 +1,4 @@
-//! Telnyx limits an account: how long is obeyed for every call of the process, and the caller is told what is left.
+//! Telnyx's rate limit: every call of the process obeys the wait, and the caller gets the rest of it.
 
 use chrono::{TimeDelta, Utc};
 use dev::demo;
@@ -17,7 +17,7 @@ const ORDERS: &str = "/v2/number_orders";
 const NUMBERS: &str = "/v2/phone_numbers";
 const QUERY: &str = "country_code=US&limit=1";
 
-/// From here on, each call that the fault matches is limited.
+/// Answers each matching call with 429.
 async fn limited(app: &TestApp, mut fault: Value, retry_after: &str) {
     app.telnyx_settings(json!({ "retry_after": retry_after })).await;
     fault["kind"] = json!("status");
@@ -32,7 +32,7 @@ fn told(reply: Reply) -> u64 {
 }
 
 #[tokio::test]
-async fn the_caller_is_told_the_wait_in_whole_seconds_rounded_up() {
+async fn the_caller_gets_the_wait_in_whole_seconds_rounded_up() {
     let app = TestApp::new().await;
     let cases = [("7", 7), ("7.2", 8), ("0.3", 1), ("0", 1), ("-3", 1), ("soon", 1), ("7200", 3_600), ("1e300", 3_600)];
     for (retry_after, seconds) in cases {
@@ -46,7 +46,7 @@ async fn the_caller_is_told_the_wait_in_whole_seconds_rounded_up() {
 }
 
 #[tokio::test]
-async fn until_the_wait_is_over_nothing_is_sent_and_the_caller_is_told_what_is_left() {
+async fn until_the_wait_is_over_nothing_is_sent_and_the_caller_gets_the_rest_of_it() {
     let app = TestApp::new().await;
     let (function, token) = (app.function::<Search>(), app.token("owner"));
     limited(&app, json!({"path_prefix": SEARCH}), "600").await;
@@ -54,7 +54,7 @@ async fn until_the_wait_is_over_nothing_is_sent_and_the_caller_is_told_what_is_l
     let again = told(send(&function, &token, Method::GET, QUERY, None).await);
     assert!(first == 600 && again <= first && again > 300, "{first} {again}");
     assert_eq!(app.asked("GET", SEARCH), 1);
-    // Another process has not been told yet.
+    // Another process does not know of the limit yet.
     app.search("owner", QUERY).await.expect(200);
 }
 
@@ -107,7 +107,7 @@ async fn four_releases_of_a_limited_account_send_one_deletion_each_at_most() {
 }
 
 #[tokio::test]
-async fn a_release_waits_as_long_as_it_is_told_and_asks_no_sooner() {
+async fn a_release_waits_for_the_given_time_and_asks_no_sooner() {
     let app = TestApp::new().await;
     let row = app.purchase("owner", order_of(&app.offer().await)).await.expect(200).number().clone();
     limited(&app, json!({"method": "DELETE", "path_prefix": NUMBERS}), "1.2").await;

@@ -28,10 +28,10 @@ use crate::support::app::{TestApp, eventually, in_virtual_time, send};
 const DATABASE: &str = "the database";
 const TOKENS: &str = "the tokens";
 const SEARCH: &str = "country_code=US&area_code=312&limit=5";
-/// Longer than a secret that was read in vain is left alone.
+/// Longer than the pause after a read without success.
 const A_WHILE: Duration = Duration::from_secs(4);
 
-/// A role of a test's own, which the functions log in as with what Secrets Manager says.
+/// A database role of one test. The functions log in as it with the secret.
 pub(crate) struct Role {
     name: String,
 }
@@ -50,14 +50,14 @@ impl Role {
         app.sql.batch_execute(&format!("alter role {} password '{password}'", self.name)).await.unwrap();
     }
 
-    /// Ends the connections it has.
+    /// Ends its connections.
     pub(crate) async fn disconnect(&self, app: &TestApp) {
         let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = $1";
         let ended: i64 = app.sql.query_one(sql, &[&self.name]).await.unwrap().get(0);
-        assert!(ended > 0, "nobody was connected");
+        assert!(ended > 0, "there was no connection");
     }
 
-    /// The secret of its login, as RDS writes it.
+    /// The secret of its login, in the format of RDS.
     pub(crate) fn secret(&self, app: &TestApp, password: &str) -> String {
         let url = Url::parse(app.database.url()).unwrap();
         let name = url.path().trim_start_matches('/');
@@ -78,8 +78,8 @@ impl Role {
     }
 }
 
-/// An app whose functions log in to the database as a role of the test's with the password `first`.
-async fn world_with_role() -> (TestApp, SecretsManager, Role) {
+/// An app whose functions log in as a role of the test, with the password `first`.
+async fn app_with_role() -> (TestApp, SecretsManager, Role) {
     let mut app = TestApp::new().await;
     let manager = secrets_manager(&mut app).await;
     manager.set_text(PLATFORM, app.telnyx.api_key());
@@ -101,7 +101,7 @@ async fn lists(app: &TestApp, function: &Service<List>, count: usize) -> Vec<u16
 
 #[tokio::test]
 async fn a_password_rotated_while_requests_are_under_way_costs_one_read_and_no_failed_request() {
-    let (app, manager, role) = world_with_role().await;
+    let (app, manager, role) = app_with_role().await;
     let function = app.function::<List>();
     let (answered, rotated) = (Cell::new(0), Cell::new(false));
     let requests = async {
@@ -121,7 +121,7 @@ async fn a_password_rotated_while_requests_are_under_way_costs_one_read_and_no_f
             manager.set_text(DATABASE, &role.secret(&app, password));
             role.set_password(&app, password).await;
             some_more().await;
-            assert_eq!(manager.reads(DATABASE), reads, "open connections go on");
+            assert_eq!(manager.reads(DATABASE), reads, "open connections still work");
             role.disconnect(&app).await;
             some_more().await;
             assert_eq!(manager.reads(DATABASE), reads + 1);
@@ -135,7 +135,7 @@ async fn a_password_rotated_while_requests_are_under_way_costs_one_read_and_no_f
 
 #[tokio::test]
 async fn a_purchase_goes_on_with_a_rotated_password() {
-    let (app, manager, role) = world_with_role().await;
+    let (app, manager, role) = app_with_role().await;
     let numbers = app.offers("312", 4).await;
     let function = app.function::<Purchase>();
     let searches = app.asked("GET", "/v2/available_phone_numbers");
@@ -158,11 +158,11 @@ async fn a_purchase_goes_on_with_a_rotated_password() {
 
 #[tokio::test]
 async fn while_the_secret_lags_behind_new_connections_fail_and_then_all_is_well() {
-    let (app, manager, role) = world_with_role().await;
+    let (app, manager, role) = app_with_role().await;
     let function = app.function::<List>();
     assert_eq!(list(&app, &function).await, 200);
     role.set_password(&app, "second").await;
-    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (200, 1), "an open connection goes on");
+    assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (200, 1), "an open connection still works");
     role.disconnect(&app).await;
     for _ in 0..3 {
         send(&function, &app.token("owner"), Method::GET, "", None).await.expect_problem(503, "unavailable");
@@ -177,7 +177,7 @@ async fn while_the_secret_lags_behind_new_connections_fail_and_then_all_is_well(
 
 #[tokio::test]
 async fn a_password_that_is_really_wrong_is_not_read_again_and_again() {
-    let (app, manager, role) = world_with_role().await;
+    let (app, manager, role) = app_with_role().await;
     manager.set_text(DATABASE, &role.secret(&app, "wrong"));
     let function = app.function::<List>();
     for reads in 2..5 {
@@ -190,7 +190,7 @@ async fn a_password_that_is_really_wrong_is_not_read_again_and_again() {
 
 #[tokio::test]
 async fn a_login_may_change_to_another_role_and_back() {
-    let (app, manager, role) = world_with_role().await;
+    let (app, manager, role) = app_with_role().await;
     let other = Role::create(&app, "other").await;
     let function = app.function::<List>();
     assert_eq!(list(&app, &function).await, 200);
@@ -207,7 +207,7 @@ async fn a_login_may_change_to_another_role_and_back() {
 
 #[tokio::test]
 async fn a_password_may_be_anything() {
-    let (app, manager, role) = world_with_role().await;
+    let (app, manager, role) = app_with_role().await;
     for password in ["p@ss/w:rd?#[]%25 &=+", "%41", "'; drop table agencies; --", "\"\\{}$1", "pässwörd 🔑"] {
         role.set_password(&app, password).await;
         manager.set_text(DATABASE, &role.secret(&app, password));
@@ -218,8 +218,8 @@ async fn a_password_may_be_anything() {
 
 #[tokio::test]
 async fn a_database_that_moved_is_found_when_the_secrets_time_is_over() {
-    let (mut app, manager, role) = world_with_role().await;
-    // Nobody listens there: the port was ours a moment ago.
+    let (mut app, manager, role) = app_with_role().await;
+    // No server listens on this port, which was just released.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let right = role.secret(&app, "first");
     let mut wrong: serde_json::Value = serde_json::from_str(&right).unwrap();
@@ -235,7 +235,7 @@ async fn a_database_that_moved_is_found_when_the_secrets_time_is_over() {
     role.drop(&app).await;
 }
 
-/// Stands before the database and refuses one user, as pgbouncer does.
+/// A proxy before the database that refuses one user like pgbouncer.
 async fn pooler_that_refuses(app: &TestApp, user: String) -> (u16, AbortHandle) {
     const REFUSAL: &[u8] = b"E\0\0\0\x36SFATAL\0VFATAL\0C08P01\0MSASL authentication failed\0\0";
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -261,11 +261,11 @@ async fn pooler_that_refuses(app: &TestApp, user: String) -> (u16, AbortHandle) 
 }
 
 #[tokio::test]
-async fn a_pooler_may_refuse_in_its_own_words() {
-    let (mut app, manager, role) = world_with_role().await;
+async fn a_poolers_own_refusal_is_recognised() {
+    let (mut app, manager, role) = app_with_role().await;
     let other = Role::create(&app, "other").await;
     let (port, pooler) = pooler_that_refuses(&app, role.name.clone()).await;
-    // The host and port that are set go before those in the secret.
+    // The settings of host and port override the secret.
     app.set("DATABASE_PORT", &port.to_string());
     let function = app.function::<List>();
     assert_eq!((list(&app, &function).await, manager.reads(DATABASE)), (503, 2));
@@ -277,7 +277,7 @@ async fn a_pooler_may_refuse_in_its_own_words() {
     other.drop(&app).await;
 }
 
-/// An app whose functions know the platform's key, which is `KEYFIRST`.
+/// An app with the platform's key `KEYFIRST`.
 async fn world_with_key() -> (TestApp, SecretsManager) {
     let mut app = TestApp::new().await;
     let manager = secrets_manager(&mut app).await;
@@ -286,7 +286,7 @@ async fn world_with_key() -> (TestApp, SecretsManager) {
     (app, manager)
 }
 
-/// From here on, Telnyx takes this key alone.
+/// Makes this the only valid key at Telnyx.
 async fn rotate_key(app: &TestApp, manager: &SecretsManager, key: &str) {
     app.telnyx_settings(json!({"accounts": {"the platform": key}})).await;
     manager.set_text(PLATFORM, &json!({ "api_key": key }).to_string());
@@ -353,7 +353,7 @@ async fn an_order_refused_for_its_key_is_placed_once_with_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_again_and_again() {
+async fn a_wrong_key_is_reported_as_telnyxs_failure_and_not_read_repeatedly() {
     let (app, manager) = world_with_key().await;
     manager.set_text(PLATFORM, "KEYWRONG");
     let (search, purchase, token) = (app.function::<Search>(), app.function::<Purchase>(), app.token("owner"));
@@ -364,8 +364,8 @@ async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_agai
         assert_eq!(manager.reads(PLATFORM), reads);
         pass(A_WHILE).await;
     }
-    assert_eq!((refused(&app), app.telnyx.exchanges().len()), (10, 10), "what another key cannot help is not repeated");
-    // A newer one that is as wrong is tried, once.
+    assert_eq!((refused(&app), app.telnyx.exchanges().len()), (10, 10), "it is not repeated if another key cannot help");
+    // A newer key that is also wrong is tried once.
     manager.set_text(PLATFORM, "KEYWRONGTOO");
     send(&search, &token, Method::GET, SEARCH, None).await.expect_problem(502, "upstream_error");
     assert_eq!((refused(&app), manager.reads(PLATFORM)), (12, 4));
@@ -374,7 +374,7 @@ async fn a_key_that_is_really_wrong_is_told_as_telnyxs_failure_and_not_read_agai
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_read_anew_is_told_as_telnyxs_failure() {
+async fn a_key_that_cannot_be_read_again_is_reported_as_telnyxs_failure() {
     let (app, manager) = world_with_key().await;
     let (function, token) = (app.function::<Search>(), app.token("owner"));
     send(&function, &token, Method::GET, SEARCH, None).await.expect(200);
@@ -425,7 +425,7 @@ async fn a_rotated_secret_of_tokens_is_read_once_and_forged_tokens_do_not_make_u
         assert_eq!(manager.reads(TOKENS), reads);
         pass(A_WHILE).await;
     }
-    // A token that is signed as it should be and refused for another reason says nothing of the secret.
+    // A token with a valid signature that is refused for another reason does not cause a read of the secret.
     let mut claims = rotated.claims(demo::USERS[0].id, demo::USERS[0].email);
     claims["exp"] = json!(1);
     send(&function, &rotated.sign(&claims), Method::GET, "", None).await.expect(401);

@@ -1,4 +1,4 @@
-//! Keys, the database's address and the tokens' key out of Secrets Manager, and what happens when it will not tell.
+//! Telnyx keys, the database login and the token key from Secrets Manager, and its failures.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::app::{TestApp, send};
 pub(crate) const PLATFORM: &str = "telnyx/platform";
 const SEARCH: &str = "country_code=US&limit=1";
 
-/// From here on, the functions of `app` read their keys from a Secrets Manager and have none in their environment.
+/// Makes the functions of `app` read their keys from Secrets Manager instead of their environment.
 pub(crate) async fn secrets_manager(app: &mut TestApp) -> SecretsManager {
     let secrets_manager = SecretsManager::start().await.unwrap();
     for (name, value) in secrets_manager::environment(&secrets_manager.url()) {
@@ -35,7 +35,7 @@ fn own(agency: &demo::Agency) -> String {
     format!("telnyx/{}", agency.id)
 }
 
-/// An app with a second account at Telnyx, and no keys yet. The platform's would be the account it starts with.
+/// An app with a second account at Telnyx, and no keys yet. The platform's account is the default one.
 async fn app() -> (TestApp, SecretsManager) {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"accounts": {"their own": "KEYTHEIROWN"}})).await;
@@ -79,7 +79,7 @@ async fn a_key_may_be_wrapped_in_an_object() {
 }
 
 #[tokio::test]
-async fn an_agency_without_a_key_where_there_is_no_other_is_told_so() {
+async fn an_agency_without_a_key_is_told_so_if_there_is_no_platform_key() {
     let (app, _vault) = app().await;
     app.search("owner", SEARCH).await.expect_problem(400, "telnyx_not_configured");
     app.purchase("owner", order_of("+13125550123")).await.expect_problem(400, "telnyx_not_configured");
@@ -104,7 +104,7 @@ async fn a_key_that_cannot_be_read_is_not_replaced_by_the_platforms() {
     secrets_manager.set(&own(&demo::DEMO), SecretResponse::Error(400, "AccessDeniedException"));
     app.search("owner", SEARCH).await.expect_problem(503, "unavailable");
     assert_eq!(secrets_manager.reads(PLATFORM), 0);
-    assert!(app.telnyx.exchanges().is_empty(), "Telnyx has heard nothing");
+    assert!(app.telnyx.exchanges().is_empty(), "nothing was sent to Telnyx");
     assert!(app.rows().await.is_empty() && app.ledger().await.is_empty());
 }
 
@@ -124,7 +124,7 @@ async fn an_instance_reads_a_secret_once_and_keeps_no_failure() {
     let (one, other) = tokio::join!(search(), search());
     assert_eq!((one.status, other.status, secrets_manager.reads(PLATFORM) - refused), (200, 200, 1));
     app.search("owner", SEARCH).await.expect(200);
-    assert_eq!(secrets_manager.reads(PLATFORM) - refused, 2, "another instance reads it anew");
+    assert_eq!(secrets_manager.reads(PLATFORM) - refused, 2, "another instance reads it again");
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn a_number_is_released_in_the_account_that_bought_it_or_not_at_all() {
 async fn a_release_under_way_goes_on_in_the_account_it_was_begun_in() {
     let (mut app, secrets_manager) = app().await;
     secrets_manager.set_text(PLATFORM, app.telnyx.api_key());
-    // A row from before the ledger, which names no account.
+    // A row that predates the ledger and names no account.
     let number = app.offer().await;
     let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": FOREIGN_REFERENCE});
     telnyx(&app, app.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
@@ -217,7 +217,7 @@ async fn a_release_under_way_goes_on_in_the_account_it_was_begun_in() {
 
     secrets_manager.set_text(&own(&demo::DEMO), "KEYTHEIROWN");
     app.release("owner", release).await.expect(200);
-    assert!(app.billed().await.is_empty(), "it was released where it is, not where it never was");
+    assert!(app.billed().await.is_empty(), "it was released in its own account");
 }
 
 #[tokio::test]

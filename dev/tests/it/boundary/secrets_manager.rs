@@ -1,4 +1,4 @@
-//! The functions against a Secrets Manager that is not ours.
+//! The functions against moto's Secrets Manager.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,19 +14,19 @@ use crate::boundary::rotation::Role;
 use crate::support::app::{TestApp, send};
 
 const SEARCH: &str = "country_code=US&area_code=312&limit=1";
-/// Secrets are a region's.
+/// The region of the secrets.
 const REGION: &str = "eu-central-1";
 
 /// The Secrets Manager, with secrets of one test.
 struct Manager {
     server: Moto,
     http: reqwest::Client,
-    /// What the names of its secrets begin with.
+    /// The prefix of its secrets' names.
     prefix: String,
 }
 
 impl Manager {
-    /// From here on, the functions of `app` know nothing but where it is and what their secrets are called.
+    /// Configures the functions of `app` with its endpoint and the names of their secrets only.
     async fn of(app: &mut TestApp) -> Self {
         let server = Moto::start().await.unwrap();
         let prefix = Uuid::new_v4().to_string();
@@ -46,7 +46,7 @@ impl Manager {
         ] {
             app.set(name, value);
         }
-        Self { server, http: reqwest::Client::new(), prefix }
+        Self { server, http: dev::loopback::client().unwrap(), prefix }
     }
 
     async fn ask(&self, action: &str, name: &str, mut body: Value) -> Value {
@@ -61,18 +61,18 @@ impl Manager {
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
-    /// Keeps a new secret; its ARN.
+    /// Creates a secret: its ARN.
     async fn create(&self, name: &str, text: &str) -> String {
         self.ask("CreateSecret", name, json!({ "SecretString": text })).await["ARN"].as_str().unwrap().to_owned()
     }
 
-    /// Gives a secret another value, as a rotation does.
+    /// Changes the value of a secret, like a rotation.
     async fn put(&self, name: &str, text: &str) {
         self.ask("PutSecretValue", name, json!({ "SecretString": text })).await;
     }
 }
 
-/// An app that finds everything in Secrets Manager: its database as a role of its own, whose password is `first`.
+/// An app with all secrets in Secrets Manager. Its database role has the password `first`.
 async fn app() -> (TestApp, Manager, Role) {
     let mut app = TestApp::new().await;
     let manager = Manager::of(&mut app).await;
@@ -85,7 +85,7 @@ async fn app() -> (TestApp, Manager, Role) {
 }
 
 #[tokio::test]
-async fn a_function_lives_on_what_secrets_manager_keeps_and_survives_its_rotation() {
+async fn a_function_works_with_secrets_manager_alone_and_through_a_rotation() {
     let (app, manager, role) = app().await;
     let (search, token) = (app.function::<Search>(), app.token("owner"));
     search.warm().await;

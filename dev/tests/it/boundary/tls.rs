@@ -1,4 +1,4 @@
-//! Postgres over TLS: who is believed to be the database, and who is not.
+//! Postgres over TLS: which certificates are accepted.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use crate::support::app::{TestApp, eventually, send};
 
-/// What a client asks before anything else: whether the server speaks TLS.
+/// The first message of a client: whether the server offers TLS.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A certificate authority.
@@ -40,7 +40,7 @@ impl Authority {
         Self { pem: params.self_signed(&key).unwrap().pem(), issuer: Issuer::new(params, key) }
     }
 
-    /// The certificate of a server that goes by one name.
+    /// The certificate of a server with one name.
     fn certify(&self, name: &str) -> Certificate {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -48,11 +48,11 @@ impl Authority {
     }
 }
 
-/// The demo's database on a server that speaks TLS and calls itself `localhost`.
+/// The demo's database on a server with TLS and a certificate for `localhost`.
 struct Secured {
     app: TestApp,
     server: Server,
-    /// Whom the functions may trust, by name.
+    /// The files of trusted authorities, by name.
     files: TempDir,
 }
 
@@ -74,7 +74,7 @@ impl Secured {
         Self { app, server, files }
     }
 
-    /// The server's URL with another host and mode; no mode where it is empty.
+    /// The server's URL with another host and `sslmode`; without one if it is empty.
     fn url(&self, host: &str, mode: &str) -> String {
         let mut url = Url::parse(self.server.admin_url()).unwrap();
         url.set_host(Some(host)).unwrap();
@@ -85,7 +85,7 @@ impl Secured {
         url.into()
     }
 
-    /// The same as RDS keeps it.
+    /// The same in the format of RDS.
     fn json(&self, host: &str) -> String {
         let url = Url::parse(self.server.admin_url()).unwrap();
         let (name, port) = (url.path().trim_start_matches('/'), url.port());
@@ -98,7 +98,7 @@ impl Secured {
         self.app.set("DATABASE_CA_FILE", path.to_str().unwrap());
     }
 
-    /// How many of the functions' connections the server has, and how many of them are encrypted.
+    /// The number of the functions' connections, and how many of them are encrypted.
     async fn connections(&self) -> (i64, i64) {
         let sql = "select count(*), count(*) filter (where ssl) from pg_stat_activity join pg_stat_ssl using (pid)
                    where application_name = 'phone-numbers'";
@@ -108,7 +108,7 @@ impl Secured {
     }
 }
 
-/// What the log says of a database that cannot be used. Callers are told nothing.
+/// The log line about a database that cannot be used. The answer has no details.
 async fn complaint(app: &TestApp) -> String {
     app.list("owner", "").await.expect_problem(503, "unavailable");
     let config = app.config();
@@ -117,7 +117,7 @@ async fn complaint(app: &TestApp) -> String {
 }
 
 #[tokio::test]
-async fn a_server_with_the_right_certificate_is_talked_to_over_tls_whatever_the_mode() {
+async fn a_server_with_a_valid_certificate_is_used_over_tls_in_every_mode() {
     let mut secured = Secured::start().await;
     secured.trust("bundle.pem");
     let urls = ["", "prefer", "require", "verify-ca", "verify-full"].map(|mode| secured.url("localhost", mode));
@@ -136,7 +136,7 @@ async fn a_server_with_the_right_certificate_is_talked_to_over_tls_whatever_the_
 async fn a_server_that_does_not_prove_who_it_is_is_not_logged_in_to() {
     let mut secured = Secured::start().await;
     secured.trust("bundle.pem");
-    // Its certificate is for a name, and this is an address.
+    // Its certificate is for a name, not for an address.
     let logins = ["", "prefer", "require", "verify-ca"].map(|mode| secured.url("127.0.0.1", mode));
     for login in logins.into_iter().chain([secured.json("127.0.0.1")]) {
         secured.app.set("DATABASE_URL", &login);
@@ -150,14 +150,14 @@ async fn a_server_that_does_not_prove_who_it_is_is_not_logged_in_to() {
         let complaint = complaint(&secured.app).await;
         assert!(complaint.contains(expected), "{file}: {complaint}");
     }
-    // Nor do the public web's authorities know it, which are asked when nothing is set.
+    // The public authorities, the default, do not know it either.
     secured.app.set("DATABASE_CA_FILE", "");
     assert!(complaint(&secured.app).await.contains(unknown));
     assert_eq!(secured.connections().await, (0, 0));
 }
 
 #[tokio::test]
-async fn whoever_migrates_by_hand_trusts_whom_the_functions_trust() {
+async fn the_migrate_command_trusts_the_same_authorities_as_the_functions() {
     let secured = Secured::start().await;
     for (file, trusted) in [("bundle.pem", true), ("stranger.pem", false)] {
         let mut migrate = Command::new(env!("CARGO_BIN_EXE_dev"));
@@ -170,7 +170,7 @@ async fn whoever_migrates_by_hand_trusts_whom_the_functions_trust() {
 }
 
 #[tokio::test]
-async fn the_systems_authorities_are_asked_where_that_is_said() {
+async fn the_systems_authorities_are_used_if_configured() {
     let mut secured = Secured::start().await;
     secured.app.set("DATABASE_URL", &secured.url("localhost", ""));
     secured.app.set("DATABASE_CA_FILE", "system");
@@ -210,10 +210,10 @@ async fn no_password_is_sent_to_a_server_without_tls() {
 }
 
 #[tokio::test]
-async fn a_login_in_json_does_without_tls_only_when_that_is_said() {
+async fn a_login_in_json_is_without_tls_only_if_it_is_configured() {
     let mut app = TestApp::new().await;
     let url = Url::parse(app.database.url()).unwrap();
-    // As RDS keeps the secret of a master user that it manages: the rest is in the environment.
+    // The secret of a master user that RDS manages; the rest is in the environment.
     let json = json!({"username": url.username(), "password": url.password()}).to_string();
     let (host, port) = (url.host_str().unwrap().to_owned(), url.port().unwrap_or(5432).to_string());
     let name = url.path().trim_start_matches('/').to_owned();

@@ -1,4 +1,4 @@
-//! What a function fetches and connects to before its first request.
+//! Warming: what a function reads and connects to before its first request.
 
 use std::fs;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use dev::lambda::functions::{self, Logs};
 use dev::lambda::template::Template;
 use dev::postgres::TestDatabase;
 use dev::secrets_manager::{SecretResponse, SecretsManager};
-use dev::stack::{self, Options, Stack};
-use dev::{demo, workspace};
+use dev::stack::{Options, Stack};
+use dev::{demo, loopback, workspace};
 use lambda_http::http::Method;
 use phone_numbers_search::Search;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use crate::support::app::{TestApp, in_virtual_time, send};
 
 const SEARCH: &str = "country_code=US&limit=1";
 
-/// An app whose functions find everything in Secrets Manager, and Secrets Manager that has it.
+/// An app with all secrets in Secrets Manager, and that Secrets Manager.
 async fn app() -> (TestApp, SecretsManager) {
     let mut app = TestApp::new().await;
     let manager = secrets_manager(&mut app).await;
@@ -91,7 +91,7 @@ async fn a_process_is_warm_before_it_takes_its_first_event() {
     let stack = Stack::start(options).await.unwrap();
     let owner = demo::USERS[0];
     let request =
-        stack::client().unwrap().get(&stack.routes()["phone-numbers-list"]).bearer_auth(stack.issuer().token(owner.id, owner.email));
+        loopback::client().unwrap().get(&stack.routes()["phone-numbers-list"]).bearer_auth(stack.issuer().token(owner.id, owner.email));
     assert_eq!(request.send().await.unwrap().status(), 200);
     let text = fs::read_to_string(log.path()).unwrap();
     let messages: Vec<_> = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect();

@@ -1,4 +1,4 @@
-//! A database belongs to one deployment: a copy of it changes nothing at Telnyx, whatever key its functions have.
+//! A database belongs to one deployment: functions on a copy of it change nothing at Telnyx, whatever their key.
 
 use dev::demo;
 use dev::migrations;
@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use crate::support::actions::{assigned, balance, order_of, release_of, telnyx, unsold};
 use crate::support::app::TestApp;
 
-/// The changes that Telnyx was asked for.
+/// The write requests to Telnyx.
 fn writes(app: &TestApp) -> usize {
     app.telnyx.exchanges().iter().filter(|exchange| exchange.method != "GET").count()
 }
 
-/// From here on, the database is a copy that belongs to another deployment.
+/// Makes the database a copy that belongs to another deployment.
 async fn renamed(app: &mut TestApp) {
     let client = app.database.connect().await.unwrap();
     assert_eq!(deployment::rename(&client, "staging").await.unwrap(), migrations::DEPLOYMENT);
     app.set("DEPLOYMENT", "staging");
 }
 
-/// Insists that neither buying, nor releasing, nor giving up changes anything at Telnyx.
+/// Asserts that buying, releasing and cancelling change nothing at Telnyx.
 async fn nothing_is_written(app: &TestApp, live: &Value, pending: &Value) {
     let before = writes(app);
     let number = unsold(app).await;
@@ -38,7 +38,7 @@ async fn nothing_is_written(app: &TestApp, live: &Value, pending: &Value) {
     assert_eq!((writes(app), app.rows().await, app.findings().await), (before, rows, Vec::new()));
 }
 
-/// A live number, and one whose order is not decided.
+/// A live number, and one whose order is pending.
 async fn numbers(app: &mut TestApp) -> (Value, Value) {
     let live = assigned(app).await;
     app.set("REQUEST_BUDGET_MS", "3000");
@@ -70,7 +70,7 @@ async fn a_database_without_a_name_buys_nothing() {
 async fn what_older_rows_stand_for_is_never_written_by_the_copy() {
     let mut app = TestApp::new().await;
     let (live, pending) = numbers(&mut app).await;
-    // A row from before the ledger, too.
+    // Also a row that predates the ledger.
     let old = app.insert(json!({"created_at": "2025-12-24T12:00:00Z", "phone_number_id": "7"})).await;
     renamed(&mut app).await;
     let before = writes(&app);
@@ -86,7 +86,7 @@ async fn what_older_rows_stand_for_is_never_written_by_the_copy() {
     for row in [&live, &pending, &old] {
         assert_eq!(&app.now(row).await, row);
     }
-    // What it buys itself is its own.
+    // It can release what it bought itself.
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
     let own = assigned(&app).await;
     let purchase = app.purchase_of(&own["phone_number"]).await;
@@ -144,7 +144,7 @@ async fn the_migrations_name_a_database_once_and_refuse_another_name() {
     }
 }
 
-/// A purchase from before deployments had names.
+/// A purchase that predates names of deployments.
 async fn assigned_before_names(app: &TestApp) {
     let row = app.insert(json!({})).await;
     let sql = "insert into phone_number_purchases

@@ -1,4 +1,4 @@
-//! The history of a number's life: what happened, by whom, from what to what, and that nobody can write it otherwise.
+//! The history of a row: event, actor, old and new values; nobody can change it.
 
 use chrono::{DateTime, Utc};
 use dev::demo;
@@ -14,7 +14,7 @@ fn user(key: &str) -> Value {
     json!(demo::USERS.iter().find(|user| user.key == key).unwrap().id)
 }
 
-/// What the agency is told of a row's life.
+/// The history of a row that the agency sees.
 async fn history(app: &TestApp, row: &Value) -> Vec<Value> {
     let query = format!("id={}&include_history=true", row["id"].as_str().unwrap());
     let shown = app.assign("member", Method::GET, &query, None).await.expect(200);
@@ -27,7 +27,7 @@ fn events(history: &[Value]) -> Vec<(&str, &Value)> {
     history.iter().map(|entry| (entry["event"].as_str().unwrap(), &entry["actor"])).collect()
 }
 
-/// Every entry there is, whoever may see it.
+/// All entries.
 async fn all(app: &TestApp) -> Vec<Value> {
     let mut all = app.everything().await["phone_number_history"].as_array().unwrap().clone();
     all.sort_by_key(|entry| entry["id"].as_i64());
@@ -35,7 +35,7 @@ async fn all(app: &TestApp) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_life_is_told_from_its_first_day_to_its_last() {
+async fn the_history_covers_a_life_from_purchase_to_release() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     let (first, second) = (agent(&demo::DEMO, 0), agent(&demo::DEMO, 1));
@@ -103,7 +103,7 @@ async fn a_life_is_told_from_its_first_day_to_its_last() {
 }
 
 #[tokio::test]
-async fn a_number_is_bought_by_whom_asked_first_whoever_finishes_it() {
+async fn a_number_belongs_to_the_first_buyer_whichever_process_finishes_it() {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     app.set("REQUEST_BUDGET_MS", "2500");
@@ -113,13 +113,13 @@ async fn a_number_is_bought_by_whom_asked_first_whoever_finishes_it() {
     decide(&app, "success").await;
     app.purchase("admin", order_of(&number)).await.expect(200);
     assert_eq!(events(&history(&app, &row).await), [("bought", &user("owner"))]);
-    // Asking again is no event.
+    // A repeated request is no event.
     app.purchase("admin", order_of(&number)).await.expect(200);
     assert_eq!(history(&app, &row).await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_release_is_told_as_it_went_even_where_it_was_refused() {
+async fn the_history_records_a_release_even_if_it_was_refused() {
     let app = TestApp::new().await;
     let row = assigned(&app).await;
     let lock = json!({"phone_numbers": [row["phone_number_id"]], "deletion_lock_enabled": true});
@@ -150,7 +150,7 @@ async fn a_purchase_that_is_given_up_is_released_and_one_that_fails_leaves_nothi
 }
 
 #[tokio::test]
-async fn what_changes_nothing_or_is_refused_is_not_told() {
+async fn a_refused_or_empty_change_is_not_in_the_history() {
     let app = TestApp::new().await;
     let row = assigned(&app).await;
     let before = all(&app).await;
@@ -171,7 +171,7 @@ async fn change_and_entry_stand_and_fall_together() {
     let row = assigned(&app).await;
     let (before, rows) = (all(&app).await, app.rows().await);
     let rename = || json!({"id": row["id"], "friendly_name": "New"});
-    // The entry cannot be written: so is the change not.
+    // The entry cannot be written, so the change is not written either.
     let refuse = "alter table phone_number_history add constraint nothing_more check (event <> 'changed') not valid";
     app.sql.batch_execute(refuse).await.unwrap();
     app.assign("owner", Method::PATCH, "", Some(rename())).await.expect_problem(500, "internal");
@@ -211,14 +211,14 @@ async fn what_the_platform_does_is_told_too_by_whatever_path_it_comes() {
     let before = all(&app).await.len();
     app.sql.execute("delete from agencies where id = $1", &[&demo::DEMO.id]).await.unwrap();
     let told = all(&app).await.split_off(before);
-    assert_eq!(events(&told), [("deleted", &platform)], "only what lived is mourned: {told:#?}");
+    assert_eq!(events(&told), [("deleted", &platform)], "only a row that was bought has an entry: {told:#?}");
     assert_eq!((&told[0]["agency_phone_number_id"], &told[0]["agency_id"]), (&row["id"], &json!(demo::DEMO.id)));
     assert_eq!(told[0]["phone_number"], row["phone_number"]);
     assert_eq!(told[0]["changes"]["phone_number_id"], json!({"from": row["phone_number_id"], "to": null}));
 }
 
 #[tokio::test]
-async fn amounts_and_times_are_told_as_the_row_shows_them_whoever_wrote_them() {
+async fn the_history_shows_amounts_and_times_as_the_row_does() {
     let app = TestApp::new().await;
     let row = app.insert(json!({"monthly_cost": 1.5})).await;
     let update = "\
@@ -238,7 +238,7 @@ reset timezone";
 }
 
 #[tokio::test]
-async fn who_did_something_is_forgotten_with_the_transaction() {
+async fn the_actor_is_reset_with_the_transaction() {
     let app = TestApp::new().await;
     let row = app.insert(json!({})).await;
     let work = "\
@@ -286,7 +286,7 @@ async fn an_entry_needs_a_known_event() {
 }
 
 #[tokio::test]
-async fn history_is_shown_to_whom_asks_for_it_and_has_the_number() {
+async fn history_is_shown_on_request_to_the_agency_that_has_the_number() {
     let app = TestApp::new().await;
     let row = assigned(&app).await;
     let id = row["id"].as_str().unwrap();
@@ -322,7 +322,7 @@ async fn each_life_of_a_number_has_its_own_history_and_nobody_elses_entries() {
     assert_eq!(events(&of_first), [("bought", &owner), ("unassigned", &owner), ("released", &owner)]);
     assert_eq!(events(&history(&app, &second).await), [("bought", &admin)]);
 
-    // What a person decides about the number at large, and what would be another agency's.
+    // Decisions about the number in general, and entries of another agency.
     let insert = "insert into phone_number_history (agency_id, agency_phone_number_id, phone_number, event, actor)
                   select n.agency_id, n.row_id, n.phone_number, 'reconciled', 'operator'
                   from jsonb_to_recordset($1) as n (agency_id uuid, row_id uuid, phone_number text)";
@@ -357,7 +357,7 @@ async fn what_is_sent_twice_over_a_broken_connection_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_release_is_whose_it_was_begun_by_whoever_finishes_it() {
+async fn a_release_is_recorded_for_its_first_user_whichever_process_finishes_it() {
     let mut app = TestApp::new().await;
     let row = assigned(&app).await;
     app.set("LEASE_MS", "150");

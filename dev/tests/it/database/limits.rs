@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::support::app::{TestApp, in_virtual_time, send};
 
 #[tokio::test]
-async fn a_database_that_is_silent_or_locked_is_given_up_as_soon_as_it_is_said() {
+async fn a_silent_or_locked_database_is_given_up_after_the_configured_time() {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "25000");
     app.set("DATABASE_TIMEOUT_MS", "20000");
@@ -38,6 +38,6 @@ async fn a_database_that_is_silent_or_locked_is_given_up_as_soon_as_it_is_said()
     app.set("DATABASE_URL", &format!("postgres://app:hunter2@{}/app?sslmode=disable", silent.local_addr().unwrap()));
     let (reply, took) = in_virtual_time(app.list("owner", "")).await;
     reply.expect_problem(503, "unavailable");
-    // Less than the shortest limit that applies when nothing is set.
+    // Less than the shortest default limit.
     assert!(took < Duration::from_millis(2_500), "{took:?}");
 }

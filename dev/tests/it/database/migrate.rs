@@ -1,4 +1,4 @@
-//! `phone-numbers-migrate`: what a deployment invokes before it changes anything else.
+//! `phone-numbers-migrate`, which a deployment invokes before any other change.
 
 use std::fs;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use dev::postgres::TestDatabase;
 use dev::workspace;
 use lambda_http::lambda_runtime::Diagnostic;
 use lambda_http::{Context, LambdaEvent};
-use phone_numbers_migrate::{Migrate, Request};
+use phone_numbers_migrate::Migrate;
 use serde_json::{Value, json};
 use shared::config::Config;
 
@@ -22,10 +22,10 @@ fn migrate(database_url: &str) -> Migrate {
 }
 
 async fn invoke(migrate: &Migrate) -> Result<Vec<String>, Diagnostic> {
-    Ok(migrate.handle(LambdaEvent::new(Request {}, Context::default())).await?.applied)
+    Ok(migrate.handle(LambdaEvent::new(json!({}), Context::default())).await?.applied)
 }
 
-/// The names of the numbered files, in their order.
+/// The names of the numbered files, in order.
 fn names() -> Vec<String> {
     let files = fs::read_dir(workspace::root().join("sql")).unwrap().map(|file| file.unwrap().path());
     let mut names: Vec<_> = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
@@ -34,7 +34,7 @@ fn names() -> Vec<String> {
     names
 }
 
-/// A database with the platform's tables and nothing of ours.
+/// A database with the platform's tables only.
 async fn unmigrated() -> TestDatabase {
     let database = TestDatabase::empty().await.unwrap();
     migrations::platform(database.url()).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_migration_that_fails_fails_the_invocation_and_says_why() {
 }
 
 #[tokio::test]
-async fn without_a_database_it_says_what_is_missing() {
+async fn without_a_database_the_message_names_what_is_missing() {
     let error = invoke(&migrate("")).await.unwrap_err();
     assert!(error.error_message.contains("DATABASE_URL is not configured"), "{}", error.error_message);
     let nowhere = invoke(&migrate("postgres://nobody:hunter2@127.0.0.1:1/x?sslmode=disable")).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The database: the documented table to the letter, what stands beside it, and how both come to a database.
+//! The schema: the documented table, the product's own tables, and the migrations.
 
 mod documented;
 mod earlier;
@@ -47,7 +47,7 @@ async fn lines(client: &Client, query: &str) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// What the database says to a statement that it must refuse.
+/// The database's error for a statement that it must refuse.
 async fn refusal(client: &Client, statement: &str) -> DbError {
     let error = client.batch_execute(statement).await.expect_err(statement);
     error.as_db_error().unwrap_or_else(|| panic!("{statement}: {error}")).clone()

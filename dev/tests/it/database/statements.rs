@@ -1,4 +1,4 @@
-//! Every statement of the store, held against the migrated database.
+//! Every statement of the store, prepared on the migrated database.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use dev::postgres::TestDatabase;
 use dev::workspace;
 use shared::store::statements;
 
-/// The name that a statement carries on its first line.
+/// The name on the first line of a statement.
 fn name(statement: &str) -> &str {
     let line = statement.lines().next().unwrap();
     let name = line.strip_prefix("-- ").unwrap_or_else(|| panic!("no name: {statement}"));

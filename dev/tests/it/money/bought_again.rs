@@ -1,4 +1,4 @@
-//! Released numbers that are bought again: a new row takes the number, and the old life is lost to nobody.
+//! Released numbers that are bought again: a new row takes the number, and the old row stays visible in the archive.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ use crate::support::app::{Reply, TestApp, agent, eventually, send};
 const ORDERS: &str = "/v2/number_orders";
 const SEARCH: &str = "/v2/available_phone_numbers";
 
-/// A number that an agency had, with a name and an agent, and gave back: the row as it stands in the table.
+/// Buys a number, sets its name and agent, and releases it: the row as stored.
 pub(crate) async fn given_back(app: &TestApp, user: &str) -> Value {
     let number = app.offer().await;
     given_back_again(app, user, &number).await
 }
 
-/// The same for a number that may have had lives before.
+/// The same for a number that may have been bought before.
 pub(crate) async fn given_back_again(app: &TestApp, user: &str, number: &str) -> Value {
     let agency = if user == "other_owner" { &demo::OTHER } else { &demo::DEMO };
     let item = json!({"phone_number": number, "friendly_name": "Front desk", "agent_mapping_id": agent(agency, 0)});
@@ -32,7 +32,7 @@ pub(crate) async fn given_back_again(app: &TestApp, user: &str, number: &str) ->
     stored(app, number).await
 }
 
-/// The one row of a number, whole.
+/// The only row of a number, with all columns.
 pub(crate) async fn stored(app: &TestApp, number: &str) -> Value {
     let rows: Vec<_> = app.rows().await.into_iter().filter(|row| row["phone_number"] == number).collect();
     assert_eq!(rows.len(), 1, "{rows:#?}");
@@ -43,7 +43,7 @@ pub(crate) fn number_of(row: &Value) -> &str {
     row["phone_number"].as_str().unwrap()
 }
 
-/// Insists that a row is in the archive as it was, and that another has its place.
+/// Asserts that a row is in the archive unchanged, and that another row has its number.
 pub(crate) async fn archived(app: &TestApp, old: &Value, new: &Value) {
     let archive = app.archive().await;
     let kept: Vec<_> = archive.iter().filter(|kept| kept["id"] == old["id"]).collect();
@@ -74,7 +74,7 @@ async fn a_released_number_can_be_bought_again_by_whom_it_was_and_by_others() {
         assert_eq!(orders_sent(&app) - sent, 1);
         let new = stored(&app, &number).await;
         assert_eq!((&new["id"], &new["status"], &new["is_active"]), (&reply.number()["id"], &json!("active"), &json!(true)));
-        // Nothing of the old life is in the new one.
+        // The new row has nothing of the old one.
         assert!(new["friendly_name"].is_null() && new["agent_mapping_id"].is_null() && new["released_at"].is_null());
         assert_ne!(new["phone_number_id"], old["phone_number_id"]);
         assert!(new["created_at"].as_str() > old["released_at"].as_str());
@@ -141,7 +141,7 @@ async fn a_column_that_the_platform_adds_or_drops_meanwhile_is_no_obstacle() {
     let changes = "alter table agency_phone_numbers drop column before; alter table agency_phone_numbers add column later integer";
     app.sql.batch_execute(changes).await.unwrap();
     decide(&app, "failure").await;
-    // Its statements are prepared for a table of other columns.
+    // Its statements were prepared for a table with other columns.
     ask().await.expect_problem(409, "number_unavailable");
     let mut back = stored(&app, &number).await;
     assert_eq!(back.as_object_mut().unwrap().remove("later"), Some(json!(null)));
@@ -246,8 +246,8 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
     decide(&app, "failure").await;
     app.purchase("owner", order_of(&number)).await.expect_problem(409, "number_unavailable");
     assert!(app.rows().await.is_empty());
-    assert_eq!(app.archive().await[0]["record"], old, "what was is not forgotten");
-    // The number is as free as any other.
+    assert_eq!(app.archive().await[0]["record"], old, "the old row is kept");
+    // The number can be bought like any other.
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
     app.purchase("owner", order_of(&number)).await.expect(200);
     balance(&app).await;
@@ -268,7 +268,7 @@ async fn a_buyer_that_is_gone_leaves_the_row_where_it_was() {
     let (failed, ()) = tokio::join!(app.purchase("other_owner", order_of(&number)), gone);
     failed.expect_problem(404, "not_found");
     assert_eq!((stored(&app, &number).await, app.archive().await), (old, Vec::new()));
-    assert_eq!(orders_sent(&app), 1, "nothing was ordered for nobody");
+    assert_eq!(orders_sent(&app), 1, "nothing was ordered without a row");
     balance(&app).await;
 }
 
@@ -319,7 +319,7 @@ async fn a_number_has_as_many_lives_as_are_bought() {
     let third = given_back_again(&app, "owner", &number).await;
     archived(&app, &first, &second).await;
     archived(&app, &second, &third).await;
-    // An attempt that fails puts back the last of them, and no other.
+    // An attempt that fails restores the last of them only.
     app.telnyx_settings(json!({"insufficient_funds": true})).await;
     app.purchase("other_owner", order_of(&number)).await.expect(402);
     assert_eq!(stored(&app, &number).await, third);

@@ -1,4 +1,4 @@
-//! Released numbers that are bought again, with everything that can happen to a process and its connections meanwhile.
+//! Released numbers that are bought again while processes crash and connections break.
 
 use dev::fault_proxy::{Fault, Moment};
 use futures_util::future::join_all;
@@ -10,11 +10,11 @@ use crate::money::bought_again::{archived, given_back, given_back_again, number_
 use crate::support::actions::{balance, order_of, orders_sent, unsold};
 use crate::support::app::{TestApp, eventually, send};
 
-/// What a purchase says to Postgres until its intent is committed.
+/// The statements of a purchase until its intent is committed.
 const TRANSACTION: [&str; 6] =
     ["start", "purchases.begin.lock", "purchases.begin.quota", "numbers.archive.vacate", "purchases.begin.insert", "commit"];
 
-/// Insists that an exchange of rows has happened whole, or not at all.
+/// Asserts that rows were exchanged completely or not at all.
 async fn all_or_nothing(app: &TestApp, old: &Value) {
     let now = stored(app, number_of(old)).await;
     let ledger = app.ledger().await.into_iter().filter(|purchase| purchase["agency_phone_number_id"] == now["id"]).count();
@@ -61,7 +61,7 @@ async fn a_connection_lost_twice_in_the_exchange_leaves_all_or_nothing() {
             proxy.inject(statement, Moment::After, Fault::Cut);
         }
         let failed = app.purchase("owner", order_of(&number)).await;
-        // A commit that came through is found out by the second attempt, which has none to lose.
+        // The second attempt finds the commit and loses nothing.
         let committed = statement == "commit";
         assert_eq!((failed.status, proxy.injected()), if committed { (200, 1) } else { (503, 2) }, "{statement}: {failed:#?}");
         proxy.reset();
@@ -75,13 +75,13 @@ async fn a_connection_lost_twice_in_the_exchange_leaves_all_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_process_that_goes_silent_anywhere_in_the_exchange_holds_nobody_up_for_long() {
+async fn a_process_that_hangs_anywhere_in_the_exchange_delays_others_only_briefly() {
     let silent = async |statement: &str| {
         let mut app = TestApp::new().await;
         app.set("LEASE_MS", "150");
         let old = given_back(&app, "other_owner").await;
         let (healthy, token) = (app.function::<Purchase>(), app.token("owner"));
-        // The server gives up on a transaction that does not go on after five eighths of it.
+        // The server aborts an idle transaction after five eighths of it.
         app.set("DATABASE_TIMEOUT_MS", "800");
         let proxy = app.with_fault_proxy().await;
         proxy.inject(statement, Moment::After, Fault::Silence);
@@ -90,7 +90,7 @@ async fn a_process_that_goes_silent_anywhere_in_the_exchange_holds_nobody_up_for
             () = eventually(async || (proxy.injected() == 1).then_some(())) => {}
             reply = app.purchase("owner", order_of(number_of(&old))) => panic!("{statement}: {reply:#?}"),
         }
-        // Its connection is still there, and so are its locks, until the server has enough.
+        // Its connection and its locks remain until the server aborts it.
         let bought = send(&healthy, &token, Method::POST, "", Some(order_of(number_of(&old)))).await.expect(200);
         let new = stored(&app, number_of(&old)).await;
         assert_eq!(bought.number()["id"], new["id"], "{statement}");

@@ -1,6 +1,6 @@
-//! Every crash point: a purchase, a release and a reconciliation affect the world only by talking to Postgres, to Telnyx and
-//! to Secrets Manager. The process is killed at each such interaction, just before it takes effect and just after, and what is done
-//! then has to make good whatever it left.
+//! Every crash point: a purchase, a release and a reconciliation have effects only through requests to Postgres, Telnyx and
+//! Secrets Manager. The process is killed at each of these interactions, just before and just after its effect, and the recovery
+//! must then repair whatever state it left.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,19 +22,19 @@ use uuid::Uuid;
 use crate::support::accounts::{OWN, OWN_KEY, own_secret};
 use crate::support::product::Product;
 
-/// How many products the points are shared out to, each of which takes its own one after the other.
+/// The number of harnesses that the points are divided among. Each takes its points in sequence.
 const PRODUCTS: usize = 4;
-/// So long that no process loses or renews it, however slow the machine is. The leases of a process that died are ended by
-/// [`Harness::expire_leases`]; without that, a recovery would exceed [`PATIENCE`].
+/// So long that no process loses or renews it even on a slow machine. The leases of a dead process are ended by
+/// [`Harness::expire_leases`]; without that, a recovery would exceed [`RECOVERY_TIMEOUT`].
 const LEASE_MS: &str = "10000";
-/// How many times an order is seen pending.
+/// How many reads see an order pending.
 const POLLS: usize = 2;
-/// How it is told that something has not come to its end.
+/// The message about unfinished work.
 const NOT_BEGUN: &str = "it is not";
-/// How long the same request may have to be made again.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a request may be repeated.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is killed in the middle of its work.
+/// The work that is interrupted.
 #[derive(Clone, Copy, Debug)]
 enum Subject {
     Purchase,
@@ -51,16 +51,16 @@ enum Subject {
     ReconcileChanges,
 }
 
-/// What is done about it.
+/// The recovery after a crash.
 #[derive(Clone, Copy, Debug)]
 enum Recovery {
-    /// The same request is made again until it succeeds.
+    /// The same request is repeated until it succeeds.
     Retry,
-    /// Nobody asks again: the schedule alone makes it good.
+    /// Only the schedule recovers.
     Reconcile,
 }
 
-/// Where it is killed: the index of an interaction, and on which side of its effect.
+/// The crash point: the index of an interaction, and whether it is before or after its effect.
 type Point = (usize, Moment);
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_reconciliation_that_dies_while_it_takes_note_of_changes_is_made_good_
     survives(Subject::ReconcileChanges, Recovery::Reconcile).await;
 }
 
-/// Crashes `subject` at every point there is.
+/// Crashes `subject` at every point.
 async fn survives(subject: Subject, recovery: Recovery) {
     let interactions = undisturbed(subject).await;
     let points: Vec<Point> = (0..interactions).flat_map(|index| [(index, Moment::Before), (index, Moment::After)]).collect();
@@ -121,20 +121,20 @@ async fn survives(subject: Subject, recovery: Recovery) {
         }
         (outcomes, harness)
     }));
-    // The harnesses are dropped together: dropping a database blocks this thread, and would wait for connections of the others that
+    // The harnesses are dropped together: dropping a database blocks this thread, and would wait for connections of others that
     // this thread has to serve.
     let (outcomes, _harnesses): (Vec<_>, Vec<_>) = outcomes.await.into_iter().unzip();
     let outcomes = outcomes.concat();
     let wrong: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
     assert!(wrong.is_empty(), "{} of {} crash points: {wrong:#?}", wrong.len(), outcomes.len());
     assert_eq!(outcomes.len(), 2 * interactions);
-    // What goes on at the same time may take a connection more or less, and with it a few interactions.
+    // Concurrent work may open one connection more or less, which changes the number of interactions.
     let crashed = outcomes.iter().flatten().filter(|crashed| **crashed).count();
     assert!(crashed * 10 >= outcomes.len() * 9, "only {crashed} of {} points were reached", outcomes.len());
     println!("{subject:?}, {recovery:?}: {crashed} crash points, before and after each of {interactions} interactions");
 }
 
-/// How many interactions it takes when nothing goes wrong.
+/// The number of interactions without a crash.
 async fn undisturbed(subject: Subject) -> usize {
     let mut harness = Harness::start().await;
     let work = harness.prepare(subject).await;
@@ -145,7 +145,7 @@ async fn undisturbed(subject: Subject) -> usize {
         assert_eq!(seen.iter().filter(|seen| *seen == name).count(), *times, "{name} in {seen:#?}");
     }
     if matches!(subject, Subject::ReconcileChanges) {
-        // What Telnyx cancels is looked at again in the next run.
+        // A cancelled order is read again in the next run.
         harness.recover(Recovery::Reconcile, &work).await.unwrap();
     }
     assert_eq!(harness.wrong(&work).await, Vec::<String>::new());
@@ -161,16 +161,16 @@ impl Subject {
         }
     }
 
-    /// What the answer is in the end.
+    /// The final answer.
     fn status(self) -> StatusCode {
         if matches!(self, Self::RefusedRelease) { StatusCode::MULTI_STATUS } else { StatusCode::OK }
     }
 
-    /// Interactions that there have to be, and how many of each: what is not seen is not crashed.
+    /// Interactions that must occur, with their number. Otherwise crash points would be missing unnoticed.
     fn landmarks(self) -> &'static [(&'static str, usize)] {
         match self {
             Self::Purchase => &[
-                // The secrets of the tokens, the database, the agency and the platform.
+                // The secrets of the token key, the database, the agency and the platform.
                 ("POST /", 4),
                 ("callers.authorize", 1),
                 ("purchases.begin.lock", 1),
@@ -186,7 +186,7 @@ impl Subject {
                 ("purchases.finish.complete", 1),
             ],
             Self::Release => &[
-                // The secrets of the tokens, the database and the platform.
+                // The secrets of the token key, the database and the platform.
                 ("POST /", 3),
                 ("callers.authorize", 1),
                 ("releases.begin.targets", 1),
@@ -229,29 +229,29 @@ impl Subject {
     }
 }
 
-/// Some work for a subject.
+/// The work of a subject.
 struct Work {
     request: Request,
-    /// The answer in the end.
+    /// The final answer.
     status: StatusCode,
-    /// What it is about, and the status of each row in the end; none where there is no row.
+    /// Its numbers, and the final status of each row; `None` if there is no row.
     ends: Vec<(String, Option<&'static str>)>,
 }
 
 enum Request {
     Http(Box<RequestBuilder>),
-    /// The template's own.
+    /// The value in the template.
     Schedule,
 }
 
-/// A product whose functions reach everything through one proxy.
+/// The product, with its functions behind one proxy.
 struct Harness {
     product: Product,
     proxy: FaultProxy,
     sql: Client,
-    /// Those that no work has been about yet.
+    /// Numbers that no work has used yet.
     numbers: Vec<String>,
-    /// What was found wrong.
+    /// The violations.
     told: HashSet<String>,
     secrets_manager: SecretsManager,
 }
@@ -293,9 +293,9 @@ impl Harness {
         Self { product, proxy, sql, numbers, told: HashSet::new(), secrets_manager }
     }
 
-    /// Makes ready for a subject: with a fresh number, and no process yet. The proxy counts from here.
+    /// Prepares a subject with an unused number and without processes. Clears the proxy's log.
     async fn prepare(&mut self, subject: Subject) -> Work {
-        // Until its own account is told of, the agency buys in the platform's.
+        // Until the agency has an account of its own, it buys in the platform's.
         self.secrets_manager.remove(&own_secret());
         self.kill_all().await;
         let number = self.number();
@@ -303,7 +303,7 @@ impl Harness {
             Subject::Purchase => (Request::Http(Box::new(self.product.purchase(&number))), vec![(number, Some("active"))]),
             Subject::Release => (self.release_of(&number).await, vec![(number, Some("released"))]),
             Subject::Cancellation => {
-                // It can be cancelled for as long as it is pending.
+                // It can be cancelled while it is pending.
                 self.product.telnyx_settings(json!({"order_outcome": "never"})).await;
                 let id = self.ordered(&number, self.product.purchase(&number)).await;
                 (Request::Http(Box::new(self.product.release(&id))), vec![(number, Some("released"))])
@@ -326,20 +326,20 @@ impl Harness {
         Work { request, ends, status: subject.status() }
     }
 
-    /// New processes have read no secrets yet.
+    /// New processes have not read any secrets.
     async fn kill_all(&self) {
         for function in self.product.stack.functions() {
             function.kill().await;
         }
     }
 
-    /// Buys a number, for it to be released.
+    /// Buys a number to release.
     async fn release_of(&self, number: &str) -> Request {
         let id = self.bought(number).await;
         Request::Http(Box::new(self.product.release(&id)))
     }
 
-    /// Orders a number: the row of an order that nobody waits for. Whoever ordered it died when the order was written down.
+    /// Orders a number and kills the process right after the order is recorded: the row.
     async fn ordered(&self, number: &str, purchase: RequestBuilder) -> String {
         self.dies_at("phone-numbers-purchase", "GET /v2/number_orders/{id}", purchase).await;
         self.expire_leases().await;
@@ -347,13 +347,13 @@ impl Harness {
         row.get(0)
     }
 
-    /// As in Telnyx's portal.
+    /// Changes a number as in Telnyx's portal.
     async fn by_hand(&self, number: &str, change: Value) {
         let url = format!("{}/numbers/{number}", self.product.stack.telnyx().control_url());
         self.product.http.patch(url).json(&change).send().await.unwrap().error_for_status().unwrap();
     }
 
-    /// Telnyx moves a number to the agency's own account, whose key is in its secret from then on.
+    /// Moves a number to the agency's own account at Telnyx and sets the secret with its key.
     async fn move_to_own(&self, number: &str) {
         self.by_hand(number, json!({"account": OWN})).await;
         self.secrets_manager.set_text(&own_secret(), OWN_KEY);
@@ -369,8 +369,7 @@ impl Harness {
         bought["phone_numbers"][0]["id"].as_str().unwrap().to_owned()
     }
 
-    /// A purchase and a release whose processes died with the last step undone, and a number of a time that the database has
-    /// forgotten.
+    /// A purchase and a release whose last step is missing, and a number without a row.
     async fn backlog(&mut self, forgotten: String) -> Vec<(String, Option<&'static str>)> {
         let (buying, releasing) = (self.number(), self.number());
         let id = self.bought(&forgotten).await;
@@ -386,7 +385,7 @@ impl Harness {
         vec![(forgotten, Some("active")), (buying, Some("active")), (releasing, Some("released"))]
     }
 
-    /// An order of an agency that was deleted since, and a number that was moved.
+    /// An order of a deleted agency, and a number that was moved to another account.
     async fn changes(&mut self, moved: String) -> Vec<(String, Option<&'static str>)> {
         let orphaned = self.number();
         self.bought(&moved).await;
@@ -406,7 +405,7 @@ impl Harness {
         self.sql.execute("delete from agencies where id = $1", &[&agency.id]).await.unwrap();
     }
 
-    /// Ends the leases of all processes, as time would.
+    /// Makes the leases of all processes expire.
     async fn expire_leases(&self) {
         for table in ["purchases", "releases", "inventory_walks"] {
             let expire = format!(
@@ -437,7 +436,7 @@ impl Harness {
         }
     }
 
-    /// Kills the process of a subject at a point, recovers, and tells what is wrong then; or else whether it came so far.
+    /// Kills the process of a subject at a point, recovers, and records violations. Returns whether the point was reached.
     async fn crash(&mut self, subject: Subject, recovery: Recovery, (index, moment): Point) -> Result<bool, String> {
         let work = self.prepare(subject).await;
         let function = self.product.function(subject.function()).clone();
@@ -454,10 +453,10 @@ impl Harness {
         }
         self.expire_leases().await;
         let mut wrong: Vec<_> = self.recover(recovery, &work).await.err().into_iter().collect();
-        // What was never written down is nobody's to finish, unless somebody asks again.
+        // Work that was never recorded is finished only if the request is repeated.
         let begun = matches!(recovery, Recovery::Retry) || matches!(subject, Subject::Reconcile | Subject::ReconcileChanges);
         wrong.extend(self.wrong(&work).await.into_iter().filter(|wrong| begun || !wrong.starts_with(NOT_BEGUN)));
-        // What an earlier point has left is told there.
+        // What an earlier point left was reported with that point.
         wrong.retain(|wrong| self.told.insert(wrong.clone()));
         if wrong.is_empty() { Ok(came_so_far) } else { Err(told(&wrong.join("; "))) }
     }
@@ -465,7 +464,7 @@ impl Harness {
     async fn recover(&self, recovery: Recovery, work: &Work) -> Result<(), String> {
         match recovery {
             Recovery::Retry => {
-                let deadline = Instant::now() + PATIENCE;
+                let deadline = Instant::now() + RECOVERY_TIMEOUT;
                 loop {
                     let (status, answer) = self.ask(work).await;
                     if status == work.status && !is_retryable(&answer) {
@@ -478,8 +477,8 @@ impl Harness {
                 }
             }
             Recovery::Reconcile => {
-                let deadline = Instant::now() + PATIENCE;
-                // Once at the least: what is to be adopted is not unfinished.
+                let deadline = Instant::now() + RECOVERY_TIMEOUT;
+                // At least once: a number to adopt does not count as unfinished.
                 self.product.stack.run_scheduled().await.map_err(|failure| format!("the next run failed: {failure:?}"))?;
                 while !unfinished(&self.sql).await.unwrap().is_empty() || self.is_left(work).await {
                     if Instant::now() > deadline {
@@ -493,12 +492,12 @@ impl Harness {
         }
     }
 
-    /// Whether the schedule has more to do: the walk of whoever died has to be over first.
+    /// Whether the schedule has more to do: the walk of a dead process must end first.
     async fn is_left(&self, work: &Work) -> bool {
         matches!(work.request, Request::Schedule) && !self.wrong(work).await.is_empty()
     }
 
-    /// What is lost, bought twice, stuck, or not as the caller was told.
+    /// The violations: what is lost, bought twice, stuck, or contradicts the answer.
     async fn wrong(&self, work: &Work) -> Vec<String> {
         let mut wrong = violations(&self.sql, &self.product.telnyx().await).await.unwrap().all();
         wrong.extend(unfinished(&self.sql).await.unwrap());
@@ -513,7 +512,7 @@ impl Harness {
     }
 }
 
-/// Whether the same request may be answered otherwise later: of what is answered number by number, whether any may.
+/// Whether the answer to the same request may change later; for an answer with several numbers, whether any may.
 fn is_retryable(answer: &Value) -> bool {
     let failed = answer["failed"].as_array().into_iter().flatten();
     answer["retryable"] == true || answer.is_null() || failed.map(|item| &item["problem"]).any(|problem| problem["retryable"] == true)

@@ -1,16 +1,16 @@
-//! A price that no number has is a mistake, whoever made it: nothing is bought at it, whatever the caller permits.
+//! An implausible price is treated as an error: nothing is bought at it, even if the caller's limit permits it.
 
 use serde_json::{Value, json};
 
 use crate::support::actions::{balance, order_of, orders_sent};
 use crate::support::app::TestApp;
 
-/// Sets what every number on offer costs.
+/// Sets the price of every number on offer.
 async fn costs(app: &TestApp, cost_information: &Value) {
     app.telnyx_settings(json!({ "cost_information": cost_information })).await;
 }
 
-/// Insists that a number is too dear, also when it is only asked about, and that nothing comes of it.
+/// Asserts that a number is too expensive, also with `validate_only`, and that nothing is written.
 async fn too_dear(app: &TestApp, number: &str, limits: &Value) {
     let mut body = order_of(number);
     body.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
@@ -52,7 +52,7 @@ async fn a_price_up_to_the_plausible_one_and_an_unknown_one_are_bought_at() {
         (json!({"monthly_cost": "1e3", "currency": "usd"}), json!("1000.00"), json!("USD")),
         (json!({}), json!(null), json!("USD")),
         (json!({"monthly_cost": null, "currency": null}), json!(null), json!("USD")),
-        // What is no amount, and what is no currency, is unknown.
+        // An invalid amount or currency counts as unknown.
         (json!({"monthly_cost": "-1.00", "currency": "US dollars"}), json!(null), json!("USD")),
         (json!({"monthly_cost": "1.00", "currency": "\u{0}"}), json!("1.00"), json!("USD")),
     ];

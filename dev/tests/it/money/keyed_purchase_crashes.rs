@@ -1,4 +1,4 @@
-//! The end of a process at every statement of a purchase with a key, and what asking again with that key makes of it.
+//! A purchase with a key whose process ends at each statement, and the repeated request with the same key.
 
 use dev::fault_proxy::{Fault, FaultProxy, Moment};
 use phone_numbers_purchase::Purchase;
@@ -9,7 +9,7 @@ use crate::money::keyed_purchases::finished_by_the_schedule;
 use crate::support::actions::{balance, order_of, orders_sent, release_of};
 use crate::support::app::TestApp;
 
-/// Statements that there have to be: what is not seen is not crashed.
+/// Statements that must occur. Otherwise crash points would be missing unnoticed.
 const LANDMARKS: [&str; 13] = [
     "callers.authorize",
     "idempotency_keys.claim",
@@ -58,7 +58,7 @@ update phone_number_idempotency_keys set leased_until = now() - interval '1 seco
     app.execute(sql).await;
 }
 
-/// An app with numbers to die over, all the points to die at, and the proxy.
+/// An app with numbers for the crashes, all crash points, and the proxy.
 async fn points() -> (TestApp, FaultProxy, Vec<String>, Vec<(String, Moment)>) {
     let mut app = TestApp::new().await;
     let proxy = app.with_fault_proxy().await;
@@ -72,7 +72,7 @@ async fn points() -> (TestApp, FaultProxy, Vec<String>, Vec<(String, Moment)>) {
     (app, proxy, offers, points)
 }
 
-/// The purchases of a number, as the ledger has them.
+/// The purchases of a number in the ledger.
 async fn ledger_of(app: &TestApp, number: &str) -> Vec<Value> {
     app.ledger().await.into_iter().filter(|purchase| purchase["phone_number"] == number).collect()
 }

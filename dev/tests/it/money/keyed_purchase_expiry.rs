@@ -1,4 +1,4 @@
-//! How long a key lives that lists purchases: until a day after the last of them ended, and while one is unfinished.
+//! The time to live of a key that lists purchases: a day after the last of them ended.
 
 use serde_json::json;
 
@@ -7,10 +7,10 @@ use crate::money::keyed_purchases::finished_by_the_schedule;
 use crate::support::actions::{balance, decide, order_of, order_of_all, orders_sent, release_of};
 use crate::support::app::TestApp;
 
-/// The id of no agent.
+/// An id without an agent.
 const NO_AGENT: &str = "00000000-0000-4000-8000-000000000000";
 
-/// An app whose orders stay pending, and whose callers do not wait for them for long.
+/// An app whose orders stay pending, with a short request budget.
 async fn undecided() -> TestApp {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
@@ -18,7 +18,7 @@ async fn undecided() -> TestApp {
     app
 }
 
-/// How many keys there are after the schedule has deleted what has expired, and what they list.
+/// Runs the schedule, which deletes expired keys. Returns the number of keys, and of the purchases that they list.
 async fn left(app: &TestApp) -> (usize, usize) {
     app.reconcile().await;
     (keys(app).await.len(), listed(app).await.len())
@@ -65,7 +65,7 @@ async fn a_key_lives_until_a_day_after_its_last_purchase_ended_however_it_ended(
         };
         assert_eq!((again.status, again.code()), expected, "{again:#?}");
         assert_eq!(orders_sent(&app), 1, "{end}");
-        // It is kept by now, and replayed as long as the key lives.
+        // The answer is stored, and replayed until the key expires.
         is_replay(&purchase(&app, "owner", KEY, &order_of(&number)).await, &again);
 
         later(&app, "1 minute").await;
@@ -97,7 +97,7 @@ async fn the_last_of_several_purchases_counts() {
 }
 
 #[tokio::test]
-async fn a_key_that_begins_anew_lists_nothing_of_its_former_life() {
+async fn a_reused_key_lists_nothing_of_its_earlier_use() {
     let app = undecided().await;
     let numbers = app.offers("312", 3).await;
     app.telnyx_settings(json!({"order_outcome": "success"})).await;

@@ -1,4 +1,4 @@
-//! A key lists the purchases that its requests have begun or joined: whoever asks again with it gets those, never new ones.
+//! A key lists the purchases that its requests have begun or joined. A repeated request returns those and begins no new ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::support::app::{Reply, TestApp, agent, eventually, send};
 const ORDERS: &str = "/v2/number_orders";
 const SEARCH: &str = "/v2/available_phone_numbers";
 
-/// An app whose orders stay pending, and whose callers do not wait for them for long.
+/// An app whose orders stay pending, with a short request budget.
 async fn undecided() -> TestApp {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
@@ -37,22 +37,21 @@ pub(crate) async fn finished_by_the_schedule(app: &TestApp) {
     .await;
 }
 
-/// Decides the pending order of one number.
+/// Ends the pending order of one number.
 async fn decide_one(app: &TestApp, number: &str, status: &str) {
     let state = app.telnyx_state().await;
     let is_wanted = |order: &&Value| order["status"] == "pending" && order["phone_numbers"][0]["phone_number"] == number;
     let order = state["orders"].as_array().unwrap().iter().find(is_wanted).unwrap();
-    let url = format!("{}/orders/{}", app.telnyx.control_url(), order["id"].as_str().unwrap());
-    let answer = reqwest::Client::new().post(url).json(&json!({ "status": status })).send().await.unwrap();
-    assert!(answer.status().is_success());
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    app.control(Method::POST, &path, Some(json!({ "status": status }))).await;
 }
 
-/// A purchase under [`KEY`] that Telnyx has not decided: its row.
+/// A purchase with [`KEY`] whose order is pending: its row.
 async fn pending(app: &TestApp, number: &str) -> Value {
     purchase(app, "owner", KEY, &order_of(number)).await.expect(202).number().clone()
 }
 
-/// A purchase whose process dies just before it notes that an order is about to be sent.
+/// A purchase whose process dies just before it records that an order is about to be sent.
 async fn dies_before_its_order(app: &TestApp, proxy: &FaultProxy, key: &str, number: &str) {
     let body = order_of(number);
     proxy.inject("purchases.order.ordering", Moment::Before, Fault::Silence);
@@ -63,7 +62,7 @@ async fn dies_before_its_order(app: &TestApp, proxy: &FaultProxy, key: &str, num
     }
 }
 
-/// Asks until no other process holds the key any more.
+/// Repeats the request until no other process holds the key.
 async fn asked_again(app: &TestApp, key: &str, number: &str) -> Reply {
     eventually(async || {
         let reply = purchase(app, "owner", key, &order_of(number)).await;
@@ -79,7 +78,7 @@ fn outcomes(reply: &Reply) -> Vec<&str> {
     items.iter().map(|item| if word(item) { item["outcome"].as_str() } else { item["problem"]["code"].as_str() }.unwrap()).collect()
 }
 
-/// Insists that an answer reports a purchase made before: bought, and with its row as it is now.
+/// Asserts that an answer reports an earlier purchase, with its current row.
 #[track_caller]
 fn is_repeated(again: &Reply, row: &Value, status: &str) {
     assert_eq!((again.status, again.header("idempotent-replayed")), (200, "true"), "{again:#?}");
@@ -171,7 +170,7 @@ async fn a_completed_purchase_is_reported_with_its_row_as_it_is_now() {
     for row in &rows[2..] {
         app.release("owner", release_of(row)).await.expect(200);
     }
-    // Released, a number can be bought again by whoever wants it, and its row goes to the archive.
+    // A released number can be bought again by any agency, which moves its row to the archive.
     app.purchase("owner", order_of(&numbers[3])).await.expect(200);
     let theirs = app.purchase("other_owner", order_of(&numbers[4])).await.expect(200).number().clone();
     let (sent, ledger) = (orders_sent(&app), app.ledger().await);
@@ -185,7 +184,7 @@ async fn a_completed_purchase_is_reported_with_its_row_as_it_is_now() {
         }
     }
     assert_eq!(stored(&app, &numbers[4]).await["id"], theirs["id"]);
-    // A row that is gone altogether leaves nothing to answer with.
+    // Without a row there is nothing to answer with.
     let gone = format!("delete from agency_phone_numbers where phone_number = '{}'", numbers[5]);
     app.execute(&gone).await;
     let refused = purchase(&app, "owner", &numbers[5], &order_of(&numbers[5])).await;
@@ -194,7 +193,7 @@ async fn a_completed_purchase_is_reported_with_its_row_as_it_is_now() {
 }
 
 #[tokio::test]
-async fn a_failure_for_good_is_told_again_in_full_while_another_number_is_pending() {
+async fn a_final_failure_is_reported_again_in_full_while_another_number_is_pending() {
     let app = undecided().await;
     let numbers = app.offers("312", 3).await;
     let dear = app.search("owner", "country_code=AU&phone_number_type=toll_free&limit=1").await.expect(200).number().clone();
@@ -205,7 +204,7 @@ async fn a_failure_for_good_is_told_again_in_full_while_another_number_is_pendin
     let detail = |reply: &Reply| reply.body["phone_numbers"][1]["problem"]["detail"].as_str().unwrap().to_owned();
     assert!(detail(&first).contains(dear["monthly_cost"].as_str().unwrap()), "{}", detail(&first));
 
-    // What it costs by now does not matter.
+    // Its current price does not matter.
     app.telnyx_settings(json!({"cost_information": {"monthly_cost": "0.50", "upfront_cost": "0.50", "currency": "USD"}})).await;
     decide(&app, "success").await;
     let searches = app.asked("GET", SEARCH);
@@ -234,7 +233,7 @@ async fn a_price_that_no_column_holds_is_refused_like_any_other() {
     assert!(app.rows().await.is_empty());
 }
 
-/// Every failure that a purchase can end with, by its code: whether the same key buys the number after it.
+/// Every error code that a purchase can end with, and whether the same key buys the number afterwards.
 #[tokio::test]
 async fn a_new_attempt_is_made_only_after_a_failure_that_is_known_to_be_retryable() {
     let app = TestApp::new().await;
@@ -249,7 +248,7 @@ async fn a_new_attempt_is_made_only_after_a_failure_that_is_known_to_be_retryabl
         ("unavailable", 503, true),
         ("internal", 500, true),
         ("purchases_disabled", 503, true),
-        // What no version of this code has written.
+        // A value that no version of this code has written.
         ("invalid_request", 500, false),
         ("of_a_later_version", 500, false),
     ];
@@ -377,14 +376,14 @@ async fn what_a_purchase_was_begun_with_need_not_be_there_any_more() {
     purchase(&app, "owner", "alone", &alone).await.expect(202);
     app.execute("delete from agent_mappings").await;
 
-    // What is bought is reported, and only the new attempt misses the agent.
+    // The purchased number is reported, and only the new attempt fails for want of the agent.
     let again = purchase(&app, "owner", KEY, &body).await.expect(207);
     let mut expected = ["pending"; 3];
     expected[failed] = "not_found";
     assert_eq!(outcomes(&again), expected);
     let problem = &again.body["phone_numbers"][failed]["problem"];
     assert_eq!(problem["errors"][0]["field"], format!("phone_numbers[{failed}].agent_mapping_id"));
-    // Nor is an account needed for what is bought already.
+    // A purchased number needs no account.
     for index in (0..3).filter(|index| *index != failed) {
         decide_one(&app, &numbers[index], "success").await;
     }
@@ -401,7 +400,7 @@ async fn what_a_purchase_was_begun_with_need_not_be_there_any_more() {
 async fn a_switch_that_stops_buying_stops_neither_answers_nor_what_is_under_way() {
     let mut app = undecided().await;
     let numbers = app.offers("312", 6).await;
-    // SecretResponse, completed and not kept, cancelled, ordered by a key, ordered without one, failed retryably.
+    // Completed, completed and not stored, cancelled, ordered with a key, ordered without one, failed retryably.
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
     let kept = purchase(&app, "owner", "kept", &order_of(&numbers[0])).await.expect(200);
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
@@ -517,7 +516,7 @@ async fn a_process_that_has_lost_its_key_begins_no_purchase_and_joins_none() {
         }
         let before = (app.rows().await, app.ledger().await, orders_sent(&app));
         let proxy = app.with_fault_proxy().await;
-        // Meanwhile another process has found the lease run out and taken the key.
+        // Meanwhile another process has taken over the key, as the lease had expired.
         let url = app.database.url().to_owned();
         let taken = async move {
             let sql = dev::postgres::connect(&url).await.unwrap();
@@ -541,7 +540,7 @@ async fn of_two_processes_with_one_key_the_one_that_slept_does_not_buy_what_the_
     let release = app.function::<Release>();
     let proxy = app.with_fault_proxy().await;
     let (token, body) = (app.token("owner"), order_of(&number));
-    // The first one sleeps: it does not prolong its lease, and has not begun its purchase.
+    // The first process hangs: it does not renew its lease, and has not begun its purchase.
     proxy.inject("idempotency_keys.renew", Moment::Before, Fault::Silence);
     let meanwhile = {
         let (token, body, number) = (token.clone(), body.to_string(), number.clone());
@@ -604,7 +603,7 @@ async fn a_purchase_that_ends_before_its_row_is_shown_counts_as_what_it_ended_as
         let kept = keys(&app).await.into_iter().find(|key| key["key"] == phase).unwrap();
         assert_eq!(kept["status"].is_null(), code == "rate_limited", "{kept}");
     }
-    // Without a key likewise.
+    // The same without a key.
     proxy.inject("numbers.read.of_agency", Moment::Before, Fault::call(ended(&numbers[3], "cancelled")));
     app.purchase("owner", order_of(&numbers[3])).await.expect_problem(409, "phone_number_released");
     assert_eq!(proxy.injected(), 4);

@@ -1,4 +1,4 @@
-//! What a caller is willing to pay, held against what the very number costs at that moment.
+//! The caller's price limit, compared with the current price of the number.
 
 use dev::fault_proxy::{Fault, Moment};
 use serde_json::{Value, json};
@@ -15,12 +15,12 @@ fn limited(number: &str, members: &Value) -> Value {
     body
 }
 
-/// Sets what every number on offer costs.
+/// Sets the price of every number on offer.
 async fn costs(app: &TestApp, cost_information: Value) {
     app.telnyx_settings(json!({ "cost_information": cost_information })).await;
 }
 
-/// Insists that a number was too dear, and that nothing has come of it.
+/// Asserts that a number was too expensive, and that nothing was written.
 async fn too_dear(app: &TestApp, number: &str, reply: Reply) -> Reply {
     let reply = reply.expect_problem(409, "price_exceeded");
     assert_eq!(reply.body["retryable"], false);
@@ -50,7 +50,7 @@ async fn a_number_is_bought_up_to_the_limit_and_not_beyond() {
         (json!({"max_monthly_cost": "0.99", "max_upfront_cost": "9.00"}), false),
         (json!({"max_monthly_cost": "1.00", "currency": "USD"}), true),
         (json!({"max_monthly_cost": "9.00", "currency": "EUR"}), false),
-        // A limit that is null is none, and a currency limits nothing.
+        // A limit of `null` is no limit, and a currency alone is no limit.
         (json!({"max_monthly_cost": null, "max_upfront_cost": null}), true),
         (json!({"currency": "EUR"}), true),
     ];
@@ -197,7 +197,7 @@ async fn an_order_that_is_placed_anew_is_held_against_the_price_of_that_moment()
 }
 
 #[tokio::test]
-async fn a_limit_holds_for_whoever_goes_on_with_the_purchase() {
+async fn a_limit_applies_to_every_process_that_resumes_the_purchase() {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
     let number = app.offer().await;
@@ -211,7 +211,7 @@ async fn a_limit_holds_for_whoever_goes_on_with_the_purchase() {
     clear_faults(&app).await;
     assert_eq!(app.ledger().await[0]["phase"], "intended");
     costs(&app, json!({"monthly_cost": "2.00", "upfront_cost": "1.00", "currency": "USD"})).await;
-    // Whoever asks now has no limit of their own, and takes up what has one.
+    // This request has no limit, and resumes a purchase that has one.
     let resumed = app.purchase("admin", order_of(&number)).await;
     too_dear(&app, &number, resumed).await;
     assert_eq!((orders_sent(&app), app.ledger().await.len()), (0, 1));
@@ -221,7 +221,7 @@ async fn a_limit_holds_for_whoever_goes_on_with_the_purchase() {
 }
 
 #[tokio::test]
-async fn whoever_only_waits_for_a_purchase_learns_that_it_was_too_dear() {
+async fn a_request_that_only_waits_for_a_purchase_learns_that_it_was_too_expensive() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     app.fault(json!({"method": "GET", "path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 500})).await;
@@ -287,7 +287,7 @@ async fn what_is_no_amount_and_no_currency_is_refused_by_name() {
     let all = json!({"max_monthly_cost": "x", "max_upfront_cost": "y", "currency": "z", "max_cost": "1"});
     let refused = app.purchase("owner", limited(&number, &all)).await.expect(400);
     assert_eq!(refused.fields(), ["max_monthly_cost", "max_upfront_cost", "currency", "max_cost"]);
-    // A limit is the request's, not a number's.
+    // A limit belongs to the request, not to a number.
     let item = json!({"phone_numbers": [{"phone_number": number, "max_monthly_cost": "1.00"}]});
     assert_eq!(app.purchase("owner", item).await.expect(400).fields(), ["phone_numbers[0].max_monthly_cost"]);
     assert!(app.rows().await.is_empty() && app.ledger().await.is_empty());

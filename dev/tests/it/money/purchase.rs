@@ -1,4 +1,4 @@
-//! A purchase when all goes well, and what it refuses before any money moves.
+//! A successful purchase, and what is refused before anything is ordered.
 
 use dev::demo;
 use dev::fault_proxy::{Fault, Moment};
@@ -9,10 +9,10 @@ use uuid::Uuid;
 use crate::support::actions::{balance, decide, order_of, order_of_all, orders_sent, release_of};
 use crate::support::app::{TestApp, agent, eventually};
 
-/// What a purchase asks Telnyx, one after the other.
+/// The requests of a purchase to Telnyx, in order.
 const CALLS: [(&str, &str); 3] = [("GET", "/v2/available_phone_numbers"), ("POST", "/v2/number_orders"), ("GET", "/v2/phone_numbers")];
 
-/// The first number that a search shows.
+/// The first number in a search.
 async fn offered(app: &TestApp, query: &str) -> Value {
     app.search("owner", &format!("{query}&limit=1")).await.expect(200).body["phone_numbers"][0].clone()
 }
@@ -146,7 +146,7 @@ async fn an_agency_without_an_application_orders_without_one() {
 }
 
 #[tokio::test]
-async fn the_intent_is_committed_before_telnyx_hears_of_it_and_no_transaction_waits_for_telnyx() {
+async fn the_intent_is_committed_before_telnyx_is_called_and_no_transaction_waits_for_telnyx() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     for (method, path) in CALLS {
@@ -233,7 +233,7 @@ async fn a_number_that_is_not_on_offer_leaves_no_row_behind() {
     assert_eq!(orders_sent(&app), 0);
 }
 
-/// What a caller is told of a number that was never on offer.
+/// The answer for a number that was never on offer.
 async fn words_for_unavailable(app: &TestApp) -> Value {
     app.purchase("owner", order_of("+13125550123")).await.expect_problem(409, "number_unavailable").body["detail"].clone()
 }
@@ -351,7 +351,7 @@ async fn one_switch_stops_all_buying() {
     }
     assert_eq!((app.everything().await, app.telnyx.exchanges().len()), (before, asked));
     app.set("PURCHASES_ENABLED", "false");
-    // Everything else goes on.
+    // Everything else still works.
     app.search("owner", "country_code=US").await.expect(200);
     app.release("owner", release_of(&row)).await.expect(200);
     for on in ["true", " true ", ""] {

@@ -1,4 +1,4 @@
-//! The end of a process at every point of a purchase, and what asking again makes of it.
+//! A purchase whose process ends at each point, and the repeated request.
 
 use dev::fault_proxy::{Fault, Moment};
 use phone_numbers_purchase::Purchase;
@@ -8,19 +8,19 @@ use crate::support::actions::{balance, clear_faults, order_of, orders_sent};
 use crate::support::app::{TestApp, eventually, send};
 
 const ORDERS: &str = "/v2/number_orders";
-/// Every statement of a purchase that writes, in their order.
+/// Every statement of a purchase that writes, in order.
 const WRITES: [&str; 4] = ["purchases.begin.insert", "purchases.order.ordering", "purchases.order.ordered", "purchases.finish.complete"];
-/// Those that read before, and after.
+/// Statements that read before, and after.
 const READS: [&str; 2] = ["callers.authorize", "numbers.read.of_agency"];
 
-/// An app in which a dead process is missed soon.
+/// An app with short leases, so that the work of a dead process is soon taken over.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
     app
 }
 
-/// Begins a purchase and ends its process once `there` says so: what has not happened by then never does.
+/// Begins a purchase and aborts it once `there` returns true.
 pub(crate) async fn dies(app: &TestApp, number: &str, there: impl AsyncFn() -> bool) {
     let function = app.function::<Purchase>();
     let token = app.token("owner");
@@ -32,7 +32,7 @@ pub(crate) async fn dies(app: &TestApp, number: &str, there: impl AsyncFn() -> b
     assert!(reply.is_none(), "it was to die before it could answer: {reply:#?}");
 }
 
-/// Asks again, as a new process.
+/// Repeats the request in a new process.
 async fn recovers(app: &TestApp, number: &str) -> Value {
     let reply = app.purchase("owner", order_of(number)).await.expect(200);
     assert_eq!(reply.number()["status"], "active");
@@ -43,7 +43,7 @@ async fn recovers(app: &TestApp, number: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_process_that_dies_while_telnyx_works_is_replaced_by_whoever_asks_again() {
+async fn a_process_that_dies_while_telnyx_works_is_replaced_by_the_next_request() {
     let app = app().await;
     let calls = [
         ("GET", "/v2/available_phone_numbers"),
@@ -67,7 +67,7 @@ async fn a_process_that_dies_while_telnyx_works_is_replaced_by_whoever_asks_agai
 async fn a_process_that_dies_with_its_order_unsent_leaves_nothing_ordered() {
     let app = app().await;
     let number = app.offer().await;
-    // The order is lost, and so is every attempt to find out.
+    // The order is lost, and so is every look-up of it.
     app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_before"})).await;
     app.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "delay", "delay_ms": 30_000})).await;
     dies(&app, &number, async || app.asked("GET", "/v2/number_orders") > 0).await;
@@ -169,14 +169,14 @@ async fn a_refusal_that_cannot_be_noted_is_found_out_again() {
 }
 
 #[tokio::test]
-async fn an_order_is_looked_for_before_it_is_placed_again_even_by_somebody_who_did_not_miss_it() {
+async fn an_order_is_looked_up_before_it_is_placed_again_by_any_process() {
     let mut app = app().await;
     let number = app.offer().await;
     app.set("REQUEST_BUDGET_MS", "2500");
     app.set("PURCHASE_ORDER_MISSING_AFTER_MS", "60000");
     app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_before"})).await;
     app.purchase("owner", order_of(&number)).await.expect(202);
-    // Whoever found it missing died right after writing that down.
+    // The process that found it missing died right after recording that.
     app.sql.batch_execute("update phone_number_purchases set phase = 'intended'").await.unwrap();
     let before = app.telnyx.exchanges().len();
     app.set("REQUEST_BUDGET_MS", "8000");

@@ -1,4 +1,4 @@
-//! Every way in which Telnyx can fail a purchase, at each call of it.
+//! Failures of Telnyx at each call of a purchase.
 
 use serde_json::{Value, json};
 
@@ -10,14 +10,14 @@ const ORDERS: &str = "/v2/number_orders";
 const ONE_ORDER: &str = "/v2/number_orders/";
 const INVENTORY: &str = "/v2/phone_numbers";
 
-/// A fault of a path, as it is ordered.
+/// A fault of a path.
 fn fault(method: &str, path: &str, mut kind: Value) -> Value {
     kind["method"] = json!(method);
     kind["path_prefix"] = json!(path);
     kind
 }
 
-/// Failures after which nobody can know what happened. The last three happened, as the number tells.
+/// Failures with an unknown outcome. The last three orders were placed, as the number shows.
 fn of_unknown_outcome() -> Vec<(Value, usize)> {
     vec![
         (json!({"kind": "status", "status": 500}), 2),
@@ -30,7 +30,7 @@ fn of_unknown_outcome() -> Vec<(Value, usize)> {
     ]
 }
 
-/// Everything that can go wrong with a question: the last five say no more than that it was not answered.
+/// Failures of a look-up. The last five only mean that it was not answered.
 fn unanswered() -> Vec<Value> {
     let mut all: Vec<_> = [(429, "10011"), (401, "10009"), (400, "10015"), (422, "10027")]
         .map(|(status, code)| json!({"kind": "status", "status": status, "code": code}))
@@ -39,14 +39,14 @@ fn unanswered() -> Vec<Value> {
     all
 }
 
-/// An app in which Telnyx counts as silent sooner.
+/// An app with a short timeout for Telnyx.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("TELNYX_TIMEOUT_MS", "500");
     app
 }
 
-/// Asks until the purchase has come to its end, as a patient caller would.
+/// Repeats the request until the purchase has ended.
 async fn bought_in_the_end(app: &TestApp, number: &str) {
     eventually(async || {
         let reply = app.purchase("owner", order_of(number)).await;
@@ -118,12 +118,12 @@ async fn without_an_answer_to_the_search_nothing_is_ordered() {
     let number = app.offer().await;
     for kind in unanswered() {
         let mut kind = fault("GET", SEARCH, kind);
-        // A connection that broke is tried once more.
+        // A broken connection is retried once.
         kind["times"] = json!(2);
         app.fault(kind.clone()).await;
         let (status, code) = match kind["status"].as_i64() {
             Some(429) => (429, "rate_limited"),
-            // Refused for what it asks, in both of the number's countries.
+            // The search is refused, in both of the number's countries.
             Some(400 | 422) => (422, "upstream_rejected"),
             _ => (502, "upstream_error"),
         };
@@ -191,7 +191,7 @@ async fn an_order_that_cannot_be_looked_up_at_once_is_never_placed_again() {
 }
 
 #[tokio::test]
-async fn an_order_that_nobody_will_tell_about_is_pending() {
+async fn an_order_that_cannot_be_looked_up_is_pending() {
     let mut app = app().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     let number = app.offer().await;
@@ -208,7 +208,7 @@ async fn an_order_that_nobody_will_tell_about_is_pending() {
 }
 
 #[tokio::test]
-async fn a_poll_that_fails_costs_patience_only() {
+async fn a_poll_that_fails_only_delays_the_purchase() {
     let app = app().await;
     app.telnyx_settings(json!({"order_delay_ms": 150})).await;
     for path in [ONE_ORDER, INVENTORY] {
@@ -271,7 +271,7 @@ async fn an_order_that_shows_late_under_its_reference_is_not_placed_twice() {
 #[tokio::test]
 async fn an_order_that_shows_later_than_we_wait_for_is_known_by_its_number() {
     let app = app().await;
-    // Longer than an order counts as missing after.
+    // Longer than the time after which an order counts as missing.
     app.telnyx_settings(json!({"reference_lag_ms": 1_500})).await;
     for (number, taken_as_bad_request) in app.offers("312", 2).await.iter().zip([false, true]) {
         app.telnyx_settings(json!({ "taken_as_bad_request": taken_as_bad_request })).await;
@@ -284,7 +284,7 @@ async fn an_order_that_shows_later_than_we_wait_for_is_known_by_its_number() {
 #[tokio::test]
 async fn an_order_that_shows_nowhere_for_long_is_not_given_up_while_its_number_is_off_the_market() {
     let app = app().await;
-    // Neither its reference nor its number shows for much longer than an order counts as missing after.
+    // Its reference and its number stay invisible for much longer than the time after which an order counts as missing.
     app.telnyx_settings(json!({"reference_lag_ms": 1_500, "number_lag_ms": 1_500, "number_delay_ms": 1_500})).await;
     let number = app.offer().await;
     app.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
@@ -299,7 +299,7 @@ async fn a_number_that_somebody_else_with_the_same_account_bought_is_never_adopt
     let numbers = app.offers("312", 4).await;
     for (number, as_bad_request) in numbers.iter().zip([false, true]) {
         app.telnyx_settings(json!({ "taken_as_bad_request": as_bad_request })).await;
-        // Our search still shows it; by the time we order, it is sold.
+        // Our search still shows it; before we order, it is sold.
         app.fault(fault("GET", SEARCH, json!({"kind": "delay", "delay_ms": 400}))).await;
         let before = app.asked("GET", SEARCH);
         let somebody_else = async {
@@ -311,7 +311,7 @@ async fn a_number_that_somebody_else_with_the_same_account_bought_is_never_adopt
         assert!(app.rows().await.is_empty());
     }
     for (number, kind) in numbers[2..].iter().zip([json!({"kind": "drop_before"}), json!({"kind": "status", "status": 500})]) {
-        // Our order is lost on its way, and somebody else's is not.
+        // Our order is lost, another customer's is not.
         app.fault(fault("POST", ORDERS, kind)).await;
         let sent = orders_sent(&app);
         let somebody_else = async {
@@ -322,6 +322,6 @@ async fn a_number_that_somebody_else_with_the_same_account_bought_is_never_adopt
         refused.expect_problem(409, "number_unavailable");
         assert!(app.rows().await.is_empty());
     }
-    assert_eq!(app.billed().await.len(), 4, "somebody else keeps what is theirs");
+    assert_eq!(app.billed().await.len(), 4, "another customer keeps its number");
     balance(&app).await;
 }

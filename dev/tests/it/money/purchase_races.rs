@@ -95,9 +95,9 @@ async fn a_number_that_is_refused_to_the_first_can_go_to_the_second() {
 }
 
 #[tokio::test]
-async fn whoever_lost_its_lease_writes_nothing_and_answers_with_what_became_of_it() {
+async fn a_process_that_lost_its_lease_writes_nothing_and_answers_with_the_outcome() {
     let mut app = TestApp::new().await;
-    // A lease far shorter than any call: everybody takes over from everybody.
+    // A lease far shorter than any call: the processes keep taking over from each other.
     app.set("LEASE_MS", "40");
     for number in app.offers("312", 3).await {
         let sent = orders_sent(&app);
@@ -116,7 +116,7 @@ async fn a_process_that_sleeps_before_its_order_and_wakes_too_late_buys_nothing_
     app.set("LEASE_MS", "100");
     app.set("PURCHASE_ORDER_MISSING_AFTER_MS", "50");
     let number = app.offer().await;
-    // The first order arrives whenever the test lets it: its process is stopped in the middle of the search before.
+    // The first process is delayed in the search before its order.
     app.fault(json!({"method": "GET", "path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 1_200})).await;
     let searches = app.asked("GET", "/v2/available_phone_numbers");
     let second = async {
@@ -126,7 +126,7 @@ async fn a_process_that_sleeps_before_its_order_and_wakes_too_late_buys_nothing_
     let (first, second) = tokio::join!(app.purchase("owner", order_of(&number)), second);
     let (first, second) = (first.expect(200), second.expect(200));
     assert_eq!(first.number()["id"], second.number()["id"]);
-    assert_eq!(orders_sent(&app), 1, "the sleeper's write was fenced off, and so was its order");
+    assert_eq!(orders_sent(&app), 1, "the lease fenced off the delayed process's write and order");
     balance(&app).await;
 }
 
@@ -136,7 +136,7 @@ async fn a_process_that_hangs_on_the_database_is_overtaken() {
     app.set("LEASE_MS", "200");
     let number = app.offer().await;
     let healthy = app.function::<Purchase>();
-    // As long as it waits for an answer, it goes on renewing its lease over another connection.
+    // While it waits for an answer, it renews its lease over another connection.
     app.set("DATABASE_TIMEOUT_MS", "800");
     let proxy = app.with_fault_proxy().await;
     proxy.inject("purchases.order.ordering", Moment::After, Fault::Silence);
@@ -162,7 +162,7 @@ async fn buying_and_releasing_at_once_ends_with_one_truth() {
         let (released, bought) = tokio::join!(app.release("owner", release_of(&row)), purchases);
         released.expect(200);
         balance(&app).await;
-        // Whoever came before the release has the old row, whoever came behind it the new one.
+        // Requests before the release have the old row, those after it the new one.
         let rows = app.rows().await;
         let now = rows.iter().find(|row| row["phone_number"] == number).unwrap();
         for reply in &bought {
@@ -205,7 +205,7 @@ async fn giving_up_a_purchase_while_it_goes_on_never_loses_the_number() {
 }
 
 impl Reply {
-    /// Insists on one of two statuses.
+    /// Asserts one of two statuses.
     #[track_caller]
     fn expect_either(self, one: u16, other: u16) -> Self {
         assert!(self.status == one || self.status == other, "{self:#?}");

@@ -1,4 +1,4 @@
-//! How many numbers an agency may have, whatever comes at once.
+//! The quota of an agency, also under concurrent requests.
 
 use dev::demo;
 use futures_util::future::join_all;
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::support::actions::{balance, clear_faults, order_of, order_of_all, orders_sent, release_of};
 use crate::support::app::{Reply, TestApp, eventually};
 
-/// Sets what the demo agency's own settings say.
+/// Sets the demo agency's settings.
 async fn settings(app: &TestApp, settings: Value) {
     let sql = "update agencies set settings = $1 where id = $2";
     app.sql.execute(sql, &[&tokio_postgres::types::Json(settings), &demo::DEMO.id]).await.unwrap();
 }
 
-/// Insists that there was no room for another number.
+/// Asserts that the quota was reached.
 #[track_caller]
 fn no_room(reply: Reply, limit: i64) -> Reply {
     let reply = reply.expect_problem(403, "quota_exceeded");
@@ -57,7 +57,7 @@ async fn an_agency_buys_up_to_its_limit_and_no_further() {
 #[tokio::test]
 async fn the_agencys_own_limit_goes_before_the_general_one_and_one_that_cannot_be_read_permits_nothing() {
     let mut app = TestApp::new().await;
-    // What the agency has.
+    // The agency's quota and numbers.
     for _ in 0..2 {
         app.insert(json!({})).await;
     }
@@ -104,7 +104,7 @@ async fn what_is_released_makes_room_and_what_is_pending_or_inactive_takes_it() 
     let row = app.purchase("owner", order_of(&numbers[0])).await.expect(200).number().clone();
     app.assign("owner", Method::PATCH, "", Some(json!({"id": row["id"], "status": "inactive"}))).await.expect(200);
     no_room(app.purchase("owner", order_of(&numbers[1])).await, 1);
-    // Not even what is on its way back makes room until it is there.
+    // A number that is being released counts until its release is completed.
     app.fault(json!({"method": "DELETE", "path_prefix": "/v2/phone_numbers", "kind": "delay", "delay_ms": 700})).await;
     let meanwhile = async {
         eventually(async || (app.asked("DELETE", "/v2/phone_numbers") == 1).then_some(())).await;
@@ -121,7 +121,7 @@ async fn what_is_released_makes_room_and_what_is_pending_or_inactive_takes_it() 
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
     app.set("REQUEST_BUDGET_MS", "8000");
 
-    // What comes to nothing takes no room.
+    // A purchase that fails does not count.
     app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "status", "status": 403, "code": "20100"})).await;
     app.purchase("owner", order_of(&numbers[2])).await.expect(402);
     app.purchase("owner", order_of(&numbers[2])).await.expect(200);
@@ -152,7 +152,7 @@ async fn what_the_agency_has_or_is_buying_is_answered_at_the_limit_too() {
     clear_faults(&app).await;
     app.set("MAX_PHONE_NUMBERS", "1");
     let resumed = app.purchase("owner", order_of(number)).await.expect(200);
-    assert_eq!(resumed.number()["status"], "active", "a purchase that was begun is gone on with");
+    assert_eq!(resumed.number()["status"], "active", "a purchase that was begun is resumed");
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn several_numbers_are_bought_as_far_as_there_is_room() {
     app.set("MAX_PHONE_NUMBERS", "4");
     let numbers = app.offers("312", 9).await;
     app.purchase("owner", order_of(&numbers[0])).await.expect(200);
-    // The one that the agency has takes no room.
+    // The number that the agency already has does not count again.
     let reply = app.purchase("owner", order_of_all(&numbers[..6])).await.expect(207);
     let mut sorted = outcomes(&reply);
     assert_eq!(sorted[0], "purchased");

@@ -1,4 +1,4 @@
-//! Every way in which Telnyx, the database or a process can fail a release.
+//! Failures of Telnyx, the database or a process during a release.
 
 use dev::demo;
 use dev::fault_proxy::{Fault, Moment};
@@ -12,20 +12,20 @@ use crate::support::app::{TestApp, eventually, send};
 
 const INVENTORY: &str = "/v2/phone_numbers";
 
-/// A number that is bought with patience, in an app that has little from then on.
-async fn assigned_before_patience_ends(app: &mut TestApp) -> Value {
+/// A purchased number, in an app that has short timeouts from then on.
+async fn assigned_before_short_timeouts(app: &mut TestApp) -> Value {
     app.set("REQUEST_BUDGET_MS", "8000");
     let row = assigned(app).await;
     app.set("REQUEST_BUDGET_MS", "1500");
     row
 }
 
-/// The row as it is now.
+/// The current row.
 async fn now(app: &TestApp, row: &Value) -> Value {
     app.rows().await.into_iter().find(|now| now["id"] == row["id"]).unwrap()
 }
 
-/// Releases, and insists that it worked.
+/// Releases and asserts success.
 async fn released(app: &TestApp, row: &Value) {
     app.release("owner", release_of(row)).await.expect(200);
     assert_eq!(now(app, row).await["status"], "released");
@@ -33,7 +33,7 @@ async fn released(app: &TestApp, row: &Value) {
     balance(app).await;
 }
 
-/// Releases in vain: the problem of the number.
+/// Releases and asserts failure: the problem of the number.
 async fn not_released(app: &TestApp, row: &Value) -> Value {
     let reply = app.release("owner", release_of(row)).await.expect(207);
     assert_eq!(reply.body["summary"], json!({"total_requested": 1, "released_count": 0, "failed_count": 1}));
@@ -67,7 +67,7 @@ async fn a_deletion_whose_answer_is_lost_is_found_out_within_the_call() {
 async fn a_release_that_telnyx_does_not_answer_is_resumed_until_it_is_done() {
     let mut app = TestApp::new().await;
     for (status, code, retryable) in [(500, "upstream_error", true), (503, "upstream_error", true), (429, "rate_limited", true)] {
-        let row = assigned_before_patience_ends(&mut app).await;
+        let row = assigned_before_short_timeouts(&mut app).await;
         let fault = json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "status", "status": status, "times": 1_000});
         app.fault(fault).await;
         let problem = not_released(&app, &row).await;
@@ -122,8 +122,8 @@ async fn a_number_that_is_locked_stays_as_it_was_even_if_it_was_inactive() {
 async fn a_refusal_after_a_deletion_that_may_have_worked_does_not_bring_the_number_back() {
     let mut app = TestApp::new().await;
     for refusal in [json!({"kind": "status", "status": 401}), json!({"kind": "status", "status": 400})] {
-        let row = assigned_before_patience_ends(&mut app).await;
-        // Telnyx has let go, and we have not heard of it; then our key is refused, whatever it is used for.
+        let row = assigned_before_short_timeouts(&mut app).await;
+        // Telnyx has deleted it, and the answer is lost; then our key is refused for every call.
         app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "drop_after"})).await;
         let mut refused = refusal.clone();
         refused["path_prefix"] = json!(INVENTORY);
@@ -140,24 +140,24 @@ async fn a_refusal_after_a_deletion_that_may_have_worked_does_not_bring_the_numb
 #[tokio::test]
 async fn a_refused_look_into_the_inventory_does_not_bring_a_deleted_number_back() {
     let mut app = TestApp::new().await;
-    let row = assigned_before_patience_ends(&mut app).await;
+    let row = assigned_before_short_timeouts(&mut app).await;
     let path = format!("/phone_numbers/{}", row["phone_number_id"].as_str().unwrap());
     telnyx(&app, app.telnyx.api_key(), Method::DELETE, &path, None).await;
     app.fault(json!({"method": "GET", "path_prefix": INVENTORY, "kind": "status", "status": 401, "times": 1_000})).await;
     not_released(&app, &row).await;
-    assert_ne!(now(&app, &row).await["status"], "active", "Telnyx has said that there is no such number");
+    assert_ne!(now(&app, &row).await["status"], "active", "Telnyx has answered 404");
     clear_faults(&app).await;
     released(&app, &row).await;
 }
 
 #[tokio::test]
-async fn a_refusal_to_whoever_resumes_a_release_does_not_bring_the_number_back() {
+async fn a_refusal_during_a_resumed_release_does_not_bring_the_number_back() {
     let mut app = TestApp::new().await;
-    let row = assigned_before_patience_ends(&mut app).await;
+    let row = assigned_before_short_timeouts(&mut app).await;
     app.set("REQUEST_BUDGET_MS", "600");
     app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 900})).await;
     assert_eq!(not_released(&app, &row).await["code"], "upstream_error");
-    assert!(app.billed().await.is_empty(), "it was deleted, and nobody knows");
+    assert!(app.billed().await.is_empty(), "it was deleted, and the answer was lost");
     app.fault(json!({"path_prefix": INVENTORY, "kind": "status", "status": 401, "times": 1_000})).await;
     not_released(&app, &row).await;
     assert_ne!(now(&app, &row).await["status"], "active");
@@ -176,7 +176,7 @@ async fn a_number_that_telnyx_does_not_know_is_released_once_its_inventory_agree
     assert!(app.asked("GET", INVENTORY) > looks, "the inventory was asked");
 
     let row = assigned(&app).await;
-    // 404, but the inventory shows it: so it is tried again.
+    // 404, but the inventory shows it, so it is retried.
     app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "status", "status": 404, "times": 2})).await;
     let deletes = app.asked("DELETE", INVENTORY);
     released(&app, &row).await;
@@ -233,7 +233,7 @@ async fn a_process_may_die_at_any_point_of_a_release() {
 #[tokio::test]
 async fn the_number_of_another_agency_is_not_deleted_for_a_row_from_before_the_ledger() {
     let app = TestApp::new().await;
-    // What shows that the key is the account's.
+    // The witness that the key is the account's.
     assigned(&app).await;
     let number = json!(unsold(&app).await);
     appear(&app, &number, &reference_of(&demo::OTHER)).await;
@@ -250,7 +250,7 @@ async fn the_number_of_another_agency_is_not_deleted_for_a_row_from_before_the_l
     balance(&app).await;
 }
 
-/// Begins a release and ends its process once `there` says so.
+/// Begins a release and aborts it once `there` returns true.
 pub(crate) async fn dies(app: &TestApp, row: &Value, there: impl AsyncFn() -> bool) {
     let (function, token) = (app.function::<Release>(), app.token("owner"));
     let reply = tokio::select! {

@@ -1,4 +1,4 @@
-//! Asking whether numbers could be bought: every check, and nothing bought or written.
+//! `validate_only`: all checks, and nothing is bought or written.
 
 use dev::demo;
 use lambda_http::http::Method;
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::support::actions::{balance, decide, order_of, order_of_all, orders_sent, release_of};
 use crate::support::app::{Reply, TestApp, agent, eventually};
 
-/// A number that nobody offers.
+/// A number that is not on offer.
 const NOT_ON_OFFER: &str = "+13125550123";
 
-/// Asks, and insists that nothing has come of it.
+/// Sends the request and asserts that nothing was written.
 async fn ask(app: &TestApp, user: &str, mut body: Value) -> Reply {
     body["validate_only"] = json!(true);
     let before = (app.everything().await, app.telnyx_state().await["orders"].clone(), orders_sent(app));
@@ -31,7 +31,7 @@ fn outcomes(reply: &Reply) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_could_be_bought_is_told_with_its_price() {
+async fn an_available_number_is_reported_with_its_price() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     let mut body = json!({"phone_numbers": [{"phone_number": number, "friendly_name": "Desk", "agent_mapping_id": agent(&demo::DEMO, 0)}]});
@@ -56,7 +56,7 @@ async fn what_could_be_bought_is_told_with_its_price() {
 }
 
 #[tokio::test]
-async fn a_price_that_is_unknown_is_told_as_unknown() {
+async fn an_unknown_price_is_reported_as_unknown() {
     let app = TestApp::new().await;
     let number = app.offer().await;
     app.telnyx_settings(json!({"cost_information": {}})).await;
@@ -127,7 +127,7 @@ async fn what_somebody_else_has_is_unavailable_and_what_the_agency_has_is_valid(
     let reply = ask(&app, "owner", body).await.expect(200);
     let valid = |number: &String| json!({"phone_number": number, "outcome": "valid"});
     assert_eq!(reply.body["phone_numbers"], json!(numbers[2..].iter().map(valid).collect::<Vec<_>>()), "at the limit, too");
-    assert_eq!(app.telnyx.exchanges().len(), asked, "and nobody goes on buying what is pending");
+    assert_eq!(app.telnyx.exchanges().len(), asked, "and a pending purchase is not resumed");
     decide(&app, "success").await;
     app.purchase("owner", order_of(&numbers[4])).await.expect(200);
     balance(&app).await;
@@ -162,7 +162,7 @@ async fn several_numbers_are_told_apart() {
     let problem = &reply.body["phone_numbers"][2]["problem"];
     assert_eq!((&problem["status"], &problem["error"]), (&json!(409), &problem["detail"]));
 
-    // Room for two more: neither what the agency has nor what is not on offer takes any.
+    // The quota allows two more: neither the agency's own number nor one that is not on offer counts.
     app.set("MAX_PHONE_NUMBERS", "3");
     let reply = ask(&app, "owner", order_of_all(&numbers)).await.expect(207);
     assert_eq!(outcomes(&reply), ["valid", "valid", "number_unavailable", "valid", "quota_exceeded"]);

@@ -1,4 +1,4 @@
-//! Accounts have names of their own in the ledger: where their keys are kept may change.
+//! The ledger's names of accounts do not depend on the secrets that hold their keys.
 
 use dev::demo;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ async fn named(app: &TestApp) -> Vec<String> {
     app.store().account_names().await.unwrap()
 }
 
-/// Gives an account the name that it had in the ledger when it was called by its secret.
+/// Renames an account in the ledger to the name of its secret, as in earlier versions.
 async fn call_by_secret(app: &TestApp, from: &str, to: &str) {
     app.execute(&format!(
         "update phone_number_purchases set telnyx_account = '{to}' where telnyx_account = '{from}';
@@ -26,7 +26,7 @@ async fn call_by_secret(app: &TestApp, from: &str, to: &str) {
 async fn a_key_that_moves_to_another_secret_strands_nothing() {
     let mut app = TestApp::new().await;
     let row = assigned(&app).await;
-    // From the environment to Secrets Manager, and from one secret to another.
+    // The key moves from the environment to Secrets Manager, and from one secret to another.
     let secrets_manager = secrets_manager(&mut app).await;
     secrets_manager.set_text(PLATFORM, app.telnyx.api_key());
     let second = assigned(&app).await;

@@ -1,4 +1,4 @@
-//! What a comparison leaves to a person, and what becomes of it when they decide.
+//! Findings that need an operator, and the effects of the decisions.
 
 use dev::demo;
 use dev::invariants::FOREIGN_REFERENCE;
@@ -24,24 +24,24 @@ async fn adopt(app: &TestApp, finding: &Finding, agency: Option<Uuid>) -> Adopti
     app.store().adopt_finding(finding.id, None, agency).await.unwrap()
 }
 
-/// Adopts one number of a finding about many.
+/// Adopts one number of a finding about several.
 async fn adopt_one(app: &TestApp, finding: &Finding, number: &Value, agency: Option<Uuid>) -> Adoption {
     let number = number.as_str().unwrap().parse().unwrap();
     app.store().adopt_finding(finding.id, Some(&number), agency).await.unwrap()
 }
 
-/// Insists that a number got a row by an adoption: the row.
+/// Asserts that an adoption created a row: the row.
 async fn row_of(app: &TestApp, adoption: Adoption) -> Value {
     let Adoption::Adopted(row_id) = adoption else { panic!("it was not adopted: {adoption:?}") };
     app.now(&json!({ "id": row_id })).await
 }
 
-/// Adopts, and insists that a number got a row by it: the row.
+/// Adopts a number and asserts that it got a row: the row.
 async fn adopted(app: &TestApp, finding: &Finding, agency: Option<Uuid>) -> Value {
     row_of(app, adopt(app, finding, agency).await).await
 }
 
-/// A number that somebody else has bought in our account.
+/// A number that another program has bought in our account.
 async fn strange(app: &TestApp) -> Value {
     let number = json!(unsold(app).await);
     appear(app, &number, FOREIGN_REFERENCE).await;
@@ -57,7 +57,7 @@ async fn bought_by_another_since(app: &TestApp) -> (Value, Finding) {
     (stale, only(app).await)
 }
 
-/// The history of a row as its agency is shown it: events and actors.
+/// The history of a row that its agency sees: events and actors.
 async fn shown(app: &TestApp, user: &str, row: &Value) -> Vec<(String, String)> {
     let query = format!("id={}&include_history=true", row["id"].as_str().unwrap());
     let shown = app.assign(user, Method::GET, &query, None).await.expect(200);
@@ -69,7 +69,7 @@ fn by_operator() -> (String, String) {
     ("reconciled".to_owned(), "operator".to_owned())
 }
 
-/// What the history tells of decisions themselves, which concern no row: kinds and outcomes.
+/// The history of decisions that concern no row: kinds and outcomes.
 async fn decisions(app: &TestApp) -> Vec<(Value, Value)> {
     let entries = app.history(&json!({"id": null})).await;
     assert!(entries.iter().all(|entry| entry["agency_id"].is_null() && entry["actor"] == "operator"), "{entries:#?}");
@@ -144,7 +144,7 @@ async fn a_number_of_an_agency_that_is_gone_goes_to_another() {
     let purchases: Vec<_> =
         app.ledger().await.into_iter().map(|purchase| (purchase["agency_id"].clone(), purchase["origin"].clone())).collect();
     let of = |agency: &demo::Agency, origin: &str| (json!(agency.id), json!(origin));
-    assert_eq!(purchases, [of(&demo::DEMO, "requested"), of(&demo::OTHER, "adopted")], "the ledger goes on saying who bought it");
+    assert_eq!(purchases, [of(&demo::DEMO, "requested"), of(&demo::OTHER, "adopted")], "the ledger still names the buyer");
     assert_eq!(shown(&app, "other_owner", &row).await, [by_operator()], "nothing of the life before");
     app.reconcile().await;
     assert_eq!(found(&app).await, [[json!("agency_gone"), row["phone_number"].clone(), json!("adopted")]]);
@@ -179,7 +179,7 @@ async fn a_row_that_has_come_since_does_not_give_way() {
     let app = TestApp::new().await;
     let (stale, finding) = bought_by_another_since(&app).await;
     app.release("owner", release_of(&stale)).await.expect(200);
-    // By another path, the number has come to its agency before the next comparison.
+    // Before the next comparison, the agency has got the number in another way.
     app.execute("delete from agency_phone_numbers").await;
     let right = app.insert(json!({"phone_number": stale["phone_number"], "agency_id": demo::OTHER.id})).await;
     assert_eq!(adopt(&app, &finding, None).await, Adoption::Held);
@@ -211,7 +211,7 @@ async fn a_number_that_was_given_back_and_is_billed_is_the_agencys_again() {
     assert_eq!(lives.body["phone_numbers"].as_array().unwrap().len(), 2);
 }
 
-/// Two rows whose numbers have vanished: more than a walk switches off.
+/// Two rows whose numbers are missing: more than a walk deactivates.
 async fn drift(app: &TestApp) -> (Vec<Value>, Finding) {
     let rows = bought(app, 4).await;
     for row in &rows[..2] {

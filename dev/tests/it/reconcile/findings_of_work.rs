@@ -1,4 +1,4 @@
-//! Findings about purchases and releases that cannot go on: what an operator decides, and when they end by themselves.
+//! Findings about blocked purchases and releases: the operator's decisions, and when they close by themselves.
 
 use serde_json::{Value, json};
 use shared::store::{Adoption, Finding};
@@ -17,13 +17,13 @@ async fn adopt(app: &TestApp, finding: &Finding) -> Adoption {
     app.store().adopt_finding(finding.id, None, None).await.unwrap()
 }
 
-/// From here on, the account has other keys, and nothing of what it knows shows that it is the same.
+/// Replaces the account's key, without a witness that it is the same account.
 async fn another_key(app: &mut TestApp) {
     app.telnyx_settings(json!({"accounts": {"default": ["KEYREPLACED"]}})).await;
     app.set("TELNYX_API_KEY", "KEYREPLACED");
 }
 
-/// A number whose order Telnyx has not decided: its row.
+/// A number whose order is pending: its row.
 async fn ordered(app: &TestApp) -> Value {
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     app.purchase("owner", order_of(&unsold(app).await)).await.expect(202).number().clone()
@@ -91,7 +91,7 @@ async fn an_operator_gives_up_a_purchase_whose_number_is_missing() {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     let row = ordered(&app).await;
-    // Its order succeeds, and its number is deleted before its id was found.
+    // Its order succeeds, and its number is deleted before its id is found.
     crate::support::actions::decide(&app, "success").await;
     removed_by_hand(&app, &format!("numbers/{}", row["phone_number"].as_str().unwrap())).await;
     app.reconcile().await;

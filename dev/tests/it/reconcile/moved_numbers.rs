@@ -1,4 +1,4 @@
-//! A number that Telnyx moves to another account of the agency's: the ledger follows it there, once.
+//! A number that Telnyx moves to another account of its agency: the ledger records the new account, once.
 
 use dev::demo;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn reconciled(app: &TestApp, row: &Value) -> Vec<Value> {
     app.history(row).await.into_iter().filter(|entry| entry["event"] == "reconciled").collect()
 }
 
-/// The account that the ledger has a number in.
+/// The account of a number in the ledger.
 async fn account_of(app: &TestApp, row: &Value) -> Value {
     app.purchase_of(&row["phone_number"]).await["telnyx_account"].clone()
 }

@@ -1,7 +1,8 @@
-//! Nothing is pending for ever: an intent that nobody ordered, an order that is gone, a number that is gone, documents that never
-//! came, an agency that was deleted.
+//! Nothing is pending forever: an intent without an order, an order or a number that no longer exists, documents that never
+//! arrive, a deleted agency.
 
 use dev::demo;
+use lambda_http::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::actions::{assigned, balance, clear_faults, only_finding, order_of, orders_sent, release_of, removed_by_hand, unsold};
@@ -10,14 +11,14 @@ use crate::support::app::TestApp;
 const ORDERS: &str = "/v2/number_orders";
 const CANCELLATIONS: &str = "/v2/sub_number_orders";
 
-/// An app in which a purchase does not wait for long.
+/// An app with a short request budget.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     app
 }
 
-/// A number whose order Telnyx has not decided: its row.
+/// A number whose order is pending: its row.
 async fn ordered(app: &TestApp) -> Value {
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let number = unsold(app).await;
@@ -29,7 +30,7 @@ async fn order_id(app: &TestApp) -> String {
     app.ledger().await[0]["telnyx_order_id"].as_str().unwrap().to_owned()
 }
 
-/// The clock of the database, moved by hand: what began is that much older.
+/// Moves the start of all work into the past.
 async fn pass(app: &TestApp, time: &str) {
     let back = format!(
         "update phone_number_purchases
@@ -41,7 +42,7 @@ async fn pass(app: &TestApp, time: &str) {
     app.execute(&back).await;
 }
 
-/// An intent that was parked before anything was ordered.
+/// An intent whose request ended before anything was ordered.
 async fn parked(app: &mut TestApp) -> Value {
     let (number, sent) = (unsold(app).await, orders_sent(app));
     // With too little time left for an order.
@@ -64,13 +65,13 @@ async fn an_intent_that_was_never_ordered_expires_without_a_key_and_is_kept_in_t
     assert_eq!((orders_sent(&app), app.ledger().await[0]["failure_code"].clone()), (0, json!("purchase_expired")));
     assert_eq!(app.history(&row).await[0]["event"], "expired");
     app.set("TELNYX_API_KEY", &key);
-    // Asked for again, it is bought like any other.
+    // A repeated request buys it like any other.
     app.purchase("owner", order_of(row["phone_number"].as_str().unwrap())).await.expect(200);
     balance(&app).await;
 }
 
 #[tokio::test]
-async fn whoever_asks_for_an_expired_intent_is_told_so_and_asks_again() {
+async fn a_request_for_an_expired_intent_is_told_so_and_can_be_repeated() {
     let mut app = app().await;
     let row = parked(&mut app).await;
     pass(&app, "11 minutes").await;
@@ -146,7 +147,7 @@ async fn an_order_that_nobody_knows_any_more_is_a_finding_that_the_agency_can_se
     assert_eq!(only_finding(&app).await, ("order_missing".to_owned(), "platform".to_owned(), row["phone_number"].clone()));
     app.release("owner", release_of(&row)).await.expect(200);
     assert_eq!((app.now(&row).await["status"].clone(), app.ledger().await[0]["phase"].clone()), (json!("released"), json!("cancelled")));
-    // The number is free again.
+    // The number can be bought again.
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
     app.purchase("owner", order_of(row["phone_number"].as_str().unwrap())).await.expect(200);
     balance(&app).await;
@@ -209,7 +210,7 @@ async fn an_order_that_cannot_be_cancelled_is_not_given_up() {
 async fn a_purchase_is_cancelled_only_when_each_of_its_orders_is() {
     let app = app().await;
     let row = ordered(&app).await;
-    // An earlier order with the same reference, thought missing once, is still pending.
+    // An earlier order with the same reference, which once counted as missing, is still pending.
     let purchase = app.purchase_of(&row["phone_number"]).await;
     let other = unsold(&app).await;
     let state = app.telnyx_state().await;
@@ -237,7 +238,7 @@ async fn an_order_of_an_agency_that_was_deleted_is_cancelled_while_that_is_free(
 }
 
 #[tokio::test]
-async fn a_number_of_an_agency_that_was_deleted_is_told_at_once_when_it_is_not_free() {
+async fn a_deleted_agencys_number_that_is_not_available_is_reported_at_once() {
     let app = app().await;
     let row = regulated(&app).await;
     app.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;
@@ -300,7 +301,7 @@ async fn the_archive_gives_back_what_it_took_though_the_table_has_grown_since() 
     assert!(app.archive().await.is_empty());
 }
 
-/// A number that a comparison has switched off, since Telnyx does not have it any more: its row.
+/// A number that a walk has deactivated, as Telnyx does not have it: its row.
 async fn switched_off(app: &TestApp) -> Value {
     let row = assigned(app).await;
     removed_by_hand(app, &format!("numbers/{}", row["phone_number"].as_str().unwrap())).await;
@@ -332,23 +333,21 @@ async fn a_number_that_was_switched_off_and_is_gone_is_bought_anew() {
 async fn a_number_that_was_switched_off_and_is_not_on_offer_is_refused_in_truth() {
     let app = TestApp::new().await;
     let old = switched_off(&app).await;
-    // Another customer of Telnyx has it by now.
+    // Another customer of Telnyx has it now.
     app.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}, "hold_ms": 0})).await;
     removed_hold(&app, &old["phone_number"]).await;
     app.purchase("owner", order_of(old["phone_number"].as_str().unwrap())).await.expect_problem(409, "number_unavailable");
     assert_eq!(app.now(&old).await["status"], "released");
 }
 
-/// A number comes into another account: searched for and ordered there.
+/// Orders a number in another account.
 async fn removed_hold(app: &TestApp, number: &Value) {
     let number = number.as_str().unwrap();
     app.telnyx_settings(json!({"clock": "manual"})).await;
-    let advance =
-        reqwest::Client::new().post(format!("{}/clock", app.telnyx.control_url())).json(&json!({"advance_ms": 2_000_000_000_u64}));
-    assert!(advance.send().await.unwrap().status().is_success());
+    app.control(Method::POST, "/clock", Some(json!({"advance_ms": 2_000_000_000_u64}))).await;
     app.telnyx_settings(json!({"clock": "auto"})).await;
     let search = format!("/available_phone_numbers?filter[country_code]=US&filter[phone_number][starts_with]={}", &number[2..]);
-    crate::support::actions::telnyx(app, "KEYANOTHER", lambda_http::http::Method::GET, &search, None).await;
+    crate::support::actions::telnyx(app, "KEYANOTHER", Method::GET, &search, None).await;
     let order = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": dev::invariants::FOREIGN_REFERENCE});
     crate::support::actions::telnyx(app, "KEYANOTHER", lambda_http::http::Method::POST, "/number_orders", Some(order)).await;
 }

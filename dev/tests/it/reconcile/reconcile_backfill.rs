@@ -1,4 +1,4 @@
-//! Rows from before the ledger: they are taken into it as what Telnyx says they are.
+//! Rows that predate the ledger: they are taken into it in the state that Telnyx reports.
 
 use dev::demo;
 use dev::fault_proxy::{Fault, Moment};
@@ -15,41 +15,40 @@ use crate::support::app::TestApp;
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// A number that was bought under a reference that means nothing to us: its id at Telnyx.
+/// A number that was bought with a foreign reference: its id at Telnyx.
 async fn owned(app: &TestApp, number: &str) -> Value {
     appear(app, &json!(number), FOREIGN_REFERENCE).await;
     let found = telnyx(app, app.telnyx.api_key(), Method::GET, &format!("/phone_numbers/{number}"), None).await;
     found["data"]["id"].clone()
 }
 
-/// A number whose order Telnyx has not decided.
+/// A number whose order is pending.
 async fn being_bought(app: &TestApp, number: &str) {
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": FOREIGN_REFERENCE});
     telnyx(app, app.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
 }
 
-/// Decides the order of a number.
+/// Ends the order of a number.
 async fn decide_of(app: &TestApp, number: &str, status: &str) {
     let state = app.telnyx_state().await;
     let is_it = |order: &&Value| order["phone_numbers"][0]["phone_number"] == number;
     let id = state["orders"].as_array().unwrap().iter().find(is_it).unwrap()["id"].as_str().unwrap().to_owned();
-    let url = format!("{}/orders/{id}", app.telnyx.control_url());
-    assert!(reqwest::Client::new().post(url).json(&json!({ "status": status })).send().await.unwrap().status().is_success());
+    app.control(Method::POST, &format!("/orders/{id}"), Some(json!({ "status": status }))).await;
 }
 
-/// A row from before the ledger, which is too old to be somebody's work.
+/// A row that predates the ledger, too old to be work in progress.
 async fn old(app: &TestApp, mut columns: Value) -> Value {
     columns["created_at"] = json!("2025-12-24T12:00:00Z");
     app.insert(columns).await
 }
 
-/// Something that the ledger has in the account, by which its key is known.
+/// A purchase in the account, by which its key is known.
 async fn known_account(app: &TestApp) {
     assigned(app).await;
 }
 
-/// The ledger's only entry is of the row, and says so.
+/// Asserts that the ledger's only entry is of the row.
 async fn taken_in(app: &TestApp, row: &Value, phase: &str) -> Value {
     let purchase = app.purchase_of(&row["phone_number"]).await;
     assert_eq!((&purchase["agency_phone_number_id"], &purchase["agency_id"]), (&row["id"], &row["agency_id"]));
@@ -208,7 +207,7 @@ async fn more_of_them_than_a_run_takes_up_are_taken_in_by_the_next() {
 async fn a_row_is_taken_in_with_the_account_that_has_its_number() {
     let (app, secrets_manager) = two_accounts().await;
     keep_own_key(&secrets_manager);
-    // A search shows an account what it can order.
+    // An account can order only what a search has shown to it.
     telnyx(&app, OWN_KEY, Method::GET, "/available_phone_numbers?filter[national_destination_code]=415", None).await;
     telnyx(&app, app.telnyx.api_key(), Method::GET, "/available_phone_numbers?filter[national_destination_code]=415", None).await;
     let offers = app.offers("415", 2).await;
@@ -252,7 +251,7 @@ async fn a_number_that_was_taken_in_is_ours_whatever_its_reference() {
         (app.purchase_of(&json!(number)).await["agency_phone_number_id"].clone(), app.findings().await),
         (again["id"].clone(), vec![])
     );
-    // Given back, but billed.
+    // Released, but billed.
     app.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 404})).await;
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "empty"})).await;
     app.release("owner", release_of(&again)).await.expect(200);
@@ -279,7 +278,7 @@ async fn what_is_taken_in_is_compared_like_any_other() {
 
 #[tokio::test]
 async fn what_changes_while_telnyx_is_asked_stays_changed() {
-    // Its release has begun; functions from before the ledger have finished its purchase.
+    // Its release has begun; functions that predate the ledger have finished its purchase.
     let changes = [
         ("active", true, "update agency_phone_numbers set status = 'inactive', is_active = false"),
         ("pending", false, "update agency_phone_numbers set status = 'active'"),
@@ -367,7 +366,7 @@ async fn an_order_that_is_decided_between_two_looks_is_not_given_up() {
     let app = TestApp::new().await;
     let number = unsold(&app).await;
     let row = old(&app, json!({"phone_number": number, "status": "pending"})).await;
-    // The inventory was asked just before the number came into it; the order is decided by the time it is looked for.
+    // The inventory was read just before the number appeared; the order has ended when it is looked up.
     owned(&app, &number).await;
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "empty"})).await;
     app.reconcile().await;
@@ -377,7 +376,7 @@ async fn an_order_that_is_decided_between_two_looks_is_not_given_up() {
 }
 
 #[tokio::test]
-async fn an_active_row_whose_number_nobody_has_is_left_to_a_person_until_it_is_settled() {
+async fn an_active_row_whose_number_no_account_has_is_left_to_an_operator_until_it_is_settled() {
     let app = TestApp::new().await;
     let number = unsold(&app).await;
     let row = old(&app, json!({"phone_number": number})).await;

@@ -1,4 +1,4 @@
-//! How findings end: by proof, not because one look did not show them.
+//! Findings close by proof, not because one comparison did not show them.
 
 use dev::demo;
 use dev::secrets_manager::SecretsManager;
@@ -12,7 +12,7 @@ use crate::support::app::TestApp;
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// Findings of three kinds about three numbers: without a row, since their agency is gone, and strangers.
+/// Findings of three kinds about three numbers: without a row, of a deleted agency, and a stranger.
 async fn findings(app: &TestApp) -> Vec<Value> {
     let rows = bought(app, 2).await;
     ordered_by_somebody_else(app, &app.offers("415", 1).await[0]).await;
@@ -31,7 +31,7 @@ async fn open(app: &TestApp) -> usize {
     app.store().open_findings().await.unwrap().len()
 }
 
-/// The next looks at the inventory show nothing.
+/// The next reads of the inventory show nothing.
 async fn empty_pages(app: &TestApp, count: usize) {
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "empty", "times": count})).await;
 }
@@ -45,7 +45,7 @@ async fn empty_pages_close_no_finding_and_make_none_new() {
         for _ in 0..empty {
             empty_pages(&app, 1).await;
             app.reconcile().await;
-            // Asked for by their ids, they are there.
+            // They are found by id.
             assert_eq!(states(&app).await, before);
         }
         app.reconcile().await;
@@ -69,7 +69,7 @@ async fn a_number_that_is_gone_ends_its_finding_after_two_walks_and_a_look_by_it
     assert_eq!(looks, 1);
     let closed = app.findings().await.into_iter().find(|finding| finding["state"] == "gone").unwrap();
     assert_eq!((&closed["phone_number"], &closed["resolved_by"]), (&rows[0]["phone_number"], &json!("reconcile")));
-    // Found again, it is another finding.
+    // If it is found again, that is a new finding.
     telnyx(&app, app.telnyx.api_key(), Method::GET, "/available_phone_numbers?filter[national_destination_code]=312", None).await;
     let reference = app.purchase_of(&rows[0]["phone_number"]).await["telnyx_reference"].clone();
     let body = json!({"phone_numbers": [{"phone_number": rows[0]["phone_number"]}], "customer_reference": reference});
@@ -99,7 +99,7 @@ async fn what_cannot_be_asked_for_ends_nothing() {
     assert_eq!(open(&app).await, 1);
 }
 
-/// An app whose keys come out of a Secrets Manager.
+/// An app with its keys in Secrets Manager.
 async fn keys_in_a_vault() -> (TestApp, SecretsManager) {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}})).await;
@@ -134,7 +134,7 @@ async fn a_finding_ends_at_once_when_its_number_is_seen_in_its_row_or_as_somethi
     app.execute(&format!("delete from agencies where id = '{}'", demo::DEMO.id)).await;
     app.reconcile().await;
     assert_eq!(open(&app).await, 2);
-    // Of one number nobody knows any more whose it was; the other gets its row back.
+    // The owner of one number is unknown; the other gets its row back.
     let number = rows[0]["phone_number"].as_str().unwrap();
     let body = json!({"customer_reference": "something else"});
     telnyx(&app, app.telnyx.api_key(), Method::PATCH, &format!("/phone_numbers/{number}"), Some(body)).await;
@@ -152,7 +152,7 @@ async fn a_finding_ends_at_once_when_its_number_is_seen_in_its_row_or_as_somethi
 }
 
 #[tokio::test]
-async fn a_drift_ends_when_its_rows_are_seen_again_or_live_no_more() {
+async fn a_drift_ends_when_its_rows_are_seen_again_or_released() {
     let app = TestApp::new().await;
     let rows = bought(&app, 4).await;
     for row in &rows[..2] {
@@ -180,7 +180,7 @@ async fn of_many_findings_whose_numbers_are_gone_a_run_asks_for_some_and_the_nex
     let app = TestApp::new().await;
     bought(&app, 1).await;
     app.reconcile().await;
-    // As many that are not there as were ever found.
+    // As many missing numbers as were ever found.
     let insert = "\
 insert into phone_number_findings (kind, telnyx_account, phone_number, telnyx_phone_number_id, detail, first_seen_at, last_seen_at)
 select 'agency_gone', 'env:TELNYX_API_KEY', '+1217' || (3000000 + i), (900000 + i)::text, '', now() - interval '1 day', now() - interval '1 day'

@@ -1,4 +1,4 @@
-//! Whose turn it is in a run: what is at risk comes first, and what only waits delays nothing else.
+//! The order of work in a run: work at risk comes first, and waiting work delays nothing else.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::support::app::TestApp;
 const ORDERS: &str = "/v2/number_orders";
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// Purchases whose orders wait for documents at Telnyx, and that nobody works on.
+/// Purchases whose orders wait for documents, without a lease.
 async fn waiting(app: &TestApp, count: usize) {
     let key = app.telnyx.api_key();
     let search = format!("/available_phone_numbers?filter[country_code]=DE&filter[limit]={count}");
@@ -44,7 +44,7 @@ select o.id, o.id, $2, o.id, o.number, 'env:TELNYX_API_KEY', o.reference, o.\"or
     app.sql.execute(insert, &[&json!(orders), &demo::DEMO.id]).await.unwrap();
 }
 
-/// How often each order was looked at by its id, since a number of exchanges.
+/// How often each order was read by id, since a number of exchanges.
 fn looks(app: &TestApp, since: usize) -> HashMap<String, usize> {
     let mut looks = HashMap::new();
     for exchange in app.telnyx.exchanges().split_off(since) {
@@ -72,7 +72,7 @@ async fn hundreds_of_orders_that_wait_for_documents_do_not_delay_a_crashed_purch
     app.reconcile().await;
     assert_eq!(app.purchase_of(&json!(number)).await["phase"], "completed");
     let looks = looks(&app, since);
-    // The crashed one is found by its reference, before any other is looked at.
+    // The crashed one is found by its reference, before any other is read.
     assert_eq!((looks.len(), looks.values().max()), (200, Some(&1)), "each is looked at once");
     let first = app.telnyx.exchanges().split_off(since).into_iter().find(|exchange| exchange.path.starts_with(ORDERS)).unwrap();
     assert!(first.query.contains("customer_reference"), "{first:?}");
@@ -105,7 +105,7 @@ async fn a_share_that_is_spent_leaves_the_rest_to_the_next_run_and_the_other_par
     release_failures::dies(&app, &row, async || app.asked("DELETE", NUMBERS) == 1).await;
     leases_run_out(&app).await;
 
-    // Purchases have 3.6 s: four at a time, there is time for 40 of them at most.
+    // Purchases have 3.6 s, which is enough for 40 at most, four at a time.
     app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "delay", "delay_ms": 400, "times": 1_000})).await;
     let since = app.telnyx.exchanges().len();
     app.reconcile().await;

@@ -1,4 +1,4 @@
-//! The numbers that an account at Telnyx has, held against the rows: which get a row, and which are left to a person.
+//! The numbers of an account at Telnyx, compared with the rows: which get a row, and which become findings.
 
 use dev::demo;
 use dev::invariants::FOREIGN_REFERENCE;
@@ -27,13 +27,13 @@ pub(crate) async fn bought(app: &TestApp, count: usize) -> Vec<Value> {
     rows
 }
 
-/// Telnyx lets go of a number past us.
+/// Deletes a number at Telnyx, not through the product.
 pub(crate) async fn vanish(app: &TestApp, number: &Value) {
     let path = format!("/phone_numbers/{}", number.as_str().unwrap());
     telnyx(app, app.telnyx.api_key(), Method::DELETE, &path, None).await;
 }
 
-/// A number comes into the account past us, under a reference.
+/// Orders a number in the account, not through the product, with a reference.
 pub(crate) async fn appear(app: &TestApp, number: &Value, reference: &str) {
     let body = json!({"phone_numbers": [{"phone_number": number}], "customer_reference": reference});
     telnyx(app, app.telnyx.api_key(), Method::POST, "/number_orders", Some(body)).await;
@@ -42,7 +42,7 @@ pub(crate) async fn appear(app: &TestApp, number: &Value, reference: &str) {
     assert_eq!(telnyx(app, app.telnyx.api_key(), Method::GET, &path, None).await["data"]["status"], "active");
 }
 
-/// A number that had vanished is in the account again, as what it was: how it came back is none of our business.
+/// A missing number is in the account again, unchanged.
 pub(crate) async fn come_back(app: &TestApp, number: &Value) {
     appear(app, number, FOREIGN_REFERENCE).await;
     let path = format!("/phone_numbers/{}", number.as_str().unwrap());
@@ -60,14 +60,14 @@ pub(crate) async fn found(app: &TestApp) -> Vec<[Value; 3]> {
     app.findings().await.iter().map(|finding| ["kind", "phone_number", "state"].map(|name| finding[name].clone())).collect()
 }
 
-/// Nothing was asked of Telnyx but to tell.
+/// Asserts that Telnyx was only read.
 pub(crate) fn nothing_was_touched(app: &TestApp, since: usize) {
     let mut exchanges = app.telnyx.exchanges();
     let touching: Vec<_> = exchanges.split_off(since).into_iter().filter(|exchange| exchange.method != "GET").collect();
     assert!(touching.is_empty(), "{touching:#?}");
 }
 
-/// What the database has forgotten.
+/// Deletes rows, as if a backup had been restored.
 const ROW: &str = "delete from agency_phone_numbers;";
 const ROW_AND_LEDGER: &str = "delete from agency_phone_numbers; delete from phone_number_purchases;";
 
@@ -119,14 +119,14 @@ async fn a_number_with_our_reference_and_no_row_gets_the_row_back() {
 }
 
 #[tokio::test]
-async fn what_the_database_objects_to_does_not_keep_the_others_waiting() {
+async fn a_row_that_the_database_refuses_does_not_delay_the_others() {
     let app = TestApp::new().await;
     let rows = bought(&app, 3).await;
     app.execute(ROW_AND_LEDGER).await;
-    // Whatever the reason: a row that must not be.
+    // A row that the database refuses, for any reason.
     let odd = rows[1]["phone_number"].as_str().unwrap();
     app.execute(&format!("alter table agency_phone_numbers add constraint odd check (phone_number <> '{odd}')")).await;
-    // And one from before the ledger that must not be changed.
+    // A row that predates the ledger and must not be changed.
     let refuse = "\
 create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
 create trigger refuse before update on agency_phone_numbers for each row execute function refuse();";
@@ -217,7 +217,7 @@ async fn a_released_row_makes_room_and_its_agency_goes_on_seeing_it() {
     let first = assigned(&app).await;
     app.release("owner", release_of(&first)).await.expect(200);
     let first = app.now(&first).await;
-    // Bought by another agency, in a life that the database has forgotten.
+    // Bought by another agency, in a life without a row.
     appear(&app, &first["phone_number"], &reference_of(&demo::OTHER)).await;
     app.reconcile().await;
     let rows = app.rows().await;
@@ -288,7 +288,7 @@ async fn a_row_that_knows_its_number_by_another_id_is_corrected() {
 async fn a_number_of_ours_in_the_row_of_another_is_left_to_a_person() {
     let app = TestApp::new().await;
     let row = bought(&app, 1).await.remove(0);
-    // Restored from before the number was given back and sold to the other agency.
+    // Restored from a backup before the number was released and sold to the other agency.
     vanish(&app, &row["phone_number"]).await;
     appear(&app, &row["phone_number"], &reference_of(&demo::OTHER)).await;
     let asked = app.telnyx.exchanges().len();

@@ -1,4 +1,4 @@
-//! A row that somebody has locked, and a statement that takes too long: they concern that row, not the run.
+//! A locked row and a slow statement affect only that row, not the run.
 
 use dev::demo;
 use lambda_http::Context;
@@ -14,7 +14,7 @@ use crate::support::app::TestApp;
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// An app in which a lock is waited for no longer than half a second.
+/// An app that waits for a lock for at most half a second.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("DATABASE_TIMEOUT_MS", "800");
@@ -29,12 +29,12 @@ async fn lock(app: &TestApp, query: &str) -> Client {
     elsewhere
 }
 
-/// Gives locked rows back, as soon as the server has noticed.
+/// Releases the locks.
 async fn unlock(client: Client) {
     client.batch_execute("rollback").await.unwrap();
 }
 
-/// When the last whole walk ended.
+/// The end of the last whole walk.
 async fn compared(app: &TestApp) -> Value {
     app.walks().await.first().map(|walk| walk["finished_at"].clone()).unwrap_or_default()
 }
@@ -157,7 +157,7 @@ async fn a_locked_finding_is_left_out_and_the_others_are_seen_again_and_closed()
     for (before, after) in before.iter().zip(&app.findings().await) {
         assert_eq!(before["last_seen_at"] == after["last_seen_at"], before["phone_number"] == *number, "{after:#}");
     }
-    // Nor does it keep others from being closed.
+    // Others are closed nevertheless.
     for row in &rows[..2] {
         vanish(&app, &row["phone_number"]).await;
     }

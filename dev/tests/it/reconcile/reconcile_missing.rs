@@ -1,4 +1,4 @@
-//! The rows whose numbers an account at Telnyx does not have: which are switched off, on what evidence, and which come back.
+//! Rows whose numbers are missing at Telnyx: which are deactivated, on what evidence, and which are activated again.
 
 use dev::invariants::FOREIGN_REFERENCE;
 use lambda_http::http::Method;
@@ -10,7 +10,7 @@ use crate::support::app::TestApp;
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// An app in which one walk may switch off a fifth.
+/// An app in which one walk may deactivate a fifth.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("RECONCILE_MAX_DEACTIVATED_PERCENT", "20");
@@ -32,7 +32,7 @@ async fn reconciled(app: &TestApp, runs: usize) {
     }
 }
 
-/// Has Telnyx answer in a certain way for a while.
+/// Injects a fault into reads of a path.
 async fn answers(app: &TestApp, path: &str, mut fault: Value) {
     fault["method"] = json!("GET");
     fault["path_prefix"] = json!(path);
@@ -147,11 +147,11 @@ async fn a_number_of_an_account_whose_key_is_not_known_to_be_the_right_one_is_le
 }
 
 #[tokio::test]
-async fn a_number_whose_order_nobody_remembers_is_left_to_a_person() {
+async fn a_number_without_a_known_order_is_left_to_an_operator() {
     let mut app = app().await;
     let number = json!(unsold(&app).await);
     appear(&app, &number, FOREIGN_REFERENCE).await;
-    // A row from before the ledger.
+    // A row that predates the ledger.
     let row = app.insert(json!({"phone_number": number})).await;
     app.reconcile().await;
     app.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}})).await;
@@ -188,7 +188,7 @@ async fn more_than_a_small_share_is_left_to_a_person() {
     balance_but_for(&app, &rows[1..3]).await;
 }
 
-/// The books balance once nobody counts on rows whose numbers are gone.
+/// The invariants hold once the rows of missing numbers are inactive.
 async fn balance_but_for(app: &TestApp, rows: &[Value]) {
     for row in rows {
         app.release("owner", release_of(row)).await.expect(200);
@@ -197,7 +197,7 @@ async fn balance_but_for(app: &TestApp, rows: &[Value]) {
 }
 
 #[tokio::test]
-async fn the_key_of_another_account_switches_nobody_off() {
+async fn the_key_of_another_account_switches_no_row_off() {
     for count in [1, 3] {
         let mut app = app().await;
         bought(&app, count).await;
@@ -214,7 +214,7 @@ async fn the_key_of_another_account_switches_nobody_off() {
 }
 
 #[tokio::test]
-async fn an_inventory_that_cannot_be_read_switches_nobody_off() {
+async fn an_inventory_that_cannot_be_read_switches_no_row_off() {
     let app = app().await;
     let row = bought(&app, 1).await.remove(0);
     app.reconcile().await;
@@ -241,13 +241,13 @@ async fn an_inventory_that_cannot_be_read_switches_nobody_off() {
 }
 
 #[tokio::test]
-async fn a_number_in_words_that_nobody_understands_hides_no_other_and_is_not_switched_off() {
+async fn an_unreadable_number_hides_no_other_and_is_not_switched_off() {
     let app = app().await;
     let rows = bought(&app, 3).await;
     app.reconcile().await;
     for _ in 0..2 {
         answers(&app, NUMBERS, json!({"kind": "odd"})).await;
-        // Asked for by its id it is as odd.
+        // The answer by id is as odd.
         answers(&app, &format!("{NUMBERS}/"), json!({"kind": "odd"})).await;
         app.reconcile().await;
         assert_eq!(app.missed().await.len(), 1);
@@ -264,7 +264,7 @@ async fn a_number_that_is_back_is_switched_on_again() {
         reconciled(&app, 2).await;
     }
     assert_eq!(active(&app).await, 0);
-    // What a user says of it meanwhile does not switch it off.
+    // A user's change meanwhile does not deactivate it.
     let named = json!({"phone_number_id": rows[1]["id"], "friendly_name": "Front desk"});
     app.assign("owner", Method::PATCH, "", Some(named)).await.expect(200);
     for row in &rows {
@@ -289,7 +289,7 @@ async fn what_a_user_has_switched_off_stays_off() {
         app.assign("owner", Method::PATCH, "", Some(body)).await.expect(200);
     };
     patch(&rows[0], "inactive").await;
-    // The other was off for want of its number, then on, then off again as its owner wants it.
+    // The other was deactivated as missing, then activated, then deactivated by its owner.
     vanish(&app, &rows[1]["phone_number"]).await;
     reconciled(&app, 2).await;
     assert_eq!(active(&app).await, 0);
@@ -298,7 +298,7 @@ async fn what_a_user_has_switched_off_stays_off() {
     come_back(&app, &rows[1]["phone_number"]).await;
     reconciled(&app, 2).await;
     assert_eq!(active(&app).await, 0);
-    assert_eq!(app.history(&rows[0]).await.len(), 2, "nobody else had a hand in it");
+    assert_eq!(app.history(&rows[0]).await.len(), 2, "there are no other changes");
     balance(&app).await;
 }
 
@@ -306,7 +306,7 @@ async fn what_a_user_has_switched_off_stays_off() {
 async fn a_number_on_its_way_back_is_not_missed() {
     let app = app().await;
     let row = bought(&app, 1).await.remove(0);
-    // Its release goes on elsewhere, or will.
+    // Another process works on its release, or will.
     app.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "drop_after"})).await;
     crate::money::release_failures::dies(&app, &row, async || app.asked("DELETE", NUMBERS) == 1).await;
     assert!(app.billed().await.is_empty());

@@ -1,4 +1,4 @@
-//! What is kept for a while only, and what for good.
+//! Which data is deleted after a while, and which is kept.
 
 use lambda_http::Context;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::reconcile::reconcile_inventory::bought;
 use crate::support::app::TestApp;
 
-/// Findings in a state, closed and last seen so many days ago.
+/// Findings in a state, closed and last seen some days ago.
 async fn findings(app: &TestApp, state: &str, count: usize, closed: u32, seen: u32) {
     let insert = format!(
         "insert into phone_number_findings
@@ -24,13 +24,13 @@ async fn count(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn closed_findings_are_forgotten_after_their_time_and_open_ones_never() {
+async fn closed_findings_are_deleted_after_their_time_and_open_ones_never() {
     let mut app = TestApp::new().await;
     for state in ["gone", "adopted", "dismissed"] {
         findings(&app, state, 1, 91, 91).await;
         findings(&app, state, 1, 89, 89).await;
     }
-    // Dismissed long ago, and there all the same.
+    // Dismissed long ago, and still present at Telnyx.
     findings(&app, "dismissed", 1, 300, 1).await;
     let open = "insert into phone_number_findings (kind, telnyx_account, detail, first_seen_at, last_seen_at)
                 values ('inventory_drift', 'another account', '', now() - interval '1 year', now() - interval '1 year')";
@@ -45,7 +45,7 @@ async fn closed_findings_are_forgotten_after_their_time_and_open_ones_never() {
 }
 
 #[tokio::test]
-async fn a_run_forgets_a_bounded_part() {
+async fn a_run_deletes_a_bounded_part() {
     let app = TestApp::new().await;
     findings(&app, "gone", 1_500, 100, 100).await;
     for left in [500, 0] {
@@ -55,7 +55,7 @@ async fn a_run_forgets_a_bounded_part() {
 }
 
 #[tokio::test]
-async fn of_a_failure_the_free_text_is_forgotten_and_everything_else_is_kept() {
+async fn the_free_text_of_a_failure_is_dropped_and_everything_else_is_kept() {
     let app = TestApp::new().await;
     bought(&app, 2).await;
     let fail = "\
@@ -112,7 +112,7 @@ async fn a_retention_that_cannot_be_read_deletes_nothing_and_fails_the_run() {
     assert_eq!(count(&app).await, 0);
 }
 
-/// The way to prune by a policy of one's own in `docs/operations.md`.
+/// The statement for an own retention policy in `docs/operations.md`.
 #[tokio::test]
 async fn history_and_archive_can_be_pruned_by_whoever_owns_them_as_the_docs_say() {
     let app = TestApp::new().await;
@@ -129,5 +129,5 @@ async fn history_and_archive_can_be_pruned_by_whoever_owns_them_as_the_docs_say(
     app.execute(&prune.replace("7 years", "0 seconds")).await;
     assert_eq!(history().await, 1, "what a live number was and did is kept");
     let error = app.sql.batch_execute("delete from phone_number_history").await.unwrap_err();
-    assert!(error.as_db_error().unwrap().message().contains("append-only"), "and nobody else can");
+    assert!(error.as_db_error().unwrap().message().contains("append-only"), "and no other role can");
 }

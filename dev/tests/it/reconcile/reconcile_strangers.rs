@@ -1,4 +1,4 @@
-//! The numbers of an account that no purchase of ours names: one finding an account, which hides nothing that has to do with us.
+//! Strangers, the numbers that no purchase of ours names: one finding per account, which hides no number of ours.
 
 use dev::demo;
 use lambda_http::http::Method;
@@ -11,7 +11,7 @@ use crate::support::app::TestApp;
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// So many numbers that somebody else has bought in our account.
+/// Numbers that another program has bought in our account.
 async fn strangers(app: &TestApp, count: usize) -> Vec<Value> {
     let numbers = app.offers("415", count).await;
     for number in &numbers {
@@ -74,7 +74,7 @@ async fn strangers_that_were_dismissed_are_found_again_when_they_become_more_and
         app.reconcile().await;
         assert_eq!(found(&app).await, [not_ours("dismissed")]);
     }
-    assert_eq!(app.strangers().await.len(), 2, "who is gone is forgotten");
+    assert_eq!(app.strangers().await.len(), 2, "missing ones are deleted");
     let more = app.offers("510", 2).await;
     ordered_by_somebody_else(&app, &more[0]).await;
     app.reconcile().await;
@@ -118,7 +118,7 @@ async fn a_number_that_names_a_purchase_of_ours_is_no_stranger() {
         let reference = app.purchase_of(&row["phone_number"]).await["telnyx_reference"].clone();
         app.execute(forget).await;
         strangers(&app, 2).await;
-        // Somebody has copied it.
+        // Another order has the same reference.
         let number = json!(unsold(&app).await);
         appear(&app, &number, reference.as_str().unwrap()).await;
         for _ in 0..2 {
@@ -138,7 +138,7 @@ async fn a_number_that_names_a_purchase_of_ours_is_no_stranger() {
 async fn a_number_that_a_purchase_of_ours_was_to_buy_is_no_stranger() {
     let app = TestApp::new().await;
     let row = bought(&app, 1).await.remove(0);
-    // Given up as failed, and Telnyx has it under a reference that says nothing.
+    // Given up as failed, and at Telnyx with a foreign reference.
     let failed = "\
 delete from agency_phone_numbers;
 update phone_number_purchases
@@ -175,7 +175,7 @@ async fn what_was_released_and_is_billed_is_never_hidden_among_the_strangers() {
         app.execute(forget).await;
         app.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "status", "status": 404})).await;
         if !forget.is_empty() {
-            // Looked for in the accounts of its agency; then seen by its id, which shows whose key it is.
+            // Looked up in the accounts of its agency; then read by its id, which proves the key.
             app.fault(json!({"method": "GET", "path_prefix": format!("{NUMBERS}/"), "kind": "delay"})).await;
             app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "empty"})).await;
         }

@@ -1,4 +1,4 @@
-//! The walk through an account's inventory: page by page, from run to run, alone or beside others, and while other work continues.
+//! The walk through an account's inventory: page by page, over several runs, with concurrent walks and other work.
 
 use dev::demo;
 use dev::fault_proxy::{Fault, Moment};
@@ -6,24 +6,23 @@ use dev::invariants::{FOREIGN_REFERENCE, unfinished};
 use dev::secrets_manager::SecretResponse;
 use futures_util::future::join_all;
 use lambda_http::http::Method;
-use lambda_http::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
 use crate::reconcile::reconcile_inventory::{appear, bought, found, reference_of, vanish};
 use crate::support::accounts::{OWN_KEY, keep_own_key, own_account, own_secret, two_accounts};
 use crate::support::actions::{assigned, balance, clear_faults, order_of, ordered_by_somebody_else, release_of, telnyx, unsold};
-use crate::support::app::{TestApp, eventually};
+use crate::support::app::{TestApp, event, eventually};
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// An app whose inventory has two numbers a page.
+/// An app with two numbers per page of the inventory.
 async fn app() -> TestApp {
     let app = TestApp::new().await;
     app.telnyx_settings(json!({"largest_page": 2})).await;
     app
 }
 
-/// How often a page of the inventory was asked for.
+/// How often a page of the inventory was read.
 fn pages(app: &TestApp, page: usize) -> usize {
     let asked = app.telnyx.exchanges();
     let page = format!("page%5Bnumber%5D={page}");
@@ -37,12 +36,12 @@ async fn walk(app: &TestApp) -> Value {
     walks.remove(0)
 }
 
-/// How many rows the walks have seen.
+/// The number of rows that the walks have seen.
 async fn sighted(app: &TestApp) -> i64 {
     app.sql.query_one("select count(*) from phone_number_sightings", &[]).await.unwrap().get(0)
 }
 
-/// The next walk stops before its second page, having looked so many numbers up by their ids.
+/// Makes the next walk stop before its second page, after a number of look-ups by id.
 async fn second_page_fails(app: &TestApp, looks: usize) {
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "delay", "times": 1 + looks})).await;
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "status", "status": 500})).await;
@@ -184,7 +183,7 @@ async fn numbers_that_move_up_while_a_walk_has_stopped_are_missed_and_not_switch
     for _ in 0..2 {
         second_page_fails(&app, 0).await;
         app.reconcile().await;
-        // One of those on the first page goes, and one of the second takes its place.
+        // A number on the first page is removed, and one of the second page moves up.
         let row = rows.iter().find(|row| row["phone_number"] == first[0]).unwrap();
         app.release("owner", release_of(row)).await.expect(200);
         first.remove(0);
@@ -198,9 +197,9 @@ async fn numbers_that_move_up_while_a_walk_has_stopped_are_missed_and_not_switch
     balance(&app).await;
 }
 
-/// Does something while a page of the inventory is on its way, which shows the account as it was before.
+/// Runs work while a page of the inventory is delayed. The page shows the account before the work.
 async fn while_a_page_is_on_its_way(app: &TestApp, work: impl Future<Output = ()>) {
-    // On the heap, since what is done can be much.
+    // Boxed, as the future can be large.
     let work = Box::pin(work);
     let asked = pages(app, 1);
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "delay", "delay_ms": 1_200})).await;
@@ -229,7 +228,7 @@ async fn a_purchase_during_a_walk_is_not_missed_and_leaves_no_finding() {
 
 #[tokio::test]
 async fn a_release_during_a_walk_leaves_no_finding() {
-    // Even where Telnyx is believed to show at once what has happened.
+    // Also if Telnyx is set to show changes at once.
     for missing_after in ["300", "0"] {
         let mut app = TestApp::new().await;
         app.set("PURCHASE_ORDER_MISSING_AFTER_MS", missing_after);
@@ -281,7 +280,7 @@ async fn a_purchase_that_comes_first_keeps_an_adoption_off() {
     let rows = app.rows().await;
     assert_eq!((proxy.injected(), rows.len(), &rows[0]["agency_id"]), (1, 1, &json!(demo::OTHER.id)));
     assert!(app.ledger().await.is_empty());
-    // That purchase finds out that it cannot have it.
+    // That purchase fails, as the number is taken.
     app.execute("delete from agency_phone_numbers").await;
     app.reconcile().await;
     assert_eq!(app.rows().await[0]["agency_id"], json!(demo::DEMO.id));
@@ -342,7 +341,7 @@ async fn an_agency_that_gets_a_key_of_its_own_is_compared_with_both_accounts() {
     assert_eq!((&app.now(&first).await["status"], &app.now(&second).await["status"]), (&json!("active"), &json!("inactive")));
     app.release("owner", release_of(&second)).await.expect(200);
 
-    // So it is when the database has forgotten everything.
+    // The same if the database has lost everything.
     app.execute("delete from agency_phone_numbers; delete from phone_number_purchases; delete from phone_number_inventory_walks").await;
     app.reconcile().await;
     assert_eq!(app.purchase_of(&first["phone_number"]).await["telnyx_account"], "platform");
@@ -350,7 +349,7 @@ async fn an_agency_that_gets_a_key_of_its_own_is_compared_with_both_accounts() {
 }
 
 #[tokio::test]
-async fn an_account_that_the_ledger_has_forgotten_is_compared_all_the_same() {
+async fn an_account_that_the_ledger_does_not_name_is_compared_too() {
     let (app, secrets_manager) = two_accounts().await;
     keep_own_key(&secrets_manager);
     let row = assigned(&app).await;
@@ -416,8 +415,7 @@ async fn a_whole_event_of_the_schedule_compares_too() {
     let app = TestApp::new().await;
     bought(&app, 1).await;
     app.execute("delete from agency_phone_numbers").await;
-    let event = LambdaEvent::new(json!({"source": "aws.scheduler"}), Context::default());
-    assert_eq!(app.reconciler().handle(event).await.unwrap(), Value::Null);
+    assert!(app.reconciler().handle(event(&json!({"source": "aws.scheduler"}))).await.unwrap().is_none());
     assert_eq!(app.rows().await.len(), 1);
 }
 
@@ -462,7 +460,7 @@ async fn an_account_that_hangs_does_not_keep_the_others_waiting_for_ever() {
     app.execute(&format!("delete from agency_phone_numbers where id = '{}'", row["id"].as_str().unwrap())).await;
     app.set("TELNYX_TIMEOUT_MS", "2500");
     app.set("REQUEST_BUDGET_MS", "5000");
-    // Whichever comes first takes all the time there is.
+    // The first one takes all the time.
     for _ in 0..5 {
         if app.walks().await.len() == 2 {
             break;

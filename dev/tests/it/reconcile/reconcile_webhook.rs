@@ -1,4 +1,4 @@
-//! Telnyx's `number_order.complete`: the one purchase that it tells of is finished at once, and nothing is believed but that.
+//! Telnyx's `number_order.complete`: the purchase of that order is finished at once. Nothing else in the event is trusted.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dev::fault_proxy::{Fault, Moment};
+use lambda_http::Body;
 use lambda_http::http::Request;
-use lambda_http::{Body, Context, LambdaEvent};
 use phone_numbers_reconcile::Reconcile;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -21,14 +21,14 @@ use shared::lambda::BackgroundService;
 use crate::money::purchase_crashes;
 use crate::reconcile::reconcile_inventory::bought;
 use crate::support::actions::{balance, clear_faults, decide, orders_sent, release_of, unsold};
-use crate::support::app::{Reply, TestApp, eventually};
+use crate::support::app::{self, Reply, TestApp, eventually};
 
 const ORDERS: &str = "/v2/number_orders";
 
-/// Somebody who can sign as an account at Telnyx does.
+/// A signer of webhooks, like an account at Telnyx.
 struct Signer(Ed25519KeyPair);
 
-/// What a webhook carries.
+/// The headers and body of a webhook.
 #[derive(Clone)]
 struct Hook {
     signature: String,
@@ -60,7 +60,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// The event of an order, as far as it matters.
+/// The event of an order, with the members that are read.
 fn complete(payload: &Value) -> Value {
     json!({"data": {"event_type": "number_order.complete", "id": "e", "record_type": "event", "payload": payload}, "meta": {"attempt": 1}})
 }
@@ -82,7 +82,7 @@ async fn deliver(app: &TestApp, hook: &Hook) -> Reply {
     answer(&app.reconciler(), request(hook)).await
 }
 
-/// Has the simulator's webhooks come to the function, as a gateway would.
+/// Forwards the simulator's webhooks to the function, like a gateway.
 async fn connect(app: &mut TestApp) {
     async fn forward(
         State(reconciler): State<Arc<BackgroundService<Reconcile>>>,
@@ -104,12 +104,12 @@ async fn connect(app: &mut TestApp) {
     app.telnyx_settings(json!({ "webhook_url": url })).await;
 }
 
-/// What came of each delivery so far.
+/// The outcome of each delivery so far.
 async fn deliveries(app: &TestApp) -> Vec<Value> {
     app.telnyx_state().await["webhooks"].as_array().unwrap().iter().map(|attempt| attempt["status"].clone()).collect()
 }
 
-/// An app that can be told of orders by `signer`, and that misses a dead process soon.
+/// An app that accepts webhooks of `signer`, with short leases.
 async fn app(signer: &Signer) -> TestApp {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
@@ -118,7 +118,7 @@ async fn app(signer: &Signer) -> TestApp {
     app
 }
 
-/// A purchase whose order is pending and on which nobody works any more: as it is in the ledger.
+/// A purchase whose order is pending, without a lease: its row in the ledger.
 async fn ordered(app: &TestApp) -> Value {
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let number = unsold(app).await;
@@ -242,11 +242,11 @@ async fn a_webhook_that_telnyx_did_not_sign_just_now_does_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_webhook_says_of_its_order_is_not_believed() {
+async fn the_status_in_a_webhook_is_not_trusted() {
     let signer = Signer::new();
     let app = app(&signer).await;
     let purchase = ordered(&app).await;
-    // It says that the order has succeeded, and Telnyx that it is pending.
+    // The event says that the order has succeeded, the API that it is pending.
     let reply = deliver(&app, &signer.sign(&event_of(&purchase))).await.expect(200);
     assert_eq!((reply.body, phase(&app, &purchase).await), (json!({"received": true, "finished": false}), "ordered".to_owned()));
     balance(&app).await;
@@ -283,14 +283,14 @@ async fn a_webhook_that_the_database_cannot_take_comes_again() {
     eventually(async || (!deliveries(&app).await.is_empty()).then_some(())).await;
     assert_eq!(deliveries(&app).await, [503]);
     proxy.reset();
-    // Telnyx delivers again, by itself.
+    // Telnyx repeats the delivery.
     eventually(async || (deliveries(&app).await.len() == 2).then_some(())).await;
     assert_eq!((deliveries(&app).await, phase(&app, &purchase).await), (vec![json!(503), json!(200)], "completed".to_owned()));
     balance(&app).await;
 }
 
 #[tokio::test]
-async fn a_webhook_is_answered_in_time_though_nobody_else_answers() {
+async fn a_webhook_is_answered_in_time_though_telnyx_hangs() {
     let signer = Signer::new();
     let mut app = app(&signer).await;
     let purchase = ordered(&app).await;
@@ -334,7 +334,7 @@ async fn a_webhook_never_places_an_order() {
     let app = app(&signer).await;
     let purchase = ordered(&app).await;
     app.execute("update phone_number_purchases set phase = 'intended', telnyx_order_id = null").await;
-    // The order it tells of is lost to the look-up, so that it seems never to have been placed.
+    // The look-up does not find the order, as if it had never been placed.
     app.telnyx_settings(json!({"reference_lag_ms": 600_000})).await;
     deliver(&app, &signer.sign(&event_of(&purchase))).await.expect(200);
     assert_eq!(orders_sent(&app), 1);
@@ -375,10 +375,9 @@ async fn a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent() {
         "body": BASE64_STANDARD.encode(&hook.body),
         "isBase64Encoded": true,
     });
-    let answer = app.reconciler().handle(LambdaEvent::new(event, Context::default())).await.unwrap();
-    assert_eq!(answer["statusCode"], 200, "{answer}");
-    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    assert_eq!((body, phase(&app, &purchase).await), (json!({"received": true, "finished": true}), "completed".to_owned()));
+    let answer = app.reconciler().handle(app::event(&event)).await.unwrap().unwrap();
+    let reply = Reply::to_event(&answer).expect(200);
+    assert_eq!((reply.body, phase(&app, &purchase).await), (json!({"received": true, "finished": true}), "completed".to_owned()));
 }
 
 #[tokio::test]

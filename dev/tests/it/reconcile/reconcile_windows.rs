@@ -1,4 +1,4 @@
-//! Pages that a walk cannot have: the account has shrunk, Telnyx serves only so many, or one keeps failing.
+//! Pages that a walk cannot read: the account has shrunk, Telnyx limits the pages, or one keeps failing.
 
 use lambda_http::http::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::app::{TestApp, eventually};
 
 const NUMBERS: &str = "/v2/phone_numbers";
 
-/// An app whose inventory has two numbers a page.
+/// An app with two numbers per page of the inventory.
 async fn app() -> TestApp {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "20000");
@@ -21,7 +21,7 @@ async fn walk(app: &TestApp) -> Value {
     app.walks().await.remove(0)
 }
 
-/// How often a page of the whole account was asked for.
+/// How often a page of the whole account was read.
 fn asked(app: &TestApp, page: usize) -> usize {
     let asked = app.telnyx.exchanges();
     let page = format!("page%5Bnumber%5D={page}");
@@ -29,7 +29,7 @@ fn asked(app: &TestApp, page: usize) -> usize {
     pages.filter(|exchange| exchange.query.ends_with(&page)).count()
 }
 
-/// Runs until a walk that began after the last whole one has ended whole.
+/// Runs the schedule until a new walk has ended whole.
 async fn walked(app: &TestApp) -> Value {
     let before = app.walks().await.first().map(|walk| walk["finished_at"].clone()).unwrap_or_default();
     eventually(async || {
@@ -40,14 +40,14 @@ async fn walked(app: &TestApp) -> Value {
     .await
 }
 
-/// The next walk stops before its second page.
+/// Makes the next walk stop before its second page.
 async fn second_page_fails(app: &TestApp) {
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "delay"})).await;
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "status", "status": 500})).await;
 }
 
 #[tokio::test]
-async fn an_account_with_more_pages_than_telnyx_serves_is_walked_whole_all_the_same() {
+async fn an_account_with_more_pages_than_telnyx_serves_is_walked_completely() {
     let mut app = app().await;
     app.set("RECONCILE_MAX_DEACTIVATED_PERCENT", "20");
     let rows = bought(&app, 7).await;
@@ -60,7 +60,7 @@ async fn an_account_with_more_pages_than_telnyx_serves_is_walked_whole_all_the_s
     assert_eq!(app.rows().await.iter().filter(|row| row["status"] == "active").count(), 7);
     assert!(app.missed().await.is_empty());
 
-    // What is known of the limit saves asking again, and what is gone is missed as in any other walk.
+    // The known limit saves requests, and missing numbers are detected as in any other walk.
     vanish(&app, &rows[5]["phone_number"]).await;
     for _ in 0..2 {
         walked(&app).await;
@@ -77,7 +77,7 @@ async fn an_account_that_shrinks_while_a_walk_has_stopped_is_walked_from_its_beg
     let app = app().await;
     let rows = bought(&app, 5).await;
     let before = walked(&app).await;
-    // The next walk stops before the third page, of which nothing is left when it goes on.
+    // The next walk stops before the third page, which is empty when it continues.
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "delay", "times": 2})).await;
     app.fault(json!({"method": "GET", "path_prefix": NUMBERS, "kind": "status", "status": 500})).await;
     app.reconcile().await;
@@ -97,7 +97,7 @@ async fn an_account_that_shrinks_while_a_walk_has_stopped_is_walked_from_its_beg
 }
 
 #[tokio::test]
-async fn a_page_that_keeps_failing_makes_the_walk_start_over_and_wedges_nothing() {
+async fn a_page_that_keeps_failing_makes_the_walk_start_over_and_blocks_nothing() {
     let app = app().await;
     bought(&app, 3).await;
     for runs in [1, 2] {

@@ -14,7 +14,7 @@ use crate::support::app::TestApp;
 const NUMBERS: &str = "/v2/phone_numbers";
 const ORDERS: &str = "/v2/number_orders";
 
-/// From here on, the functions use the key of an account that has none of our numbers.
+/// Replaces the functions' key with that of an account that has none of our numbers.
 async fn use_another_accounts_key(app: &mut TestApp) {
     app.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}})).await;
     app.set("TELNYX_API_KEY", "KEYANOTHER");
@@ -25,7 +25,7 @@ fn use_the_right_key(app: &mut TestApp) {
     app.set("TELNYX_API_KEY", &key);
 }
 
-/// Asks for a release that stays open: the problem of the number.
+/// Requests a release that stays open: the problem of the number.
 async fn stays_open(app: &TestApp, row: &Value) -> Value {
     let reply = app.release("owner", release_of(row)).await.expect(207);
     let problem = reply.body["failed"][0]["problem"].clone();
@@ -91,7 +91,7 @@ async fn a_purchase_whose_order_another_accounts_key_does_not_find_is_neither_fa
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     let number = unsold(&app).await;
-    // The order is placed, and nobody hears of it.
+    // The order is placed, and its answer is lost.
     app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_after"})).await;
     app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "status", "status": 500, "times": 1_000})).await;
     app.purchase("owner", order_of(&number)).await.expect(202);
@@ -100,7 +100,7 @@ async fn a_purchase_whose_order_another_accounts_key_does_not_find_is_neither_fa
     for _ in 0..3 {
         app.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
         app.reconcile().await;
-        // However long it has been missing.
+        // No matter how long it has been missing.
         app.execute("update phone_number_purchases set order_missed_at = now() - interval '1 hour'").await;
     }
     assert_eq!((orders_sent(&app), app.ledger().await[0]["phase"].clone()), (1, json!("ordering")));
@@ -112,7 +112,7 @@ async fn a_purchase_whose_order_another_accounts_key_does_not_find_is_neither_fa
 }
 
 #[tokio::test]
-async fn an_order_that_is_known_is_not_forgotten_because_another_account_does_not_know_it() {
+async fn a_known_order_stays_though_another_account_does_not_have_it() {
     let mut app = TestApp::new().await;
     app.set("REQUEST_BUDGET_MS", "3000");
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
@@ -157,7 +157,7 @@ async fn a_row_from_before_the_ledger_gets_its_witness_before_its_number_is_dele
     let path = format!("/phone_numbers/{number}");
     let id = telnyx(&app, app.telnyx.api_key(), Method::GET, &path, None).await["data"]["id"].clone();
     let row = app.insert(json!({"phone_number": number, "phone_number_id": id})).await;
-    // Telnyx lets go, and nobody hears of it: the next attempt is answered 404.
+    // Telnyx deletes it, and the answer is lost: the next attempt is answered 404.
     app.fault(json!({"method": "DELETE", "path_prefix": NUMBERS, "kind": "drop_after"})).await;
     app.release("owner", release_of(&row)).await.expect(200);
     assert_eq!((app.asked("DELETE", NUMBERS), app.billed().await.len()), (2, 0));
@@ -179,7 +179,7 @@ async fn the_release_of_a_number_that_was_moved_goes_on_in_the_account_that_has_
 }
 
 #[tokio::test]
-async fn another_account_is_not_believed_to_lack_a_moved_number_with_a_key_that_answers_for_nothing_there() {
+async fn an_unproven_key_does_not_show_that_another_account_lacks_a_moved_number() {
     let (app, secrets_manager) = two_accounts().await;
     app.telnyx_settings(json!({"accounts": {"another": "KEYANOTHER"}})).await;
     let stays = assigned(&app).await;

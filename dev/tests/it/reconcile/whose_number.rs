@@ -1,4 +1,4 @@
-//! What an account may claim: an agency's own account speaks for that agency only.
+//! Numbers in an agency's own account can belong to that agency only.
 
 use dev::demo;
 use lambda_http::http::Method;
@@ -10,7 +10,7 @@ use crate::support::accounts::{OWN_KEY, keep_own_key, own_account, two_accounts}
 use crate::support::actions::{balance, only_finding, telnyx};
 use crate::support::app::TestApp;
 
-/// The agency's own account buys a number under a reference, past us.
+/// Orders a number in the agency's own account, not through the product, with a reference.
 async fn appears_in_their_own(app: &TestApp, reference: &str) -> serde_json::Value {
     let search = "/available_phone_numbers?filter[national_destination_code]=415";
     let number = telnyx(app, OWN_KEY, Method::GET, search, None).await["data"][0]["phone_number"].clone();
@@ -25,7 +25,7 @@ async fn a_tenants_account_makes_no_row_of_another_agency() {
         let (app, secrets_manager) = two_accounts().await;
         keep_own_key(&secrets_manager);
         let reference = if known {
-            // Of a number that the other agency had bought, and whose row is gone.
+            // The reference of a number that the other agency had bought, and whose row is deleted.
             let number = crate::support::actions::unsold(&app).await;
             app.purchase("other_owner", crate::support::actions::order_of(&number)).await.expect(200);
             app.purchase_of(&json!(number)).await["telnyx_reference"].as_str().unwrap().to_owned()
@@ -55,7 +55,7 @@ async fn a_tenants_account_speaks_for_its_own_agency() {
 }
 
 #[tokio::test]
-async fn an_operator_gives_an_unproven_number_to_whom_they_choose_and_the_ledger_keeps_its_own() {
+async fn an_operator_assigns_an_unproven_number_to_an_agency_and_the_ledger_stays() {
     let (app, secrets_manager) = two_accounts().await;
     keep_own_key(&secrets_manager);
     let number = crate::support::actions::unsold(&app).await;

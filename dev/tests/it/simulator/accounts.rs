@@ -72,7 +72,7 @@ async fn an_account_can_have_several_keys_and_loses_those_that_are_replaced() {
         (json!({ "default": "KEYone" }), [401, 200, 404]),
         (json!({ "default": [] }), [401, 401, 404]),
         (json!({ "default": ["KEYtwo"], "another": [] }), [401, 401, 200]),
-        // The key of one account becomes another's.
+        // The key of one account moves to another.
         (json!({ "another": [start] }), [404, 401, 200]),
     ] {
         telnyx.set(json!({ "accounts": accounts })).await;
@@ -169,7 +169,7 @@ async fn a_setting_that_does_not_exist_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn the_state_shows_what_happened_and_a_reset_forgets_it_but_for_the_keys() {
+async fn the_state_shows_what_happened_and_a_reset_clears_all_but_the_keys() {
     let telnyx = Telnyx::start().await;
     telnyx.set(json!({ "accounts": { "other": "KEYother" }, "order_delay_ms": 1300 })).await;
     let mut order = order_of(&telnyx.number().await);

@@ -1,4 +1,4 @@
-//! Failures to order.
+//! Injected faults.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -130,10 +130,10 @@ async fn an_answer_can_be_far_too_long_and_still_be_json() {
     let order: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(order["data"]["phone_numbers"][0]["phone_number"], number.as_str());
     assert_eq!(orders(&telnyx).await, 1);
-    // An error's too.
+    // An error answer, too.
     let refused = telnyx.ask(&telnyx.api_key, Method::GET, "/number_orders/none", None).await.unwrap();
     assert_eq!((refused.status().as_u16(), refused.text().await.unwrap().len()), (404, 1 << 20));
-    // One that is long enough stays as it is.
+    // A body that is long enough stays unchanged.
     assert_eq!(telnyx.get("/number_orders").await.1.get("padding"), None);
     telnyx.finish();
 }

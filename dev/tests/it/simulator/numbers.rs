@@ -180,7 +180,7 @@ async fn the_messaging_profile_is_set_under_messaging_only() {
     assert_eq!(number["data"]["messaging_profile_id"], profile["messaging_profile_id"]);
     let (_, messaging) = telnyx.patch(&format!("{path}/messaging"), json!({ "messaging_profile_id": "" })).await;
     assert_eq!(messaging["data"]["messaging_profile_id"], Value::Null);
-    // The one request that is wrong on purpose.
+    // The only invalid request of the test.
     telnyx.finish_checking_answers();
 }
 

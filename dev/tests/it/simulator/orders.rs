@@ -1,4 +1,4 @@
-//! `/number_orders`, their parts, and reservations.
+//! `/number_orders`, sub-orders, and reservations.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use dev::telnyx_simulator::Settings;
@@ -177,7 +177,7 @@ async fn an_order_takes_its_cost_from_the_balance_and_a_failed_one_gives_it_back
 }
 
 #[tokio::test]
-async fn a_failed_order_leaves_no_number_unless_told_to() {
+async fn a_failed_order_leaves_no_number_unless_the_setting_keeps_it() {
     let telnyx = Telnyx::start().await;
     telnyx.set(json!({ "order_outcome": "failure" })).await;
     let number = telnyx.number().await;
@@ -197,7 +197,7 @@ async fn a_failed_order_leaves_no_number_unless_told_to() {
 }
 
 #[tokio::test]
-async fn an_order_that_never_ends_can_be_ended_by_hand() {
+async fn an_order_that_never_ends_can_be_ended_through_the_controls() {
     let telnyx = Telnyx::start().await;
     telnyx.set(json!({ "order_outcome": "never" })).await;
     let number = telnyx.number().await;

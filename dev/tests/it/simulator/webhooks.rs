@@ -20,7 +20,7 @@ use crate::support::openapi::Spec;
 
 type Hook = (HeaderMap, Bytes);
 
-/// Somebody who listens to webhooks, and refuses the first few.
+/// A receiver of webhooks that refuses the first few.
 struct Receiver {
     url: String,
     hooks: UnboundedReceiver<Hook>,
@@ -41,8 +41,8 @@ impl Receiver {
     }
 
     async fn next(&mut self) -> (HeaderMap, Bytes, Value) {
-        let patience = Duration::from_secs(10);
-        let (headers, body) = tokio::time::timeout(patience, self.hooks.recv()).await.unwrap().unwrap();
+        let limit = Duration::from_secs(10);
+        let (headers, body) = tokio::time::timeout(limit, self.hooks.recv()).await.unwrap().unwrap();
         let parsed = serde_json::from_slice(&body).unwrap();
         (headers, body, parsed)
     }

@@ -1,4 +1,4 @@
-//! Which functions a change touches, in a repository of its own with cargo's real answers.
+//! Which functions a change affects, in a temporary repository with the real cargo.
 //!
 //! ```text
 //! one ──→ common ──→ alpha         alpha, beta, gamma, delta: from a registry
@@ -15,7 +15,7 @@ use dev::affected::{Artifact, Workspace};
 use tempfile::TempDir;
 
 const ALL: [&str; 3] = ["one", "three", "two"];
-/// Which package needs which, as manifests say it.
+/// The dependencies in the manifests.
 const PACKAGES: [(&str, &str); 6] = [
     ("functions/one", "[dependencies]\ncommon = { path = \"../../common\" }"),
     ("functions/two", "[dependencies]\nbeta = \"1\""),
@@ -82,7 +82,7 @@ impl Repository {
         self.write(&format!("{folder}/build.rs"), "fn main() {}\n");
     }
 
-    /// A package of the registry, in the only version that it has from now on.
+    /// Publishes a package in the registry, in its only version.
     fn vendor(&self, name: &str, version: &str, dependencies: &str) {
         let folder = format!("vendor/{name}");
         self.package(&folder, version, dependencies);
@@ -117,7 +117,7 @@ impl Repository {
         Workspace::read(self.root()).unwrap().artifacts().unwrap()
     }
 
-    /// The functions touched by a change of one file.
+    /// The functions affected by a change of one file.
     fn touched_by(&self, path: &str) -> Vec<String> {
         let text = fs::read_to_string(self.root().join(path)).unwrap_or_default();
         let comment = if Path::new(path).extension().is_some_and(|extension| extension == "toml") { "#" } else { "//" };

@@ -1,4 +1,4 @@
-//! The five binaries themselves, as Lambda would run them: processes behind the Runtime API and the gateway.
+//! The binaries of the functions: processes behind the Runtime API and the gateway.
 
 use dev::demo;
 use reqwest::{Method, Response, StatusCode};
@@ -8,7 +8,7 @@ use crate::support::app::{ORIGIN, agent, eventually};
 use crate::support::product::{Product, web_functions};
 
 #[tokio::test]
-async fn the_whole_story_goes_through_the_gateway() {
+async fn a_numbers_whole_life_works_through_the_gateway() {
     let product = Product::start(&[]).await;
     let number = product.offers().await.remove(0);
     let buying = tokio::spawn(product.purchase(&number).send());

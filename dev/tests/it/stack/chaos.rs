@@ -1,4 +1,4 @@
-//! `cargo dev chaos`, for as long as a test may take.
+//! `cargo dev chaos`, a few runs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn the_same_seed_is_the_same_plan() {
     assert_eq!(distinct.len(), 200, "another seed, or another run of it, is another plan");
 }
 
-/// What a plan says below its first line.
+/// The lines of a plan below the first.
 fn plan_without_its_name(seed: u64, run: u64) -> String {
     let plan = Plan::draw(seed, run);
     assert_eq!((plan.seed, plan.run), (seed, run));

@@ -1,4 +1,4 @@
-//! A function whose processes are real and do nothing: the test itself talks to the Runtime API in their place.
+//! A function whose processes are real and idle: the test calls the Runtime API in their place.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,17 +11,17 @@ use dev::lambda::gateway;
 use dev::lambda::runtime_api::RuntimeApi;
 use dev::lambda::template::{Definition, Route};
 use dev::listener::Listener;
-use dev::stack;
+use dev::loopback;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// Says where it is to fetch its work, and lives until it is killed.
+/// A script that records its endpoint and runs until it is killed.
 const SCRIPT: &str = "#!/bin/sh\necho \"$AWS_LAMBDA_RUNTIME_API\" > \"$FOLDER/$$.new\"\n\
     mv \"$FOLDER/$$.new\" \"$FOLDER/$$\"\nexec sleep 600\n";
 
-/// The function behind a gateway with one route, and behind its own URL.
+/// The function behind a gateway with one route, and behind a function URL.
 pub(super) struct Fake {
     pub(super) function: Function,
     pub(super) client: reqwest::Client,
@@ -39,7 +39,7 @@ pub(super) struct Process {
     endpoint: String,
 }
 
-/// What a process was asked.
+/// The event that a process fetched.
 pub(super) struct Work {
     pub(super) id: String,
     pub(super) headers: HeaderMap,
@@ -69,15 +69,15 @@ impl Fake {
         let api = gateway::serve_api(0, std::slice::from_ref(&function)).await.unwrap();
         let url = gateway::serve_url(&function).await.unwrap();
         let route = format!("{}/fake", api.url());
-        Self { function, client: stack::client().unwrap(), route, api, url, folder }
+        Self { function, client: loopback::client().unwrap(), route, api, url, folder }
     }
 
-    /// With the bound and the time that most tests want.
+    /// With the maximum of processes and the timeout of most tests.
     pub(super) async fn usual() -> Self {
         Self::start(4, Duration::from_secs(20)).await
     }
 
-    /// Every process there has been, in no order, once there are `count`.
+    /// Every process so far, in any order, once there are `count`.
     pub(super) async fn processes(&self, count: usize) -> Vec<Process> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -98,7 +98,7 @@ impl Fake {
         }
     }
 
-    /// The only process there has been.
+    /// The only process so far.
     pub(super) async fn process(&self) -> Process {
         self.processes(1).await.remove(0)
     }
@@ -113,7 +113,7 @@ impl Fake {
         Self::send(self.client.get(&self.route))
     }
 
-    /// Sends a request, has the only process answer it, and returns what it was asked and what came back.
+    /// Sends a request, answers it as the only process, and returns the event and the response.
     pub(super) async fn exchange(&self, request: reqwest::RequestBuilder, answer: &Value) -> (Work, reqwest::Response) {
         let response = Self::send(request);
         let process = self.process().await;
@@ -148,18 +148,19 @@ impl Process {
     }
 
     pub(super) fn exists(&self) -> bool {
-        // A process that nobody has waited for yet has no command line.
+        // A zombie process has no command line.
         fs::read(format!("/proc/{}/cmdline", self.id)).is_ok_and(|command| !command.is_empty())
     }
 
-    /// Whether the process is gone, or will be in a moment.
+    /// Waits until the process has ended. `false` if it does not.
     pub(super) async fn is_gone(&self) -> bool {
-        for _ in 0..200 {
-            if !self.exists() {
-                return true;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.exists() {
+            if Instant::now() > deadline {
+                return false;
             }
             sleep(Duration::from_millis(10)).await;
         }
-        false
+        true
     }
 }

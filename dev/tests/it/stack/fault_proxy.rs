@@ -1,4 +1,4 @@
-//! The proxy itself: what it counts, and how it breaks.
+//! The fault proxy: its log and its faults.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,18 +8,18 @@ use axum::Router;
 use axum::extract::State;
 use dev::fault_proxy::{Fault, FaultProxy, Moment};
 use dev::listener::Listener;
+use dev::loopback;
 use dev::postgres::{TestDatabase, connect};
-use dev::stack;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use crate::support::app::eventually;
 
 const NOTE: &str = "-- notes.add\ninsert into notes (text) values ($1)";
-/// Long enough to say that nothing comes.
+/// How long a test waits for an answer that must not come.
 const A_WHILE: Duration = Duration::from_millis(200);
 
-/// A database with one table, and two ways there: through the proxy, and straight.
+/// A database with one table, and two connections: through the proxy, and direct.
 struct Notes {
     proxy: FaultProxy,
     through: Client,
@@ -51,7 +51,7 @@ impl Notes {
     }
 }
 
-/// A server that counts what it is asked, and where to ask it through a proxy.
+/// A server that counts requests, and its URL through a proxy.
 async fn counter(proxy: &FaultProxy) -> (Listener, String, Arc<AtomicUsize>) {
     async fn count(State(asked): State<Arc<AtomicUsize>>) -> String {
         asked.fetch_add(1, Ordering::SeqCst).to_string()
@@ -87,7 +87,7 @@ async fn each_sync_with_postgres_is_counted_and_named_after_its_statement() {
 }
 
 #[tokio::test]
-async fn a_statement_that_is_struck_before_never_takes_effect_and_after_it_does() {
+async fn a_statement_with_a_fault_before_it_never_takes_effect_and_after_it_does() {
     for (moment, written) in [(Moment::Before, 0), (Moment::After, 1)] {
         let notes = Notes::new().await;
         let add = notes.through.prepare(NOTE).await.unwrap();
@@ -118,10 +118,10 @@ async fn what_was_asked_ahead_of_a_fault_is_answered_and_what_comes_behind_it_is
         let notes = Notes::new().await;
         let add = notes.through.prepare(NOTE).await.unwrap();
         notes.proxy.inject(2, moment, Fault::Cut);
-        // Sent in one go: their order is the one they are polled in.
+        // Sent together, in the order in which they are polled.
         let outcomes = tokio::join!(
             notes.through.execute(&add, &[&"ahead"]),
-            notes.through.execute(&add, &[&"struck"]),
+            notes.through.execute(&add, &[&"faulted"]),
             notes.through.execute(&add, &[&"behind"]),
         );
         assert!(outcomes.0.is_ok() && outcomes.1.is_err() && outcomes.2.is_err(), "{outcomes:?}");
@@ -130,7 +130,7 @@ async fn what_was_asked_ahead_of_a_fault_is_answered_and_what_comes_behind_it_is
 }
 
 #[tokio::test]
-async fn a_silent_connection_keeps_what_it_holds_until_the_wire_is_healed() {
+async fn a_silent_connection_keeps_its_locks_until_the_proxy_is_reset() {
     for moment in [Moment::Before, Moment::After] {
         let notes = Notes::new().await;
         notes.through.batch_execute("begin; select pg_advisory_xact_lock(7)").await.unwrap();
@@ -163,7 +163,7 @@ async fn a_call_has_ended_when_its_connection_closes() {
 }
 
 #[tokio::test]
-async fn connections_are_cut_and_refused_and_end_with_the_wire() {
+async fn connections_are_cut_and_refused_and_end_with_the_proxy() {
     let notes = Notes::new().await;
     let url = notes.proxy.postgres(notes.database.url()).await.unwrap();
     notes.proxy.accept_connections();
@@ -193,7 +193,7 @@ async fn a_way_to_postgres_is_without_tls() {
 async fn each_exchange_of_http_is_counted_and_named_without_its_ids() {
     let proxy = FaultProxy::new();
     let (_server, url, asked) = counter(&proxy).await;
-    let http = stack::client().unwrap();
+    let http = loopback::client().unwrap();
     assert_eq!(http.post(format!("{url}/number_orders")).body("{}").send().await.unwrap().text().await.unwrap(), "0");
     http.get(format!("{url}/number_orders/4e1dbf2c-6cf2-4d3b-9a8a-1f6ee8ac2a41?page=1")).send().await.unwrap();
     http.delete(format!("{url}/phone_numbers/1293384261075731499")).send().await.unwrap();
@@ -203,11 +203,11 @@ async fn each_exchange_of_http_is_counted_and_named_without_its_ids() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_struck_before_never_takes_effect_and_after_it_does() {
+async fn an_exchange_with_a_fault_before_it_never_takes_effect_and_after_it_does() {
     for (moment, happened) in [(Moment::Before, 0), (Moment::After, 1)] {
         let proxy = FaultProxy::new();
         let (_server, url, asked) = counter(&proxy).await;
-        let http = stack::client().unwrap();
+        let http = loopback::client().unwrap();
         proxy.inject("GET /v2", moment, Fault::Cut);
         http.get(&url).send().await.unwrap_err();
         assert_eq!((proxy.injected(), asked.load(Ordering::SeqCst)), (1, happened), "{moment:?}");
@@ -228,7 +228,7 @@ async fn an_exchange_that_is_struck_before_never_takes_effect_and_after_it_does(
 async fn an_exchange_takes_effect_even_if_its_client_goes_away() {
     let proxy = FaultProxy::new();
     let (_server, url, asked) = counter(&proxy).await;
-    let http = stack::client().unwrap();
+    let http = loopback::client().unwrap();
     let request = tokio::spawn(http.get(&url).send());
     let client = request.abort_handle();
     proxy.inject("GET /v2", Moment::After, Fault::call(async move { client.abort() }));

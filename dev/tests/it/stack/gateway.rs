@@ -1,4 +1,4 @@
-//! Requests as events, and answers as responses.
+//! The gateway: events from requests, and responses from answers.
 
 use reqwest::header::{COOKIE, HeaderValue};
 use serde_json::{Value, json};

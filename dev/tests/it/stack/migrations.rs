@@ -12,7 +12,7 @@ async fn apply(client: &mut Client, migrations: &[Migration]) -> Vec<String> {
     migrations::apply(client, migrations).await.unwrap()
 }
 
-/// What is said to migrations that do not fit what was applied, which changes nothing.
+/// Asserts that migrations that contradict the applied ones are refused: the message.
 async fn refusal(client: &mut Client, migrations: &[Migration]) -> String {
     let before = tables(client).await;
     let error = format!("{:#}", migrations::apply(client, migrations).await.unwrap_err());

@@ -19,10 +19,10 @@ async fn a_temporary_server_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_kept_server_keeps_its_data_until_it_is_forgotten() {
+async fn a_kept_server_keeps_its_data_until_it_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("postgres");
-    // Postgres may run as another user, who has to get there.
+    // Postgres may run as another user, who must be able to enter the folder.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     {
         let server = Server::start(&directory).await.unwrap();

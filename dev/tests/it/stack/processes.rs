@@ -1,4 +1,4 @@
-//! Processes: one request each, started on demand, and gone when they should be.
+//! Processes of functions: one request at a time, started on demand, ended when they must be.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn ok() -> Value {
 }
 
 #[tokio::test]
-async fn a_process_is_told_what_lambda_tells_it() {
+async fn a_process_gets_the_environment_and_headers_of_lambda() {
     let fake = Fake::usual().await;
     let before = chrono::Utc::now().timestamp_millis();
     let (work, _) = fake.exchange(fake.client.get(&fake.route), &ok()).await;
@@ -31,7 +31,7 @@ async fn requests_at_once_have_a_process_each_and_then_the_last_used_is_used_aga
     for process in [&first, &second] {
         let work = process.fetch(&fake.client).await;
         process.answer(&fake.client, &work, &ok()).await;
-        // It is idle once its answer has come back.
+        // It is idle once its answer has arrived.
         eventually(async || fake.function.idle_processes().contains(&process.id).then_some(())).await;
     }
     assert!(one.await.unwrap().status().is_success() && other.await.unwrap().status().is_success());
@@ -77,7 +77,7 @@ async fn a_request_whose_process_dies_is_answered_502_and_the_next_one_gets_anot
 }
 
 #[tokio::test]
-async fn a_process_that_dies_while_idle_costs_nobody_an_answer() {
+async fn a_process_that_dies_while_idle_fails_no_request() {
     let fake = Fake::usual().await;
     fake.exchange(fake.client.get(&fake.route), &ok()).await;
     let process = fake.process().await;

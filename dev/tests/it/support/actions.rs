@@ -53,7 +53,7 @@ pub(crate) fn orders_sent(app: &TestApp) -> usize {
 
 /// Asks Telnyx past our functions, with a key of its own.
 pub(crate) async fn telnyx(app: &TestApp, key: &str, method: Method, path: &str, body: Option<Value>) -> Value {
-    let mut request = reqwest::Client::new().request(method, format!("{}{path}", app.telnyx.url())).bearer_auth(key);
+    let mut request = app.http.request(method, format!("{}{path}", app.telnyx.url())).bearer_auth(key);
     if let Some(body) = body {
         request = request.json(&body);
     }
@@ -73,23 +73,19 @@ pub(crate) async fn decide(app: &TestApp, status: &str) {
     let state = app.telnyx_state().await;
     let pending: Vec<_> = state["orders"].as_array().unwrap().iter().filter(|order| order["status"] == "pending").collect();
     assert_eq!(pending.len(), 1, "{pending:#?}");
-    let url = format!("{}/orders/{}", app.telnyx.control_url(), pending[0]["id"].as_str().unwrap());
-    let answer = reqwest::Client::new().post(url).json(&json!({ "status": status })).send().await.unwrap();
-    assert!(answer.status().is_success());
+    let path = format!("/orders/{}", pending[0]["id"].as_str().unwrap());
+    app.control(Method::POST, &path, Some(json!({ "status": status }))).await;
 }
 
 /// Changes a number at Telnyx by hand, as its portal and its support do.
 pub(crate) async fn by_hand(app: &TestApp, number: &Value, change: Value) {
-    let url = format!("{}/numbers/{}", app.telnyx.control_url(), number.as_str().unwrap().replace('+', "%2B"));
-    let answer = reqwest::Client::new().patch(url).json(&change).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    let path = format!("/numbers/{}", number.as_str().unwrap().replace('+', "%2B"));
+    app.control(Method::PATCH, &path, Some(change)).await;
 }
 
 /// Removes something at Telnyx by hand: `numbers/{number}` or `orders/{id}`.
 pub(crate) async fn removed_by_hand(app: &TestApp, what: &str) {
-    let url = format!("{}/{}", app.telnyx.control_url(), what.replace('+', "%2B"));
-    let answer = reqwest::Client::new().delete(url).send().await.unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    app.control(Method::DELETE, &format!("/{}", what.replace('+', "%2B")), None).await;
 }
 
 /// The one open finding: its kind, account and number.
@@ -103,12 +99,11 @@ pub(crate) async fn only_finding(app: &TestApp) -> (String, String, Value) {
 
 /// Takes back every fault that has not struck yet.
 pub(crate) async fn clear_faults(app: &TestApp) {
-    let answer = reqwest::Client::new().delete(format!("{}/faults", app.telnyx.control_url())).send().await.unwrap();
-    assert!(answer.status().is_success());
+    app.control(Method::DELETE, "/faults", None).await;
 }
 
 #[tokio::test]
-async fn every_breach_of_the_books_is_told() {
+async fn every_violation_of_the_invariants_is_reported() {
     let app = TestApp::new().await;
     assigned(&app).await;
     balance(&app).await;

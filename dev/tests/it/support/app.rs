@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use dev::demo;
 use dev::fault_proxy::FaultProxy;
+use dev::loopback;
 use dev::migrations;
 use dev::postgres::TestDatabase;
 use dev::postgres::logins::Login;
 use dev::telnyx_simulator::{Exchange, Options, Simulator};
 use dev::token::Issuer;
 use lambda_http::http::{HeaderMap, Method, Request, Response};
-use lambda_http::{Body, Context, RequestExt as _};
+use lambda_http::{Body, Context, LambdaEvent, RequestExt as _};
 use phone_numbers_reconcile::Reconcile;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use shared::config::{Config, Invalid};
-use shared::lambda::{BackgroundService, Function, Service};
+use shared::lambda::{BackgroundService, EventAnswer, Function, Service};
 use shared::secrets::Secrets;
 use shared::store::Store;
 use tokio_postgres::Client;
@@ -34,7 +36,7 @@ pub(crate) struct TestApp {
     pub(crate) sql: Client,
     pub(crate) issuer: Issuer,
     environment: Vec<(&'static str, String)>,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 /// What a function answered.
@@ -55,6 +57,19 @@ impl Reply {
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Self { status: parts.status.as_u16(), headers: parts.headers, body, text }
+    }
+
+    /// What a function has answered to an event.
+    pub(crate) fn to_event(answer: &EventAnswer) -> Self {
+        let answer = serde_json::to_value(answer).unwrap();
+        let text = answer["body"].as_str().unwrap_or_default().to_owned();
+        let headers = answer["headers"].as_object().unwrap().iter();
+        Self {
+            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            headers: headers.map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap())).collect(),
+            body: if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() },
+            text,
+        }
     }
 
     pub(crate) fn code(&self) -> &str {
@@ -104,8 +119,6 @@ impl TestApp {
         demo::seed(database.url()).await.unwrap();
         let telnyx = Simulator::start(Options::default()).await.unwrap();
         let issuer = Issuer::default();
-        // For this client alone; another test may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let environment = vec![
             ("DEPLOYMENT", migrations::DEPLOYMENT.to_owned()),
             ("DATABASE_URL", database.url().to_owned()),
@@ -120,7 +133,7 @@ impl TestApp {
             ("PURCHASE_ORDER_MISSING_AFTER_MS", "300".to_owned()),
         ];
         let sql = database.connect().await.unwrap();
-        let app = Self { telnyx, database, sql, issuer, environment, http: reqwest::Client::new() };
+        let app = Self { telnyx, database, sql, issuer, environment, http: loopback::client().unwrap() };
         app.telnyx_settings(json!({"order_delay_ms": 0, "number_delay_ms": 0})).await;
         app
     }
@@ -321,12 +334,12 @@ impl TestApp {
 
     /// Changes how the simulator behaves.
     pub(crate) async fn telnyx_settings(&self, settings: Value) {
-        self.control(Method::PUT, "/settings", settings).await;
+        self.control(Method::PUT, "/settings", Some(settings)).await;
     }
 
     /// Makes the simulator misbehave.
     pub(crate) async fn fault(&self, fault: Value) {
-        self.control(Method::POST, "/faults", fault).await;
+        self.control(Method::POST, "/faults", Some(fault)).await;
     }
 
     /// What the simulator knows.
@@ -334,8 +347,13 @@ impl TestApp {
         self.http.get(format!("{}/state", self.telnyx.control_url())).send().await.unwrap().json().await.unwrap()
     }
 
-    async fn control(&self, method: Method, path: &str, body: Value) {
-        let answer = self.http.request(method, format!("{}{path}", self.telnyx.control_url())).json(&body).send().await.unwrap();
+    /// Sends a request to the simulator's controls.
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Option<Value>) {
+        let mut request = self.http.request(method, format!("{}{path}", self.telnyx.control_url()));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
@@ -436,6 +454,11 @@ pub(crate) fn with_query(request: Request<Body>) -> Request<Body> {
 pub(crate) async fn deliver<F: Function>(function: &Service<F>, request: Request<Body>) -> Reply {
     let response = function.answer(request).await;
     Reply::of(response)
+}
+
+/// An event as Lambda's runtime hands it over.
+pub(crate) fn event(payload: &Value) -> LambdaEvent<Box<RawValue>> {
+    LambdaEvent::new(to_raw_value(payload).unwrap(), Context::default())
 }
 
 /// An agent of an agency of the demo.

@@ -11,7 +11,7 @@ use phone_numbers_search::Search;
 use serde_json::{Value, json};
 use shared::lambda::{Function, Service};
 
-use crate::support::app::{ORIGIN, Reply, TestApp, deliver, with_query};
+use crate::support::app::{ORIGIN, Reply, TestApp, deliver, event, with_query};
 use crate::support::product::web_functions;
 
 /// Declares the functions: a field for each, and what is the same for all of them.
@@ -36,6 +36,15 @@ macro_rules! functions {
                     $(<$function>::NAME => deliver(&self.$field, request).await,)+
                     unknown => panic!("no function {unknown}"),
                 }
+            }
+
+            /// An event of API Gateway.
+            pub(crate) async fn handle(&self, function: &str, payload: &Value) -> Reply {
+                let answer = match function {
+                    $(<$function>::NAME => self.$field.handle(event(payload)).await,)+
+                    unknown => panic!("no function {unknown}"),
+                };
+                Reply::to_event(&answer.unwrap())
             }
         }
     };

@@ -4,7 +4,7 @@ use dev::lambda::functions::{self, Function, Logs, Programs};
 use dev::lambda::template::Template;
 use dev::postgres::TestDatabase;
 use dev::stack::{Options, Stack};
-use dev::{demo, stack, workspace};
+use dev::{demo, loopback, workspace};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -54,7 +54,7 @@ impl Product {
         options.telnyx.settings.order_delay_ms = 300;
         options.logs = Logs::File("/dev/null".into());
         change(&mut options).await;
-        Self { stack: Stack::start(options).await.unwrap(), http: stack::client().unwrap(), database }
+        Self { stack: Stack::start(options).await.unwrap(), http: loopback::client().unwrap(), database }
     }
 
     pub(crate) fn request(&self, method: Method, function: &str, user: &str) -> RequestBuilder {

@@ -35,13 +35,16 @@ pub struct ListFilter {
     /// Rows with this text in number or name, in upper or lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
+    /// Rows with these digits in the number instead of `search`, which is a number as people write it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
 }
 
 /// The members of the [`ListFilter`] in parameter `$3`, as a row `f`.
 macro_rules! filter_record {
     () => {
         "cross join jsonb_to_record($3::jsonb /* filter */) as f
-  (status phone_number_status, include_released boolean, assigned boolean, agent_id uuid, search text)"
+  (status phone_number_status, include_released boolean, assigned boolean, agent_id uuid, search text, number text)"
     };
 }
 
@@ -53,7 +56,7 @@ macro_rules! filter_conditions {
   and (f.assigned is null or (n.agent_mapping_id is not null) = f.assigned)
   and (f.agent_id is null or n.agent_mapping_id = f.agent_id)
   and (f.search is null
-    or strpos(n.phone_number, f.search) > 0
+    or strpos(n.phone_number, coalesce(f.number, f.search)) > 0
     or strpos(lower(n.friendly_name), lower(f.search)) > 0)"
     };
 }
@@ -153,6 +156,7 @@ pub struct Listing {
 
 /// An agency's rows in sum, whatever the filter.
 #[derive(Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// All but the released.
     pub total: i64,
@@ -174,6 +178,7 @@ pub struct Summary {
 
 /// An amount in a currency.
 #[derive(Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cost {
     /// ISO 4217.
     pub currency: String,

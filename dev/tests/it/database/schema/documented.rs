@@ -107,7 +107,7 @@ async fn the_documented_trigger_renews_updated_at() {
         ["CREATE TRIGGER update_agency_phone_numbers_updated_at BEFORE UPDATE ON public.agency_phone_numbers \
           FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()"]
     );
-    // Whatever the statement itself says, and whatever the session's search path.
+    // Whatever the statement sets, and whatever the session's search path.
     client.batch_execute("set search_path = ''; update public.agency_phone_numbers set updated_at = '2001-01-01'").await.unwrap();
     let renewed = lines(&client, "select (n.updated_at > n.created_at)::text from public.agency_phone_numbers as n").await;
     assert_eq!(renewed, ["true"]);

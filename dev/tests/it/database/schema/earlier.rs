@@ -1,4 +1,4 @@
-//! Databases that the earlier migrations made, V1 to V12, which the library refinery recorded.
+//! Databases of the earlier migrations, V1 to V12, recorded by the library refinery.
 
 use dev::migrations;
 use dev::postgres::TestDatabase;
@@ -58,7 +58,7 @@ async fn migrate(database: &TestDatabase) -> Vec<String> {
     migrations::run(database.url(), None).await.unwrap()
 }
 
-/// What is said to a database that is refused, which changes nothing.
+/// Asserts that a database is refused and unchanged: the message.
 async fn refusal(database: &TestDatabase, client: &Client) -> String {
     let before = everything(client).await;
     let error = format!("{:#}", migrations::run(database.url(), None).await.unwrap_err());

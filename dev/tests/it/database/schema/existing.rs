@@ -1,4 +1,4 @@
-//! Migrations on databases where something is there already.
+//! Migrations on databases with existing objects.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn files() -> Vec<String> {
     paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// Makes the platform's table and what its documentation says belongs to it, without our rule on it.
+/// Creates the platform's table with its documented objects, without our trigger.
 fn documented() -> String {
     files()[..3].concat() + "drop function agency_phone_numbers_agent_same_agency() cascade"
 }
@@ -32,7 +32,7 @@ async fn platform_and(setup: &str) -> (TestDatabase, Client) {
     (database, client)
 }
 
-/// Everything that migrations could change, in words.
+/// Everything that migrations could change, as text.
 pub(super) async fn everything(client: &Client) -> Vec<String> {
     lines(
         client,
@@ -213,7 +213,7 @@ async fn a_platform_without_what_only_some_functions_need_will_do() {
     assert_eq!(seen, "+13125550100 Ann");
 }
 
-/// What is there, beside the platform's tables, and a part of what is said about it.
+/// An existing object beside the platform's tables, and a part of the message about it.
 const CONTRADICTIONS: [(&str, &str); 10] = [
     ("alter type call_direction add value 'both'", "enum call_direction: found inbound, outbound, both, expected inbound, outbound"),
     ("create domain phone_number_status as text", "enum phone_number_status: found a type without labels"),
@@ -249,7 +249,7 @@ async fn a_contradiction_stops_the_migrations_and_nothing_is_changed() {
     }
 }
 
-/// What somebody did to the documented table, and a part of what is said about it.
+/// A change of the documented table, and a part of the message about it.
 const ALTERATIONS: [(&str, &str); 11] = [
     (
         "alter table agency_phone_numbers alter status set default 'active'",

@@ -2,7 +2,7 @@
 
 use super::{lines, refusal, two_agencies};
 
-/// Every table of ours.
+/// Every table of the product.
 const TABLES: [&str; 14] = [
     "agency_phone_numbers_archive",
     "phone_number_deployment",
@@ -20,7 +20,7 @@ const TABLES: [&str; 14] = [
     "phone_number_strangers",
 ];
 
-/// A purchase and a release of the one number, both just begun.
+/// A purchase and a release of one number, both just begun.
 const BEGUN: &str = "
     insert into phone_number_purchases (order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, caller_id)
     select n.id, n.agency_id, n.id, n.phone_number, 'account', 'first', n.id from agency_phone_numbers as n;
@@ -98,7 +98,7 @@ async fn a_phase_is_refused_without_what_it_needs() {
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_whole_and_by_nobody() {
+async fn an_answer_is_sent_complete_and_never_cached() {
     let (_database, client) = two_agencies().await;
     let begun = "insert into phone_number_idempotency_keys (agency_id, function, key, request_hash, expires_at)
                  select a.id, 'f', 'k', sha256(''), now() from agencies as a";

@@ -1,4 +1,4 @@
-//! Who may touch what is ours, on a platform that grants everything new to the roles of its REST API.
+//! Privileges on the product's objects, on a platform that grants all new objects to the roles of its REST API.
 
 use dev::migrations;
 use dev::postgres::{Server, connect};

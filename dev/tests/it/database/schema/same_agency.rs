@@ -1,4 +1,4 @@
-//! A number answers with an agent of its own agency, or with none.
+//! A number has an agent of its own agency, or none.
 
 use super::{lines, refusal, two_agencies};
 
@@ -25,7 +25,7 @@ async fn an_agent_of_another_agency_is_refused_on_every_path() {
 }
 
 #[tokio::test]
-async fn an_agent_that_never_was_is_refused_in_the_same_words() {
+async fn an_agent_that_never_existed_is_refused_with_the_same_message() {
     let (_database, client) = two_agencies().await;
     let statement = |agent: &str| format!("update agency_phone_numbers set agent_mapping_id = '{agent}'");
     let unknown = "0c000000-0000-4000-8000-00000000000a";

@@ -1,25 +1,31 @@
-//! What a person does in Telnyx's portal, or Telnyx's support on request: one number or order of any account changes without
-//! a request to `/v2`.
+//! Changes as in Telnyx's portal or by its support: to one number or order of any account, without a request to `/v2`.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
-use super::{
-    control::{Outcome, with_account},
-    state::SimulatorState,
-};
+use super::state::SimulatorState;
+
+/// A status and a body, or a status and an error message.
+pub(super) type Outcome = Result<(u16, Value), (u16, String)>;
+
+/// An order or a number as in Telnyx's answers, with the member `account`.
+pub(super) fn with_account(mut shown: Value, account: &str) -> Value {
+    shown["account"] = json!(account);
+    shown
+}
 
 /// The body of `PATCH /_control/numbers/{id}`: any of its members, all applied or none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NumberChange {
     /// Moves the number to another account, `default` or one of the setting `accounts`, where it gets a new id. Its order
-    /// stays where it was. The account it is in already changes nothing.
+    /// stays in its account. The number's own account changes nothing.
     #[serde(default, deserialize_with = "present")]
     account: Option<String>,
     /// Locks the number against deletion through `/v2`, or unlocks it.
     #[serde(default, deserialize_with = "present")]
     deletion_lock_enabled: Option<bool>,
-    /// Replaces the number's reference as it is, or removes it with `null`.
+    /// Replaces the number's reference, or removes it with `null`.
     #[serde(default, deserialize_with = "present")]
     customer_reference: Option<Nullable>,
 }
@@ -28,7 +34,7 @@ pub(super) struct NumberChange {
 #[derive(Deserialize)]
 struct Nullable(Option<String>);
 
-/// Reads a member that is there, so that `null` is not the same as an absent one.
+/// Reads a present member, so that `null` differs from an absent one.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -55,8 +61,7 @@ pub(super) fn change_number(state: &mut SimulatorState, id: &str, change: Number
     Ok((200, with_account(number.detailed(), &number.account)))
 }
 
-/// Removes one number at once, whatever `delete_lag_reads` and its lock say, and returns it as it was. It is held for its
-/// account.
+/// Removes one number at once, regardless of `delete_lag_reads` and its lock, and returns it. It is held for its account.
 pub(super) fn remove_number(state: &mut SimulatorState, id: &str) -> Outcome {
     let index = number(state, id)?;
     let removed = state.numbers.remove(index);
@@ -64,15 +69,15 @@ pub(super) fn remove_number(state: &mut SimulatorState, id: &str) -> Outcome {
     Ok((200, with_account(removed.detailed(), &removed.account)))
 }
 
-/// Forgets one order with its sub-orders and items, and returns it as it was. Its numbers stay as they are: one that was
-/// pending stays pending.
-pub(super) fn forget_order(state: &mut SimulatorState, id: &str) -> Outcome {
+/// Removes one order with its sub-orders and items, and returns it. Its numbers stay unchanged: a pending number stays
+/// pending.
+pub(super) fn remove_order(state: &mut SimulatorState, id: &str) -> Outcome {
     let index = state.orders.iter().position(|order| order.id.to_string() == id).ok_or((404, format!("there is no order {id}")))?;
-    let forgotten = state.orders.remove(index);
-    Ok((200, with_account(forgotten.detailed(), &forgotten.account)))
+    let removed = state.orders.remove(index);
+    Ok((200, with_account(removed.detailed(), &removed.account)))
 }
 
-/// Where the number of any account with this id, or this E.164, is kept: the newest, as for `/v2`.
+/// The index of the newest number, of any account, with this id or E.164.
 fn number(state: &SimulatorState, id: &str) -> Result<usize, (u16, String)> {
     state.numbers.iter().rposition(|number| number.is_called(id)).ok_or((404, format!("there is no number {id}")))
 }

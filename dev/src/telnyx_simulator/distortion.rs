@@ -1,11 +1,11 @@
-//! What faults do to the body of an answer.
+//! Changes the body of an answer as a fault says.
 
 use serde_json::{Value, json};
 
 use super::faults::{Fault, FaultKind};
 
-/// The body of an answer, as a fault leaves it.
-pub(super) fn spoilt(mut body: Value, fault: &Fault) -> String {
+/// The body of an answer, changed by a fault.
+pub(super) fn distorted(mut body: Value, fault: &Fault) -> String {
     match fault.kind {
         FaultKind::Empty => empty(&mut body),
         FaultKind::Odd => make_odd(&mut body),
@@ -36,7 +36,7 @@ fn make_odd(body: &mut Value) {
     }
 }
 
-/// Replaces what a JSON pointer names, or adds it where its parent exists.
+/// Replaces the value at a JSON pointer, or adds it if its parent exists.
 fn put(body: &mut Value, pointer: &str, value: Value) {
     if let Some(current) = body.pointer_mut(pointer) {
         *current = value;
@@ -67,12 +67,12 @@ fn remove(body: &mut Value, pointer: &str) {
     }
 }
 
-/// A part of a JSON pointer as the name it stands for.
+/// A segment of a JSON pointer without its escapes.
 fn unescaped(part: &str) -> String {
     part.replace("~1", "/").replace("~0", "~")
 }
 
-/// An object in JSON with a last member that makes it at least so long.
+/// Extends a JSON object to `bytes` with a last member.
 fn padded(text: String, bytes: usize) -> String {
     const START: &str = ",\"padding\":\"";
     const END: &str = "\"}";

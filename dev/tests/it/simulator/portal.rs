@@ -1,4 +1,4 @@
-//! What a person does in Telnyx's portal, or its support on request.
+//! Changes as in Telnyx's portal or by its support.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ async fn a_number_can_be_locked_and_unlocked_and_its_reference_edited_in_the_por
 }
 
 #[tokio::test]
-async fn a_change_by_hand_that_cannot_be_understood_changes_nothing() {
+async fn an_invalid_change_in_the_portal_changes_nothing() {
     let telnyx = Telnyx::start().await;
     let (_, id) = telnyx.own().await;
     for change in [
@@ -100,7 +100,7 @@ async fn a_change_by_hand_that_cannot_be_understood_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_order_that_telnyx_forgets_is_in_no_list_and_its_number_stays() {
+async fn a_removed_order_is_in_no_list_and_its_number_stays() {
     let telnyx = Telnyx::start().await;
     telnyx.set(json!({ "number_lag_ms": 5000 })).await;
     let number = telnyx.number().await;
