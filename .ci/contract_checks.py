@@ -1,5 +1,5 @@
-"""What `.ci/contract.py` checks beyond Schemathesis's own checks: a request that the document allows is not refused as wrong,
-save by a rule that the document declares in `x-rules` and that is listed here."""
+"""What `.ci/contract.py` checks beyond Schemathesis's own checks: a problem has a code that the document lists, and a request that the
+document allows is not refused as wrong, save by a rule that the document declares in `x-rules` and that is listed here."""
 
 import atexit
 import collections
@@ -25,7 +25,6 @@ RULES = {
     "one_number",
     "query_or_body",
 }
-
 
 # Keys that are not the document's example, which belongs to the first body that it came with.
 KEYS = itertools.count()
@@ -70,6 +69,14 @@ def is_allowed(rules, error):
         return re.fullmatch(field, error["field"]) is not None
 
     return any(rule["name"] in RULES and rule["message"] == error["message"] and concerns(rule) for rule in rules)
+
+
+@schemathesis.check
+def documented_code(_, response, case):
+    """A problem has a code that the document lists for the operation and the status."""
+    documented = case.operation.definition.raw["responses"].get(str(response.status_code), {})
+    if "x-codes" in documented and response.json()["code"] not in documented["x-codes"]:
+        raise AssertionError(f"{response.json()['code']} is not in {documented['x-codes']}")
 
 
 @schemathesis.check

@@ -103,7 +103,7 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
-    /// Prints the description of the HTTP API for docs/openapi.json.
+    /// Prints docs/openapi.json, the description of the HTTP API.
     Openapi,
     /// Lists the functions whose artifacts a committed change affects.
     #[command(alias = "touched")]

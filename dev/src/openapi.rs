@@ -1,12 +1,14 @@
-//! `docs/openapi.json`: the HTTP API as a document of `OpenAPI` 3.1, made from what the functions declare.
+//! `docs/openapi.json`: a description of the HTTP API in the format `OpenAPI` 3.1, made from what the functions declare.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use shared::document::schemars::generate::SchemaSettings;
 use shared::document::{AnswerHeader, Link, Operation, RequestBody, RequestHeader, SchemaGenerator, Success};
 use shared::error::KINDS;
 use shared::input::{Field, Origin, Presence};
+use shared::lambda::REGION;
 use shared::model::permitted_roles;
 use shared::problem::{self, Problem};
 
@@ -30,23 +32,28 @@ const DESCRIPTION: &str = "Searches, buys, lists, assigns and releases Telnyx ph
     refused (`*` is any) and the message.\n\n\
     Every failure is an `application/problem+json` document (RFC 9457). Programs should depend on `code`. A method that a function does \
     not take is answered with 405 and `Allow`. API Gateway sends its own 413, 429, 503 and 504, which are no problem documents.\n\n\
-    A user's agency and role are read on every request; `x-roles` lists the roles that an operation is permitted to. What belongs to \
+    The `x-codes` of an answer are the codes that its problem can have. A user's agency and role are read on every request; `x-roles` lists the roles that an operation is permitted to. What belongs to \
     another agency is answered exactly like what does not exist.";
 
-/// The document, as text that has no characters beyond ASCII.
+/// The document, as text. Characters that are not visible ASCII are escaped, but for those beyond the basic plane: their escapes in
+/// JSON are pairs, which readers of YAML refuse.
 #[must_use]
 pub fn text() -> String {
     let pretty = format!("{:#}\n", document());
     let mut text = String::with_capacity(pretty.len());
     for character in pretty.chars() {
-        if character.is_ascii() {
+        if is_plain(character) {
             text.push(character);
         } else {
-            // As in JSON: a character beyond the basic plane is two of them.
-            text.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            // Writing to a string does not fail.
+            let _ = write!(text, "\\u{:04x}", u32::from(character));
         }
     }
     text
+}
+
+const fn is_plain(character: char) -> bool {
+    character.is_ascii_graphic() || matches!(character, ' ' | '\n') || character > '\u{ffff}'
 }
 
 /// Every operation of the five functions.
@@ -104,6 +111,13 @@ pub fn document() -> Value {
 fn described(operation: &Operation, problem: &Value) -> Value {
     let mut parameters: Vec<_> = operation.query.iter().map(parameter).collect();
     parameters.extend(operation.headers.iter().map(|header| request_header(*header)));
+    parameters.push(json!({
+        "name": REGION,
+        "in": "query",
+        "required": false,
+        "description": "What `supabase.functions.invoke` adds for its option `region`. It is accepted and ignored.",
+        "schema": {"type": "string", "examples": ["us-east-1"]},
+    }));
     let mut responses: BTreeMap<String, Value> = problems(operation, problem);
     for success in &operation.answers {
         responses.insert(success.status.to_string(), answer(success));
@@ -163,6 +177,11 @@ fn request_header(header: RequestHeader) -> Value {
 /// The headers of answers.
 fn headers() -> Value {
     json!({
+        "Cache-Control": {
+            "description": "Answers are not stored.",
+            "required": true,
+            "schema": {"type": "string", "enum": ["no-store"]}
+        },
         "ETag": {
             "description": "The version of the row in the answer, for `If-Match`.",
             "schema": {"type": "string", "pattern": "^\"-?[0-9]+\"$", "examples": ["\"1767605400000001\""]}
@@ -181,6 +200,11 @@ fn headers() -> Value {
             "required": true,
             "schema": {"type": "string", "enum": ["Bearer"]}
         },
+        "X-Content-Type-Options": {
+            "description": "`Content-Type` is what the body is.",
+            "required": true,
+            "schema": {"type": "string", "enum": ["nosniff"]}
+        },
         "X-Request-Id": {
             "description": "The request's id, to find it in the log.",
             "required": true,
@@ -191,7 +215,7 @@ fn headers() -> Value {
 
 /// References to the headers with these names, and to those of every answer.
 fn header_references<'name>(names: impl IntoIterator<Item = &'name str>) -> Value {
-    let names = names.into_iter().chain(["X-Request-Id"]);
+    let names = names.into_iter().chain(["Cache-Control", "X-Content-Type-Options", "X-Request-Id"]);
     names.map(|name| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))).collect()
 }
 
@@ -243,11 +267,11 @@ fn problems(operation: &Operation, problem: &Value) -> BTreeMap<String, Value> {
         let names = ["WWW-Authenticate"].into_iter().filter(|_| status == 401);
         // Only a status whose every problem has a `Retry-After` promises one.
         let names = names.chain(["Retry-After"].into_iter().filter(|_| codes.iter().all(|code| WAITING_PROBLEMS.contains(code))));
-        let exactly = json!({"properties": {"code": {"enum": codes}, "status": {"const": status}}});
         let response = json!({
             "description": titles.collect::<Vec<_>>().join("; "),
             "headers": header_references(names),
-            "content": {"application/problem+json": {"schema": {"allOf": [problem, exactly]}, "examples": shown}},
+            "content": {"application/problem+json": {"schema": problem, "examples": shown}},
+            "x-codes": codes,
         });
         (status.to_string(), response)
     };

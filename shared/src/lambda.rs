@@ -9,6 +9,8 @@ mod deadline;
 pub mod document;
 mod event;
 mod function;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 pub mod input;
 mod log;
 
@@ -17,7 +19,7 @@ use lambda_http::{lambda_runtime, service_fn};
 pub use self::background::{Background, BackgroundService, Delivery};
 pub use self::call::{Answer, Call, QUERY_OR_BODY};
 pub use self::event::EventAnswer;
-pub use self::function::{Function, Service};
+pub use self::function::{Function, REGION, Service};
 pub use self::log::init as init_log;
 use crate::config::{Config, Logging};
 

@@ -29,6 +29,7 @@ pub mod error;
 /// What fuzz targets do with bytes: `fuzz/`.
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz {
+    pub use crate::lambda::fuzz::event;
     pub use crate::lambda::input::fuzz::request;
     #[cfg(feature = "telnyx")]
     pub use crate::telnyx::fuzz::answer as telnyx_answer;

@@ -71,8 +71,12 @@ fn code(text: &str) -> String {
 fn used(text: &str) -> BTreeSet<String> {
     let code = code(text);
     let after = code.split("crate::").skip(1);
-    let names = after.map(|rest| rest.split_at(rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len())));
-    names.filter(|(name, rest)| !name.is_empty() && !rest.starts_with('!')).map(|(name, _)| name.to_owned()).collect()
+    let names = after.filter_map(|rest| {
+        let name = rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next()?;
+        // A macro is at the root, whatever module declares it.
+        (!name.is_empty() && !rest[name.len()..].starts_with('!')).then(|| name.to_owned())
+    });
+    names.collect()
 }
 
 #[test]

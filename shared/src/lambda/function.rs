@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::secrets::Secrets;
 
 /// The parameter with which `supabase.functions.invoke` repeats its option `region`. It is for Supabase's own gateway.
-const REGION: &str = "forceFunctionRegion";
+pub const REGION: &str = "forceFunctionRegion";
 
 /// A function that web apps call.
 pub trait Function: Sized + Send + Sync + 'static {

@@ -39,7 +39,7 @@ macro_rules! words {
             }
         }
 
-        $crate::model::schema_of!($name, stringify!($name), <$name as $crate::model::Written>::schema());
+        $crate::model::schema_of!($name, stringify!($name), <$name as $crate::model::Written>::schema(), false);
 
         impl ::serde::Serialize for $name {
             fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

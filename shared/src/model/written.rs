@@ -10,13 +10,16 @@ pub trait Written: FromStr<Err = &'static str> {
     fn schema() -> serde_json::Value;
 }
 
-/// Gives a value that is written as a string the schema `$schema`, in answers as well.
+/// Gives a value that is written as a string the schema `$schema` in answers. With `false`, the document has it under its name.
 macro_rules! schema_of {
     ($type:ty, $name:expr, $schema:expr) => {
+        $crate::model::schema_of!($type, $name, $schema, true);
+    };
+    ($type:ty, $name:expr, $schema:expr, $inline:literal) => {
         #[cfg(feature = "schema")]
         impl ::schemars::JsonSchema for $type {
             fn inline_schema() -> bool {
-                true
+                $inline
             }
 
             fn schema_name() -> ::std::borrow::Cow<'static, str> {

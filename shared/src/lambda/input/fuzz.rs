@@ -6,7 +6,6 @@ use crate::model::{CountryCode, Currency, E164, Feature, Money, Patch, Status, t
 
 crate::input! {
     /// A request with a field of every type.
-    #[expect(dead_code, reason = "the values of some types have no rule beyond their type")]
     struct Everything {
         /// Text.
         optional text: Text<8>;
@@ -47,8 +46,10 @@ crate::input! {
     }
 }
 
-/// Reads any bytes as a body and as a query. Panics if a value is read that breaks the rule of its type, or if a refusal names no
-/// field.
+/// Reads any bytes as a body and as a query.
+///
+/// # Panics
+/// If a value is read that breaks the rule of its type, or if a refusal names no field.
 pub fn request(bytes: &[u8]) {
     match Input::body(bytes) {
         Ok(input) => check(input),
@@ -77,13 +78,16 @@ fn check_values(read: &Everything) {
     assert!(read.ids.iter().all(|ids| (1..=3).contains(&ids.len())) && read.items.iter().all(|items| (1..=3).contains(&items.len())));
     assert!(read.words.iter().all(|words| !words.is_empty()));
     assert!(read.number.iter().all(|number| number.digits().len() <= 15));
+    assert!(read.currency.iter().all(|currency| String::from(currency.clone()).len() == 3));
+    assert!(read.country.iter().all(|country| String::from(country.clone()).len() == 2));
+    assert!(format!("{:?}", (read.flag, read.id, read.word)).is_ascii());
     // What the columns hold: numeric(10,4).
     assert!(
         read.amount.iter().all(|amount| amount.0.scale() <= 4 && amount.0.trunc().to_string().len() <= 6 && !amount.0.is_sign_negative())
     );
 }
 
-fn check_refusal(error: &Error) {
+pub(crate) fn check_refusal(error: &Error) {
     let Error::InvalidRequest(fields) = error else { panic!("{error}") };
     assert!(!fields.is_empty() && fields.iter().all(|field| !field.message.is_empty()));
 }
