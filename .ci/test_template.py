@@ -133,9 +133,32 @@ class Transformed(unittest.TestCase):
     def test_only_functions_for_web_apps_may_read_the_token_secret(self):
         self.assertEqual({function for function in self.functions() if "JwtSecretPolicy" in self.policies(function)}, WEB)
 
+    def database_policies(self, function):
+        return {policy for policy in self.policies(function) if policy.startswith("Database")}
+
+    def test_each_function_may_read_the_secret_with_its_own_database_login(self):
+        logins = {"Search": "Read", "List": "Read", "Assign": "Assign", "Purchase": "Spend", "Release": "Spend", "Reconcile": "Spend"}
+        self.assertEqual(self.functions().keys(), logins.keys() | {"Migrate"})
+        for function, login in logins.items():
+            secret = {"Fn::If": [f"HasDatabase{login}Secret", {"Ref": f"Database{login}SecretId"}, {"Ref": "DatabaseSecretId"}]}
+            self.assertEqual(self.functions()[function]["Environment"]["Variables"]["DATABASE_SECRET_ID"], secret, function)
+            self.assertEqual(self.database_policies(function), {f"Database{login}SecretPolicy"}, function)
+            policy = self.resources[f"Database{login}SecretPolicy"]["Properties"]["PolicyDocument"]
+            self.assertEqual(policy["Statement"][0]["Resource"]["Fn::Sub"][1], {"SecretId": secret})
+        self.assertEqual(self.functions()["Migrate"]["Environment"]["Variables"]["DATABASE_SECRET_ID"], {"Ref": "DatabaseSecretId"})
+        self.assertEqual(self.database_policies("Migrate"), {"DatabaseSecretPolicy"})
+
+    def test_a_defect_raises_an_alarm(self):
+        metric, = self.of_type("AWS::Logs::MetricFilter").values()
+        self.assertEqual(metric["Properties"]["FilterPattern"], '{ $.fields.code = "internal" }')
+        self.assertIn("code = error.code()", (ROOT / "shared/src/lambda/log.rs").read_text())
+        alarm = self.resources["InternalErrorsAlarm"]["Properties"]
+        transformation, = metric["Properties"]["MetricTransformations"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), (transformation["MetricNamespace"], transformation["MetricName"]))
+
     def test_a_function_has_no_other_rights_than_the_template_lists(self):
         for function in self.functions():
-            own = {"PhoneNumbersRuntimePolicy", "DatabaseSecretPolicy", "JwtSecretPolicy", "TelnyxSecretsPolicy"}
+            own = {"PhoneNumbersRuntimePolicy", "JwtSecretPolicy", "TelnyxSecretsPolicy", *self.database_policies(function)}
             self.assertLessEqual(self.policies(function), own, function)
             role, _ = self.functions()[function]["Role"]["Fn::GetAtt"]
             self.assertEqual(role, f"PhoneNumbers{function}Role")

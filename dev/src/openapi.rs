@@ -9,7 +9,7 @@ use shared::document::{AnswerHeader, Link, Operation, RequestBody, RequestHeader
 use shared::error::KINDS;
 use shared::input::{Field, Origin, Presence};
 use shared::lambda::REGION;
-use shared::model::{PERMISSIONS, Role};
+use shared::model::permitted_roles;
 use shared::problem::{self, Problem};
 
 /// The path of the document in the gateway of `cargo dev`.
@@ -128,7 +128,7 @@ fn described(operation: &Operation, problem: &Value) -> Value {
         "description": operation.description,
         "parameters": parameters,
         "responses": responses,
-        "x-roles": roles(operation),
+        "x-roles": permitted_roles(operation.function, operation.method),
     });
     if let Some(RequestBody { name, required, example, .. }) = &operation.body {
         let schema = json!({"$ref": format!("#/components/schemas/{name}")});
@@ -140,12 +140,6 @@ fn described(operation: &Operation, problem: &Value) -> Value {
         described["x-rules"] = rules.collect();
     }
     described
-}
-
-/// The roles that an operation is permitted to.
-fn roles(operation: &Operation) -> &'static [Role] {
-    let permission = PERMISSIONS.iter().find(|(function, method, _)| (*function, *method) == (operation.function, operation.method));
-    permission.map_or(&[], |(.., roles)| roles)
 }
 
 fn parameter(field: &Field) -> Value {

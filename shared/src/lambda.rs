@@ -28,7 +28,7 @@ use crate::config::{Config, Logging};
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
-    init_log(Logging::from_env());
+    init_log(&Logging::from_env());
     let service = BackgroundService::<B>::new(Config::from_env());
     service.warm().await;
     let service = &service;
@@ -40,7 +40,7 @@ pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
-    init_log(Logging::from_env());
+    init_log(&Logging::from_env());
     let service = Service::<F>::new(Config::from_env());
     service.warm().await;
     let service = &service;

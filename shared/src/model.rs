@@ -17,7 +17,7 @@ pub use country::{COUNTRIES, CountryCode};
 pub use key_digest::KeyDigest;
 pub use number::{AgentMapping, AvailableAgent, HistoryEntry, PendingPurchase, PhoneNumber};
 pub use origin::Origin;
-pub use permission::{Actor, Caller, PERMISSIONS, Role};
+pub use permission::{Actor, Caller, PERMISSIONS, Role, permitted_roles};
 pub use reference::{AccountName, Reference, is_deployment};
 pub use timestamp::Timestamp;
 pub use values::{Currency, Direction, E164, Feature, Money, NumberType, Patch, PriceLimits, Status};

@@ -148,7 +148,7 @@ fn detail(error: &Error) -> String {
         Error::PayloadTooLarge => "The request's body is too large.".to_owned(),
         Error::UnsupportedMediaType => "The request's body must be application/json.".to_owned(),
         Error::UpstreamRejected(_) => "Telnyx refused this request and would refuse it again.".to_owned(),
-        Error::RateLimited(_) => "Telnyx is receiving too many requests: try again later.".to_owned(),
+        Error::RateLimited(_) => "There are too many requests: try again later.".to_owned(),
         Error::Internal(_) => "Something went wrong on our side.".to_owned(),
         Error::Upstream(_) => "Telnyx could not be reached or answered with an error.".to_owned(),
         Error::Unavailable(_) => "The service is unavailable at the moment: try again later.".to_owned(),

@@ -13,6 +13,7 @@ mod list;
 mod lives;
 mod pages;
 mod pending;
+mod rates;
 mod roles;
 mod same_answers;
 mod search;

@@ -67,7 +67,7 @@ fn code(text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that a file names after `crate::`, in a `use` or within the code.
+/// The modules that a file names after `crate::`, in a `use` or within the code. A macro has no module.
 fn used(text: &str) -> BTreeSet<String> {
     let code = code(text);
     let after = code.split("crate::").skip(1);

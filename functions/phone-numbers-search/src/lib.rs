@@ -40,7 +40,7 @@ impl Function for Search {
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let search = request::read(call.query())?;
-        let actor = self.store.authorize(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
+        let actor = self.store.authorize_search(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
         let account = self.accounts.of_agency(actor.agency_id).await?;
         let offers = self.telnyx.session(&account, call.deadline).search(&search).await?;
         answer::found(&search, offers)

@@ -88,7 +88,8 @@ impl<F: Function> Service<F> {
         let request_id = request_id(Some(&context));
         let response = match event::parse(&payload).and_then(|event| event::request(&event, context)) {
             Ok(request) => self.answer(request).await,
-            Err(Malformed { headers, error }) => {
+            Err(malformed) => {
+                let Malformed { headers, error } = *malformed;
                 let mut response = answered(F::NAME, &request_id, "", async { Err(error) }).await;
                 self.cors.decorate(&headers, response.headers_mut());
                 response

@@ -33,7 +33,7 @@ const OURS: [&str; 2] = ["shared", "phone_numbers"];
 ///
 /// Lines of other crates are left out at every level: some contain requests with their tokens, or what a server has sent. The
 /// Lambda runtime is an exception, but for its lines below `INFO`, which contain the event.
-pub fn init(logging: Logging) {
+pub fn init(logging: &Logging) {
     // Lambda has a level that `tracing` has not.
     let level = if logging.level == "FATAL" { LevelFilter::ERROR } else { logging.level.parse().unwrap_or(LevelFilter::INFO) };
     let targets = Targets::new().with_target("lambda_runtime", level.min(LevelFilter::INFO)).with_targets(OURS.map(|ours| (ours, level)));

@@ -36,6 +36,12 @@ pub const PERMISSIONS: &[(&str, &str, &[Role])] = &[
     ("phone-numbers-release", "POST", &[OWNER]),
 ];
 
+/// The roles that may use a function with a method. No role may make a request that [`PERMISSIONS`] does not list.
+#[must_use]
+pub fn permitted_roles(function: &str, method: &str) -> &'static [Role] {
+    PERMISSIONS.iter().find(|(known, with, _)| (*known, *with) == (function, method)).map_or(&[], |(_, _, roles)| roles)
+}
+
 /// A user who makes a request, and the roles that may make it. Whether the user has one of them, the database decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
@@ -46,11 +52,10 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller of a function with a method. No role may make a request that [`PERMISSIONS`] does not list.
+    /// The caller of a function with a method.
     #[must_use]
     pub fn new(user_id: Uuid, function: &str, method: &str) -> Self {
-        let permission = PERMISSIONS.iter().find(|(known, with, _)| (*known, *with) == (function, method));
-        Self { user_id, roles: permission.map_or(&[], |(_, _, roles)| roles) }
+        Self { user_id, roles: permitted_roles(function, method) }
     }
 }
 

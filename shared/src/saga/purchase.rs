@@ -56,6 +56,7 @@ impl Buyer<'_> {
                 match store.begin_purchase(actor, intent, &lease, config.max_phone_numbers, place).await? {
                     Begun::New(purchase) => return self.pursue(purchase, &lease, false).await,
                     Begun::QuotaExceeded(limit) => return Err(Error::QuotaExceeded(limit)),
+                    Begun::RateLimited(wait) => return Err(Error::RateLimited(wait)),
                     Begun::KeyLost => return Err(Error::RequestInProgress(config.lease)),
                     Begun::WrongDeployment => return Err(store.wrong_deployment().await),
                     Begun::HeldElsewhere => return self.refuse(intent).await,

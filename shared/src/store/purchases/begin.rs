@@ -1,6 +1,8 @@
 //! The beginning of a purchase: within the agency's quota, the number is taken and the intent noted, all or nothing. A released
 //! row that has the number is archived.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -119,6 +121,8 @@ pub enum Begun {
     HeldElsewhere,
     /// The agency has as many numbers as this, and may have no more.
     QuotaExceeded(i64),
+    /// The agency has begun too many purchases lately, and must wait for so long.
+    RateLimited(Duration),
     /// The database belongs to another deployment.
     WrongDeployment,
     /// The hold on the idempotency key is lost: nothing is begun.
@@ -189,7 +193,12 @@ impl Store {
         if let Some(limit) = quota.quota.exceeded_by(1) {
             return Ok(Begun::QuotaExceeded(limit));
         }
+        if let Some(wait) = self.count_purchase(&transaction, actor.agency_id).await? {
+            return Ok(Begun::RateLimited(wait));
+        }
         if is_held_elsewhere {
+            // It counts as an attempt.
+            transaction.commit().await?;
             return Ok(Begun::HeldElsewhere);
         }
         rows_of(&transaction, VACATE, &[number, &row_id]).await?;
