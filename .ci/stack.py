@@ -1,4 +1,4 @@
-"""Starts `cargo dev --docker` for tests that run functions in containers, and the SAM CLI for them."""
+"""Starts `cargo dev` for tests from outside, and the SAM CLI for those that run functions in containers."""
 
 import json
 import os
@@ -76,13 +76,14 @@ def resource(event):
 
 
 class Stack:
-    """Postgres, the Telnyx simulator and the functions, with an empty database, until `stop` is called."""
+    """Postgres, the Telnyx simulator and the functions, with an empty database, until `stop` is called. With `docker`, containers
+    reach the first two."""
 
-    def __init__(self):
+    def __init__(self, docker=True):
         self.folder = Path(tempfile.mkdtemp(prefix="phone-numbers-"))
         self.folder.chmod(0o755)
         ready = self.folder / "ready.json"
-        command = ["cargo", "dev", "--docker", "--port", "0", "--fresh", "--data", self.folder, "--ready-file", ready]
+        command = ["cargo", "dev", *(["--docker"] if docker else []), "--port", "0", "--telnyx-port", "0", "--fresh", "--data", self.folder, "--ready-file", ready]
         self.log = (self.folder / "dev.log").open("w")
         self.dev = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log)
         wait_for("cargo dev", lambda: ready.exists() or self.dev.poll() is not None, 900)

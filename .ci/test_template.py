@@ -218,7 +218,7 @@ class Transformed(unittest.TestCase):
             self.assertEqual(alarm.get("AlarmActions"), None if "Version" in name else actions, name)
 
     def test_answers_with_5xx_are_counted_for_each_function_and_version(self):
-        filters = [found["Properties"] for found in self.of_type("AWS::Logs::MetricFilter").values()]
+        filters = [self.resources[name]["Properties"] for name in ("FailuresFilter", "VersionFailuresFilter")]
         counted = {}
         for found in filters:
             self.assertIn('$.fields.message = "request answered" && $.fields.status >= 500', found["FilterPattern"])
@@ -232,6 +232,14 @@ class Transformed(unittest.TestCase):
             alarm = self.alarms()[f"PhoneNumbers{function}FailuresAlarm"]
             package = f"phone-numbers-{function.lower()}"
             self.assertEqual((alarm["MetricName"], alarm["Dimensions"]), ("Failures", [{"Name": "Function", "Value": package}]))
+
+    def test_a_defect_raises_an_alarm(self):
+        found = self.resources["InternalErrorsFilter"]["Properties"]
+        self.assertEqual(found["FilterPattern"], '{ $.fields.code = "internal" }')
+        self.assertIn("code = error.code()", (ROOT / "shared/src/lambda/log.rs").read_text())
+        alarm = self.alarms()["InternalErrorsAlarm"]
+        transformation, = found["MetricTransformations"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), (transformation["MetricNamespace"], transformation["MetricName"]))
 
     def test_the_dashboard_shows_existing_metrics(self):
         dashboard, = self.of_type("AWS::CloudWatch::Dashboard").values()

@@ -19,8 +19,16 @@ use serde::Serialize;
 /// The folder of the functions' packages.
 const FUNCTIONS: &str = "functions";
 /// Inputs of every artifact. The scripts build and zip it.
-const COMMON: [&str; 7] =
-    [".cargo", ".ci/artifact.py", ".ci/package", ".ci/toolchain", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
+const COMMON: [&str; 8] = [
+    ".cargo",
+    ".ci/artifact.py",
+    ".ci/package",
+    ".ci/requirements/builder.txt",
+    ".ci/toolchain",
+    "Cargo.toml",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+];
 /// The platforms that functions run on. Dependencies for other platforms do not count.
 const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 

@@ -18,8 +18,9 @@ use self::stop_signals::StopSignals;
 use crate::affected::Workspace;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
+use crate::postgres::logins;
 use crate::telnyx_simulator::{self, Simulator};
-use crate::{migrations, workspace};
+use crate::{migrations, openapi, workspace};
 
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
 /// them, and a gateway before them.
@@ -54,6 +55,12 @@ enum Command {
         database_url: Option<String>,
         #[command(subcommand)]
         change: Option<deployment::Change>,
+    },
+    /// Makes the logins that the functions connect to a migrated database with, or gives them new passwords, and prints their URLs.
+    Logins {
+        /// Such as <postgres://user:password@host:5432/database>, as the owner of the tables.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+        database_url: String,
     },
     /// Shows the Telnyx accounts that a database names, or renames one.
     Accounts {
@@ -96,6 +103,8 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
+    /// Prints docs/openapi.json, the description of the HTTP API.
+    Openapi,
     /// Lists the functions whose artifacts a committed change affects.
     #[command(alias = "touched")]
     Affected {
@@ -118,14 +127,26 @@ pub async fn run() -> Result<()> {
         None => run::run(&arguments.run).await,
         Some(Command::Migrate { database_url, deployment, platform }) => migrate(&database_url, deployment.as_deref(), platform).await,
         Some(Command::Deployment { database_url, change }) => deployment::run(&named(database_url)?, change).await,
+        Some(Command::Logins { database_url }) => renew_logins(&database_url).await,
         Some(Command::Accounts { database_url, change }) => accounts::run(&named(database_url)?, change).await,
         Some(Command::Telnyx { port }) => simulate(port).await,
         Some(Command::Findings { database_url, decision }) => findings::run(&named(database_url)?, decision).await,
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
+        Some(Command::Openapi) => {
+            print!("{}", openapi::text());
+            Ok(())
+        }
         Some(Command::Affected { base, json }) => affected(base.as_deref(), json),
     }
+}
+
+async fn renew_logins(database_url: &str) -> Result<()> {
+    for (login, url) in logins::renew(database_url).await? {
+        println!("{:<21} {url}", login.role());
+    }
+    Ok(())
 }
 
 fn named(database_url: Option<String>) -> Result<String> {

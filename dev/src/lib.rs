@@ -10,6 +10,7 @@
 //! - [`stack`]: all of the above as one value, which `cargo dev` and the tests share
 //! - [`invariants`]: whether the database and Telnyx agree
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
+//! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
 //! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line
 
@@ -26,6 +27,7 @@ pub mod listener;
 pub mod loopback;
 pub mod migrations;
 pub mod moto;
+pub mod openapi;
 pub mod postgres;
 pub mod secrets_manager;
 pub mod stack;

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::{children, workspace};
 
-/// Pinned, as it is run on this machine.
+/// As in `.ci/requirements/moto.txt`, which has the hash of everything that is installed.
 const VERSION: &str = "5.2.5";
 const INSTALL: &str = "no Secrets Manager: install Python 3 with its module venv (Debian and Ubuntu: `apt-get install python3-venv`)";
 /// The text before the address in its output.
@@ -61,7 +61,8 @@ async fn program() -> Result<PathBuf> {
         eprintln!("fetching moto {VERSION} with pip");
         children::output(Command::new("python3").args(["-m", "venv"]).arg(&environment)).await.context(INSTALL)?;
         let mut install = Command::new(environment.join("bin/pip"));
-        install.args(["install", "--quiet", "--disable-pip-version-check"]).arg(format!("moto[server,secretsmanager]=={VERSION}"));
+        install.args(["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
+        install.arg(workspace::root().join(".ci/requirements/moto.txt"));
         children::output(&mut install).await.context("pip could not fetch moto")?;
     }
     Ok(program)

@@ -4,11 +4,13 @@
 //! - `server` starts and stops a server and creates its databases
 //! - `directory` holds a cluster; `supervisor` stops its server when this process ends for any reason
 //! - [`connection`] opens connections
+//! - [`logins`] creates the logins that the functions connect with
 //! - [`testing`] creates a database for every test
 
 pub mod binaries;
 pub mod connection;
 mod directory;
+pub mod logins;
 mod server;
 mod supervisor;
 pub mod testing;

@@ -16,6 +16,7 @@ use crate::lambda::gateway;
 use crate::lambda::runtime_api::RuntimeApi;
 use crate::lambda::template::{Definition, Template};
 use crate::listener::Listener;
+use crate::postgres::logins::{self, Login};
 use crate::telnyx_simulator::{self, Simulator};
 use crate::{loopback, migrations, postgres, token};
 
@@ -92,6 +93,7 @@ impl Stack {
     pub async fn start(options: Options) -> Result<Self> {
         let telnyx = Simulator::start(options.telnyx).await.context("starting the Telnyx simulator")?;
         let database_url: String = postgres::connection::normalise(&options.database_url)?.into();
+        logins::ensure(&database_url).await?;
         let mut environment = environment(&database_url, &options.issuer, &telnyx);
         if let Some(proxy) = &options.proxy {
             environment.insert("DATABASE_URL".to_owned(), proxy.postgres(&database_url).await?);
@@ -102,7 +104,7 @@ impl Stack {
         let functions = options.template.functions.into_iter().map(|definition| {
             let program = options.programs.get(&definition.name).cloned();
             let program = program.with_context(|| format!("{} has no program", definition.name))?;
-            let launch = Launch { program, environment: environment.clone(), logs: options.logs.clone() };
+            let launch = Launch { program, environment: environment_of(&definition.name, &environment)?, logs: options.logs.clone() };
             Ok(Function::new(definition, launch, options.max_processes, Arc::clone(&runtime_api)))
         });
         let functions: Vec<Function> = functions.collect::<Result<_>>()?;
@@ -167,10 +169,12 @@ impl Stack {
         &self.functions
     }
 
-    /// The environment of every function, without the variables that Lambda sets.
-    #[must_use]
-    pub fn environment(&self) -> &BTreeMap<String, String> {
-        &self.environment
+    /// The environment of a function, without the variables that Lambda sets.
+    ///
+    /// # Errors
+    /// If there is no such function.
+    pub fn environment_of(&self, function: &str) -> Result<BTreeMap<String, String>> {
+        environment_of(function, &self.environment)
     }
 
     /// The simulator.
@@ -252,6 +256,15 @@ async fn run_now(function: &Function) -> Result<(), Failure> {
         "detail": {},
     });
     function.invoke(id, event.to_string().into()).await.map(|_| ())
+}
+
+/// The environment of all functions with the database login of one.
+fn environment_of(function: &str, environment: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let mut environment = environment.clone();
+    if let (Some(login), Some(url)) = (Login::of(function)?, environment.get_mut("DATABASE_URL").filter(|url| !url.is_empty())) {
+        *url = login.url(url)?;
+    }
+    Ok(environment)
 }
 
 fn environment(database_url: &str, issuer: &token::Issuer, telnyx: &Simulator) -> BTreeMap<String, String> {

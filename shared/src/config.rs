@@ -131,6 +131,24 @@ impl Purchase {
     }
 }
 
+/// So many in a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// How many.
+    pub most: u32,
+    /// In this time.
+    pub per: Duration,
+}
+
+/// Limits on what users and agencies may do in a time; None is no limit.
+#[derive(Clone, Copy, Default)]
+pub struct Rates {
+    /// How often a user may search.
+    pub searches: Option<Rate>,
+    /// How many purchases an agency may begin.
+    pub purchases: Option<Rate>,
+}
+
 /// Settings of reconcile.
 #[derive(Clone)]
 pub struct Reconcile {
@@ -162,6 +180,8 @@ pub struct Config {
     pub telnyx: Telnyx,
     /// Purchases.
     pub purchase: Purchase,
+    /// How much users and agencies may do in a time.
+    pub rates: Rates,
     /// The comparison with Telnyx.
     pub reconcile: Reconcile,
     /// The origins that browsers may call from.
@@ -235,7 +255,7 @@ impl Config {
         let deployment = reader.text(&table::DEPLOYMENT);
         let (database, tokens) = (Database::read(&mut reader), Tokens::read(&mut reader));
         let (telnyx, purchase) = (Telnyx::read(&mut reader), Purchase::read(&mut reader));
-        let (reconcile, aws) = (Reconcile::read(&mut reader), Aws::read(&mut reader));
+        let (rates, reconcile, aws) = (Rates::read(&mut reader), Reconcile::read(&mut reader), Aws::read(&mut reader));
         let (request_budget, secrets_ttl) = (reader.millis(&table::REQUEST_BUDGET_MS), reader.millis(&table::SECRETS_TTL_MS));
         let config = || {
             Some(Self {
@@ -244,6 +264,7 @@ impl Config {
                 tokens: tokens?,
                 telnyx: telnyx?,
                 purchase: purchase?,
+                rates,
                 reconcile: reconcile?,
                 allowed_origins,
                 request_budget: request_budget?,
@@ -329,6 +350,16 @@ impl Purchase {
             poll: poll?,
             keys_ttl: keys_ttl?,
         })
+    }
+}
+
+impl Rates {
+    fn read<F: Fn(&str) -> Option<String>>(reader: &mut Reader<F>) -> Self {
+        let rate = |most: Option<u32>, per| most.map(|most| Rate { most, per });
+        Self {
+            searches: rate(reader.integer(&table::MAX_SEARCHES_PER_MINUTE), Duration::from_mins(1)),
+            purchases: rate(reader.integer(&table::MAX_PURCHASES_PER_HOUR), Duration::from_hours(1)),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A field of the input that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldError {
     /// The parameter or member, such as `phone_numbers[0].phone_number`.
     pub field: String,
@@ -152,7 +153,7 @@ errors! {
     IdempotencyKeyReused => 422 "idempotency_key_reused" "Idempotency key reused" final, Caller;
     /// Telnyx refused this request and would refuse it again.
     UpstreamRejected(Source) => 422 "upstream_rejected" "Rejected by Telnyx" final ends_purchase, Telnyx;
-    /// Telnyx limits our requests; wait that long.
+    /// Telnyx limits our requests, or the settings limit those of the user or agency; wait that long.
     RateLimited(Duration) => 429 "rate_limited" "Rate limited" retryable ends_purchase, Telnyx;
     /// A defect of ours.
     Internal(Source) => 500 "internal" "Internal error" retryable ends_purchase, Ours;

@@ -43,8 +43,7 @@ pub async fn once<W>(
 where
     W: Future<Output = Result<Answer, Error>>,
 {
-    let Some(key) = call.header(HEADER) else { return work(None).await };
-    let key = read(key).ok_or_else(|| Error::invalid("Idempotency-Key", "must be 1 to 255 visible characters, in quotes or a token"))?;
+    let Some(key) = key(call)? else { return work(None).await };
     let lease = Lease::new(IdempotencyKey { agency_id: actor.agency_id, function, key }, config.lease);
     match store.claim_key(&lease, hash(call.raw_body()), config.keys_ttl).await? {
         KeyState::Claimed => {}
@@ -62,6 +61,15 @@ where
     // A final answer that is not kept may not be given, since a repetition could get another one. What was done is in the
     // ledger, where a repetition finds it. If another request holds the key now, its answer counts.
     if store.keep_answer(&lease, &answer).await?.is_done() { outcome } else { Err(Error::RequestInProgress(lease.duration)) }
+}
+
+/// The key of a call, if it has one.
+///
+/// # Errors
+/// `InvalidRequest` if the header is not a key.
+pub fn key(call: &Call) -> Result<Option<String>, Error> {
+    let refused = || Error::invalid("Idempotency-Key", "must be 1 to 255 visible characters, in quotes or a token");
+    call.header(HEADER).map(|header| read(header).ok_or_else(refused)).transpose()
 }
 
 /// The key: a quoted string as the draft has it (RFC 9651), or a bare token as most clients send it.

@@ -5,17 +5,21 @@ mod body;
 mod call;
 pub mod cors;
 mod deadline;
+#[cfg(feature = "schema")]
+pub mod document;
 mod event;
 mod function;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 pub mod input;
 mod log;
 
 use lambda_http::{lambda_runtime, service_fn};
 
 pub use self::background::{Background, BackgroundService, Delivery};
-pub use self::call::{Answer, Call};
+pub use self::call::{Answer, Call, QUERY_OR_BODY};
 pub use self::event::EventAnswer;
-pub use self::function::{Function, Service};
+pub use self::function::{Function, REGION, Service};
 pub use self::log::init as init_log;
 use crate::config::{Config, Logging};
 
@@ -24,7 +28,7 @@ use crate::config::{Config, Logging};
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
-    init_log(Logging::from_env());
+    init_log(&Logging::from_env());
     let service = BackgroundService::<B>::new(Config::from_env());
     service.warm().await;
     let service = &service;
@@ -36,7 +40,7 @@ pub async fn run_background<B: Background>() -> Result<(), lambda_http::Error> {
 /// # Errors
 /// The runtime API cannot be reached.
 pub async fn run<F: Function>() -> Result<(), lambda_http::Error> {
-    init_log(Logging::from_env());
+    init_log(&Logging::from_env());
     let service = Service::<F>::new(Config::from_env());
     service.warm().await;
     let service = &service;

@@ -26,6 +26,14 @@ pub mod auth;
 pub mod config;
 pub mod deadline;
 pub mod error;
+/// What fuzz targets do with bytes: `fuzz/`.
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz {
+    pub use crate::lambda::fuzz::event;
+    pub use crate::lambda::input::fuzz::request;
+    #[cfg(feature = "telnyx")]
+    pub use crate::telnyx::fuzz::answer as telnyx_answer;
+}
 pub mod idempotency;
 pub mod lambda;
 mod meter;
@@ -41,4 +49,6 @@ pub mod store;
 pub mod telnyx;
 mod tls;
 
+#[cfg(feature = "schema")]
+pub use lambda::document;
 pub use lambda::{cors, input};

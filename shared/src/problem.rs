@@ -8,10 +8,16 @@ use serde::Serialize;
 use crate::error::{Error, FieldError, Price};
 use crate::model::Money;
 
+/// How many wrong fields a problem lists.
+const MOST_FIELDS: usize = 20;
+/// How many characters of a field's name are shown. Our own names are shorter.
+const LONGEST_FIELD: usize = 100;
+
 /// The body of every answer that is not a success, and of every failed item of a partial success.
 ///
 /// `error` repeats `detail`, since the documented functions have that member.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A URN that names the kind of problem.
     pub r#type: String,
@@ -22,17 +28,25 @@ pub struct Problem {
     /// What happened here, as one sentence.
     pub detail: String,
     /// The stable name to switch on.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "codes"))]
     pub code: &'static str,
     /// Whether the same request may succeed later.
     pub retryable: bool,
     /// The request's id, to find it in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// What is wrong with the input, field by field.
+    /// What is wrong with the input, field by field: the first twenty, of which `detail` tells if there are more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
     /// The text of `detail`.
     pub error: String,
+}
+
+/// The codes that there are.
+#[cfg(feature = "schema")]
+fn codes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let codes: Vec<_> = crate::error::KINDS.iter().map(|kind| kind.code).collect();
+    schemars::json_schema!({"type": "string", "enum": codes})
 }
 
 impl From<&Error> for Problem {
@@ -58,9 +72,57 @@ pub fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.kind().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+/// A problem of every kind, for the document.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn examples() -> Vec<Problem> {
+    use std::time::Duration;
+
+    let (wait, source) = (Duration::from_secs(5), || "an example".into());
+    let price = Price { monthly: "3.00".parse().ok(), upfront: "1.00".parse().ok(), currency: Some("USD".to_owned()) };
+    let errors = [
+        Error::invalid("limit", "must be a whole number from 1 to 200"),
+        Error::ConfirmationRequired,
+        Error::TelnyxNotConfigured,
+        Error::Unauthorized("The token has expired."),
+        Error::InsufficientFunds,
+        Error::Forbidden("This user's role does not permit this."),
+        Error::QuotaExceeded(25),
+        Error::NotFound { what: "phone number", field: "id".to_owned() },
+        Error::MethodNotAllowed(&["GET"]),
+        Error::NumberUnavailable,
+        Error::PriceExceeded(price),
+        Error::PhoneNumberReleased,
+        Error::PurchaseInProgress,
+        Error::NumberLocked,
+        Error::PurchaseExpired,
+        Error::RequestInProgress(wait),
+        Error::PreconditionFailed,
+        Error::PayloadTooLarge,
+        Error::UnsupportedMediaType,
+        Error::IdempotencyKeyReused,
+        Error::UpstreamRejected(source()),
+        Error::RateLimited(wait),
+        Error::Internal(source()),
+        Error::Upstream(source()),
+        Error::PurchasesDisabled,
+        Error::Unavailable(source()),
+    ];
+    let problem = |error| Problem { request_id: Some("5e8c6f6a-0d2b-4a33-9c52-7b1f5b0f1c11".to_owned()), ..Problem::from(error) };
+    errors.iter().map(problem).collect()
+}
+
 fn detail(error: &Error) -> String {
     match error {
-        Error::InvalidRequest(fields) => match fields.first() {
+        Error::InvalidRequest(fields) => match fields.first().map(shown) {
+            Some(first) if fields.len() > MOST_FIELDS => {
+                format!(
+                    "{} {}. This is the first of {} errors, {MOST_FIELDS} of which are listed.",
+                    first.field,
+                    first.message,
+                    fields.len()
+                )
+            }
             Some(first) => format!("{} {}.", first.field, first.message),
             None => "The request is not valid.".to_owned(),
         },
@@ -86,7 +148,7 @@ fn detail(error: &Error) -> String {
         Error::PayloadTooLarge => "The request's body is too large.".to_owned(),
         Error::UnsupportedMediaType => "The request's body must be application/json.".to_owned(),
         Error::UpstreamRejected(_) => "Telnyx refused this request and would refuse it again.".to_owned(),
-        Error::RateLimited(_) => "Telnyx is receiving too many requests: try again later.".to_owned(),
+        Error::RateLimited(_) => "There are too many requests: try again later.".to_owned(),
         Error::Internal(_) => "Something went wrong on our side.".to_owned(),
         Error::Upstream(_) => "Telnyx could not be reached or answered with an error.".to_owned(),
         Error::Unavailable(_) => "The service is unavailable at the moment: try again later.".to_owned(),
@@ -101,10 +163,20 @@ fn in_words(price: &Price) -> String {
 
 fn fields(error: &Error) -> Vec<FieldError> {
     match error {
-        Error::InvalidRequest(fields) => fields.clone(),
+        Error::InvalidRequest(fields) => fields.iter().take(MOST_FIELDS).map(shown).collect(),
         Error::NotFound { what, field } => vec![FieldError { field: field.clone(), message: format!("names no {what}") }],
         _ => Vec::new(),
     }
+}
+
+/// A field with a name of bearable length: that of an unknown member is the caller's, and can be as long as the body.
+fn shown(error: &FieldError) -> FieldError {
+    let FieldError { field, message } = error;
+    let field = match field.char_indices().nth(LONGEST_FIELD) {
+        Some((end, _)) => format!("{}…", &field[..end]),
+        None => field.clone(),
+    };
+    FieldError { field, message: message.clone() }
 }
 
 /// The answer to a request that failed.
@@ -131,4 +203,32 @@ pub fn response(error: &Error, request_id: &str) -> Response<Body> {
         _ => {}
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(names: impl Iterator<Item = String>) -> Problem {
+        let fields = names.map(|field| FieldError { field, message: "is wrong".to_owned() }).collect();
+        Problem::from(&Error::InvalidRequest(fields))
+    }
+
+    #[test]
+    fn twenty_wrong_fields_are_listed_and_the_rest_is_counted() {
+        let few = problem((0..20).map(|at| at.to_string()));
+        assert_eq!((few.errors.len(), few.detail.as_str()), (20, "0 is wrong."));
+        let many = problem((0..57).map(|at| at.to_string()));
+        assert_eq!((many.errors.len(), many.errors[19].field.as_str()), (20, "19"));
+        assert_eq!(many.detail, "0 is wrong. This is the first of 57 errors, 20 of which are listed.");
+        assert_eq!(many.error, many.detail);
+    }
+
+    #[test]
+    fn a_name_as_long_as_a_body_is_cut_off() {
+        let cut = format!("{}…", "ü".repeat(100));
+        let long = problem(["ü".repeat(30_000)].into_iter());
+        assert_eq!((&long.errors[0].field, long.detail), (&cut, format!("{cut} is wrong.")));
+        assert_eq!(problem(["ü".repeat(100)].into_iter()).errors[0].field, "ü".repeat(100));
+    }
 }

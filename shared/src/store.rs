@@ -16,8 +16,10 @@ mod lease;
 mod numbers;
 mod postgres;
 mod purchases;
+mod rates;
 mod reconcile;
 mod releases;
+mod tenant;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +30,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
-use crate::config::Config;
+use crate::config::{Config, Rates};
 use crate::error::Error;
 use crate::meter::{self, Dependency};
 use crate::secrets::Secrets;
@@ -40,7 +42,7 @@ pub use lease::{Fenced, Lease, Leased};
 pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary};
 pub use postgres::connection::connect;
 pub use purchases::{
-    Activation, Begun, BoughtNumber, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
+    Activation, Begun, BoughtNumber, Held, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
 };
 pub use reconcile::{
     Adoptee, Adoption, Counterpart, CounterpartRow, Dismissal, Finding, FindingKind, KnownPurchase, LastRelease, LegacyRow, Missing,
@@ -54,6 +56,7 @@ pub struct Store {
     connections: Connections,
     /// The setting `DEPLOYMENT`; None matches no database.
     deployment: Option<String>,
+    rates: Rates,
 }
 
 /// Every statement of the store, for tests that prepare them all.
@@ -77,6 +80,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         purchases::holding::STATEMENTS,
         purchases::ledger::STATEMENTS,
         purchases::order::STATEMENTS,
+        rates::STATEMENTS,
         reconcile::accounts::STATEMENTS,
         reconcile::adopt::STATEMENTS,
         reconcile::compare::STATEMENTS,
@@ -114,7 +118,7 @@ impl Store {
     /// Performs no I/O.
     #[must_use]
     pub fn new(config: &Config, secrets: Arc<Secrets>) -> Self {
-        Self { connections: Connections::new(&config.database, secrets), deployment: config.deployment.clone() }
+        Self { connections: Connections::new(&config.database, secrets), deployment: config.deployment.clone(), rates: config.rates }
     }
 
     /// Connects. A database that cannot be reached is tried again by the first request that needs it.
@@ -165,7 +169,8 @@ impl Store {
 
     /// Runs `work` within the time limit. After a timeout, the connections are not used again.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let work = tokio::time::timeout(self.connections.timeouts.whole(), work);
+        // On the heap: it is part of the future of every step that uses the database.
+        let work = tokio::time::timeout(self.connections.timeouts.whole(), Box::pin(work));
         let outcome = meter::wait_for(Dependency::Postgres, work).await;
         outcome.unwrap_or_else(|_| {
             self.connections.discard_all();

@@ -25,6 +25,8 @@
 mod accounts;
 mod client;
 mod failure;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod ids;
 mod inventory;
 mod json;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::containers::Containers;
 use crate::stack::Stack;
-use crate::{demo, workspace};
+use crate::{demo, openapi, workspace};
 
 /// The users whose tokens the ready file holds.
 const READY_USERS: [&str; 5] = ["owner", "admin", "member", "client_viewer", "other_owner"];
@@ -23,6 +23,7 @@ const READY_USERS: [&str; 5] = ["owner", "admin", "member", "client_viewer", "ot
 #[derive(Serialize)]
 struct Ready<'stack> {
     base_url: String,
+    openapi_url: String,
     functions: BTreeMap<String, String>,
     function_urls: BTreeMap<String, String>,
     telnyx_url: String,
@@ -38,7 +39,7 @@ struct Ready<'stack> {
 /// Writes every file; the ready file last.
 pub(super) async fn write(stack: &Stack, data: &Path, containers: Option<&mut Containers>, ready_file: Option<&Path>) -> Result<()> {
     write_json(&data.join("sam-env.json"), &sam_environment(stack, containers).await?)?;
-    replace(&data.join("functions.env"), shell_environment(stack).as_bytes())?;
+    replace(&data.join("functions.env"), shell_environment(stack)?.as_bytes())?;
     write_events(stack, &workspace::root().join("events"), &data.join("events"))?;
     ready_file.map_or(Ok(()), |path| write_json(path, &ready(stack)))
 }
@@ -48,6 +49,7 @@ fn ready(stack: &Stack) -> Ready<'_> {
     tokens.retain(|user, _| READY_USERS.contains(user));
     Ready {
         base_url: stack.base_url(),
+        openapi_url: format!("{}{}", stack.base_url(), openapi::PATH),
         functions: stack.routes(),
         function_urls: stack.function_urls(),
         telnyx_url: stack.telnyx().url(),
@@ -71,22 +73,29 @@ async fn sam_environment<'stack>(
     stack: &'stack Stack,
     containers: Option<&mut Containers>,
 ) -> Result<BTreeMap<&'stack str, BTreeMap<String, String>>> {
-    let mut environment = stack.environment().clone();
-    if let Some(containers) = containers {
-        for name in ["DATABASE_URL", "TELNYX_API_URL"] {
-            if let Some(url) = environment.get_mut(name) {
-                *url = containers.open(url).await?;
+    let mut environments = BTreeMap::new();
+    let mut containers = containers;
+    for definition in stack.definitions() {
+        let mut environment = stack.environment_of(&definition.name)?;
+        if let Some(containers) = &mut containers {
+            for name in ["DATABASE_URL", "TELNYX_API_URL"] {
+                if let Some(url) = environment.get_mut(name) {
+                    *url = containers.open(url).await?;
+                }
             }
         }
+        environments.insert(definition.resource.as_str(), environment);
     }
-    Ok(stack.definitions().map(|definition| (definition.resource.as_str(), environment.clone())).collect())
+    Ok(environments)
 }
 
-/// For `cargo lambda watch --env-file …`, or a shell that starts one function: the variables of each, quoted.
-fn shell_environment(stack: &Stack) -> String {
+/// For `cargo lambda watch --env-file …`, or a shell that starts one function: variables for every function, quoted, with the
+/// database login that permits the most.
+fn shell_environment(stack: &Stack) -> Result<String> {
     let quoted = |value: &str| value.replace('\'', r"'\''");
-    let lines: Vec<_> = stack.environment().iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect();
-    lines.concat()
+    let environment = stack.environment_of("phone-numbers-purchase")?;
+    let lines: Vec<_> = environment.iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect();
+    Ok(lines.concat())
 }
 
 /// Copies of the repository's events with a token of the demo's owner instead of theirs.

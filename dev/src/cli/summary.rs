@@ -6,8 +6,8 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::files;
-use crate::demo;
 use crate::stack::Stack;
+use crate::{demo, openapi};
 
 /// Addresses, tokens, and commands to copy.
 pub(super) fn text(stack: &Stack, data: &Path) -> String {
@@ -17,6 +17,7 @@ pub(super) fn text(stack: &Stack, data: &Path) -> String {
         let _ = writeln!(text, "  {what:<28} {value}");
     };
     line("gateway", &stack.base_url());
+    line("documentation", &format!("{}{}", stack.base_url(), openapi::PAGE_PATH));
     for (name, url) in stack.function_urls() {
         line(&name, &url);
     }

@@ -9,26 +9,33 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
 use uuid::Uuid;
 
 use self::event::Source;
 use crate::lambda::functions::{Failure, Function};
 use crate::listener::Listener;
+use crate::openapi;
 
 /// API Gateway's limit.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// Lambda's limit, including the event's other members and Base64.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Starts the HTTP API on `port` with the routes of `functions`.
+/// Starts the HTTP API on `port` with the routes of `functions` and, besides, the document of the API and a page that shows it.
 ///
 /// # Errors
 /// If the port is taken.
 pub async fn serve_api(port: u16, functions: &[Function]) -> Result<Listener> {
     let functions: Arc<[Function]> = functions.into();
-    let router = Router::new().fallback(api).with_state(functions);
+    let router = Router::new()
+        .route(openapi::PATH, get(async || ([(CONTENT_TYPE, "application/json")], openapi::text())))
+        .route(openapi::PAGE_PATH, get(async || Html(openapi::PAGE)))
+        .fallback(api)
+        .with_state(functions);
     Listener::start(port, router).await
 }
 

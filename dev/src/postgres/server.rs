@@ -237,6 +237,6 @@ fn free_port() -> Result<u16> {
 }
 
 /// An identifier, quoted for SQL: database names cannot be parameters.
-fn quoted(identifier: &str) -> String {
+pub(super) fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }

@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::connection::connect;
+use super::logins;
 use super::server::Server;
 use crate::migrations;
 
@@ -103,6 +104,7 @@ async fn start() -> Result<Shared> {
     let url = server.url(&template);
     migrations::platform(&url).await?;
     migrations::run(&url, Some(migrations::DEPLOYMENT)).await?;
+    logins::ensure(&url).await?;
     Ok(Shared { server, template })
 }
 

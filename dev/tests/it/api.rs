@@ -3,6 +3,7 @@
 mod access;
 mod assign;
 mod cors;
+mod document;
 mod etag;
 mod events;
 pub(crate) mod idempotency;
@@ -12,7 +13,9 @@ mod list;
 mod lives;
 mod pages;
 mod pending;
+mod rates;
 mod roles;
+mod same_answers;
 mod search;
 mod service;
 mod story;

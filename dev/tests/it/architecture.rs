@@ -67,12 +67,16 @@ fn code(text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that a file names after `crate::`, in a `use` or within the code.
+/// The modules that a file names after `crate::`, in a `use` or within the code. A macro has no module.
 fn used(text: &str) -> BTreeSet<String> {
     let code = code(text);
     let after = code.split("crate::").skip(1);
-    let names = after.map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap().to_owned());
-    names.filter(|name| !name.is_empty()).collect()
+    let names = after.filter_map(|rest| {
+        let name = rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next()?;
+        // A macro is at the root, whatever module declares it.
+        (!name.is_empty() && !rest[name.len()..].starts_with('!')).then(|| name.to_owned())
+    });
+    names.collect()
 }
 
 #[test]

@@ -4,6 +4,8 @@ mod deployments;
 mod history;
 mod limits;
 mod lock_order;
+mod logins;
 mod migrate;
 mod schema;
 mod statements;
+mod tenancy;

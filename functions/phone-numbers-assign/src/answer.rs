@@ -8,8 +8,11 @@ use shared::model::{AvailableAgent, HistoryEntry, PhoneNumber};
 use crate::etag;
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars", rename = "OneNumber"))]
 pub(crate) struct One {
+    /// The number.
     pub(crate) phone_number: PhoneNumber,
+    /// What happened to the number; only with `include_history`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) history: Option<Vec<HistoryEntry>>,
 }
@@ -21,14 +24,25 @@ impl One {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars", rename = "AllNumbers"))]
 pub(crate) struct All {
+    /// The numbers that the filter selects.
     pub(crate) phone_numbers: Vec<PhoneNumber>,
+    /// The agency's agents, ordered by name.
     pub(crate) available_agents: Vec<AvailableAgent>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "ChangedNumber")
+)]
 pub(crate) struct Changed {
+    /// Always true.
     pub(crate) success: bool,
+    /// The number as it is now.
     pub(crate) phone_number: PhoneNumber,
+    /// What was done, as one sentence.
     pub(crate) message: &'static str,
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use lambda_http::http::header::{ETAG, HeaderValue, IF_MATCH};
 use shared::error::Error;
 use shared::lambda::{Answer, Call};
-use shared::model::PhoneNumber;
+use shared::model::{PhoneNumber, Timestamp};
 
 /// The answer, with the tag of the row that is in it.
 pub(crate) fn tagged(answer: Answer, row: &PhoneNumber) -> Answer {
@@ -35,7 +35,7 @@ pub(crate) fn expected(call: &Call) -> Result<Option<Vec<DateTime<Utc>>>, Error>
     }
 }
 
-/// The times that a list of tags stands for. Weak tags and foreign tags match no row.
+/// The times that a list of tags stands for. Weak tags, foreign tags, and tags of a time that no row can have match no row.
 fn read(tags: &str) -> Option<Vec<DateTime<Utc>>> {
     let mut changes = Vec::new();
     // Our tags contain no comma, so a foreign tag that contains one cannot become one of ours.
@@ -46,7 +46,7 @@ fn read(tags: &str) -> Option<Vec<DateTime<Utc>>> {
             return None;
         }
         if !tag.starts_with("W/") {
-            changes.extend(opaque.parse().ok().and_then(DateTime::from_timestamp_micros));
+            changes.extend(opaque.parse().ok().and_then(Timestamp::from_micros).map(DateTime::from));
         }
     }
     Some(changes)
@@ -91,6 +91,7 @@ mod tests {
         assert_eq!(read("\"1\", \"2\""), Some([time(1), time(2)].concat()));
         assert_eq!(read("W/\"1\""), Some(Vec::new()));
         assert_eq!(read("\"another's\",\"\",\"1\""), Some(time(1)));
+        assert_eq!(read("\"-9223372036854775808\",\"-210866803200000001\",\"1\""), Some(time(1)));
     }
 
     #[test]

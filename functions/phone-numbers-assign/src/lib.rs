@@ -1,6 +1,8 @@
 //! `phone-numbers-assign`: which agent answers a number, and the number's settings.
 
 mod answer;
+#[cfg(feature = "schema")]
+pub mod document;
 mod etag;
 mod request;
 
@@ -10,6 +12,7 @@ use lambda_http::http::Method;
 use shared::config::Config;
 use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
+use shared::model::Caller;
 use shared::secrets::Secrets;
 use shared::store::{Change, Store};
 use uuid::Uuid;
@@ -47,16 +50,15 @@ impl Function for Assign {
 impl Assign {
     /// One number, or all of them with the agents that they could be assigned to.
     async fn show(&self, call: &Call) -> Result<Answer, Error> {
+        let caller = caller(call);
         match Show::read(call.query())? {
             Show::One { id, include_history: true } => {
-                let (phone_number, history) = self.store.number_with_history(call.user_id, id).await?;
+                let (phone_number, history) = self.store.number_with_history(&caller, id).await?;
                 One { phone_number, history: Some(history) }.answer()
             }
-            Show::One { id, include_history: false } => {
-                One { phone_number: self.store.number(call.user_id, id).await?, history: None }.answer()
-            }
+            Show::One { id, include_history: false } => One { phone_number: self.store.number(&caller, id).await?, history: None }.answer(),
             Show::All(filter) => {
-                let all = self.store.numbers_and_agents(call.user_id, &filter).await?;
+                let all = self.store.numbers_and_agents(&caller, &filter).await?;
                 Answer::ok(&All { phone_numbers: all.numbers, available_agents: all.agents })
             }
         }
@@ -65,8 +67,12 @@ impl Assign {
     /// Changes a row, if it still is as `If-Match` says.
     async fn change(&self, call: &Call, (id, change): (Uuid, Change), message: &'static str) -> Result<Answer, Error> {
         let expected = etag::expected(call)?;
-        let phone_number = self.store.change(call.user_id, id, &change, expected.as_deref()).await?;
+        let phone_number = self.store.change(&caller(call), id, &change, expected.as_deref()).await?;
         let changed = Changed { success: true, phone_number, message };
         Ok(etag::tagged(Answer::ok(&changed)?, &changed.phone_number))
     }
+}
+
+fn caller(call: &Call) -> Caller {
+    Caller::new(call.user_id, Assign::NAME, call.method.as_str())
 }

@@ -4,13 +4,99 @@
 //! `phone_number_id` is Telnyx's id.
 
 use shared::error::Error;
-use shared::input::{Input, assigned};
-use shared::model::{Direction, Patch, Status};
+use shared::input;
+use shared::input::{Flag, Id, Input, Rule, Text, assigned};
+use shared::model::{Direction, Patch, Status, Written};
 use shared::store::{Change, ListFilter};
 use uuid::Uuid;
 
 /// The width of the column `friendly_name`.
 const LONGEST_NAME: usize = 255;
+
+/// A number is named under one of two names.
+pub(crate) const A_NUMBER_IS_NAMED: Rule = Rule { name: "a_number_is_named", field: "phone_number_id", message: "is required" };
+
+/// Both names name the same number.
+pub(crate) const ONE_NUMBER: Rule = Rule { name: "one_number", field: "phone_number_id", message: "names another number than id" };
+
+/// One number is named by its id alone.
+pub(crate) const NO_FILTER_FOR_ONE: [Rule; 3] = {
+    const fn rule(field: &'static str) -> Rule {
+        Rule { name: "no_filter_for_one_number", field, message: "cannot be given together with the id of a number" }
+    }
+    [rule("status"), rule("assigned"), rule("unassigned")]
+};
+
+/// A history is that of one number.
+pub(crate) const HISTORY_OF_ONE: Rule =
+    Rule { name: "history_of_one_number", field: "include_history", message: "can only be given together with the id of a number" };
+
+/// The settings of a number.
+pub(crate) const SETTINGS: [&str; 6] = ["friendly_name", "direction", "voice_enabled", "sms_enabled", "mms_enabled", "status"];
+
+input! {
+    /// GET: the query.
+    pub(crate) struct Shown {
+        /// The `id` of the row to show. Without it, all rows are shown.
+        optional id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+        /// The same as `id`.
+        optional phone_number_id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+        /// Adds `history`. Only together with `id`.
+        optional include_history: Flag, example true;
+        /// Rows in this status. Not together with `id`.
+        optional status: Status, example "active";
+        /// Rows with an agent. Neither together with `id` nor with `unassigned`.
+        optional assigned: Flag, example true;
+        /// Rows without an agent. Neither together with `id` nor with `assigned`.
+        optional unassigned: Flag, example true;
+    }
+}
+
+input! {
+    /// POST: the body.
+    pub(crate) struct Assigned {
+        /// The `id` of the row.
+        optional id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+        /// The same as `id`. Not the `phone_number_id` of a row, which is Telnyx's.
+        optional phone_number_id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+        /// The id of the agent mapping that the number is assigned to.
+        required agent_mapping_id: Id, example "0d3c5c6a-6b61-4a7e-8d0a-0f6f3f0c9b55";
+        /// The call direction that the number is used for. Without it, the present one stays.
+        optional direction: Direction, example "inbound";
+    }
+}
+
+input! {
+    /// PATCH: the body. A member that is absent stays as it is.
+    pub(crate) struct Settings {
+        /// The `id` of the row.
+        optional id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+        /// The same as `id`. Not the `phone_number_id` of a row, which is Telnyx's.
+        optional phone_number_id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+        /// The agency's own label; null clears it.
+        clearable friendly_name: Text<LONGEST_NAME>, example "Night line";
+        /// The call direction that the number is used for.
+        setting direction: Direction, example "inbound";
+        /// Whether the number takes calls.
+        setting voice_enabled: Flag, example true;
+        /// Whether the number takes SMS.
+        setting sms_enabled: Flag, example false;
+        /// Whether the number takes MMS.
+        setting mms_enabled: Flag, example false;
+        /// `inactive` disables the number for a time, `active` enables it again.
+        setting status: ChosenStatus, example "inactive";
+    }
+}
+
+input! {
+    /// DELETE: the query or the body.
+    pub(crate) struct Unassigned {
+        /// The `id` of the row.
+        optional id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+        /// The same as `id`. Not the `phone_number_id` of a row, which is Telnyx's.
+        optional phone_number_id: Id, example "9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a10";
+    }
+}
 
 /// GET: what to show.
 pub(crate) enum Show {
@@ -22,64 +108,83 @@ pub(crate) enum Show {
 
 impl Show {
     pub(crate) fn read(mut input: Input) -> Result<Self, Error> {
-        if input.has("id") || input.has("phone_number_id") {
-            let id = row_id(&mut input);
-            let include_history = input.boolean("include_history").unwrap_or(false);
-            return input.build(|| Some(Self::One { id: id?, include_history }));
+        let names_one = input.has("id") || input.has("phone_number_id");
+        let refused = if names_one { &NO_FILTER_FOR_ONE[..] } else { std::slice::from_ref(&HISTORY_OF_ONE) };
+        for rule in refused.iter().filter(|rule| input.has(rule.field)).collect::<Vec<_>>() {
+            input.breaks(rule);
         }
-        let filter = ListFilter { status: input.parsed::<Status>("status"), assigned: assigned(&mut input), ..ListFilter::default() };
-        input.build(|| Some(Self::All(filter)))
+        let shown = input.read::<Shown>();
+        let show = shown.and_then(|shown| {
+            if names_one {
+                let id = row_id(&mut input, shown.id, shown.phone_number_id)?;
+                return Some(Self::One { id, include_history: shown.include_history.unwrap_or(false) });
+            }
+            let assigned = assigned(&mut input, shown.assigned.unwrap_or(false), shown.unassigned.unwrap_or(false));
+            Some(Self::All(ListFilter { status: shown.status, assigned, ..ListFilter::default() }))
+        });
+        input.finish(show)
     }
 }
 
 /// POST: the row, and the agent that it gets.
 pub(crate) fn assignment(mut input: Input) -> Result<(Uuid, Change), Error> {
-    let id = row_id(&mut input);
-    let agent = input.required("agent_mapping_id", |input| input.uuid("agent_mapping_id"));
-    let direction = input.parsed::<Direction>("direction");
-    input.build(|| Some((id?, Change { agent: Patch::Set(agent?), direction, ..Change::default() })))
+    require_a_row(&mut input);
+    let assigned = input.read::<Assigned>().and_then(|body| {
+        let id = row_id(&mut input, body.id, body.phone_number_id)?;
+        Some((id, Change { agent: Patch::Set(body.agent_mapping_id), direction: body.direction, ..Change::default() }))
+    });
+    input.finish(assigned)
 }
 
-/// PATCH: the row, and its new settings. A setting that is absent stays as it is.
+/// PATCH: the row, and its new settings.
 pub(crate) fn settings(mut input: Input) -> Result<(Uuid, Change), Error> {
-    // Null clears a name; the others have nothing to be cleared to.
-    let settings = ["direction", "voice_enabled", "sms_enabled", "mms_enabled", "status"];
-    input.refuse_nulls(&settings);
-    if !input.has("friendly_name") && !settings.iter().any(|setting| input.has(setting)) {
-        input.refuse("friendly_name", "or another setting to change is required");
+    if !SETTINGS.iter().any(|setting| input.has(setting)) {
+        input.refuse(SETTINGS[0], "or another setting to change is required");
     }
-    let id = row_id(&mut input);
-    let change = Change {
-        friendly_name: input.patch_text("friendly_name", LONGEST_NAME),
-        direction: input.parsed::<Direction>("direction"),
-        voice_enabled: input.boolean("voice_enabled"),
-        sms_enabled: input.boolean("sms_enabled"),
-        mms_enabled: input.boolean("mms_enabled"),
-        status: input.parsed::<ChosenStatus>("status").map(|chosen| chosen.0),
-        ..Change::default()
-    };
-    input.build(|| Some((id?, change)))
+    require_a_row(&mut input);
+    let change = input.read::<Settings>().and_then(|body| {
+        let id = row_id(&mut input, body.id, body.phone_number_id)?;
+        let change = Change {
+            friendly_name: body.friendly_name,
+            direction: body.direction,
+            voice_enabled: body.voice_enabled,
+            sms_enabled: body.sms_enabled,
+            mms_enabled: body.mms_enabled,
+            status: body.status.map(|chosen| chosen.0),
+            ..Change::default()
+        };
+        Some((id, change))
+    });
+    input.finish(change)
 }
 
 /// DELETE: the row that loses its agent.
 pub(crate) fn unassignment(mut input: Input) -> Result<(Uuid, Change), Error> {
-    let id = row_id(&mut input);
-    input.build(|| Some((id?, Change { agent: Patch::Clear, ..Change::default() })))
+    require_a_row(&mut input);
+    let unassigned = input.read::<Unassigned>().and_then(|row| {
+        let id = row_id(&mut input, row.id, row.phone_number_id)?;
+        Some((id, Change { agent: Patch::Clear, ..Change::default() }))
+    });
+    input.finish(unassigned)
+}
+
+/// Notes if the input names no row.
+fn require_a_row(input: &mut Input) {
+    if input.lacks("id") && input.lacks("phone_number_id") {
+        input.breaks(&A_NUMBER_IS_NAMED);
+    }
 }
 
 /// The row's id, under either of its names.
-fn row_id(input: &mut Input) -> Option<Uuid> {
-    let names = if input.has("id") { ["id", "phone_number_id"] } else { ["phone_number_id", "id"] };
-    let id = input.required(names[0], |input| input.uuid(names[0]));
-    let other = input.uuid(names[1]);
-    if other.is_some() && id.is_some() && other != id {
-        input.refuse(names[1], "names another number than id");
+fn row_id(input: &mut Input, id: Option<Uuid>, phone_number_id: Option<Uuid>) -> Option<Uuid> {
+    if id.is_some() && phone_number_id.is_some() && id != phone_number_id {
+        input.breaks(&ONE_NUMBER);
     }
-    id
+    id.or(phone_number_id)
 }
 
 /// A status that a caller may choose.
-struct ChosenStatus(Status);
+pub(crate) struct ChosenStatus(Status);
 
 impl std::str::FromStr for ChosenStatus {
     type Err = &'static str;
@@ -89,5 +194,12 @@ impl std::str::FromStr for ChosenStatus {
             Ok(status @ (Status::Active | Status::Inactive)) => Ok(Self(status)),
             _ => Err("must be active or inactive"),
         }
+    }
+}
+
+impl Written for ChosenStatus {
+    #[cfg(feature = "schema")]
+    fn schema() -> shared::document::Value {
+        shared::document::json!({"type": "string", "enum": [Status::Active, Status::Inactive]})
     }
 }

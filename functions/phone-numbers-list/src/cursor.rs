@@ -8,14 +8,14 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::error::Error;
+use shared::model::{Timestamp, Written};
 use shared::store::{ListFilter, Position};
 use uuid::Uuid;
 
-const UNREADABLE: &str = "is not a cursor of this list";
+pub(crate) const UNREADABLE: &str = "is not a cursor of this list";
 
 /// Where the next page of a list begins.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) struct Cursor {
 
 /// What is written: agency, filter, microseconds since 1970, row.
 #[derive(Serialize, Deserialize)]
-struct Written(Uuid, Value, i64, Uuid);
+struct Encoded(Uuid, Value, i64, Uuid);
 
 impl Cursor {
     /// # Errors
@@ -55,7 +55,7 @@ pub(crate) fn refused() -> Error {
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Postgres keeps microseconds, so that nothing is lost.
-        let written = Written(self.agency_id, self.filter.clone(), self.position.created_at.timestamp_micros(), self.position.id);
+        let written = Encoded(self.agency_id, self.filter.clone(), self.position.created_at.timestamp_micros(), self.position.id);
         let json = serde_json::to_vec(&written).map_err(|_| fmt::Error)?;
         formatter.write_str(&BASE64_URL_SAFE_NO_PAD.encode(json))
     }
@@ -66,15 +66,24 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let json = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| UNREADABLE)?;
-        let Written(agency_id, filter, micros, id) = serde_json::from_slice(&json).map_err(|_| UNREADABLE)?;
-        let created_at = DateTime::from_timestamp_micros(micros).ok_or(UNREADABLE)?;
+        let Encoded(agency_id, filter, micros, id) = serde_json::from_slice(&json).map_err(|_| UNREADABLE)?;
+        let created_at = Timestamp::from_micros(micros).ok_or(UNREADABLE)?.into();
         Ok(Self { agency_id, filter, position: Position { created_at, id } })
+    }
+}
+
+/// Base64 of a JSON document; which texts are cursors is none of a caller's business.
+impl Written for Cursor {
+    #[cfg(feature = "schema")]
+    fn schema() -> Value {
+        serde_json::json!({"type": "string", "minLength": 1})
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use chrono::DateTime;
     use proptest::prelude::*;
     use shared::model::Status;
 
@@ -109,7 +118,7 @@ mod tests {
         let filter = (status, any::<bool>(), proptest::option::of(any::<bool>()), proptest::option::of(any::<String>()));
         (filter, ids, -60_000_000_000_000_000..250_000_000_000_000_000_i64).prop_map(|(filter, (agency, agent, row), micros)| {
             let (status, include_released, assigned, search) = filter;
-            let filter = ListFilter { status, include_released, assigned, agent_id: agent.map(Uuid::from_u128), search };
+            let filter = ListFilter { status, include_released, assigned, agent_id: agent.map(Uuid::from_u128), search, number: None };
             let position = Position { created_at: DateTime::from_timestamp_micros(micros).unwrap(), id: Uuid::from_u128(row) };
             let cursor = Cursor::new(Uuid::from_u128(agency), &filter, position).unwrap();
             (filter, cursor)
@@ -139,6 +148,14 @@ mod tests {
             if let Ok(cursor) = text.parse::<Cursor>() {
                 prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
             }
+        }
+    }
+
+    #[test]
+    fn a_cursor_whose_time_postgres_cannot_hold_is_refused() {
+        for micros in [i64::MIN, -210_866_803_200_000_001, i64::MAX] {
+            let written = serde_json::to_vec(&Encoded(Uuid::from_u128(1), Value::Null, micros, Uuid::from_u128(2))).unwrap();
+            assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(written).parse::<Cursor>(), Err(UNREADABLE), "{micros}");
         }
     }
 

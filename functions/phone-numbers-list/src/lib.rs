@@ -2,6 +2,8 @@
 
 mod answer;
 mod cursor;
+#[cfg(feature = "schema")]
+pub mod document;
 mod request;
 
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use shared::config::Config;
 use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
+use shared::model::Caller;
 use shared::secrets::Secrets;
 use shared::store::{ListPage, Store};
 
@@ -36,7 +39,8 @@ impl Function for List {
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.query())?;
         let page = ListPage { limit: request.limit, offset: request.offset, after: request.after() };
-        let listing = self.store.list(call.user_id, &request.filter, page, request.include_agents).await?;
+        let caller = Caller::new(call.user_id, Self::NAME, call.method.as_str());
+        let listing = self.store.list(&caller, &request.filter, page, request.include_agents).await?;
         // The rows are those of the caller's agency in any case. A cursor of another agency has no place in this list.
         if request.cursor.as_ref().is_some_and(|cursor| cursor.agency_id != listing.agency_id) {
             return Err(cursor::refused());

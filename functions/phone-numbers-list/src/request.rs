@@ -1,17 +1,52 @@
 //! The query of a list.
 
 use shared::error::Error;
-use shared::input::{Input, assigned};
-use shared::model::Status;
+use shared::input;
+use shared::input::{Flag, Id, Input, Integer, Rule, Text, assigned};
+use shared::model::{Status, digits_of_written_number};
 use shared::store::{ListFilter, Position};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, UNREADABLE};
 
-const LIMIT_DEFAULT: i64 = 50;
-const LIMIT_LARGEST: i64 = 200;
-const OFFSET_LARGEST: i64 = 1_000_000;
 /// As long as a friendly name can be.
 const LONGEST_SEARCH: usize = 255;
+
+/// A cursor is a position, so an offset beside it is refused.
+pub(crate) const CURSOR_OR_OFFSET: Rule =
+    Rule { name: "cursor_or_offset", field: "offset", message: "cannot be given together with cursor" };
+
+/// A cursor continues the list that it came from.
+pub(crate) const CURSOR_WITH_ITS_FILTERS: Rule =
+    Rule { name: "cursor_with_its_filters", field: "cursor", message: "belongs to a list with other filters" };
+
+/// A cursor is one that an earlier answer contained.
+pub(crate) const CURSOR_OF_AN_ANSWER: Rule = Rule { name: "cursor_of_an_answer", field: "cursor", message: UNREADABLE };
+
+input! {
+    /// The query of a list.
+    pub(crate) struct Query {
+        /// Rows in this status.
+        optional status: Status, example "active";
+        /// Rows with an agent. Not together with `unassigned`.
+        optional assigned: Flag = false;
+        /// Rows without an agent. Not together with `assigned`.
+        optional unassigned: Flag = false;
+        /// Rows with this agent: the id of an agent mapping.
+        optional agent_id: Id, example "0d3c5c6a-6b61-4a7e-8d0a-0f6f3f0c9b55";
+        /// Part of the friendly name, in small or capital letters, or of the number, in E.164 or as people write it.
+        optional search: Text<LONGEST_SEARCH>, example "(312) 555";
+        /// Released rows too. `status=released` needs no such flag.
+        optional include_released: Flag = false;
+        /// Adds `available_agents`, ordered by name.
+        optional include_agents: Flag = false;
+        /// The largest number of rows.
+        optional limit: Integer<1, 200> = 50;
+        /// How many rows are skipped; 0 if it is absent. Not together with `cursor`.
+        optional offset: Integer<0, 1_000_000>, example 50;
+        /// `pagination.next_cursor` of the previous page, with the same filters.
+        optional cursor: Cursor;
+    }
+}
 
 /// What to list.
 pub(crate) struct Request {
@@ -24,35 +59,31 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn read(mut input: Input) -> Result<Self, Error> {
-        let assigned = assigned(&mut input);
-        let filter = ListFilter {
-            status: input.parsed::<Status>("status"),
-            include_released: input.boolean("include_released").unwrap_or(false),
-            assigned,
-            agent_id: input.uuid("agent_id"),
-            search: input.text("search", LONGEST_SEARCH),
-        };
-        let include_agents = input.boolean("include_agents").unwrap_or(false);
-        let limit = input.integer("limit", 1..=LIMIT_LARGEST).unwrap_or(LIMIT_DEFAULT);
-        let cursor = cursor(&mut input, &filter);
-        let offset = input.integer("offset", 0..=OFFSET_LARGEST).unwrap_or(0);
-        input.build(|| Some(Self { filter, include_agents, limit, offset, cursor }))
+        if input.has(CURSOR_OR_OFFSET.field) && input.has("cursor") {
+            input.breaks(&CURSOR_OR_OFFSET);
+        }
+        let read = input.read::<Query>().map(|query| {
+            let assigned = assigned(&mut input, query.assigned, query.unassigned);
+            let digits = query.search.as_deref().and_then(digits_of_written_number);
+            let filter = ListFilter {
+                status: query.status,
+                include_released: query.include_released,
+                assigned,
+                agent_id: query.agent_id,
+                number: digits.filter(|digits| Some(digits) != query.search.as_ref()),
+                search: query.search,
+            };
+            if query.cursor.as_ref().is_some_and(|cursor| !cursor.continues(&filter)) {
+                input.breaks(&CURSOR_WITH_ITS_FILTERS);
+            }
+            let (include_agents, limit, offset) = (query.include_agents, query.limit, query.offset.unwrap_or(0));
+            Self { filter, include_agents, limit, offset, cursor: query.cursor }
+        });
+        input.finish(read)
     }
 
     /// Where the page begins.
     pub(crate) fn after(&self) -> Option<Position> {
         self.cursor.as_ref().map(Cursor::position)
     }
-}
-
-/// A cursor continues the list that it came from. It is a position, so an offset beside it is refused.
-fn cursor(input: &mut Input, filter: &ListFilter) -> Option<Cursor> {
-    if input.has("cursor") && input.has("offset") {
-        input.refuse("offset", "cannot be given together with cursor");
-    }
-    let cursor: Cursor = input.parsed("cursor")?;
-    if !cursor.continues(filter) {
-        input.refuse("cursor", "belongs to a list with other filters");
-    }
-    Some(cursor)
 }

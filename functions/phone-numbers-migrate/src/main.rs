@@ -8,7 +8,7 @@ use shared::lambda::init_log;
 // A Lambda function handles one event at a time, so more threads would only cost memory.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    init_log(Logging::from_env());
+    init_log(&Logging::from_env());
     let migrate = &Migrate::new(Config::from_env());
     lambda_runtime::run(lambda_runtime::service_fn(|event| migrate.handle(event))).await
 }

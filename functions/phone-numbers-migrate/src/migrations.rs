@@ -33,6 +33,9 @@ const FILES: &[Migration] = files![
     "V05__idempotency_keys",
     "V06__reconcile",
     "V07__privileges",
+    "V08__writers",
+    "V09__rates",
+    "V10__roles",
 ];
 
 const PRELUDE: &str = include_str!("../../../sql/prelude.sql");

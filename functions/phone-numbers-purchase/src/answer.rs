@@ -18,15 +18,25 @@ use uuid::Uuid;
 use crate::request::Request;
 
 #[derive(Serialize)]
-struct Body {
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "PurchaseResult")
+)]
+pub(crate) struct Body {
+    /// Whether no number failed.
     success: bool,
+    /// Null if nothing was bought or checked only.
     order: Option<Order>,
+    /// The numbers, in the order of the request.
     phone_numbers: Vec<Item>,
+    /// The request's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_reference: Option<String>,
     /// Nothing was bought, only checked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     validate_only: bool,
+    /// The outcomes in words.
     message: String,
 }
 
@@ -35,44 +45,97 @@ type Held = (Bought, PhoneNumber);
 
 /// Our own order: Telnyx has one for each number.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars"))]
 struct Order {
+    /// The id of the purchase.
     id: Uuid,
-    status: &'static str,
+    /// `pending` while a number is.
+    status: OrderStatus,
+    /// How many of the numbers the agency holds or is buying.
     phone_numbers_count: usize,
+    /// Whether Telnyx has every document that it requires.
     requirements_met: bool,
+    /// When the purchase began.
     created_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-#[allow(clippy::large_enum_variant, reason = "ten at the most")]
-enum Item {
-    Held {
-        #[serde(flatten)]
-        row: PhoneNumber,
-        /// Telnyx's order.
-        order_id: Option<String>,
-        outcome: &'static str,
-    },
-    /// What it would cost, unless the agency has it.
-    Valid {
-        phone_number: E164,
-        outcome: &'static str,
-        #[serde(flatten, skip_serializing_if = "Option::is_none")]
-        price: Option<QuotedPrice>,
-    },
-    Failed {
-        phone_number: E164,
-        outcome: &'static str,
-        problem: Problem,
-    },
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars"))]
+#[serde(rename_all = "snake_case")]
+enum OrderStatus {
+    Pending,
+    Success,
 }
 
+/// What became of one number of the request.
 #[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "PurchasedNumber")
+)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "ten at the most")]
+enum Item {
+    /// The agency holds it.
+    Purchased(HeldItem),
+    /// The agency is buying it.
+    Pending(HeldItem),
+    /// Only checked: it could be bought, or the agency holds it.
+    Valid(ValidItem),
+    /// It is not bought.
+    Failed(FailedItem),
+}
+
+/// The row of a number.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars", rename = "HeldNumber"))]
+struct HeldItem {
+    #[serde(flatten)]
+    row: PhoneNumber,
+    /// Telnyx's id of the order, which has this number alone.
+    order_id: Option<String>,
+}
+
+/// A number, and what it would cost unless the agency has it.
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "ValidNumber")
+)]
+struct ValidItem {
+    /// The number in E.164.
+    phone_number: E164,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    price: Option<QuotedPrice>,
+}
+
+/// A number, and why it is not bought.
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "RefusedNumber")
+)]
+struct FailedItem {
+    /// The number in E.164.
+    phone_number: E164,
+    /// The problem that the number would have been answered with alone.
+    problem: Problem,
+}
+
+/// What a number costs.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars"))]
 struct QuotedPrice {
+    /// ISO 3166-1 alpha-2.
     country_code: String,
+    /// Paid every month.
     monthly_cost: Option<Money>,
+    /// Paid once.
     upfront_cost: Option<Money>,
+    /// ISO 4217.
     currency: Option<String>,
 }
 
@@ -106,7 +169,7 @@ pub(crate) fn quoted(intents: &[Intent], quotes: Vec<Result<Quote, Error>>, cust
     let failed = quotes.iter().filter(|quote| quote.is_err()).count();
     let message = format!("{} of {} phone numbers could be bought; none was.", quotes.len() - failed, quotes.len());
     let items = intents.iter().zip(quotes).map(|(intent, quote)| match quote {
-        Ok(quote) => Item::Valid { phone_number: intent.number.clone(), outcome: "valid", price: quoted_price(quote) },
+        Ok(quote) => Item::Valid(ValidItem { phone_number: intent.number.clone(), price: quoted_price(quote) }),
         Err(error) => failure(&intent.number, &error),
     });
     let items = items.collect();
@@ -169,7 +232,7 @@ fn order(held: &[&Held], pending: bool) -> Option<Order> {
     let first = purchases.first()?;
     Some(Order {
         id: first.order_id,
-        status: if pending { "pending" } else { "success" },
+        status: if pending { OrderStatus::Pending } else { OrderStatus::Success },
         phone_numbers_count: held.len(),
         requirements_met: purchases.iter().all(|purchase| purchase.requirements_met == Some(true)),
         created_at: first.created_at,
@@ -179,16 +242,17 @@ fn order(held: &[&Held], pending: bool) -> Option<Order> {
 fn item(number: &E164, outcome: Result<Held, Error>) -> Item {
     match outcome {
         Ok((bought, row)) => {
-            let outcome = if row.status == Status::Pending { "pending" } else { "purchased" };
+            let is_pending = row.status == Status::Pending;
             let order_id = bought.purchase.as_ref().and_then(Purchase::telnyx_order_id).map(str::to_owned);
-            Item::Held { row, order_id, outcome }
+            let held = HeldItem { row, order_id };
+            if is_pending { Item::Pending(held) } else { Item::Purchased(held) }
         }
         Err(error) => failure(number, &error),
     }
 }
 
 fn failure(number: &E164, error: &Error) -> Item {
-    Item::Failed { phone_number: number.clone(), outcome: "failed", problem: Problem::from(error) }
+    Item::Failed(FailedItem { phone_number: number.clone(), problem: Problem::from(error) })
 }
 
 fn message(purchased: usize, pending: usize, failed: usize) -> String {

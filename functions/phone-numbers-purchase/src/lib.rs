@@ -4,6 +4,8 @@
 //! unknown is never simply placed again: see `shared::saga`.
 
 mod answer;
+#[cfg(feature = "schema")]
+pub mod document;
 mod request;
 
 use std::collections::HashMap;
@@ -14,14 +16,14 @@ use shared::config::Config;
 use shared::error::Error;
 use shared::idempotency;
 use shared::lambda::{Answer, Call, Function};
-use shared::model::{Actor, Permission};
+use shared::model::{Actor, Caller};
 use shared::saga::{Bought, Buyer, Quote, Sagas, may_be_retried};
 use shared::secrets::Secrets;
 use shared::store::{IdempotencyKey, Intent, KeyPosition, Lease, Listed};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use request::{Item, Request};
+use request::{Request, Wanted};
 
 /// How many numbers of one request are worked on at a time.
 const AT_A_TIME: usize = 4;
@@ -46,10 +48,12 @@ impl Function for Purchase {
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let Sagas { store, config, .. } = &self.sagas;
+        // Nothing is kept of a check. A header that is wrong is refused all the same.
+        idempotency::key(&call)?;
         if request.validate_only && !config.enabled {
             return Err(Error::PurchasesDisabled);
         }
-        let actor = store.authorize(call.user_id, Permission::Purchase).await?;
+        let actor = store.authorize(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
         if request.validate_only {
             let intents = self.intents(&actor, &request).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
             let quotes = self.quote(&actor, &intents, call.deadline).await?;
@@ -94,7 +98,7 @@ impl Purchase {
         let (agents, connection_id, account) =
             tokio::try_join!(store.agents_of(actor.agency_id, &wanted), store.telnyx_application(actor.agency_id), account)?;
         let order_id = Uuid::new_v4();
-        let intent = |(index, item): (usize, &Item)| {
+        let intent = |(index, item): (usize, &Wanted)| {
             let account = account.as_ref().ok_or(Error::TelnyxNotConfigured)?;
             if item.agent_mapping_id.is_some_and(|id| !agents.contains(&id)) {
                 return Err(Error::NotFound { what: "agent", field: format!("phone_numbers[{index}].agent_mapping_id") });
@@ -121,7 +125,7 @@ impl Purchase {
     /// A number must be refused and there is no purchase to repeat: then all of the request is refused. `Unavailable` or
     /// `Internal` if a query fails.
     async fn tasks(&self, actor: &Actor, request: &Request, mut listed: HashMap<i16, Listed>) -> Result<Vec<(i16, Task)>, Error> {
-        let to_repeat = |(position, _): (i16, &Item)| (position, listed.remove(&position).filter(|listed| !may_be_retried(listed)));
+        let to_repeat = |(position, _): (i16, &Wanted)| (position, listed.remove(&position).filter(|listed| !may_be_retried(listed)));
         let positions: Vec<_> = (0..).zip(&request.items).map(to_repeat).collect();
         let is_new = positions.iter().all(|(_, listed)| listed.is_none());
         if positions.iter().all(|(_, listed)| listed.is_some()) {
@@ -176,7 +180,9 @@ impl Purchase {
                 more += 1;
                 quota.exceeded_by(more).map_or(Ok(Quote::Offered(offer)), |limit| Err(Error::QuotaExceeded(limit)))
             }
-            held_or_failed => held_or_failed,
+            Ok(Quote::Held) => Ok(Quote::Held),
+            // A purchase would begin with the quota.
+            Err(error) => Err(quota.exceeded_by(more + 1).map_or(error, Error::QuotaExceeded)),
         };
         Ok(quotes.into_iter().map(with_room).collect())
     }

@@ -3,22 +3,53 @@
 use std::collections::HashSet;
 
 use shared::error::Error;
-use shared::input::Input;
+use shared::input;
+use shared::input::{Flag, Id, Input, Objects, Rule, Text};
 use shared::model::{Currency, E164, Money, PriceLimits};
 use uuid::Uuid;
 
 /// How many numbers one request may buy.
 const LARGEST_ORDER: usize = 10;
-/// The width of the column.
-const LONGEST_NAME: usize = 255;
-const LONGEST_REFERENCE: usize = 255;
+/// The width of the columns `friendly_name` and `customer_reference`.
+const COLUMN_WIDTH: usize = 255;
 
-/// The currency of the limits, if the request names none: ISO 4217.
-const DEFAULT_CURRENCY: &str = "USD";
+/// A number is bought once.
+pub(crate) const EACH_NUMBER_ONCE: Rule =
+    Rule { name: "each_number_once", field: "phone_numbers[].phone_number", message: "is there more than once" };
+
+input! {
+    /// The body of a purchase.
+    pub(crate) struct Body {
+        /// The numbers to buy, each of them once.
+        required phone_numbers: Objects<Item, 1, LARGEST_ORDER>;
+        /// The caller's own reference: kept and returned, never sent to Telnyx.
+        optional customer_reference: Text<COLUMN_WIDTH>, example "order 7";
+        /// The most that each number may cost each month, in `currency`, with at most four decimals.
+        optional max_monthly_cost: Money, example "2.00";
+        /// The most that each number may cost once, in `currency`, with at most four decimals.
+        optional max_upfront_cost: Money, example "2.00";
+        /// The currency of the limits: ISO 4217.
+        optional currency: Currency = Currency::usd();
+        /// Checks everything, and buys and writes nothing.
+        optional validate_only: Flag = false;
+    }
+}
+
+input! {
+    /// One number to buy.
+    pub(crate) struct Item {
+        /// The number in E.164, as a search shows it.
+        required phone_number: E164, example "+13125550123";
+        /// The agency's own label.
+        optional friendly_name: Text<COLUMN_WIDTH>, example "Front desk";
+        /// The id of the agent mapping that the number is assigned to.
+        optional agent_mapping_id: Id, example "0d3c5c6a-6b61-4a7e-8d0a-0f6f3f0c9b55";
+    }
+}
 
 /// What to buy.
 pub(crate) struct Request {
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<Wanted>,
     /// The caller's own reference, which is stored and returned.
     pub(crate) customer_reference: Option<String>,
     /// The most that each number may cost.
@@ -28,7 +59,7 @@ pub(crate) struct Request {
 }
 
 /// One number to buy.
-pub(crate) struct Item {
+pub(crate) struct Wanted {
     pub(crate) number: E164,
     pub(crate) friendly_name: Option<String>,
     pub(crate) agent_mapping_id: Option<Uuid>,
@@ -36,29 +67,25 @@ pub(crate) struct Item {
 
 impl Request {
     pub(crate) fn read(mut input: Input) -> Result<Self, Error> {
-        let items = input.required("phone_numbers", |input| Some(input.objects("phone_numbers", 1..=LARGEST_ORDER, Item::read)));
-        let customer_reference = input.text("customer_reference", LONGEST_REFERENCE);
-        let limits = PriceLimits {
-            monthly: input.parsed::<Money>("max_monthly_cost"),
-            upfront: input.parsed::<Money>("max_upfront_cost"),
-            currency: input.parsed::<Currency>("currency").map_or_else(|| DEFAULT_CURRENCY.to_owned(), String::from),
-        };
-        let validate_only = input.boolean("validate_only").unwrap_or(false);
+        let body = input.read::<Body>();
         let mut seen = HashSet::new();
-        for (index, item) in items.iter().flatten().enumerate() {
-            if !seen.insert(&item.number) {
-                input.refuse(&format!("phone_numbers[{index}].phone_number"), "is there more than once");
+        for (index, item) in body.iter().flat_map(|body| &body.phone_numbers).enumerate() {
+            if !seen.insert(&item.phone_number) {
+                input.item_breaks(&EACH_NUMBER_ONCE, index);
             }
         }
-        input.build(|| Some(Self { items: items?, customer_reference, limits, validate_only }))
+        let body = input.finish(body)?;
+        Ok(Self {
+            items: body.phone_numbers.into_iter().map(Wanted::from).collect(),
+            customer_reference: body.customer_reference,
+            limits: PriceLimits { monthly: body.max_monthly_cost, upfront: body.max_upfront_cost, currency: body.currency.into() },
+            validate_only: body.validate_only,
+        })
     }
 }
 
-impl Item {
-    fn read(input: &mut Input) -> Option<Self> {
-        let number = input.required("phone_number", |input| input.parsed("phone_number"));
-        let friendly_name = input.text("friendly_name", LONGEST_NAME);
-        let agent_mapping_id = input.uuid("agent_mapping_id");
-        Some(Self { number: number?, friendly_name, agent_mapping_id })
+impl From<Item> for Wanted {
+    fn from(item: Item) -> Self {
+        Self { number: item.phone_number, friendly_name: item.friendly_name, agent_mapping_id: item.agent_mapping_id }
     }
 }

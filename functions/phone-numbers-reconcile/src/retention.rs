@@ -17,13 +17,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Deletes closed findings and the error texts of failed purchases and releases.
+    /// Deletes closed findings, the error texts of failed purchases and releases, and counters that say nothing any more.
     pub(crate) async fn delete_old_data(&mut self) -> Result<(), Error> {
         let retention = self.config.retention;
         let findings = self.store().forget_findings(retention, MAX_ROWS).await;
         self.report.forgotten += self.skip_refused(findings).await?.unwrap_or_default();
         let failures = self.store().forget_failures(retention, MAX_ROWS).await;
         self.report.forgotten += self.skip_refused(failures).await?.unwrap_or_default();
+        let rates = self.store().forget_rates().await;
+        self.skip_refused(rates).await?;
         Ok(())
     }
 }

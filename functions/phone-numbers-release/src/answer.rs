@@ -19,35 +19,70 @@ pub(crate) struct Outcome {
 }
 
 #[derive(Serialize)]
-struct Body {
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "ReleaseResult")
+)]
+pub(crate) struct Body {
+    /// Whether every number is released.
     success: bool,
+    /// The numbers that are released.
     released: Vec<ReleasedItem>,
+    /// The numbers that are not.
     failed: Vec<FailedItem>,
+    /// Counts of both.
     summary: Summary,
+    /// The counts in words.
     message: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "ReleasedNumber")
+)]
 struct ReleasedItem {
+    /// The id of the row.
     id: Uuid,
+    /// The number in E.164.
     phone_number: Option<E164>,
+    /// `Already released` if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "UnreleasedNumber")
+)]
 struct FailedItem {
+    /// The id that the request named.
     id: Uuid,
+    /// The number in E.164; null if the agency has no such row.
     phone_number: Option<E164>,
+    /// What happened, as one sentence.
     error: String,
+    /// The problem that the number would have been answered with alone.
     problem: Problem,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "ReleaseSummary")
+)]
 #[allow(clippy::struct_field_names, reason = "the members callers know")]
 struct Summary {
+    /// How many numbers the request names.
     total_requested: usize,
+    /// How many of them are released.
     released_count: usize,
+    /// How many of them are not.
     failed_count: usize,
 }
 

@@ -4,6 +4,8 @@
 //! finished.
 
 mod answer;
+#[cfg(feature = "schema")]
+pub mod document;
 mod request;
 
 use std::collections::HashMap;
@@ -14,7 +16,7 @@ use shared::config::Config;
 use shared::error::Error;
 use shared::idempotency;
 use shared::lambda::{Answer, Call, Function};
-use shared::model::{Actor, Permission};
+use shared::model::{Actor, Caller};
 use shared::saga::{Releaser, Sagas};
 use shared::secrets::Secrets;
 use shared::store::ReleaseTarget;
@@ -46,7 +48,7 @@ impl Function for Release {
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let store = &self.sagas.store;
-        let actor = store.authorize(call.user_id, Permission::Release).await?;
+        let actor = store.authorize(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
         let work = async {
             let targets = store.release_targets(actor.agency_id, &request.ids).await?;
             let mut targets: HashMap<_, _> = targets.into_iter().map(|target| (target.row_id, target)).collect();

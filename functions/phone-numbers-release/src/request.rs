@@ -3,11 +3,22 @@
 use std::collections::HashSet;
 
 use shared::error::Error;
-use shared::input::Input;
+use shared::input;
+use shared::input::{Flag, Ids, Input, Rule};
 use uuid::Uuid;
 
-/// How many numbers one request may release.
-const LARGEST_REQUEST: usize = 50;
+/// A number is released once.
+pub(crate) const EACH_ID_ONCE: Rule = Rule { name: "each_id_once", field: "phone_number_ids[]", message: "is there more than once" };
+
+input! {
+    /// The body of a release.
+    pub(crate) struct Body {
+        /// The ids of the rows, each of them once: the `id` of a row, not its `phone_number_id`, which is Telnyx's.
+        required phone_number_ids: Ids<1, 50>, example ["9c1f3d0e-52a4-4b8e-9c61-2f1d9d6f7a11"];
+        /// Must be true, since a release cannot be undone.
+        expected confirm: Flag, example true;
+    }
+}
 
 /// What to release.
 pub(crate) struct Request {
@@ -17,15 +28,14 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn read(mut input: Input) -> Result<Self, Error> {
-        let ids = input.required("phone_number_ids", |input| Some(input.uuids("phone_number_ids", 1..=LARGEST_REQUEST)));
-        let confirmed = input.boolean("confirm");
+        let body = input.read::<Body>();
         let mut seen = HashSet::new();
-        for (index, id) in ids.iter().flatten().enumerate() {
+        for (index, id) in body.iter().flat_map(|body| &body.phone_number_ids).enumerate() {
             if !seen.insert(id) {
-                input.refuse(&format!("phone_number_ids[{index}]"), "is there more than once");
+                input.item_breaks(&EACH_ID_ONCE, index);
             }
         }
-        let request = input.build(|| Some(Self { ids: ids? }))?;
-        if confirmed == Some(true) { Ok(request) } else { Err(Error::ConfirmationRequired) }
+        let body = input.finish(body)?;
+        if body.confirm == Some(true) { Ok(Self { ids: body.phone_number_ids }) } else { Err(Error::ConfirmationRequired) }
     }
 }

@@ -13,37 +13,66 @@ pub(crate) fn found(search: &Search, offers: Offers) -> Result<Answer, Error> {
 }
 
 #[derive(Serialize)]
-struct Found {
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "SearchResult")
+)]
+pub(crate) struct Found {
+    /// The offers.
     phone_numbers: Vec<Offer>,
+    /// What the search was, and what Telnyx counted.
     meta: Meta,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars", rename = "SearchMeta"))]
 struct Meta {
+    /// How many offers match.
     total_results: i64,
+    /// How many of them are near matches.
     best_effort_results: i64,
+    /// The country that was searched: ISO 3166-1 alpha-2.
     country_code: String,
+    /// The largest number of offers.
     limit: Option<i64>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(shared::document::JsonSchema), schemars(crate = "shared::document::schemars"))]
 #[allow(clippy::struct_excessive_bools, reason = "the members callers know")]
 struct Offer {
+    /// The number in E.164.
     phone_number: E164,
+    /// The kind that was searched for, or that of the numbering plan.
     phone_number_type: Option<&'static str>,
+    /// Telnyx's names of the number's features.
     features: Vec<String>,
+    /// Whether the number can take calls.
     voice_enabled: bool,
+    /// Whether the number can take SMS.
     sms_enabled: bool,
+    /// Whether the number can take MMS.
     mms_enabled: bool,
+    /// Whether the number can take faxes.
     fax_enabled: bool,
+    /// Whether the number can make emergency calls.
     emergency_enabled: bool,
+    /// Where the number is from.
     region_information: Vec<Region>,
+    /// The number's country: ISO 3166-1 alpha-2.
     country_code: String,
+    /// Paid every month; null if Telnyx does not say.
     monthly_cost: Option<Money>,
+    /// Paid once; null if Telnyx does not say.
     upfront_cost: Option<Money>,
+    /// The currency of both costs: ISO 4217.
     currency: Option<String>,
+    /// Whether the number can be reserved.
     reservable: Option<bool>,
+    /// Whether the number works at once.
     quickship: Option<bool>,
+    /// Whether the number is a near match.
     best_effort: bool,
 }
 

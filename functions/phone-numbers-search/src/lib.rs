@@ -1,6 +1,8 @@
 //! `phone-numbers-search`: numbers on offer at Telnyx.
 
 mod answer;
+#[cfg(feature = "schema")]
+pub mod document;
 mod request;
 
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::sync::Arc;
 use shared::config::Config;
 use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
-use shared::model::Permission;
+use shared::model::Caller;
 use shared::secrets::Secrets;
 use shared::store::Store;
 use shared::telnyx::{Accounts, Client};
@@ -38,7 +40,7 @@ impl Function for Search {
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let search = request::read(call.query())?;
-        let actor = self.store.authorize(call.user_id, Permission::Search).await?;
+        let actor = self.store.authorize_search(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
         let account = self.accounts.of_agency(actor.agency_id).await?;
         let offers = self.telnyx.session(&account, call.deadline).search(&search).await?;
         answer::found(&search, offers)

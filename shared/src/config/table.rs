@@ -138,6 +138,10 @@ settings! {
          answered";
     MAX_PHONE_NUMBERS: Integer(0, 1_000_000_000), "numbers", Described("no limit"), "",
         "how many numbers an agency may have, unless `agencies.settings ->> 'max_phone_numbers'` says otherwise";
+    MAX_SEARCHES_PER_MINUTE: Integer(1, 1_000_000), "searches", Described("no limit"), "",
+        "how often a user may search in a minute. More are answered with 429. So many may be made at once; the allowance grows back evenly";
+    MAX_PURCHASES_PER_HOUR: Integer(1, 1_000_000), "numbers", Described("no limit"), "",
+        "how many purchases an agency may begin in an hour, in the same way. Repeated requests and resumed purchases do not count";
     MAX_PLAUSIBLE_PRICE: Decimal("999999.9999"), "any currency", Value("1000"), "",
         "the highest price, monthly or once, at which a number is bought, whatever the request permits. An unknown price is not above it";
     LEASE_MS formerly PURCHASE_LEASE_MS: Integer(10, 10_000), "ms", Value("10000"), "",

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::body::body;
 use super::call::Answer;
 use super::deadline::granted;
-use super::event::{self, EventAnswer, Malformed};
+use super::event::{self, EventAnswer};
 use super::log::{answered, log, request_id, warmed};
 use crate::config::{Config, Invalid};
 use crate::error::Error;
@@ -148,7 +148,7 @@ impl<B: Background> BackgroundService<B> {
         }
         let response = match event.and_then(|event| event::request(&event, context)) {
             Ok(request) => self.answer(request).await,
-            Err(Malformed { error, .. }) => answered(B::NAME, &request_id, "", async { Err(error) }).await,
+            Err(malformed) => answered(B::NAME, &request_id, "", async { Err(malformed.error) }).await,
         };
         Ok(Some(response.into()))
     }

@@ -7,8 +7,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::input::Input;
+use super::input::{Input, Rule};
 use crate::error::Error;
+
+/// What can be in a query or in a body is in one of them.
+pub const QUERY_OR_BODY: Rule = Rule { name: "query_or_body", field: "*", message: "cannot be given beside a body" };
 
 /// One request of an authenticated user.
 pub struct Call {
@@ -49,7 +52,7 @@ impl Call {
     /// # Errors
     /// `InvalidRequest` if the body is not a JSON object or there is a query.
     pub fn body(&self) -> Result<Input, Error> {
-        Input::query(&self.query).finish()?;
+        Input::query(&self.query).finish(Some(()))?;
         Input::body(&self.body)
     }
 
@@ -58,7 +61,11 @@ impl Call {
     /// # Errors
     /// `InvalidRequest` if the body is not a JSON object, or there is a query beside it, which could contradict it.
     pub fn query_or_body(&self) -> Result<Input, Error> {
-        if self.body.is_empty() { Ok(self.query()) } else { self.body() }
+        if self.body.is_empty() {
+            return Ok(self.query());
+        }
+        self.query().empty(QUERY_OR_BODY.message)?;
+        self.body()
     }
 }
 

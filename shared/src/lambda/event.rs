@@ -33,8 +33,8 @@ pub(super) struct Malformed {
 
 /// Parses an event. The runtime has only skipped over it, so it may still be what [`Value`] cannot hold: a lone surrogate, a
 /// number out of range, or more levels than its parser descends.
-pub(super) fn parse(event: &RawValue) -> Result<Value, Malformed> {
-    let malformed = |_| Malformed { headers: HeaderMap::new(), error: Error::invalid("event", "cannot be read") };
+pub(super) fn parse(event: &RawValue) -> Result<Value, Box<Malformed>> {
+    let malformed = |_| Box::new(Malformed { headers: HeaderMap::new(), error: Error::invalid("event", "cannot be read") });
     serde_json::from_str(event.get()).map_err(malformed)
 }
 
@@ -47,7 +47,7 @@ pub(super) fn is_http(event: &Value) -> bool {
 ///
 /// # Errors
 /// The member of the event that is missing or not what the format says.
-pub(super) fn request(event: &Value, context: Context) -> Result<Request, Malformed> {
+pub(super) fn request(event: &Value, context: Context) -> Result<Request, Box<Malformed>> {
     let given = &event["headers"];
     let headers = headers(given);
     let read = || {
@@ -63,7 +63,7 @@ pub(super) fn request(event: &Value, context: Context) -> Result<Request, Malfor
             *request.headers_mut() = headers;
             Ok(request.with_lambda_context(context))
         }
-        Err(error) => Err(Malformed { headers, error }),
+        Err(error) => Err(Box::new(Malformed { headers, error })),
     }
 }
 

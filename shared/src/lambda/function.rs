@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::secrets::Secrets;
 
 /// The parameter with which `supabase.functions.invoke` repeats its option `region`. It is for Supabase's own gateway.
-const REGION: &str = "forceFunctionRegion";
+pub const REGION: &str = "forceFunctionRegion";
 
 /// A function that web apps call.
 pub trait Function: Sized + Send + Sync + 'static {
@@ -88,7 +88,8 @@ impl<F: Function> Service<F> {
         let request_id = request_id(Some(&context));
         let response = match event::parse(&payload).and_then(|event| event::request(&event, context)) {
             Ok(request) => self.answer(request).await,
-            Err(Malformed { headers, error }) => {
+            Err(malformed) => {
+                let Malformed { headers, error } = *malformed;
                 let mut response = answered(F::NAME, &request_id, "", async { Err(error) }).await;
                 self.cors.decorate(&headers, response.headers_mut());
                 response
@@ -148,7 +149,8 @@ impl<F: Function> Ready<F> {
         let deadline = started + time_left(&request, self.request_budget);
         let cut_off = deadline + GRACE;
         let late = |_| Error::Unavailable("the request ran out of time".into());
-        let user = self.authenticator.user(request.headers());
+        // On the heap, as below: these futures are large.
+        let user = Box::pin(self.authenticator.user(request.headers()));
         let user_id = tokio::time::timeout_at(cut_off, user).await.map_err(late)??;
         let call = Call {
             method: request.method().clone(),
@@ -159,7 +161,6 @@ impl<F: Function> Ready<F> {
             query: query(&request),
             body: body(&request)?,
         };
-        // On the heap, since some handlers' futures are large.
         let work = Box::pin(self.function.handle(call));
         let answer = tokio::time::timeout_at(cut_off, work).await.map_err(late)??;
         Ok(answer.into())

@@ -37,7 +37,7 @@ const OURS: [&str; 2] = ["shared", "phone_numbers"];
 ///
 /// Lines of other crates are left out at every level: some contain requests with their tokens, or what a server has sent. The
 /// Lambda runtime is an exception, but for its lines below `INFO`, which contain the event.
-pub fn init(logging: Logging) {
+pub fn init(logging: &Logging) {
     // Lambda has a level that `tracing` has not.
     let level = if logging.level == "FATAL" { LevelFilter::ERROR } else { logging.level.parse().unwrap_or(LevelFilter::INFO) };
     let targets = Targets::new().with_target("lambda_runtime", level.min(LevelFilter::INFO)).with_targets(OURS.map(|ours| (ours, level)));
@@ -84,7 +84,9 @@ pub(super) async fn answered(
     work: impl Future<Output = Result<Response<Body>, Error>>,
 ) -> Response<Body> {
     let started = Instant::now();
-    let (outcome, reading) = meter::measure(AssertUnwindSafe(work).catch_unwind()).await;
+    // On the heap: it is large, and each wrapper around it would have a copy of it on the stack.
+    let work = AssertUnwindSafe(Box::pin(work)).catch_unwind();
+    let (outcome, reading) = meter::measure(work).await;
     let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(format!("panicked: {}", literal(panic.as_ref())).into())));
     let mut response = outcome.unwrap_or_else(|error| {
         log(&error, request_id);

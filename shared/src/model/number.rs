@@ -8,6 +8,7 @@ use super::values::{Direction, Money, Status};
 
 /// A row of `agency_phone_numbers`, with the agent it is assigned to.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(clippy::struct_excessive_bools, reason = "the columns of the table")]
 pub struct PhoneNumber {
     /// The row's id. Requests name a number by it, also where the parameter is called `phone_number_id`.
@@ -19,19 +20,19 @@ pub struct PhoneNumber {
     /// Telnyx's id of the number, not ours: the parameter `phone_number_id` of requests is `id`. Null until the purchase is
     /// confirmed.
     pub phone_number_id: Option<String>,
-    /// The agency's own label.
+    /// The agency's own label. It is stored as given: whoever writes it into a spreadsheet has to escape a leading `=`, `+`, `-` or `@`.
     pub friendly_name: Option<String>,
     /// `local`, `toll_free`, …, in Telnyx's words; null until its purchase is confirmed.
     pub number_type: Option<String>,
     /// ISO 3166-1 alpha-2; null until its purchase is confirmed.
     pub country_code: Option<String>,
-    /// Whether it takes calls.
+    /// Whether the number takes calls.
     pub voice_enabled: bool,
-    /// Whether it takes SMS.
+    /// Whether the number takes SMS.
     pub sms_enabled: bool,
-    /// Whether it takes MMS.
+    /// Whether the number takes MMS.
     pub mms_enabled: bool,
-    /// The agent it is assigned to.
+    /// The id of the agent mapping that the number is assigned to.
     pub agent_mapping_id: Option<Uuid>,
     /// The default direction of calls.
     pub direction: Option<Direction>,
@@ -39,9 +40,9 @@ pub struct PhoneNumber {
     pub monthly_cost: Option<Money>,
     /// Paid once, in `currency`.
     pub setup_cost: Option<Money>,
-    /// ISO 4217.
+    /// The currency of both costs: ISO 4217.
     pub currency: String,
-    /// The status.
+    /// Where the number is in its life.
     pub status: Status,
     /// False once its release has begun.
     pub is_active: bool,
@@ -62,6 +63,7 @@ pub struct PhoneNumber {
 
 /// The documents that the purchase of a pending number waits for.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PendingPurchase {
     /// Whether Telnyx has every document that it requires; null until Telnyx has said it.
     pub requirements_met: Option<bool>,
@@ -71,6 +73,7 @@ pub struct PendingPurchase {
 
 /// An entry of the history of a row.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HistoryEntry {
     /// When it happened.
     pub at: DateTime<Utc>,
@@ -84,14 +87,15 @@ pub struct HistoryEntry {
 
 /// An agent of the platform, as a number's row shows it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentMapping {
     /// The mapping's id.
     pub id: Uuid,
     /// The agent's id at Ultravox.
     pub ultravox_agent_id: String,
-    /// Its name.
+    /// The agent's name.
     pub ultravox_agent_name: Option<String>,
-    /// Its voice.
+    /// The agent's voice.
     pub voice: Option<String>,
     /// The language it expects: a BCP 47 tag.
     pub language_hint: String,
@@ -101,13 +105,14 @@ pub struct AgentMapping {
 
 /// An agent that a number could be assigned to.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AvailableAgent {
     /// The mapping's id.
     pub id: Uuid,
     /// The agent's id at Ultravox.
     pub ultravox_agent_id: String,
-    /// Its name.
+    /// The agent's name.
     pub ultravox_agent_name: Option<String>,
-    /// Its voice.
+    /// The agent's voice.
     pub voice: Option<String>,
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
-use super::words;
+use super::{Written, schema_of, words};
 
 /// A phone number in E.164: `+`, then 7 to 15 digits of which the first is not 0.
 ///
@@ -46,6 +46,15 @@ impl FromStr for E164 {
         if valid { Ok(Self(text.to_owned())) } else { Err("must be an E.164 number such as +13125550123") }
     }
 }
+
+impl Written for E164 {
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "string", "pattern": "^\\+[1-9][0-9]{6,14}$"})
+    }
+}
+
+schema_of!(E164, "E164", <E164 as Written>::schema());
 
 impl fmt::Display for E164 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,12 +119,27 @@ impl FromStr for Money {
 
     /// A limit that a caller sets: no more digits than the table's `numeric(10,4)` has.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let amount =
-            Decimal::from_str_exact(text).ok().filter(|amount| digits && amount.scale() <= 4 && *amount < Decimal::from(1_000_000));
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let are_digits = |part: &str, most: usize| part.len() <= most && part.bytes().all(|byte| byte.is_ascii_digit());
+        let readable =
+            are_digits(whole, 6) && are_digits(decimals, 4) && !decimals.is_empty() && (!whole.is_empty() || text.starts_with('.'));
+        let amount = Decimal::from_str_exact(text).ok().filter(|_| readable);
         amount.map(Self).ok_or("must be a decimal string such as \"2.50\", with four decimals at the most")
     }
 }
+
+impl Written for Money {
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "string", "pattern": "^([0-9]{1,6}(\\.[0-9]{1,4})?|\\.[0-9]{1,4})$"})
+    }
+}
+
+schema_of!(
+    Money,
+    "Money",
+    serde_json::json!({"type": "string", "pattern": "^-?[0-9]+\\.[0-9]{2,}$", "description": "An amount of money: a decimal number."})
+);
 
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -144,28 +168,24 @@ impl PriceLimits {
     }
 }
 
-/// A country: ISO 3166-1 alpha-2, in capitals. Small letters are read as well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CountryCode(String);
-
-impl FromStr for CountryCode {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        valid.then(|| Self(text.to_ascii_uppercase())).ok_or("must be a country in two letters, such as US")
-    }
-}
-
-impl From<CountryCode> for String {
-    fn from(code: CountryCode) -> Self {
-        code.0
-    }
-}
-
 /// A currency: ISO 4217, in capitals.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Currency(String);
+
+impl Currency {
+    /// `USD`, in which Telnyx bills.
+    #[must_use]
+    pub fn usd() -> Self {
+        Self("USD".to_owned())
+    }
+}
+
+impl Written for Currency {
+    #[cfg(feature = "schema")]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({"type": "string", "pattern": "^[A-Z]{3}$"})
+    }
+}
 
 impl FromStr for Currency {
     type Err = &'static str;

@@ -32,6 +32,15 @@ macro_rules! words {
             }
         }
 
+        impl $crate::model::Written for $name {
+            #[cfg(feature = "schema")]
+            fn schema() -> ::serde_json::Value {
+                ::serde_json::json!({"type": "string", "enum": [$($word),+]})
+            }
+        }
+
+        $crate::model::schema_of!($name, stringify!($name), <$name as $crate::model::Written>::schema(), false);
+
         impl ::serde::Serialize for $name {
             fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())

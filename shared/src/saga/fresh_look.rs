@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Sagas;
 use super::proof::{Absence, Trace};
 use crate::error::Error;
-use crate::store::{Holding, Purchase, Reconciled};
+use crate::store::{Held, Purchase, Reconciled};
 use crate::telnyx::{Session, usable_id};
 
 /// The result of a fresh look.
@@ -32,7 +32,7 @@ impl Sagas {
     ///
     /// # Errors
     /// `Unavailable` or `Upstream`: it cannot be told now.
-    pub(super) async fn look_afresh(&self, holding: &Holding, purchase: &Purchase, deadline: Instant) -> Result<Looked, Error> {
+    pub(super) async fn look_afresh(&self, holding: &Held, purchase: &Purchase, deadline: Instant) -> Result<Looked, Error> {
         let account = self.accounts.named(&purchase.account).await?;
         let session = self.telnyx.session(&account, deadline);
         if let Some(id) = self.shown_id(session, holding, purchase).await? {
@@ -53,7 +53,7 @@ impl Sagas {
     }
 
     /// The id under which the account has the number of a row, if it has it.
-    async fn shown_id(&self, session: Session<'_>, holding: &Holding, purchase: &Purchase) -> Result<Option<String>, Error> {
+    async fn shown_id(&self, session: Session<'_>, holding: &Held, purchase: &Purchase) -> Result<Option<String>, Error> {
         if let Some(id) = holding.phone_number_id.as_deref().and_then(usable_id)
             && let Some(owned) = session.number(id).await?
         {

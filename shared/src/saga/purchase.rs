@@ -12,7 +12,7 @@ use super::{Sagas, offer};
 use crate::deadline::sleep_within;
 use crate::error::Error;
 use crate::model::{Actor, Status};
-use crate::store::{Begun, Fenced, Intent, KeyEntry, KeyPosition, Lease, Offer, Purchase, PurchaseId};
+use crate::store::{Begun, Fenced, Holding, Intent, KeyEntry, KeyPosition, Lease, Offer, Purchase, PurchaseId};
 use crate::telnyx::{Account, Session};
 
 /// How often a number is tried whose holder gives up just then.
@@ -56,21 +56,21 @@ impl Buyer<'_> {
                 match store.begin_purchase(actor, intent, &lease, config.max_phone_numbers, place).await? {
                     Begun::New(purchase) => return self.pursue(purchase, &lease, false).await,
                     Begun::QuotaExceeded(limit) => return Err(Error::QuotaExceeded(limit)),
+                    Begun::RateLimited(wait) => return Err(Error::RateLimited(wait)),
                     Begun::KeyLost => return Err(Error::RequestInProgress(config.lease)),
                     Begun::WrongDeployment => return Err(store.wrong_deployment().await),
-                    Begun::Taken => {}
+                    Begun::HeldElsewhere => return self.refuse(intent).await,
+                    Begun::Held => {}
                 }
             }
-            let holding = store.holding(actor.agency_id, &intent.number).await?;
-            let Some(holding) = holding.filter(|holding| holding.status != Status::Released) else {
-                if config.enabled {
-                    // Released or given up since it was found taken: there is room for it.
-                    continue;
-                }
-                return Err(Error::PurchasesDisabled);
+            let holding = match store.holding(actor.agency_id, &intent.number).await? {
+                Holding::Own(held) => held,
+                // Released or given up since it was found to be held: there is room for it.
+                Holding::Free | Holding::Elsewhere if config.enabled => continue,
+                Holding::Free | Holding::Elsewhere => return Err(Error::PurchasesDisabled),
             };
-            // Held by another agency, or being released.
-            if !holding.ours || !holding.is_active {
+            // It is being released.
+            if !holding.is_active {
                 return Err(Error::NumberUnavailable);
             }
             if let (true, Some(purchase)) = (holding.switched_off, &holding.purchase)
@@ -111,16 +111,27 @@ impl Buyer<'_> {
     /// # Errors
     /// It could not, and the reason.
     pub async fn quote(&self, actor: &Actor, intent: &Intent) -> Result<Quote, Error> {
-        let holding = self.sagas.store.holding(actor.agency_id, &intent.number).await?;
-        match holding.filter(|holding| holding.status != Status::Released) {
-            Some(holding) if holding.ours && holding.is_active => return Ok(Quote::Held),
-            Some(_) => return Err(Error::NumberUnavailable),
-            None => {}
+        match self.sagas.store.holding(actor.agency_id, &intent.number).await? {
+            Holding::Own(held) if held.is_active => Ok(Quote::Held),
+            Holding::Own(_) => Err(Error::NumberUnavailable),
+            Holding::Elsewhere => self.refuse(intent).await,
+            Holding::Free => self.offer(intent).await.map(Quote::Offered),
         }
+    }
+
+    /// What Telnyx offers a number for, within the limits.
+    async fn offer(&self, intent: &Intent) -> Result<Offer, Error> {
         let account = self.sagas.accounts.named(&intent.account).await?;
         let offer = offer::of(&self.session(&account), &intent.number).await?.ok_or(Error::NumberUnavailable)?;
         offer::within_limits(&self.sagas.config, &intent.limits, &offer)?;
-        Ok(Quote::Offered(offer))
+        Ok(offer)
+    }
+
+    /// Refuses a number that another agency has. It is looked for at Telnyx as every other number is, so that neither the answer
+    /// nor the time that it takes shows that the number is an agency's.
+    async fn refuse<T>(&self, intent: &Intent) -> Result<T, Error> {
+        self.offer(intent).await?;
+        Err(Error::NumberUnavailable)
     }
 
     pub(super) fn lease(&self, purchase_id: Uuid) -> Lease<PurchaseId> {

@@ -3,11 +3,13 @@
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::store::tenant::Tenant;
 use crate::store::{Store, column};
 
 const CONNECTION: &str = "\
 -- agencies.telnyx_application
-select a.telnyx_application_id
+select a.id as agency_id,
+       a.telnyx_application_id
 from agencies a
 where a.id = $1 /* agency_id */";
 
@@ -33,9 +35,9 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if a query fails.
     pub async fn telnyx_application(&self, agency_id: Uuid) -> Result<Option<String>, Error> {
-        let row = self.row(CONNECTION, &[&agency_id]).await?;
-        let id: Option<String> = row.as_ref().map(|row| column(row, "telnyx_application_id")).transpose()?.flatten();
-        Ok(id.filter(|id| !id.trim().is_empty()))
+        let rows = self.rows(CONNECTION, &[&agency_id]).await?;
+        let ids = Tenant::from(agency_id).read(&rows, |row| row.column::<Option<String>>("telnyx_application_id"))?;
+        Ok(ids.into_iter().flatten().next().filter(|id| !id.trim().is_empty()))
     }
 
     /// Some of the agencies there are, `limit` at the most and others each time.

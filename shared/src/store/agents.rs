@@ -1,16 +1,17 @@
 //! The platform's agents, to which numbers are assigned.
 
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::AvailableAgent;
-use crate::store::{Store, column};
+use crate::store::Store;
+use crate::store::tenant::{Tenant, TenantRow};
 
 /// Every agent of the caller's agency, by name, if wanted.
 pub(super) const AVAILABLE: &str = "\
 -- agents.available
-select m.id,
+select m.agency_id,
+       m.id,
        m.ultravox_agent_id,
        m.ultravox_agent_name,
        m.voice
@@ -23,7 +24,8 @@ order by m.ultravox_agent_name nulls last, m.id";
 
 const OF_AGENCY: &str = "\
 -- agents.of_agency
-select m.id
+select m.agency_id,
+       m.id
 from agent_mappings m
 where m.agency_id = $1 /* agency_id */
   and m.id = any($2::uuid[] /* ids */)";
@@ -40,15 +42,15 @@ impl Store {
             return Ok(Vec::new());
         }
         let rows = self.rows(OF_AGENCY, &[&agency_id, &ids]).await?;
-        rows.iter().map(|row| column(row, "id")).collect()
+        Tenant::from(agency_id).read(&rows, |row| row.column("id"))
     }
 }
 
-pub(super) fn available(row: &Row) -> Result<AvailableAgent, Error> {
+pub(super) fn available(row: TenantRow<'_>) -> Result<AvailableAgent, Error> {
     Ok(AvailableAgent {
-        id: column(row, "id")?,
-        ultravox_agent_id: column(row, "ultravox_agent_id")?,
-        ultravox_agent_name: column(row, "ultravox_agent_name")?,
-        voice: column(row, "voice")?,
+        id: row.column("id")?,
+        ultravox_agent_id: row.column("ultravox_agent_id")?,
+        ultravox_agent_name: row.column("ultravox_agent_name")?,
+        voice: row.column("voice")?,
     })
 }

@@ -1,11 +1,10 @@
 //! The caller: the platform's `users`, read on every request, so that a revoked user loses access at once.
 
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use crate::error::Error;
 use crate::meter;
-use crate::model::{Actor, Permission};
+use crate::model::{Actor, Caller};
 use crate::store::{Query, Store, column};
 
 /// The caller `$1`, if one of the roles `$2` is theirs: what every statement on behalf of a user begins with.
@@ -42,19 +41,19 @@ impl Store {
     ///
     /// # Errors
     /// `Forbidden`: no such user, no agency, or not the role.
-    pub async fn authorize(&self, user_id: Uuid, permission: Permission) -> Result<Actor, Error> {
-        let [rows] = self.run([Query::new(AUTHORIZE, &[&user_id, &permission.roles()])]).await?;
-        actor(user_id, &rows)
+    pub async fn authorize(&self, caller: &Caller) -> Result<Actor, Error> {
+        let [rows] = self.run([Query::new(AUTHORIZE, &[&caller.user_id, &caller.roles])]).await?;
+        actor(caller, &rows)
     }
 }
 
 /// The caller that [`AUTHORIZE`] returned, if permitted.
-pub(super) fn actor(user_id: Uuid, rows: &[Row]) -> Result<Actor, Error> {
+pub(super) fn actor(caller: &Caller, rows: &[Row]) -> Result<Actor, Error> {
     let row = rows.first().ok_or(Error::Forbidden("Phone numbers are for users of an agency."))?;
     let agency_id = column(row, "agency_id")?;
     meter::note_agency(agency_id);
     if column::<Option<bool>>(row, "permitted")? != Some(true) {
         return Err(Error::Forbidden("Your role does not permit this."));
     }
-    Ok(Actor { user_id, agency_id })
+    Ok(Actor { user_id: caller.user_id, agency_id })
 }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::lease::{Fenced, Lease, Leased};
-use crate::store::{Store, column, millis};
+use crate::store::tenant::Tenant;
+use crate::store::{Store, millis};
 
 pub use purchases::{KeyEntry, KeyPosition, Listed};
 
@@ -86,7 +87,8 @@ from claimed c"
 /// The kept answer of a key, and its lease.
 const GET: &str = "\
 -- idempotency_keys.get
-select k.request_hash,
+select k.agency_id,
+       k.request_hash,
        k.status,
        k.content_type,
        k.body,
@@ -232,17 +234,14 @@ impl Store {
             }
             // Gone between the two statements: then it can be had.
             let Some(row) = self.row(GET, &[agency_id, function, key]).await? else { continue };
-            if column::<&[u8]>(&row, "request_hash")? != hash {
+            let row = Tenant::from(*agency_id).row(&row)?;
+            if row.column::<&[u8]>("request_hash")? != hash {
                 return Ok(KeyState::Reused);
             }
-            if let Some(status) = column(&row, "status")? {
-                return Ok(KeyState::Answered(KeptAnswer {
-                    status,
-                    content_type: column(&row, "content_type")?,
-                    body: column(&row, "body")?,
-                }));
+            if let Some(status) = row.column("status")? {
+                return Ok(KeyState::Answered(KeptAnswer { status, content_type: row.column("content_type")?, body: row.column("body")? }));
             }
-            let busy_for: Option<f64> = column(&row, "busy_for")?;
+            let busy_for: Option<f64> = row.column("busy_for")?;
             return Ok(KeyState::Busy(Duration::from_secs_f64(busy_for.unwrap_or_default())));
         }
     }

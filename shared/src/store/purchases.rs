@@ -8,6 +8,6 @@ pub(super) mod order;
 
 pub use begin::{Begun, Intent, Quota};
 pub use finish::{Activation, BoughtNumber};
-pub use holding::Holding;
+pub use holding::{Held, Holding};
 pub use ledger::{Phase, Purchase, PurchaseId, Turn};
 pub use order::{Offer, OrderNoted, OrderState, Sought};

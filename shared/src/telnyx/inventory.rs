@@ -104,7 +104,7 @@ impl Session<'_> {
 }
 
 /// An item of the inventory, by its status.
-enum Item {
+pub(super) enum Item {
     /// The account has the number, or is about to get it.
     Present(Owned),
     /// The account no longer has the number, or failed to get it.
@@ -112,7 +112,7 @@ enum Item {
 }
 
 /// The number in a document about one.
-fn one_number(document: &Object<'_>) -> Option<Item> {
+pub(super) fn one_number(document: &Object<'_>) -> Option<Item> {
     read_item(&document.get("data", Json::object)?)
 }
 

@@ -79,6 +79,7 @@ pub struct Available {
 
 /// A region that a number belongs to.
 #[derive(Clone, Debug, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Region {
     /// Telnyx's name of the kind: `country_code`, `state`, `rate_center` or `location`.
     pub region_type: Option<String>,
@@ -140,7 +141,7 @@ impl Session<'_> {
 }
 
 /// The offers in a document, at most `limit`. Telnyx puts the counts into `meta`, `metadata` or both.
-fn offers(document: &Object<'_>, limit: usize) -> Option<Offers> {
+pub(super) fn offers(document: &Object<'_>, limit: usize) -> Option<Offers> {
     let List { items: numbers, unreadable } = document.list("data", limit, |item| offer(&item.object()?)).known()?;
     let meta = ["meta", "metadata"].map(|name| document.get(name, Json::object));
     let count = |name| meta.iter().flatten().find_map(|meta| meta.get(name, Json::count)).map(i64::from);

@@ -150,7 +150,7 @@ impl Session<'_> {
 }
 
 /// The order in a document about one.
-fn one_order(document: &Object<'_>) -> Option<Order> {
+pub(super) fn one_order(document: &Object<'_>) -> Option<Order> {
     order(&document.get("data", Json::object)?)
 }
 
@@ -218,7 +218,7 @@ fn numbers(order: &Object<'_>) -> Option<List<E164>> {
 }
 
 /// Until when Telnyx waits for the documents of a number in an order.
-fn deadline(document: &Object<'_>) -> Option<DateTime<Utc>> {
+pub(super) fn deadline(document: &Object<'_>) -> Option<DateTime<Utc>> {
     document.get("data", Json::object)?.get("deadline", Json::time)
 }
 

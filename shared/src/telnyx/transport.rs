@@ -124,7 +124,7 @@ impl Transport {
             http_request = http_request.json(body);
         }
         let started = Instant::now();
-        let outcome = meter::wait_for(Dependency::Telnyx, receive(http_request, request.purpose)).await;
+        let outcome = meter::wait_for(Dependency::Telnyx, Box::pin(receive(http_request, request.purpose))).await;
         let status = outcome.as_ref().map_or(0, |response| response.status);
         let duration_ms = started.elapsed().as_secs_f64() * 1e3;
         let (path, id) = (request.path.template(), request.path.plain_id());

@@ -98,6 +98,17 @@ async fn one_tag_of_several_will_do_and_a_star_means_any() {
 }
 
 #[tokio::test]
+async fn a_tag_of_a_time_that_no_row_can_have_matches_none() {
+    let app = TestApp::new().await;
+    let row = app.insert(json!({})).await;
+    for (method, body) in writes(&row) {
+        for micros in [i64::MIN, -210_866_803_200_000_001, -210_866_803_200_000_000, 8_210_266_876_799_999_999, i64::MAX] {
+            write(&app, method.clone(), body.clone(), &format!("\"{micros}\"")).await.expect_problem(412, "precondition_failed");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_tag_is_refused_by_name() {
     let app = TestApp::new().await;
     let row = app.insert(json!({})).await;

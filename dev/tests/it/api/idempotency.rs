@@ -536,6 +536,9 @@ async fn what_is_no_key_is_refused_by_the_headers_name() {
     }
     assert_eq!(app.everything().await, before);
     assert_eq!((orders_sent(&app), app.asked("DELETE", INVENTORY)), (1, 0));
+    let mut asking = order_of(&number);
+    asking["validate_only"] = json!(true);
+    assert_eq!(purchase(&app, "owner", "a,b", &asking).await.expect_problem(400, "invalid_request").fields(), ["Idempotency-Key"]);
     purchase(&app, "owner", &long[1..], &order_of(&number)).await.expect(200);
 }
 

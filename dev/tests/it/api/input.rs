@@ -128,7 +128,7 @@ async fn a_parameter_given_twice_is_named() {
 async fn what_is_wrong_with_a_search_is_named() {
     let strict = Strict::new().await;
     strict.refuses_query(SEARCH, "", &["country_code"]).await;
-    for wrong in ["", "U", "USA", "U1", "%C3%9CS", "US%00", "us%20", "840"] {
+    for wrong in ["", "U", "USA", "U1", "XX", "UK", "EU", "%C3%9CS", "US%00", "us%20", "840"] {
         strict.refuses_query(SEARCH, &format!("country_code={wrong}"), &["country_code"]).await;
     }
     for (name, values) in [
@@ -302,7 +302,7 @@ async fn what_is_wrong_with_a_release_is_named() {
 async fn a_body_that_is_no_json_object_is_refused_by_every_function_that_takes_one() {
     let strict = Strict::new().await;
     for (function, method) in [(PURCHASE, "POST"), (RELEASE, "POST"), (ASSIGN, "POST"), (ASSIGN, "PATCH")] {
-        for body in ["", " ", "null", "[]", "7", "\"text\"", "true", "{", "{\"a\": 1}}", "{'a': 1}", "a=1", "\u{feff}{}"] {
+        for body in ["", " ", "null", "[]", "7", "\"text\"", "true", "{", "{\"a\": 1}}", "{'a': 1}", "a=1", "\u{feff}", "{}\u{feff}"] {
             let reply = strict.send(function, method, Some("application/json"), body).await;
             is_refused(&reply, &["body"], body);
         }
@@ -314,6 +314,37 @@ async fn a_body_that_is_no_json_object_is_refused_by_every_function_that_takes_o
     for body in [" ", "[]", "{"] {
         is_refused(&strict.send(ASSIGN, "DELETE", Some("application/json"), body).await, &["body"], body);
     }
+    strict.is_untouched().await;
+}
+
+#[tokio::test]
+async fn a_member_given_twice_is_named_at_every_depth() {
+    let strict = Strict::new().await;
+    let number = r#""phone_number": "+13125550123""#;
+    for (function, method, body, fields) in [
+        (RELEASE, "POST", format!(r#"{{"phone_number_ids": ["{ROW}"], "confirm": false, "confirm": true}}"#), ["confirm"]),
+        (
+            PURCHASE,
+            "POST",
+            format!(r#"{{"phone_numbers": [{{{number}}}], "validate_only": true, "validate_only": false}}"#),
+            ["validate_only"],
+        ),
+        (PURCHASE, "POST", format!(r#"{{"phone_numbers": [{{{number}, {number}}}]}}"#), ["phone_numbers[0].phone_number"]),
+        (PURCHASE, "POST", format!(r#"{{"phone_numbers": [], "phone_numbers": [{{{number}}}]}}"#), ["phone_numbers"]),
+        (ASSIGN, "POST", format!(r#"{{"id": "{ROW}", "agent_mapping_id": "{ROW}", "agent_mapping_id": "{ROW}"}}"#), ["agent_mapping_id"]),
+        (ASSIGN, "PATCH", format!(r#"{{"id": "{ROW}", "friendly_name": "a", "friendly\u005fname": "b"}}"#), ["friendly_name"]),
+        (ASSIGN, "DELETE", format!(r#"{{"id": "{ROW}", "id": "{ROW}"}}"#), ["id"]),
+    ] {
+        is_refused(&strict.send(function, method, Some("application/json"), body.as_str()).await, &fields, &body);
+    }
+    strict.is_untouched().await;
+}
+
+#[tokio::test]
+async fn a_body_with_a_byte_order_mark_is_read() {
+    let strict = Strict::new().await;
+    let release = json!({"phone_number_ids": [ROW], "confirm": true});
+    strict.send(RELEASE, "POST", Some("application/json"), format!("\u{feff}{release}")).await.expect(207);
     strict.is_untouched().await;
 }
 
@@ -370,13 +401,49 @@ async fn a_query_beside_a_body_is_refused() {
 async fn a_name_may_be_in_any_script_up_to_the_columns_width() {
     let app = TestApp::new().await;
     let row = app.insert(json!({})).await;
-    for name in ["Empfang – Büro", "受付", "الاستقبال", "👩🏽‍💻 desk", "Robert'); drop table users;--", "\\u0000", &"字".repeat(255)]
-    {
+    for name in [
+        "Empfang – Büro",
+        "受付",
+        "الاستقبال",
+        "👩🏽‍💻 desk",
+        "Robert'); drop table users;--",
+        "\\u0000",
+        "=1+1",
+        "+13125550123",
+        "-1",
+        "@desk",
+        &"字".repeat(255),
+    ] {
         let body = json!({"phone_number_id": row["id"], "friendly_name": name});
         let changed = app.assign("admin", Method::PATCH, "", Some(body)).await.expect(200);
         assert_eq!(changed.body["phone_number"]["friendly_name"], name);
         assert_eq!(app.rows().await[0]["friendly_name"], name);
     }
+}
+
+#[tokio::test]
+async fn a_name_that_shows_nothing_or_reorders_the_text_around_it_is_refused() {
+    let strict = Strict::new().await;
+    for name in ["\u{200b}", "\u{feff} \u{3164}", "\u{2800}", "Desk \u{202e}gpj.exe", "\u{2066}Desk", "Front\u{2028}desk"] {
+        let rename = json!({"phone_number_id": ROW, "friendly_name": name});
+        strict.refuses_body(ASSIGN, Method::PATCH, &rename, &["friendly_name"]).await;
+        let named = json!([{"phone_number": "+13125550123", "friendly_name": name}]);
+        let purchase = json!({"phone_numbers": named, "customer_reference": name});
+        strict.refuses_body(PURCHASE, Method::POST, &purchase, &["phone_numbers[0].friendly_name", "customer_reference"]).await;
+    }
+    strict.is_untouched().await;
+}
+
+#[tokio::test]
+async fn a_problem_lists_twenty_wrong_fields_however_many_there_are() {
+    let strict = Strict::new().await;
+    let members: serde_json::Map<_, _> = (0..2_000).map(|at| (format!("member{at:04}"), json!(1))).collect();
+    for (function, method) in [(PURCHASE, Method::POST), (RELEASE, Method::POST), (ASSIGN, Method::PATCH)] {
+        let reply = strict.ask(function, method, "", Some(Value::Object(members.clone()))).await.expect_problem(400, "invalid_request");
+        assert_eq!(reply.fields().len(), 20);
+        assert!(reply.body["detail"].as_str().unwrap().ends_with(" errors, 20 of which are listed."), "{:#}", reply.body);
+    }
+    strict.is_untouched().await;
 }
 
 #[tokio::test]

@@ -195,6 +195,7 @@ async fn a_search_finds_parts_of_numbers_and_names_and_nothing_is_a_wildcard() {
         ("+442071838750", json!("Büro ÄÖÜ")),
         ("+14155550103", json!(null)),
         ("+14155550104", json!("back\\slash 'quoted'")),
+        ("+16465550105", json!("Desks 1-4")),
     ] {
         rows.push(app.insert(json!({"phone_number": number, "friendly_name": name})).await);
     }
@@ -211,11 +212,20 @@ async fn a_search_finds_parts_of_numbers_and_names_and_nothing_is_a_wildcard() {
         ("%C3%A4%C3%B6%C3%BC", vec![3]),
         ("%5C", vec![5]),
         ("'", vec![5]),
-        ("555010", vec![0, 1, 2, 4, 5]),
+        ("555010", vec![0, 1, 2, 4, 5, 6]),
         ("%2B1312", vec![0, 1, 2]),
         ("%2B44", vec![3]),
         ("+415", vec![4, 5]),
         ("2071838750", vec![3]),
+        ("(312) 555-0100", vec![0]),
+        ("312.555.0101", vec![1]),
+        ("312%C2%A0555%E2%80%AF0102", vec![2]),
+        ("tel:%2B1-312-555-0100;ext=7", vec![0]),
+        ("tel:312-555", vec![0, 1, 2]),
+        ("%2B44 (0)20 7183 8750", vec![3]),
+        ("%2B1 415", vec![4, 5]),
+        ("%2B415", vec![]),
+        ("1-4", vec![4, 5, 6]),
         ("nothing like it", vec![]),
         ("null", vec![]),
     ] {

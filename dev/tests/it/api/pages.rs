@@ -189,6 +189,26 @@ async fn what_is_no_cursor_is_refused() {
 }
 
 #[tokio::test]
+async fn a_cursor_with_any_time_is_a_page_or_is_refused() {
+    use base64::Engine as _;
+    let app = TestApp::new().await;
+    rows(&app, 3).await;
+    for (micros, status) in [
+        (i64::MIN, 400),
+        (-210_866_803_200_000_001, 400),
+        (-210_866_803_200_000_000, 200),
+        (8_210_266_876_799_999_999, 200),
+        (8_210_266_876_800_000_000, 400),
+        (i64::MAX, 400),
+    ] {
+        let written = json!([demo::DEMO.id, {}, micros, demo::DEMO.id]).to_string();
+        let cursor = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(written);
+        let reply = app.list("member", &format!("cursor={cursor}")).await.expect(status);
+        assert_eq!(reply.fields(), if status == 400 { vec!["cursor"] } else { vec![] }, "{micros}");
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_says_nothing_its_holder_does_not_know() {
     use base64::Engine as _;
     let app = TestApp::new().await;

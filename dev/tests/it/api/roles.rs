@@ -1,16 +1,18 @@
 //! Permissions: every role with every method of every function, read from the platform's `users` each time. The expected
 //! permissions are those of `docs/api.md`.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use dev::demo;
 use lambda_http::Body;
 use serde_json::{Value, json};
+use shared::model::PERMISSIONS;
 use uuid::Uuid;
 
 use crate::documents::table;
 use crate::support::app::{TestApp, agent};
-use crate::support::functions::{Call, Functions, calls, page};
+use crate::support::functions::{Call, FUNCTIONS, Functions, calls, page};
 
 const ROLES: [&str; 6] = ["agency_owner", "agency_admin", "agency_member", "client_admin", "client_viewer", "admin"];
 
@@ -50,6 +52,16 @@ async fn user(app: &TestApp, role: &str, agency: Option<Uuid>) -> Uuid {
     let insert = "insert into users (id, agency_id, role, email) values ($1, $2, $3::text::user_role, 'somebody@example.com')";
     app.sql.execute(insert, &[&id, &agency, &role]).await.unwrap();
     id
+}
+
+#[test]
+fn the_permissions_and_the_contract_list_every_method_of_every_function() {
+    let name = |function: &str, method: &str| format!("`{method} /{function}`");
+    let methods = FUNCTIONS.iter().flat_map(|(function, methods)| methods.iter().map(move |method| name(function, method)));
+    let methods: BTreeSet<_> = methods.collect();
+    let permissions = PERMISSIONS.iter().map(|(function, method, _)| name(function, method));
+    assert_eq!((PERMISSIONS.len(), permissions.collect()), (methods.len(), methods.clone()));
+    assert_eq!(permitted().into_iter().map(|(request, _)| request).collect::<BTreeSet<_>>(), methods);
 }
 
 #[tokio::test]

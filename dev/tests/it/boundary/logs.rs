@@ -51,7 +51,9 @@ impl Fixture {
         let log = NamedTempFile::new().unwrap();
         let mut environment: Vec<(String, String)> = Vec::new();
         let mut set = |name: &str, value: &str| environment.push((name.to_owned(), value.to_owned()));
-        secrets_manager::environment(&manager.url()).into_iter().for_each(|(name, value)| set(name, value));
+        for (name, value) in secrets_manager::environment(&manager.url()) {
+            set(name, value);
+        }
         for (name, value) in [
             ("AWS_SECRET_ACCESS_KEY", aws_key.as_str()),
             ("AWS_SESSION_TOKEN", &aws_session),

@@ -13,7 +13,7 @@ use phone_numbers_list::List;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use reqwest::Url;
 use serde_json::json;
-use shared::model::Permission;
+use shared::model::Caller;
 use shared::secrets::Secrets;
 use shared::store::Store;
 use tempfile::TempDir;
@@ -113,7 +113,7 @@ async fn complaint(app: &TestApp) -> String {
     app.list("owner", "").await.expect_problem(503, "unavailable");
     let config = app.config();
     let store = Store::new(&config, Arc::new(Secrets::new(&config.aws, Duration::from_secs(1))));
-    store.authorize(demo::USERS[0].id, Permission::Read).await.unwrap_err().to_string()
+    store.authorize(&Caller::new(demo::USERS[0].id, "phone-numbers-list", "GET")).await.unwrap_err().to_string()
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dev::demo::{self, Agency, User};
 use dev::fault_proxy::{Fault, FaultProxy, Moment};
 use dev::invariants::{unfinished, violations};
+use dev::postgres::logins::Login;
 use dev::secrets_manager::{self, SecretsManager};
 use dev::stack::Options;
 use dev::telnyx_simulator::Keys;
@@ -259,7 +260,9 @@ impl Harness {
     async fn start() -> Self {
         let (proxy, secrets_manager) = (FaultProxy::new(), SecretsManager::start().await.unwrap());
         let wired = async |options: &mut Options| {
-            secrets_manager.set_text("database", &proxy.postgres(&options.database_url).await.unwrap());
+            // One secret for all functions: the login that permits the most.
+            let database_url = proxy.postgres(&options.database_url).await.unwrap();
+            secrets_manager.set_text("database", &Login::Spend.url(&database_url).unwrap());
             secrets_manager.set_text("tokens", &options.issuer.secret);
             secrets_manager.set_text("telnyx", &options.telnyx.api_key);
             let secrets = [

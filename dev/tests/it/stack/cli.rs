@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use dev::loopback;
 use dev::postgres::{TestDatabase, connect};
+use dev::{loopback, openapi};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command as AsyncCommand};
@@ -79,6 +79,10 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
                 assert!(!answer.status().is_server_error(), "{url}: {}", answer.status());
             }
         }
+        let document: Value = client.get(ready["openapi_url"].as_str().unwrap()).send().await.unwrap().json().await.unwrap();
+        assert_eq!(document, openapi::document());
+        let page = format!("{}{}", ready["base_url"].as_str().unwrap(), openapi::PAGE_PATH);
+        assert!(client.get(page).send().await.unwrap().text().await.unwrap().contains("openapi.json"));
         let database = connect(ready["database_url"].as_str().unwrap()).await.unwrap();
         let count: i64 = database.query_one("select count(*) from agent_mappings", &[]).await.unwrap().get(0);
         assert_eq!(count, 4);

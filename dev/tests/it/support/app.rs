@@ -9,6 +9,7 @@ use dev::fault_proxy::FaultProxy;
 use dev::loopback;
 use dev::migrations;
 use dev::postgres::TestDatabase;
+use dev::postgres::logins::Login;
 use dev::telnyx_simulator::{Exchange, Options, Simulator};
 use dev::token::Issuer;
 use lambda_http::http::{HeaderMap, Method, Request, Response};
@@ -153,7 +154,22 @@ impl TestApp {
 
     /// The settings as a function reads them, except that their relations are not checked: many tests shorten the lease alone.
     pub(crate) fn settings(&self) -> Result<Config, Invalid> {
-        Config::read(|name| self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
+        Config::read(|name| self.value(name))
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
+
+    /// The same as one function reads them, which has a login of its own.
+    fn settings_of(&self, function: &str) -> Result<Config, Invalid> {
+        let login = Login::of(function).unwrap();
+        // A URL with another user is that of a test about logins.
+        let owner = self.database.url().split('@').next().unwrap();
+        Config::read(|name| match (name, login, self.value(name)) {
+            ("DATABASE_URL", Some(login), Some(url)) if url.starts_with(owner) => Some(login.url(&url).unwrap()),
+            (_, _, value) => value,
+        })
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -162,7 +178,7 @@ impl TestApp {
 
     /// A function that has just started.
     pub(crate) fn function<F: Function>(&self) -> Service<F> {
-        Service::new(self.settings())
+        Service::new(self.settings_of(F::NAME))
     }
 
     pub(crate) fn token(&self, user: &str) -> String {
@@ -197,7 +213,7 @@ impl TestApp {
 
     /// `phone-numbers-reconcile`, as a process that has just started.
     pub(crate) fn reconciler(&self) -> BackgroundService<Reconcile> {
-        BackgroundService::new(self.settings())
+        BackgroundService::new(self.settings_of("phone-numbers-reconcile"))
     }
 
     /// What the schedule does.
@@ -207,7 +223,7 @@ impl TestApp {
 
     /// What an operator works with.
     pub(crate) fn store(&self) -> Store {
-        let config = self.config();
+        let config = self.settings_of("phone-numbers-reconcile").unwrap();
         Store::new(&config, Arc::new(Secrets::new(&config.aws, config.secrets_ttl)))
     }
 

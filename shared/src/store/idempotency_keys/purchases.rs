@@ -10,6 +10,7 @@ use super::IdempotencyKey;
 use crate::error::Error;
 use crate::store::lease::{Fenced, Lease};
 use crate::store::purchases::ledger::{Purchase, columns, purchase};
+use crate::store::tenant::Tenant;
 use crate::store::{Store, column, rows_of};
 
 /// Lists a purchase, or a row without one, at a position of the key, for the holder of the key, and renews the lease. The
@@ -39,7 +40,8 @@ returning i.position";
 const LISTED: &str = concat!(
     "\
 -- idempotency_keys.purchases.listed
-select i.position,
+select i.agency_id as key_agency_id,
+       i.position,
        i.agency_phone_number_id as row_id,
        ",
     columns!(),
@@ -111,7 +113,8 @@ impl Store {
     /// `Unavailable` or `Internal` if the query fails, `Internal` if the ledger lacks a listed purchase.
     pub async fn listed_purchases(&self, key: &IdempotencyKey) -> Result<HashMap<i16, Listed>, Error> {
         let rows = self.rows(LISTED, &[&key.agency_id, &key.function, &key.key]).await?;
-        rows.iter().map(|row| Ok((column(row, "position")?, listed(row)?))).collect()
+        let tenant = Tenant::from(key.agency_id);
+        rows.iter().map(|row| Ok((column(row, "position")?, listed(tenant, row)?))).collect()
     }
 }
 
@@ -129,12 +132,13 @@ pub(in crate::store) async fn list_within(
     Ok(if rows.is_empty() { Fenced::Lost } else { Fenced::Done(()) })
 }
 
-fn listed(row: &Row) -> Result<Listed, Error> {
+fn listed(tenant: Tenant, row: &Row) -> Result<Listed, Error> {
+    tenant.part(row, "key_agency_id")?;
     if let Some(row_id) = column(row, "row_id")? {
         return Ok(Listed::Row(row_id));
     }
-    match column::<Option<Uuid>>(row, "id")? {
-        Some(_) => Ok(Listed::Purchase(purchase(row)?)),
+    match tenant.part(row, "agency_id")? {
+        Some(listed) => Ok(Listed::Purchase(purchase(listed.ledger())?)),
         None => Err(Error::Internal("the ledger lacks a purchase that an idempotency key lists".into())),
     }
 }

@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::read::no_such_number;
 use super::row::phone_number;
 use crate::error::Error;
-use crate::model::{Direction, Patch, Permission, PhoneNumber, Status};
+use crate::model::{Caller, Direction, Patch, PhoneNumber, Status};
 use crate::store::callers::{AUTHORIZE, actor, caller};
-use crate::store::{Query, Store, column};
+use crate::store::tenant::Tenant;
+use crate::store::{Query, Store};
 
 /// Changes a row if all conditions hold, and returns which of them did not. Whether a release has begun is read from
 /// the row itself, which is locked: another table would be seen as it was when the statement began.
@@ -19,6 +20,7 @@ const UPDATE: &str = concat!(
     caller!(),
     ", target as (
   select n.id,
+         n.agency_id,
          n.status,
          n.status = 'released' or not n.is_active as released,
          $5::timestamptz[] /* expected */ is null or n.updated_at = any($5) as expected,
@@ -28,7 +30,8 @@ const UPDATE: &str = concat!(
   where n.id = $3 /* id */
   for update of n
 ), archived as (
-  select a.id
+  select a.id,
+         a.agency_id
   from agency_phone_numbers_archive a
   join caller c on c.agency_id = a.agency_id
   where a.id = $3
@@ -56,7 +59,8 @@ const UPDATE: &str = concat!(
     columns!(),
     "
 )
-select coalesce(t.released, true) as released,
+select f.agency_id as found_agency_id,
+       coalesce(t.released, true) as released,
        t.status in ('active', 'inactive') as has_status_to_choose,
        exists (select from agent) as agent_found,
        n.id is not null as changed,
@@ -64,7 +68,7 @@ select coalesce(t.released, true) as released,
     // The columns are those of the changed row, whose words are text already.
     shown_columns!(),
     "
-from (select t.id from target t union all select a.id from archived a) f
+from (select t.id, t.agency_id from target t union all select a.id, a.agency_id from archived a) f
 left join target t on t.id = f.id
 left join changed n on n.id = f.id
 ",
@@ -119,25 +123,32 @@ impl Store {
     ///
     /// # Errors
     /// `Forbidden`; `NotFound`: no such number or agent; `PhoneNumberReleased`; `PurchaseInProgress`: a number that is
-    /// not bought yet has no status to choose; `PreconditionFailed`: nothing but the time was against it; and the database's
-    /// own.
-    pub async fn change(&self, user_id: Uuid, id: Uuid, change: &Change, expected: Option<&[DateTime<Utc>]>) -> Result<PhoneNumber, Error> {
-        let roles = Permission::Change.roles();
-        let [caller, rows] = self
-            .run([Query::new(AUTHORIZE, &[&user_id, &roles]), Query::new(UPDATE, &[&user_id, &roles, &id, &Json(change), &expected])])
+    /// not bought yet has no status to choose; `PreconditionFailed`: only the time was against it; `Unavailable` or `Internal` if a
+    /// query fails.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        change: &Change,
+        expected: Option<&[DateTime<Utc>]>,
+    ) -> Result<PhoneNumber, Error> {
+        let Caller { user_id, roles } = caller;
+        let [callers, rows] = self
+            .run([Query::new(AUTHORIZE, &[user_id, roles]), Query::new(UPDATE, &[user_id, roles, &id, &Json(change), &expected])])
             .await?;
-        actor(user_id, &caller)?;
-        let row = rows.first().ok_or_else(|| no_such_number("phone_number_id"))?;
-        if column(row, "changed")? {
+        let tenant = Tenant::from(&actor(caller, &callers)?);
+        let row = rows.first().map(|row| tenant.part(row, "found_agency_id")).transpose()?.flatten();
+        let row = row.ok_or_else(|| no_such_number("phone_number_id"))?;
+        if row.column("changed")? {
             return phone_number(row);
         }
-        if column(row, "released")? {
+        if row.column("released")? {
             return Err(Error::PhoneNumberReleased);
         }
-        if matches!(change.agent, Patch::Set(_)) && !column::<bool>(row, "agent_found")? {
+        if matches!(change.agent, Patch::Set(_)) && !row.column::<bool>("agent_found")? {
             return Err(Error::NotFound { what: "agent", field: "agent_mapping_id".to_owned() });
         }
-        if change.status.is_some() && !column::<bool>(row, "has_status_to_choose")? {
+        if change.status.is_some() && !row.column::<bool>("has_status_to_choose")? {
             return Err(Error::PurchaseInProgress);
         }
         Err(Error::PreconditionFailed)

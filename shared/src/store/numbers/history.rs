@@ -3,16 +3,16 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use serde_json::Value;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::read::{GET, no_such_number};
 use super::row::phone_number;
 use crate::error::Error;
-use crate::model::{HistoryEntry, Money, Permission, PhoneNumber};
+use crate::model::{Caller, HistoryEntry, Money, PhoneNumber};
 use crate::store::callers::{AUTHORIZE, actor, caller};
-use crate::store::{Query, Store, Undone, column, rows_of};
+use crate::store::tenant::{Tenant, TenantRow};
+use crate::store::{Query, Store, Undone, rows_of};
 
 /// Says, within a transaction, who changes a row for which reason.
 const SIGN: &str = "\
@@ -25,7 +25,8 @@ const HISTORY: &str = concat!(
     "-- numbers.history.entries\n",
     caller!(),
     "
-select h.at,
+select h.agency_id,
+       h.at,
        h.event,
        h.actor,
        h.changes
@@ -69,18 +70,18 @@ impl Store {
     ///
     /// # Errors
     /// `Forbidden`; `NotFound`; `Unavailable` or `Internal` if a query fails.
-    pub async fn number_with_history(&self, user_id: Uuid, id: Uuid) -> Result<(PhoneNumber, Vec<HistoryEntry>), Error> {
-        let roles = Permission::Read.roles();
-        let [caller, rows, history] = self
+    pub async fn number_with_history(&self, caller: &Caller, id: Uuid) -> Result<(PhoneNumber, Vec<HistoryEntry>), Error> {
+        let Caller { user_id, roles } = caller;
+        let [callers, rows, history] = self
             .run([
-                Query::new(AUTHORIZE, &[&user_id, &roles]),
-                Query::new(GET, &[&user_id, &roles, &id]),
-                Query::new(HISTORY, &[&user_id, &roles, &id]),
+                Query::new(AUTHORIZE, &[user_id, roles]),
+                Query::new(GET, &[user_id, roles, &id]),
+                Query::new(HISTORY, &[user_id, roles, &id]),
             ])
             .await?;
-        actor(user_id, &caller)?;
-        let number = rows.first().map_or_else(|| Err(no_such_number("id")), phone_number)?;
-        Ok((number, history.iter().map(history_entry).collect::<Result<_, _>>()?))
+        let tenant = Tenant::from(&actor(caller, &callers)?);
+        let row = rows.first().ok_or_else(|| no_such_number("id"))?;
+        Ok((phone_number(tenant.row(row)?)?, tenant.read(&history, history_entry)?))
     }
 }
 
@@ -90,8 +91,8 @@ pub(in crate::store) async fn sign(transaction: &Transaction<'_>, actor: &str) -
     Ok(())
 }
 
-fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {
-    let mut changes: Value = column(row, "changes")?;
+fn history_entry(row: TenantRow<'_>) -> Result<HistoryEntry, Error> {
+    let mut changes: Value = row.column("changes")?;
     for (name, change) in changes.as_object_mut().into_iter().flatten() {
         for value in change.as_object_mut().into_iter().flat_map(|sides| sides.values_mut()) {
             if let Some(shown) = as_shown(name, value) {
@@ -99,7 +100,7 @@ fn history_entry(row: &Row) -> Result<HistoryEntry, Error> {
             }
         }
     }
-    Ok(HistoryEntry { at: column(row, "at")?, event: column(row, "event")?, actor: column(row, "actor")?, changes })
+    Ok(HistoryEntry { at: row.column("at")?, event: row.column("event")?, actor: row.column("actor")?, changes })
 }
 
 /// A value of the history in the form that the row has. The history has amounts as numbers, and times in the zone of the

@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::row::phone_number;
 use crate::error::Error;
-use crate::model::{AvailableAgent, Money, Permission, PhoneNumber, Status};
+use crate::model::{AvailableAgent, Caller, Money, PhoneNumber, Status};
 use crate::store::callers::{AUTHORIZE, actor, caller};
-use crate::store::{Query, Store, agents, column};
+use crate::store::tenant::Tenant;
+use crate::store::{Query, Store, agents};
 
 /// The rows of an agency that the list shows. Members that are None do not restrict it.
 ///
@@ -34,13 +35,16 @@ pub struct ListFilter {
     /// Rows with this text in number or name, in upper or lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
+    /// Rows with these digits in the number instead of `search`, which is a number as people write it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
 }
 
 /// The members of the [`ListFilter`] in parameter `$3`, as a row `f`.
 macro_rules! filter_record {
     () => {
         "cross join jsonb_to_record($3::jsonb /* filter */) as f
-  (status phone_number_status, include_released boolean, assigned boolean, agent_id uuid, search text)"
+  (status phone_number_status, include_released boolean, assigned boolean, agent_id uuid, search text, number text)"
     };
 }
 
@@ -52,7 +56,7 @@ macro_rules! filter_conditions {
   and (f.assigned is null or (n.agent_mapping_id is not null) = f.assigned)
   and (f.agent_id is null or n.agent_mapping_id = f.agent_id)
   and (f.search is null
-    or strpos(n.phone_number, f.search) > 0
+    or strpos(n.phone_number, coalesce(f.number, f.search)) > 0
     or strpos(lower(n.friendly_name), lower(f.search)) > 0)"
     };
 }
@@ -80,19 +84,21 @@ offset $7::bigint"
 const COUNT: &str = concat!(
     "-- numbers.list.count\n",
     caller!(),
-    "\nselect count(*) as total\nfrom caller c\n",
+    "\nselect n.agency_id,\n       count(*) as total\nfrom caller c\n",
     filter_record!(),
     "\n",
     current_and_archived!(),
     "\nwhere ",
-    filter_conditions!()
+    filter_conditions!(),
+    "\ngroup by n.agency_id"
 );
 
 const SUMMARY: &str = concat!(
     "-- numbers.list.summary\n",
     caller!(),
     "
-select n.currency,
+select n.agency_id,
+       n.currency,
        count(*) filter (where n.status <> 'released') as total,
        count(*) filter (where n.status = 'active') as active,
        count(*) filter (where n.status = 'pending') as pending,
@@ -105,7 +111,7 @@ from caller c
 ",
     current_and_archived!(),
     "
-group by n.currency
+group by n.agency_id, n.currency
 order by n.currency"
 );
 
@@ -150,6 +156,7 @@ pub struct Listing {
 
 /// An agency's rows in sum, whatever the filter.
 #[derive(Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// All but the released.
     pub total: i64,
@@ -171,6 +178,7 @@ pub struct Summary {
 
 /// An amount in a currency.
 #[derive(Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cost {
     /// ISO 4217.
     pub currency: String,
@@ -192,34 +200,35 @@ impl Store {
     ///
     /// # Errors
     /// `Forbidden`; `Unavailable` or `Internal` if a query fails.
-    pub async fn list(&self, user_id: Uuid, filter: &ListFilter, page: ListPage, with_agents: bool) -> Result<Listing, Error> {
-        let roles = Permission::List.roles();
+    pub async fn list(&self, caller: &Caller, filter: &ListFilter, page: ListPage, with_agents: bool) -> Result<Listing, Error> {
+        let Caller { user_id, roles } = caller;
         let filter = Json(filter);
         let (created_at, id) = (page.after.map(|after| after.created_at), page.after.map(|after| after.id));
         // One more row than asked for shows whether there is a next page.
         let limit = page.limit.saturating_add(1);
-        let [caller, rows, count, sums, agents] = self
+        let [callers, rows, count, sums, agents] = self
             .run([
-                Query::new(AUTHORIZE, &[&user_id, &roles]),
-                Query::new(PAGE, &[&user_id, &roles, &filter, &created_at, &id, &limit, &page.offset]),
-                Query::new(COUNT, &[&user_id, &roles, &filter]),
-                Query::new(SUMMARY, &[&user_id, &roles]),
-                Query::new(agents::AVAILABLE, &[&user_id, &roles, &with_agents]),
+                Query::new(AUTHORIZE, &[user_id, roles]),
+                Query::new(PAGE, &[user_id, roles, &filter, &created_at, &id, &limit, &page.offset]),
+                Query::new(COUNT, &[user_id, roles, &filter]),
+                Query::new(SUMMARY, &[user_id, roles]),
+                Query::new(agents::AVAILABLE, &[user_id, roles, &with_agents]),
             ])
             .await?;
-        let agency_id = actor(user_id, &caller)?.agency_id;
-        let mut numbers = rows.iter().map(phone_number).collect::<Result<Vec<_>, _>>()?;
+        let actor = actor(caller, &callers)?;
+        let tenant = Tenant::from(&actor);
+        let mut numbers = tenant.read(&rows, phone_number)?;
         let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let more = numbers.len() > wanted;
         numbers.truncate(wanted);
         let next = numbers.last().filter(|_| more).map(|last| Position { created_at: last.created_at, id: last.id });
         Ok(Listing {
-            agency_id,
+            agency_id: actor.agency_id,
             numbers,
             next,
-            total: count.first().map_or(Ok(0), |row| column(row, "total"))?,
-            summary: summary(&sums)?,
-            agents: agents.iter().map(agents::available).collect::<Result<_, _>>()?,
+            total: tenant.read(&count, |row| row.column::<i64>("total"))?.into_iter().sum(),
+            summary: summary(tenant, &sums)?,
+            agents: tenant.read(&agents, agents::available)?,
         })
     }
 
@@ -227,36 +236,34 @@ impl Store {
     ///
     /// # Errors
     /// `Forbidden`; `Unavailable` or `Internal` if a query fails.
-    pub async fn numbers_and_agents(&self, user_id: Uuid, filter: &ListFilter) -> Result<NumbersAndAgents, Error> {
-        let roles = Permission::Read.roles();
+    pub async fn numbers_and_agents(&self, caller: &Caller, filter: &ListFilter) -> Result<NumbersAndAgents, Error> {
+        let Caller { user_id, roles } = caller;
         let (filter, after, no_limit, offset) = (Json(filter), (None::<DateTime<Utc>>, None::<Uuid>), None::<i64>, 0_i64);
-        let [caller, rows, agents] = self
+        let [callers, rows, agents] = self
             .run([
-                Query::new(AUTHORIZE, &[&user_id, &roles]),
-                Query::new(PAGE, &[&user_id, &roles, &filter, &after.0, &after.1, &no_limit, &offset]),
-                Query::new(agents::AVAILABLE, &[&user_id, &roles, &true]),
+                Query::new(AUTHORIZE, &[user_id, roles]),
+                Query::new(PAGE, &[user_id, roles, &filter, &after.0, &after.1, &no_limit, &offset]),
+                Query::new(agents::AVAILABLE, &[user_id, roles, &true]),
             ])
             .await?;
-        actor(user_id, &caller)?;
-        Ok(NumbersAndAgents {
-            numbers: rows.iter().map(phone_number).collect::<Result<_, _>>()?,
-            agents: agents.iter().map(agents::available).collect::<Result<_, _>>()?,
-        })
+        let tenant = Tenant::from(&actor(caller, &callers)?);
+        Ok(NumbersAndAgents { numbers: tenant.read(&rows, phone_number)?, agents: tenant.read(&agents, agents::available)? })
     }
 }
 
-fn summary(rows: &[Row]) -> Result<Summary, Error> {
+fn summary(tenant: Tenant, rows: &[Row]) -> Result<Summary, Error> {
     let mut summary = Summary::default();
     for row in rows {
-        summary.total += column::<i64>(row, "total")?;
-        summary.active += column::<i64>(row, "active")?;
-        summary.pending += column::<i64>(row, "pending")?;
-        summary.inactive += column::<i64>(row, "inactive")?;
-        summary.released += column::<i64>(row, "released")?;
-        summary.assigned += column::<i64>(row, "assigned")?;
-        summary.unassigned += column::<i64>(row, "unassigned")?;
-        if let Some(amount) = column(row, "monthly_cost")? {
-            summary.monthly_cost.push(Cost { currency: column(row, "currency")?, amount });
+        let row = tenant.row(row)?;
+        summary.total += row.column::<i64>("total")?;
+        summary.active += row.column::<i64>("active")?;
+        summary.pending += row.column::<i64>("pending")?;
+        summary.inactive += row.column::<i64>("inactive")?;
+        summary.released += row.column::<i64>("released")?;
+        summary.assigned += row.column::<i64>("assigned")?;
+        summary.unassigned += row.column::<i64>("unassigned")?;
+        if let Some(amount) = row.column("monthly_cost")? {
+            summary.monthly_cost.push(Cost { currency: row.column("currency")?, amount });
         }
     }
     Ok(summary)

@@ -4,8 +4,9 @@ use uuid::Uuid;
 
 use super::row::phone_number;
 use crate::error::Error;
-use crate::model::{Actor, Permission, PhoneNumber};
+use crate::model::{Actor, Caller, PhoneNumber};
 use crate::store::callers::{AUTHORIZE, actor, caller};
+use crate::store::tenant::Tenant;
 use crate::store::{Query, Store};
 
 pub(in crate::store) const GET: &str = concat!(
@@ -56,11 +57,12 @@ impl Store {
     ///
     /// # Errors
     /// `Forbidden`; `NotFound`; `Unavailable` or `Internal` if a query fails.
-    pub async fn number(&self, user_id: Uuid, id: Uuid) -> Result<PhoneNumber, Error> {
-        let roles = Permission::Read.roles();
-        let [caller, rows] = self.run([Query::new(AUTHORIZE, &[&user_id, &roles]), Query::new(GET, &[&user_id, &roles, &id])]).await?;
-        actor(user_id, &caller)?;
-        rows.first().map_or_else(|| Err(no_such_number("id")), phone_number)
+    pub async fn number(&self, caller: &Caller, id: Uuid) -> Result<PhoneNumber, Error> {
+        let Caller { user_id, roles } = caller;
+        let [callers, rows] = self.run([Query::new(AUTHORIZE, &[user_id, roles]), Query::new(GET, &[user_id, roles, &id])]).await?;
+        let tenant = Tenant::from(&actor(caller, &callers)?);
+        let row = rows.first().ok_or_else(|| no_such_number("id"))?;
+        phone_number(tenant.row(row)?)
     }
 
     /// Those of `ids` that are the agency's, archived rows included, for a caller already permitted, in no particular order.
@@ -69,7 +71,7 @@ impl Store {
     /// `Unavailable` or `Internal` if the query fails.
     pub async fn numbers_of(&self, actor: &Actor, ids: &[Uuid]) -> Result<Vec<PhoneNumber>, Error> {
         let rows = self.rows(OF_AGENCY, &[&actor.agency_id, &ids]).await?;
-        rows.iter().map(phone_number).collect()
+        Tenant::from(actor).read(&rows, phone_number)
     }
 }
 

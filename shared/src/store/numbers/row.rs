@@ -1,11 +1,8 @@
 //! How a row of `agency_phone_numbers` is read.
 
-use tokio_postgres::Row;
-use uuid::Uuid;
-
 use crate::error::Error;
 use crate::model::{AgentMapping, PendingPurchase, PhoneNumber};
-use crate::store::column;
+use crate::store::tenant::TenantRow;
 
 /// Declares the columns of `agency_phone_numbers` that callers see, in the order of [`PhoneNumber`]. Each is named once: the
 /// macros for statements and the mapping of a row follow from the list. A column `as text` is an enum; see
@@ -30,10 +27,10 @@ macro_rules! declare {
         }
 
         /// Reads a row of the columns in [`shown_columns`].
-        pub(in crate::store) fn phone_number(row: &Row) -> Result<PhoneNumber, Error> {
+        pub(in crate::store) fn phone_number(row: TenantRow<'_>) -> Result<PhoneNumber, Error> {
             Ok(PhoneNumber {
-                $first: column(row, stringify!($first))?,
-                $($column: column(row, stringify!($column))?,)*
+                $first: row.column(stringify!($first))?,
+                $($column: row.column(stringify!($column))?,)*
                 agent_mappings: agent_mapping(row)?,
                 purchase: pending_purchase(row)?,
             })
@@ -72,13 +69,14 @@ macro_rules! shown_columns {
         concat!(
             columns!(),
             ",
+       m.agency_id as agent_agency_id,
        m.id as agent_id,
        m.ultravox_agent_id,
        m.ultravox_agent_name,
        m.voice,
        m.language_hint,
        m.recording_enabled,
-       o.id as purchase_id,
+       o.agency_id as purchase_agency_id,
        o.requirements_met,
        o.requirements_deadline"
         )
@@ -97,22 +95,22 @@ left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agen
     };
 }
 
-fn pending_purchase(row: &Row) -> Result<Option<PendingPurchase>, Error> {
-    let Some(_) = column::<Option<Uuid>>(row, "purchase_id")? else { return Ok(None) };
+fn pending_purchase(row: TenantRow<'_>) -> Result<Option<PendingPurchase>, Error> {
+    let Some(purchase) = row.joined("purchase_agency_id")? else { return Ok(None) };
     Ok(Some(PendingPurchase {
-        requirements_met: column(row, "requirements_met")?,
-        requirements_deadline: column(row, "requirements_deadline")?,
+        requirements_met: purchase.column("requirements_met")?,
+        requirements_deadline: purchase.column("requirements_deadline")?,
     }))
 }
 
-fn agent_mapping(row: &Row) -> Result<Option<AgentMapping>, Error> {
-    let Some(id) = column(row, "agent_id")? else { return Ok(None) };
+fn agent_mapping(row: TenantRow<'_>) -> Result<Option<AgentMapping>, Error> {
+    let Some(agent) = row.joined("agent_agency_id")? else { return Ok(None) };
     Ok(Some(AgentMapping {
-        id,
-        ultravox_agent_id: column(row, "ultravox_agent_id")?,
-        ultravox_agent_name: column(row, "ultravox_agent_name")?,
-        voice: column(row, "voice")?,
-        language_hint: column(row, "language_hint")?,
-        recording_enabled: column(row, "recording_enabled")?,
+        id: agent.column("agent_id")?,
+        ultravox_agent_id: agent.column("ultravox_agent_id")?,
+        ultravox_agent_name: agent.column("ultravox_agent_name")?,
+        voice: agent.column("voice")?,
+        language_hint: agent.column("language_hint")?,
+        recording_enabled: agent.column("recording_enabled")?,
     }))
 }

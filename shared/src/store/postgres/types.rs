@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use rust_decimal::Decimal;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::model::{Direction, E164, KeyDigest, Money, Status};
+use crate::model::{Direction, E164, KeyDigest, Money, Role, Status};
 use crate::store::FindingKind;
 
 /// Types that are text in a column or parameter. Text that the type does not know is an error when the row is read.
@@ -42,7 +42,7 @@ macro_rules! as_text {
     };
 }
 
-as_text!(Direction, Status, E164, FindingKind);
+as_text!(Direction, Status, E164, FindingKind, Role);
 
 impl<'a> FromSql<'a> for Money {
     fn from_sql(sql_type: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {

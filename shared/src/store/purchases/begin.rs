@@ -1,7 +1,8 @@
 //! The beginning of a purchase: within the agency's quota, the number is taken and the intent noted, all or nothing. A released
 //! row that has the number is archived.
 
-use tokio_postgres::Row;
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -11,33 +12,38 @@ use crate::store::idempotency_keys::purchases::{KeyEntry, KeyPosition, list_with
 use crate::store::lease::{Fenced, Lease};
 use crate::store::numbers::archive::VACATE;
 use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
-use crate::store::{Store, Undone, column, rows_of};
+use crate::store::tenant::{Tenant, TenantRow};
+use crate::store::{Store, Undone, rows_of};
 
 /// One purchase of an agency begins at a time: what the next one counts, this one has written.
 const LOCK: &str = "\
 -- purchases.begin.lock
 select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
 
-/// How many numbers an agency has and may have, and whether a live row has this number.
+/// How many numbers an agency has and may have, and the agency that has a number.
 const QUOTA: &str = concat!(
     "-- purchases.begin.quota
-select ",
+select a.id as agency_id,
+       ",
     deployed!("$3"),
     " as deployed,
        a.settings ->> 'max_phone_numbers' as own_limit,
+       h.agency_id as held_agency_id,
+       coalesce(h.held, 0) as held,
        (
-         select count(*)
-         from agency_phone_numbers n
-         where n.agency_id = a.id
-           and n.status <> 'released'
-       ) as held,
-       exists (
-         select
+         select n.agency_id
          from agency_phone_numbers n
          where n.phone_number = $2 /* phone_number */
            and n.status <> 'released'
-       ) as taken
+       ) as holder
 from agencies a
+left join lateral (
+  select n.agency_id, count(*) as held
+  from agency_phone_numbers n
+  where n.agency_id = a.id
+    and n.status <> 'released'
+  group by n.agency_id
+) h on true
 where a.id = $1 /* agency_id */"
 );
 
@@ -50,7 +56,7 @@ with taken as (
   values ($13 /* row_id */, $1 /* agency_id */, $2 /* phone_number */, $3 /* friendly_name */, $4 /* agent_mapping_id */,
           'pending')
   on conflict (phone_number) do nothing
-  returning id, agency_id, phone_number
+  returning id, agency_id, phone_number, set_config('phone_numbers.actor', $9::uuid::text, true) as actor
 )
 insert into phone_number_purchases as p
   (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, connection_id,
@@ -109,10 +115,14 @@ pub struct Intent {
 pub enum Begun {
     /// It is noted, and the caller holds its lease.
     New(Purchase),
-    /// The number is taken.
-    Taken,
+    /// The agency has the number, or it is another one's since a moment ago: look again.
+    Held,
+    /// Another agency has the number.
+    HeldElsewhere,
     /// The agency has as many numbers as this, and may have no more.
     QuotaExceeded(i64),
+    /// The agency has begun too many purchases lately, and must wait for so long.
+    RateLimited(Duration),
     /// The database belongs to another deployment.
     WrongDeployment,
     /// The hold on the idempotency key is lost: nothing is begun.
@@ -138,7 +148,7 @@ impl Quota {
 
 impl Store {
     /// Takes the number for the caller's agency and notes the intent, unless a live row has the number or the agency has no
-    /// room for it. `default_limit` is how many numbers an agency may have whose settings do not say. For a request with an
+    /// room for it. A number of another agency is refused last, as Telnyx would refuse it: so that it does not show. `default_limit` is how many numbers an agency may have whose settings do not say. For a request with an
     /// idempotency key, the key lists the purchase at `place` in the same transaction.
     ///
     /// # Errors
@@ -170,15 +180,26 @@ impl Store {
         rows_of(&transaction, LOCK, &[&actor.agency_id]).await?;
         // A statement of its own, to see what was written while we waited for the lock.
         let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, number, &self.deployment]).await?;
-        let Some(quota) = quota.first() else { return Ok(Begun::Taken) };
-        if column(quota, "taken")? {
-            return Ok(Begun::Taken);
-        }
-        if !column::<bool>(quota, "deployed")? {
+        let tenant = Tenant::from(actor);
+        let Some(quota) = tenant.read(&quota, |row| read_quota(row, default_limit))?.pop() else { return Ok(Begun::Held) };
+        let is_held_elsewhere = match quota.holder {
+            Some(agency_id) if tenant.is(agency_id) => return Ok(Begun::Held),
+            holder => holder.is_some(),
+        };
+        // From here on, a number that another agency has is treated as any other one, until nothing else is against it.
+        if !quota.deployed {
             return Ok(Begun::WrongDeployment);
         }
-        if let Some(limit) = read_quota(quota, default_limit)?.exceeded_by(1) {
+        if let Some(limit) = quota.quota.exceeded_by(1) {
             return Ok(Begun::QuotaExceeded(limit));
+        }
+        if let Some(wait) = self.count_purchase(&transaction, actor.agency_id).await? {
+            return Ok(Begun::RateLimited(wait));
+        }
+        if is_held_elsewhere {
+            // It counts as an attempt.
+            transaction.commit().await?;
+            return Ok(Begun::HeldElsewhere);
         }
         rows_of(&transaction, VACATE, &[number, &row_id]).await?;
         let begun = rows_of(
@@ -206,14 +227,14 @@ impl Store {
         )
         .await?;
         // Dropped without a commit, a transaction is undone.
-        let Some(begun) = begun.first() else { return Ok(Begun::Taken) };
+        let Some(begun) = begun.first() else { return Ok(Begun::Held) };
         if let Some(place) = place
             && list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await? == Fenced::Lost
         {
             return Ok(Begun::KeyLost);
         }
         transaction.commit().await?;
-        Ok(Begun::New(purchase(begun)?))
+        Ok(Begun::New(purchase(tenant.row(begun)?.ledger())?))
     }
 
     /// How many numbers an agency has and may have.
@@ -221,14 +242,25 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if a query fails.
     pub async fn quota(&self, agency_id: Uuid, default_limit: Option<i64>) -> Result<Quota, Error> {
-        let row = self.row(QUOTA, &[&agency_id, &"", &self.deployment]).await?;
-        let row = row.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?;
-        read_quota(&row, default_limit)
+        let rows = self.rows(QUOTA, &[&agency_id, &"", &self.deployment]).await?;
+        let quota = Tenant::from(agency_id).read(&rows, |row| read_quota(row, default_limit))?.pop();
+        Ok(quota.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?.quota)
     }
 }
 
+/// What is known before a purchase begins.
+struct Room {
+    quota: Quota,
+    deployed: bool,
+    /// The agency that has the number, if any has it.
+    holder: Option<Uuid>,
+}
+
 /// A limit of the agency's own goes before the general one; one that cannot be read permits nothing.
-fn read_quota(row: &Row, default_limit: Option<i64>) -> Result<Quota, Error> {
-    let own: Option<&str> = column(row, "own_limit")?;
-    Ok(Quota { held: column(row, "held")?, limit: own.map_or(default_limit, |own| Some(own.parse().unwrap_or(0))) })
+fn read_quota(row: TenantRow<'_>, default_limit: Option<i64>) -> Result<Room, Error> {
+    let own: Option<&str> = row.column("own_limit")?;
+    // What was counted is the agency's, too.
+    row.joined("held_agency_id")?;
+    let quota = Quota { held: row.column("held")?, limit: own.map_or(default_limit, |own| Some(own.parse().unwrap_or(0))) };
+    Ok(Room { quota, deployed: row.column("deployed")?, holder: row.column("holder")? })
 }

@@ -34,7 +34,8 @@ with ",
     and ",
     row_is_locked!(),
     "
-  returning p.*, set_config('phone_numbers.actor', coalesce(p.caller_id::text, 'reconcile'), true) as actor
+  returning p.*, set_config('phone_numbers.actor', coalesce(p.caller_id::text, 'reconcile'), true) as actor,
+            set_config('phone_numbers.ledger', p.id::text, true) as ledger
 ), activated as (
   update agency_phone_numbers n
   set status = 'active',
@@ -130,7 +131,8 @@ with ",
     and ",
     row_is_locked!(),
     "
-  returning p.id, p.agency_phone_number_id, set_config('phone_numbers.actor', $3 /* actor */, true) as actor
+  returning p.id, p.agency_phone_number_id, set_config('phone_numbers.actor', $3 /* actor */, true) as actor,
+            set_config('phone_numbers.ledger', p.id::text, true) as ledger
 ), released as (
   update agency_phone_numbers n
   set status = 'released',

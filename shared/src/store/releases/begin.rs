@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -11,6 +10,7 @@ use crate::model::{Actor, E164, Status};
 use crate::store::deployment::{deployed_number, deployment};
 use crate::store::lease::Lease;
 use crate::store::releases::ledger::{HeldRelease, ReleaseId, columns, of_purchase, release};
+use crate::store::tenant::{Tenant, TenantRow};
 use crate::store::{Store, column};
 
 /// What an agency asks to release, with the account that its ledger names, if any. A number that was bought again since
@@ -18,18 +18,20 @@ use crate::store::{Store, column};
 const TARGETS: &str = "\
 -- releases.begin.targets
 select distinct on (n.id)
+       n.agency_id,
        n.id,
        n.phone_number,
        n.status,
+       p.agency_id as purchase_agency_id,
        p.id as purchase_id,
        p.telnyx_account
 from (
-  select n.id, n.phone_number, n.status::text as status
+  select n.agency_id, n.id, n.phone_number, n.status::text as status
   from agency_phone_numbers n
   where n.agency_id = $1 /* agency_id */
     and n.id = any($2::uuid[] /* ids */)
   union all
-  select a.id, a.phone_number, 'released'
+  select a.agency_id, a.id, a.phone_number, 'released'
   from agency_phone_numbers_archive a
   where a.agency_id = $1
     and a.id = any($2)
@@ -147,7 +149,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if a query fails.
     pub async fn release_targets(&self, agency_id: Uuid, ids: &[Uuid]) -> Result<Vec<ReleaseTarget>, Error> {
-        self.rows(TARGETS, &[&agency_id, &ids]).await?.iter().map(target).collect()
+        Tenant::from(agency_id).read(&self.rows(TARGETS, &[&agency_id, &ids]).await?, target)
     }
 
     /// Begins a release, or takes the lease of the one that is under way.
@@ -160,7 +162,8 @@ impl Store {
         let parameters: [&(dyn ToSql + Sync); 8] =
             [&lease.of.0, &start.row_id, agency_id, &start.account, caller_id, &lease.token, &duration, deployment];
         if let Some(row) = self.row(BEGIN, &parameters).await? {
-            return Ok(ReleaseBegun::Held(HeldRelease { release: release(&row)?, lease, is_new: true }));
+            let release = release(Tenant::from(actor).row(&row)?.ledger())?;
+            return Ok(ReleaseBegun::Held(HeldRelease { release, lease, is_new: true }));
         }
         // Sent twice over a broken connection, the statement finds the release that it began itself.
         if let Some(held) = self.take_release(start.row_id, lease.token, lease.duration).await? {
@@ -172,12 +175,13 @@ impl Store {
     }
 }
 
-fn target(row: &Row) -> Result<ReleaseTarget, Error> {
+fn target(row: TenantRow<'_>) -> Result<ReleaseTarget, Error> {
+    row.joined("purchase_agency_id")?;
     Ok(ReleaseTarget {
-        row_id: column(row, "id")?,
-        number: column(row, "phone_number")?,
-        status: column(row, "status")?,
-        purchase_id: column(row, "purchase_id")?,
-        account: column(row, "telnyx_account")?,
+        row_id: row.column("id")?,
+        number: row.column("phone_number")?,
+        status: row.column("status")?,
+        purchase_id: row.column("purchase_id")?,
+        account: row.column("telnyx_account")?,
     })
 }

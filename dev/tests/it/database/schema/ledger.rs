@@ -3,7 +3,7 @@
 use super::{lines, refusal, two_agencies};
 
 /// Every table of the product.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "agency_phone_numbers_archive",
     "phone_number_deployment",
     "phone_number_findings",
@@ -12,8 +12,10 @@ const TABLES: [&str; 12] = [
     "phone_number_idempotency_purchases",
     "phone_number_inventory_walks",
     "phone_number_migrations",
+    "phone_number_purchase_rates",
     "phone_number_purchases",
     "phone_number_releases",
+    "phone_number_search_rates",
     "phone_number_sightings",
     "phone_number_strangers",
 ];

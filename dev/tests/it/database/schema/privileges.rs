@@ -6,30 +6,94 @@ use tokio_postgres::Client;
 
 use super::{lines, refusal, two_agencies};
 
-/// Every object of ours, then the roles that may touch it beside its owner. The view shows nobody more of its tables than they
-/// may read themselves.
-const OBJECTS: [&str; 20] = [
+/// Every object of ours, then what each role may do with it beside its owner: the roles of the functions, without their common
+/// beginning `phone_numbers_`. Rights on some columns are in brackets. The view shows nobody more of its tables than they may read
+/// themselves.
+const OBJECTS: [&str; 23] = [
     "function agency_phone_numbers_agent_same_agency()",
     "function agency_phone_numbers_history()",
-    "function agency_phone_numbers_restore(jsonb)",
+    "function agency_phone_numbers_restore(jsonb) spend=X",
+    "function agency_phone_numbers_writer()",
     "function phone_number_history_is_append_only()",
     "function update_updated_at_column()",
     "sequence phone_number_history_id_seq",
-    "table agency_phone_numbers",
-    "table agency_phone_numbers_archive",
-    "table phone_number_deployment",
-    "table phone_number_findings",
-    "table phone_number_history",
-    "table phone_number_idempotency_keys",
-    "table phone_number_idempotency_purchases",
-    "table phone_number_inventory_walks",
+    "table agency_phone_numbers assign=r assign=w(agent_mapping_id direction friendly_name mms_enabled sms_enabled status voice_enabled) \
+     read=r spend=arwd",
+    "table agency_phone_numbers_archive assign=r read=r spend=ard",
+    "table phone_number_deployment spend=r",
+    "table phone_number_findings spend=arwd",
+    "table phone_number_history assign=r spend=ar",
+    "table phone_number_idempotency_keys spend=arwd",
+    "table phone_number_idempotency_purchases spend=arwd",
+    "table phone_number_inventory_walks spend=arwd",
     "table phone_number_migrations",
-    "table phone_number_purchases",
-    "table phone_number_releases",
-    "table phone_number_sightings",
-    "table phone_number_strangers",
-    "view v_agency_phone_numbers_with_agent anon authenticated public",
+    "table phone_number_purchase_rates spend=arwd",
+    "table phone_number_purchases assign=r(agency_id agency_phone_number_id id phase requirements_deadline requirements_met) \
+     read=r(agency_id agency_phone_number_id id phase requirements_deadline requirements_met) spend=arw",
+    "table phone_number_releases spend=arw",
+    "table phone_number_search_rates read=arw spend=rd",
+    "table phone_number_sightings spend=arwd",
+    "table phone_number_strangers spend=arwd",
+    "view v_agency_phone_numbers_with_agent anon=arwdDxt authenticated=arwdDxt public=arwdDxt",
 ];
+
+/// The same of the platform's tables.
+const PLATFORM: [&str; 3] = [
+    "table agencies spend=r(id settings telnyx_application_id)",
+    "table agent_mappings assign=r(agency_id id language_hint recording_enabled ultravox_agent_id ultravox_agent_name voice) \
+     read=r(agency_id id language_hint recording_enabled ultravox_agent_id ultravox_agent_name voice) \
+     spend=r(agency_id id language_hint recording_enabled ultravox_agent_id ultravox_agent_name voice)",
+    "table users assign=r(agency_id id role) read=r(agency_id id role) spend=r(agency_id id role)",
+];
+
+/// The rights on the objects that `$1` chooses, one line each, in the letters of access control lists.
+const RIGHTS: &str = "
+with objects as (
+  select case c.relkind when 'r' then 'table' when 'v' then 'view' when 'S' then 'sequence' end as kind,
+         c.relname::text as name,
+         c.relowner as owner,
+         null as column_name,
+         coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::\"char\" else 'r' end, c.relowner)) as acl
+  from pg_class as c
+  where c.relnamespace = 'public'::regnamespace
+    and c.relkind in ('r', 'v', 'S')
+  union all
+  select 'table', c.relname::text, c.relowner, a.attname::text, a.attacl
+  from pg_class as c
+  join pg_attribute as a on a.attrelid = c.oid
+  where c.relnamespace = 'public'::regnamespace
+    and c.relkind = 'r'
+    and a.attacl is not null
+  union all
+  select 'function', p.oid::regprocedure::text, p.proowner, null, coalesce(p.proacl, acldefault('f', p.proowner))
+  from pg_proc as p
+  where p.pronamespace = 'public'::regnamespace
+    and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')
+), letters as (
+  select o.kind, o.name, o.column_name, replace(coalesce(r.rolname, 'public'), 'phone_numbers_', '') as grantee,
+         string_agg(l.letter, '' order by l.position) as rights
+  from objects as o
+  cross join aclexplode(o.acl) as a
+  join (values
+    ('INSERT', 'a', 1), ('SELECT', 'r', 2), ('UPDATE', 'w', 3), ('DELETE', 'd', 4), ('TRUNCATE', 'D', 5), ('REFERENCES', 'x', 6),
+    ('TRIGGER', 't', 7), ('EXECUTE', 'X', 8), ('USAGE', 'U', 9)
+  ) as l (privilege, letter, position) on l.privilege = a.privilege_type
+  left join pg_roles as r on r.oid = a.grantee
+  where a.grantee <> o.owner
+  group by o.kind, o.name, o.column_name, 4
+), grants as (
+  select l.kind, l.name,
+         l.grantee || '=' || l.rights || coalesce('(' || string_agg(l.column_name, ' ' order by l.column_name) || ')', '') as line
+  from letters as l
+  group by l.kind, l.name, l.grantee, l.rights, l.column_name is null
+)
+select distinct o.kind, o.name, (
+  select string_agg(g.line, ' ' order by g.line collate \"C\")
+  from grants as g
+  where (g.kind, g.name) = (o.kind, o.name)
+)
+from objects as o
+where (o.name in ('agencies', 'agent_mappings', 'users')) = ";
 
 /// A migrated database of such a platform. Roles belong to a server, not to a database: so it has a server of its own.
 async fn platform() -> (Server, Client) {
@@ -55,32 +119,14 @@ async fn platform() -> (Server, Client) {
 #[tokio::test]
 async fn nobody_but_the_owner_may_touch_what_is_ours() {
     let (_server, client) = platform().await;
-    let objects = lines(
-        &client,
-        "with objects as (
-           select case c.relkind when 'r' then 'table' when 'v' then 'view' when 'S' then 'sequence' end as kind,
-                  c.relname::text as name,
-                  c.relowner as owner,
-                  coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::\"char\" else 'r' end, c.relowner)) as acl
-           from pg_class as c
-           where c.relnamespace = 'public'::regnamespace
-             and c.relkind in ('r', 'v', 'S')
-             and c.relname not in ('agencies', 'agent_mappings', 'users')
-           union all
-           select 'function', p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
-           from pg_proc as p
-           where p.pronamespace = 'public'::regnamespace
-             and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')
-         )
-         select o.kind, o.name, string_agg(distinct coalesce(r.rolname, 'public'), ' ') filter (where a.grantee <> o.owner)
-         from objects as o
-         cross join aclexplode(o.acl) as a
-         left join pg_roles as r on r.oid = a.grantee
-         group by o.kind, o.name
-         order by 1, 2",
-    )
-    .await;
-    assert_eq!(objects, OBJECTS);
+    assert_eq!(lines(&client, &format!("{RIGHTS} false order by 1, 2")).await, OBJECTS);
+    let platform: Vec<_> = lines(&client, &format!("{RIGHTS} true order by 1, 2")).await;
+    // What the platform itself grants is left as it is.
+    let ours: Vec<_> = platform
+        .iter()
+        .map(|line| line.replace(" anon=arwdDxt", "").replace(" authenticated=arwdDxt", "").replace(" public=arwdDxt", ""))
+        .collect();
+    assert_eq!(ours, PLATFORM);
     for statement in [
         "select v.id from v_agency_phone_numbers_with_agent as v",
         "select agency_phone_numbers_restore('{}')",
@@ -111,6 +157,7 @@ async fn every_function_of_ours_has_a_search_path_of_its_own() {
             "agency_phone_numbers_agent_same_agency invoker search_path=public, pg_temp",
             "agency_phone_numbers_history definer search_path=public, pg_temp",
             "agency_phone_numbers_restore invoker search_path=public, pg_temp",
+            "agency_phone_numbers_writer definer search_path=public, pg_temp",
             "phone_number_history_is_append_only invoker search_path=\"\"",
             "update_updated_at_column invoker search_path=\"\"",
         ]
