@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -132,6 +133,8 @@ class Deploy(unittest.TestCase):
         aws.parent.mkdir()
         aws.write_text(AWS)
         aws.chmod(0o755)
+        # The scripts and the fake start many Pythons; a version manager's would take most of the time.
+        (aws.parent / "python3").symlink_to(Path(sys.executable).resolve())
         # The files of the repository that the script reads.
         self.repository = self.home / "repository"
         for name in ["template.yaml", "samconfig.toml", ".ci/deploy", ".ci/smoke", ".ci/migrate", ".ci/template.py"]:

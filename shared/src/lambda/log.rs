@@ -47,9 +47,9 @@ pub fn init(logging: &Logging) {
     } else {
         registry().with(lines.with_filter(targets)).init();
     }
-    if let Some(version) = logging.version {
+    if let Some(version) = &logging.version {
         // It is the same for the whole life of the process.
-        let _ = VERSION.set(version);
+        let _ = VERSION.set(version.clone());
     }
     std::panic::set_hook(Box::new(panicked));
 }
