@@ -1,12 +1,12 @@
 //! The logins with which the functions connect to a database: members of the roles in `sql/V10__roles.sql`.
 
 use anyhow::{Result, bail};
+use phone_numbers_migrate::migrations::describe;
 use reqwest::Url;
 use uuid::Uuid;
 
-use super::connection::normalise;
+use super::connection::{connect, normalise};
 use super::server::quoted;
-use super::{connect, describe};
 
 /// What a function may do in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

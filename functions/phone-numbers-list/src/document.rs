@@ -1,11 +1,15 @@
 //! The function's part of `docs/openapi.json`.
 
 use shared::document::{Link, Operation, SchemaGenerator, Success, example_agent, example_row, json};
-use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _};
+use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _, Rule};
 use shared::lambda::Function as _;
 
 use crate::answer::Page;
-use crate::request::{CURSOR_OF_AN_ANSWER, CURSOR_OR_OFFSET, CURSOR_WITH_ITS_FILTERS, Query};
+use crate::cursor::UNREADABLE;
+use crate::request::{CURSOR_OR_OFFSET, CURSOR_WITH_ITS_FILTERS, Query};
+
+/// A cursor is one that an earlier answer contained: its type refuses any other.
+const CURSOR_OF_AN_ANSWER: Rule = Rule { name: "cursor_of_an_answer", field: "cursor", message: UNREADABLE };
 
 /// What the function does.
 pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {

@@ -6,7 +6,7 @@ use shared::input::{Flag, Id, Input, Integer, Rule, Text, assigned};
 use shared::model::{Status, digits_of_written_number};
 use shared::store::{ListFilter, Position};
 
-use crate::cursor::{Cursor, UNREADABLE};
+use crate::cursor::Cursor;
 
 /// As long as a friendly name can be.
 const LONGEST_SEARCH: usize = 255;
@@ -18,9 +18,6 @@ pub(crate) const CURSOR_OR_OFFSET: Rule =
 /// A cursor continues the list that it came from.
 pub(crate) const CURSOR_WITH_ITS_FILTERS: Rule =
     Rule { name: "cursor_with_its_filters", field: "cursor", message: "belongs to a list with other filters" };
-
-/// A cursor is one that an earlier answer contained.
-pub(crate) const CURSOR_OF_AN_ANSWER: Rule = Rule { name: "cursor_of_an_answer", field: "cursor", message: UNREADABLE };
 
 input! {
     /// The query of a list.

@@ -48,6 +48,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("idempotency_keys.purchases.list", "fenced by the token of the key's lease"),
     ("idempotency_keys.renew", "fenced by the token of the key's lease"),
     ("idempotency_keys.yield", "fenced by the token of the key's lease"),
+    ("rates.purchase", "returns how long to wait, and nothing of another agency"),
     ("releases.finish.refuse", "fenced by the token of the release's lease; the agent is checked by a trigger"),
 ];
 
