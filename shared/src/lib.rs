@@ -17,7 +17,7 @@
 //! | [`telnyx`] | the client for Telnyx: search, order, inventory (feature `telnyx`) | `config`, `error`, `meter`, `model`, `secrets`, `tls` |
 //! | [`numbering`] | the numbering plans of countries (feature `telnyx`) | `model` |
 //! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
-//! | [`lambda`] | the Lambda runtime: one request in, one answer out; [`input`] and [`cors`] | `auth`, `config`, `error`, `meter`, `model`, `problem`, `secrets` |
+//! | [`lambda`] | the Lambda runtime: one request in, one answer out; [`mod@input`] and [`cors`] | `auth`, `config`, `error`, `meter`, `model`, `problem`, `secrets` |
 //! | [`idempotency`] | idempotency keys: the same key, the same answer | `config`, `error`, `lambda`, `model`, `problem`, `store` |
 //!
 //! [`store`] and [`telnyx`] do not depend on each other, nor on HTTP as callers use it.

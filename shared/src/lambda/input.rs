@@ -1,6 +1,6 @@
 //! A query string or a JSON body, read strictly into typed values.
 //!
-//! [`input!`](crate::input) declares what a request consists of: the name, type, default and meaning of each field. The reader and
+//! [`input!`](macro@crate::input) declares what a request consists of: the name, type, default and meaning of each field. The reader and
 //! the schema in `docs/openapi.json` are both made from that declaration.
 //!
 //! A request reads every field by its name. [`Input::finish`] then refuses all other fields, reports everything that was wrong

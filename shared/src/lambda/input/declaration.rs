@@ -19,7 +19,7 @@ pub trait Parameter {
     fn schema() -> Value;
 }
 
-/// A request, or an object within one, that was declared with [`input!`](crate::input).
+/// A request, or an object within one, that was declared with [`input!`](macro@crate::input).
 pub trait Declared: Sized {
     /// Reads every field. None if a required one is absent or wrong.
     fn read(input: &mut Input) -> Option<Self>;
