@@ -80,6 +80,8 @@ async fn a_process_that_hangs_anywhere_in_the_exchange_delays_others_only_briefl
         let mut app = TestApp::new().await;
         app.set("LEASE_MS", "150");
         let old = given_back(&app, "other_owner").await;
+        // The others wait as long as a slow machine needs.
+        app.set("DATABASE_TIMEOUT_MS", "20000");
         let (healthy, token) = (app.function::<Purchase>(), app.token("owner"));
         // The server aborts an idle transaction after five eighths of it.
         app.set("DATABASE_TIMEOUT_MS", "800");
