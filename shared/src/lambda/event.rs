@@ -74,7 +74,7 @@ fn method(value: &Value) -> Result<Method, Error> {
 
 /// The headers. A name that no header can have is left out.
 ///
-/// A value that no header can have is kept as one that is not text. Whoever needs that header then refuses it: without an
+/// A value that no header can have is kept as one that is not text. A function that reads the header then refuses it: without an
 /// `If-Match` or an `Idempotency-Key`, the request would mean something else.
 fn headers(value: &Value) -> HeaderMap {
     let mut values = HashMap::<_, Vec<u8>>::new();

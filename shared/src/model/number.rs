@@ -20,7 +20,7 @@ pub struct PhoneNumber {
     /// Telnyx's id of the number, not ours: the parameter `phone_number_id` of requests is `id`. Null until the purchase is
     /// confirmed.
     pub phone_number_id: Option<String>,
-    /// The agency's own label. It is stored as given: whoever writes it into a spreadsheet has to escape a leading `=`, `+`, `-` or `@`.
+    /// The agency's own label. It is stored as given: an export to a spreadsheet has to escape a leading `=`, `+`, `-` or `@`.
     pub friendly_name: Option<String>,
     /// `local`, `toll_free`, …, in Telnyx's words; null until its purchase is confirmed.
     pub number_type: Option<String>,

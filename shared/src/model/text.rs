@@ -1,7 +1,7 @@
 //! Which characters a text that people read may have: names, labels, references.
 //!
-//! A leading `=`, `+`, `-` or `@` is stored as given, since labels are often the number itself. Whoever writes such texts into a
-//! spreadsheet has to escape them.
+//! A leading `=`, `+`, `-` or `@` is stored as given, since labels are often the number itself. An export to a spreadsheet has to
+//! escape them.
 
 use std::ops::RangeInclusive;
 

@@ -60,7 +60,7 @@ async fn a_user_searches_so_often_at_once_and_then_at_the_pace_of_the_limit() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_search_is_not_counted() {
+async fn a_user_who_may_not_search_is_not_counted() {
     let mut app = TestApp::new().await;
     app.set("MAX_SEARCHES_PER_MINUTE", "1");
     for _ in 0..2 {

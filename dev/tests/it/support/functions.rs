@@ -66,7 +66,7 @@ impl Functions {
         self.deliver(function, with_query(request)).await
     }
 
-    /// Makes a call in the name of whoever holds a token.
+    /// Makes a call in the name of a token's user.
     pub(crate) async fn call(&self, token: &str, call: &Call) -> Reply {
         self.answer(call.function, call.request(&format!("Bearer {token}"))).await
     }
