@@ -1,5 +1,6 @@
 //! Lets Docker's containers reach servers that listen on this machine's loopback address only.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -20,6 +21,8 @@ const POSTGRES_PORT: u16 = 5432;
 #[derive(Debug)]
 pub struct Containers {
     gateway: IpAddr,
+    /// By port, whether connections to it are forwarded. Several functions are given one server's URL.
+    ports: BTreeMap<u16, bool>,
     relays: JoinSet<()>,
 }
 
@@ -27,7 +30,7 @@ impl Containers {
     /// `gateway` is this machine's address on the containers' network.
     #[must_use]
     pub fn new(gateway: IpAddr) -> Self {
-        Self { gateway, relays: JoinSet::new() }
+        Self { gateway, ports: BTreeMap::new(), relays: JoinSet::new() }
     }
 
     /// Returns the URL that containers use instead of `url`. For a loopback address, this is the same port of the gateway, which
@@ -39,13 +42,22 @@ impl Containers {
         let mut url = Url::parse(url)?;
         if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
             let port = url.port_or_known_default().unwrap_or(POSTGRES_PORT);
-            let host = if self.relay(port).await? { self.gateway.to_string() } else { DESKTOP.to_owned() };
+            let host = if self.forwards(port).await? { self.gateway.to_string() } else { DESKTOP.to_owned() };
             url.set_host(Some(&host)).map_err(|error| anyhow!("{url} cannot be at {host}: {error}"))?;
         }
         Ok(url.into())
     }
 
-    /// Forwards connections to `port`. Returns `false` if the gateway is not an address of this machine.
+    /// Forwards connections to `port`, if none did. Returns `false` if the gateway is not an address of this machine.
+    async fn forwards(&mut self, port: u16) -> Result<bool> {
+        if let Some(forwards) = self.ports.get(&port) {
+            return Ok(*forwards);
+        }
+        let forwards = self.relay(port).await?;
+        self.ports.insert(port, forwards);
+        Ok(forwards)
+    }
+
     async fn relay(&mut self, port: u16) -> Result<bool> {
         let listener = match TcpListener::bind((self.gateway, port)).await {
             Err(error) if error.kind() == ErrorKind::AddrNotAvailable => return Ok(false),
@@ -99,6 +111,18 @@ mod tests {
         accepted.write_all(b"pong").await.unwrap();
         container.read_exact(&mut received).await.unwrap();
         assert_eq!(&received, b"pong");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn every_function_can_be_given_the_same_server() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let mut containers = Containers::new(Ipv4Addr::new(127, 0, 0, 2).into());
+        for login in ["read", "spend"] {
+            let url = containers.open(&format!("postgres://{login}@127.0.0.1:{port}/numbers")).await.unwrap();
+            assert_eq!(url, format!("postgres://{login}@127.0.0.2:{port}/numbers"));
+        }
     }
 
     #[tokio::test]
