@@ -7,7 +7,7 @@ import { after, before } from "node:test";
 import { chromium } from "playwright-core";
 
 // How long a page may take for what it does. A purchase that reconcile has to finish takes a lease and a run of the schedule.
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 60_000;
 
 // Addresses, tokens and secrets of the product: the ready file of `cargo dev`.
 export const ready = JSON.parse(readFileSync(process.env.READY_FILE, "utf8"));
