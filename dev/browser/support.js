@@ -77,7 +77,7 @@ export const buy = (page, number) => page.getByRole("button", { name: `Buy ${num
 export const row = (page, number) => page.getByRole("region", { name: "Your numbers" }).getByRole("row").filter({ hasText: number });
 
 // Waits until the row of a number says this.
-export const says = (page, number, text) => row(page, number).getByText(text, { exact: true }).waitFor();
+export const says = (page, number, text) => row(page, number).getByText(text, { exact: true }).first().waitFor();
 
 export const offer = (page, number) => page.getByRole("table", { name: "Numbers on offer" }).getByRole("row").filter({ hasText: number });
 
