@@ -10,6 +10,7 @@
 //! - [`stack`]: all of the above as one value, which `cargo dev` and the tests share
 //! - [`invariants`]: whether the database and Telnyx agree
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
+//! - [`populate`], [`flatness`]: a database with many numbers, and how long requests take there
 //! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
 //! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod containers;
 pub mod demo;
 pub mod fault_proxy;
+pub mod flatness;
 pub mod invariants;
 pub mod lambda;
 pub mod listener;
@@ -28,6 +30,7 @@ pub mod loopback;
 pub mod migrations;
 pub mod moto;
 pub mod openapi;
+pub mod populate;
 pub mod postgres;
 pub mod secrets_manager;
 pub mod stack;

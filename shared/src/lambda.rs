@@ -13,6 +13,7 @@ mod function;
 pub(crate) mod fuzz;
 pub mod input;
 mod log;
+pub mod size;
 
 use lambda_http::{lambda_runtime, service_fn};
 

@@ -39,7 +39,7 @@ use postgres::connection::{self, Connections};
 pub use deployment::{Clearance, Deployment};
 pub use idempotency_keys::{IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, Listed};
 pub use lease::{Fenced, Lease, Leased};
-pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary};
+pub use numbers::{Change, EXACT_TOTAL, History, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary, Total};
 pub use postgres::connection::connect;
 pub use purchases::{
     Activation, Begun, BoughtNumber, Held, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
@@ -71,8 +71,9 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         idempotency_keys::purchases::STATEMENTS,
         numbers::archive::STATEMENTS,
         numbers::change::STATEMENTS,
+        numbers::count::STATEMENTS,
         numbers::history::STATEMENTS,
-        numbers::list::STATEMENTS,
+        numbers::page::STATEMENTS,
         numbers::read::STATEMENTS,
         numbers::switched_off::STATEMENTS,
         purchases::begin::STATEMENTS,
