@@ -15,7 +15,7 @@ use shared::error::Error;
 use shared::lambda::{Answer, Call, Function, size};
 use shared::model::Caller;
 use shared::secrets::Secrets;
-use shared::store::{Change, ListFilter, Position, Store};
+use shared::store::{Access, Change, ListFilter, Position, Store};
 use uuid::Uuid;
 
 use answer::{All, Changed, One, Pagination};
@@ -39,6 +39,10 @@ impl Function for Assign {
 
     async fn warm(&self) {
         self.store.warm().await;
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        self.store.check(Access::Assign).await
     }
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {

@@ -136,12 +136,12 @@ impl Show {
         for rule in refused.iter().filter(|rule| input.has(rule.field)).collect::<Vec<_>>() {
             input.breaks(rule);
         }
-        let show = input.read::<Shown>().and_then(|shown| if names_one { one(&mut input, shown) } else { Some(all(&mut input, shown)) });
+        let show = input.read::<Shown>().and_then(|shown| if names_one { one(&mut input, &shown) } else { Some(all(&mut input, shown)) });
         input.finish(show)
     }
 }
 
-fn one(input: &mut Input, shown: Shown) -> Option<Show> {
+fn one(input: &mut Input, shown: &Shown) -> Option<Show> {
     let id = row_id(input, shown.id, shown.phone_number_id)?;
     if shown.include_history != Some(true) {
         let [limit, cursor] = &NO_PAGE_FOR_ONE;
