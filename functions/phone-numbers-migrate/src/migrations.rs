@@ -36,6 +36,7 @@ const FILES: &[Migration] = files![
     "V08__writers",
     "V09__rates",
     "V10__roles",
+    "V12__poolers",
 ];
 
 const PRELUDE: &str = include_str!("../../../sql/prelude.sql");
