@@ -6,6 +6,7 @@ mod limits;
 mod lock_order;
 mod logins;
 mod migrate;
+mod round_trips;
 mod schema;
 mod statements;
 mod tenancy;
