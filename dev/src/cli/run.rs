@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::stop_signals::StopSignals;
 use super::{files, summary};
+use crate::console::Console;
 use crate::containers::Containers;
 use crate::lambda::functions::build;
 use crate::lambda::template::Template;
@@ -19,6 +20,8 @@ use crate::{demo, migrations, telnyx_simulator, token, workspace};
 
 /// The simulator's default port, used if it is free.
 pub(super) const TELNYX_PORT: u16 = 9100;
+/// The console's default port, used if it is free.
+const CONSOLE_PORT: u16 = 9200;
 /// The pause between two runs of `phone-numbers-reconcile`, which are minutes apart in AWS.
 const SCHEDULE: Duration = Duration::from_secs(10);
 /// The name of the database on a server that we start.
@@ -33,6 +36,9 @@ pub(super) struct Options {
     /// Where the Telnyx simulator listens; 0 is any free port [default: 9100, or a free one if that is taken].
     #[arg(long)]
     telnyx_port: Option<u16>,
+    /// Where the console listens; 0 is any free port [default: 9200, or a free one if that is taken].
+    #[arg(long)]
+    console_port: Option<u16>,
     /// Keeps the database and the secrets between runs [default: target/dev].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -62,6 +68,7 @@ impl Options {
 
 /// Everything that runs. It is dropped in the order of the fields.
 struct Running {
+    console: Console,
     stack: Stack,
     containers: Option<Containers>,
     server: Option<Server>,
@@ -76,6 +83,7 @@ pub(super) async fn run(arguments: &Options) -> Result<()> {
     };
     stop.wait().await;
     progress("stopping");
+    drop(running.console);
     running.stack.stop().await;
     drop(running.containers);
     if let Some(server) = running.server {
@@ -115,12 +123,13 @@ async fn start(arguments: &Options) -> Result<Running> {
     options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || token::Issuer::default().secret)?);
     let stack = Stack::start(options).await?;
     stack.check().await?;
+    let console = console(arguments.console_port, &stack).await?;
 
     let mut containers = arguments.docker.map(Containers::new);
-    files::write(&stack, &data, containers.as_mut(), arguments.ready_file.as_deref()).await?;
-    say(&summary::text(&stack, &data));
+    files::write(&stack, &console.url(), &data, containers.as_mut(), arguments.ready_file.as_deref()).await?;
+    say(&summary::text(&stack, &console.url(), &data));
     warn_of_unknown_numbers(&stack).await?;
-    Ok(Running { stack, containers, server })
+    Ok(Running { console, stack, containers, server })
 }
 
 /// The database, and the server if we started it.
@@ -157,6 +166,17 @@ async fn warn_of_unknown_numbers(stack: &Stack) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The console on the given port, or on the default one if it is free.
+async fn console(asked: Option<u16>, stack: &Stack) -> Result<Console> {
+    match asked {
+        Some(port) => Console::start(port, stack).await,
+        None => match Console::start(CONSOLE_PORT, stack).await {
+            Ok(console) => Ok(console),
+            Err(_) => Console::start(0, stack).await,
+        },
+    }
 }
 
 /// The given port, or the default one if it is free.

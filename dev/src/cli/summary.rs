@@ -10,12 +10,13 @@ use crate::stack::Stack;
 use crate::{demo, openapi};
 
 /// Addresses, tokens, and commands to copy.
-pub(super) fn text(stack: &Stack, data: &Path) -> String {
+pub(super) fn text(stack: &Stack, console_url: &str, data: &Path) -> String {
     let mut text = String::from("\nReady.\n\n");
     let mut line = |what: &str, value: &str| {
         // Writing to a string does not fail.
         let _ = writeln!(text, "  {what:<28} {value}");
     };
+    line("console", console_url);
     line("gateway", &stack.base_url());
     line("documentation", &format!("{}{}", stack.base_url(), openapi::PAGE_PATH));
     for (name, url) in stack.function_urls() {
