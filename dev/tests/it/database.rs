@@ -8,6 +8,7 @@ mod lock_order;
 mod logins;
 mod migrate;
 mod plans;
+mod round_trips;
 mod schema;
 mod statements;
 mod tenancy;

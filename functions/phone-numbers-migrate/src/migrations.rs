@@ -37,6 +37,7 @@ const FILES: &[Migration] = files![
     "V09__rates",
     "V10__roles",
     "V11__flat",
+    "V12__poolers",
 ];
 
 const PRELUDE: &str = include_str!("../../../sql/prelude.sql");

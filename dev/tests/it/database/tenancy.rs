@@ -13,8 +13,8 @@ use dev::demo;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 use shared::error::Error;
-use shared::model::Actor;
-use shared::store::{IdempotencyKey, KeyEntry, KeyPosition, Lease, ReleaseStart, Store, statements};
+use shared::model::{Actor, Caller};
+use shared::store::{KeyEntry, KeyPosition, KeyState, KeyUse, ReleaseStart, Store, statements};
 use uuid::Uuid;
 
 use crate::support::app::{Reply, TestApp, agent};
@@ -25,8 +25,8 @@ const CONDITIONS: &[(&str, &[&str])] = &[
     ("agencies.telnyx_application", &["a.id = $1"]),
     ("agents.available", &["u.agency_id = m.agency_id"]),
     ("agents.of_agency", &["m.agency_id = $1"]),
-    ("idempotency_keys.get", &["k.agency_id = $1"]),
-    ("idempotency_keys.purchases.listed", &["i.agency_id = $1"]),
+    ("idempotency_keys.get", &["c.agency_id = k.agency_id"]),
+    ("idempotency_keys.purchases.listed", &["c.agency_id = i.agency_id"]),
     ("numbers.change.update", &["c.agency_id = n.agency_id", "c.agency_id = a.agency_id", "m.agency_id = n.agency_id"]),
     ("numbers.history.entries", &["c.agency_id = h.agency_id"]),
     ("numbers.count.all", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id"]),
@@ -60,7 +60,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("idempotency_keys.purchases.list", "fenced by the token of the key's lease"),
     ("idempotency_keys.renew", "fenced by the token of the key's lease"),
     ("idempotency_keys.yield", "fenced by the token of the key's lease"),
-    ("rates.purchase", "returns how long to wait, and nothing of another agency"),
     ("releases.finish.refuse", "fenced by the token of the release's lease; the agent is checked by a trigger"),
 ];
 
@@ -226,21 +225,24 @@ async fn the_telnyx_application_of_another_agency_is_not_used() {
 
 #[tokio::test]
 async fn an_answer_and_the_purchases_of_another_agencys_key_are_not_given() {
-    let of = |agency_id| IdempotencyKey { agency_id, function: "phone-numbers-purchase", key: "the same".to_owned() };
-    let theirs = Lease::new(of(demo::DEMO.id), Duration::from_mins(1));
-    let (hash, ttl) = ([7; 32], Duration::from_mins(1));
+    let function = "phone-numbers-purchase";
+    let [theirs, ours] = [demo::USERS[0].id, OTHER.user_id].map(|user_id| Caller::new(user_id, function, "POST"));
+    let minute = Duration::from_mins(1);
+    let key_use = KeyUse { function, key: "the same".to_owned(), request_hash: [7; 32], lease: minute, ttl: minute };
 
     let breach = Breach::whole("idempotency_keys.get").await;
-    breach.store().claim_key(&theirs, hash, ttl).await.unwrap();
+    let store = breach.store();
+    store.claim_key(&theirs, &key_use).await.unwrap();
     // The key of the agency itself is busy as well.
-    breach.store().claim_key(&Lease::new(of(demo::OTHER.id), ttl), hash, ttl).await.unwrap();
-    breach.failed(breach.store().claim_key(&Lease::new(of(demo::OTHER.id), ttl), hash, ttl).await);
+    store.claim_key(&ours, &key_use).await.unwrap();
+    breach.failed(store.claim_key(&ours, &key_use).await);
 
     let breach = Breach::whole("idempotency_keys.purchases.listed").await;
-    breach.store().claim_key(&theirs, hash, ttl).await.unwrap();
-    let place = KeyPosition { key: &theirs, position: 0 };
-    assert!(breach.store().list_purchase(place, KeyEntry::Row(id(&breach.theirs))).await.unwrap().is_done());
-    breach.failed(breach.store().listed_purchases(&of(demo::OTHER.id)).await);
+    let store = breach.store();
+    let (_, KeyState::Claimed(held)) = store.claim_key(&theirs, &key_use).await.unwrap() else { panic!("the key is not free") };
+    let place = KeyPosition { key: &held.lease, position: 0 };
+    assert!(store.list_purchase(place, KeyEntry::Row(id(&breach.theirs))).await.unwrap().is_done());
+    breach.failed(store.claim_key(&ours, &key_use).await);
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! The history of a row, as its agency sees it, and the signature that reconcile and operators leave in it.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
 use serde_json::Value;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::read::{GET, no_such_number};
@@ -12,13 +10,12 @@ use crate::error::Error;
 use crate::model::{Caller, HistoryEntry, Money, PhoneNumber};
 use crate::store::callers::{AUTHORIZE, actor, caller};
 use crate::store::tenant::{Tenant, TenantRow};
-use crate::store::{Query, Store, Undone, rows_of};
+use crate::store::{Parameter, Query, Store, Transaction, Undone};
 
 /// Says, within a transaction, who changes a row for which reason.
 const SIGN: &str = "\
 -- numbers.history.sign
-select set_config('phone_numbers.actor', $1 /* actor */, true) as actor,
-       set_config('phone_numbers.event', 'reconciled', true) as event";
+select phone_numbers_sign($1 /* actor */, event => 'reconciled') as signature";
 
 /// What happened to one of the caller's rows, in the order it happened. The columns of the table as documented take less than ten
 /// thousand bytes. What is larger has columns that the platform has added, and would take the room of other entries.
@@ -66,15 +63,15 @@ pub struct History {
 
 impl Store {
     /// A change that follows from a comparison with Telnyx, as the history is to have it.
-    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Reconciled, Error> {
+    pub(in crate::store) async fn reconciled(&self, sql: &'static str, parameters: &[&dyn Parameter]) -> Result<Reconciled, Error> {
         self.transaction(|| self.try_to_reconcile(sql, parameters)).await
     }
 
-    async fn try_to_reconcile(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Reconciled, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
+    async fn try_to_reconcile(&self, sql: &'static str, parameters: &[&dyn Parameter]) -> Result<Reconciled, Undone> {
+        let mut session = self.connections.get().await?;
+        let transaction = session.begin().await?;
         sign(&transaction, RECONCILE).await?;
-        let changed = rows_of(&transaction, sql, parameters).await?;
+        let changed = transaction.rows(sql, parameters).await?;
         transaction.commit().await?;
         Ok(if changed.is_empty() { Reconciled::Outdated } else { Reconciled::Done })
     }
@@ -113,7 +110,7 @@ impl Store {
 
 /// Sets who makes the changes of a transaction, an operator or reconcile, for the history.
 pub(in crate::store) async fn sign(transaction: &Transaction<'_>, actor: &str) -> Result<(), Undone> {
-    rows_of(transaction, SIGN, &[&actor]).await?;
+    transaction.rows(SIGN, &[&actor]).await?;
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! The list of an agency's numbers: pages, totals and sums.
 
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::count::{COUNTS, EXACT_TOTAL, SUMMARY, Summary, Total, summary};
@@ -12,7 +11,7 @@ use crate::error::Error;
 use crate::model::{AvailableAgent, Caller, PhoneNumber};
 use crate::store::callers::{AUTHORIZE, actor};
 use crate::store::tenant::Tenant;
-use crate::store::{Query, Store, agents};
+use crate::store::{Parameter, Query, Store, agents};
 
 /// Which part of the list is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +64,7 @@ impl Store {
         let selection = Selection::new(caller, filter, page.after, one_more(page.limit), page.offset);
         let counted = Selection::new(caller, filter, None, one_more(EXACT_TOTAL), 0);
         let (rows_of_page, rows_of_count) = (selection.parameters(), counted.parameters());
-        let callers: [&(dyn ToSql + Sync); 3] = [user_id, roles, &with_agents];
+        let callers: [&dyn Parameter; 3] = [user_id, roles, &with_agents];
         let queries = [
             Query::new(AUTHORIZE, &callers[..2]),
             Query::new(selection.statement(&PAGES), &rows_of_page),

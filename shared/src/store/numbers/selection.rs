@@ -8,10 +8,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::model::{Caller, PhoneNumber, Status};
+use crate::store::Parameter;
 
 /// Whether a row is behind the position in the list: `$5` and `$6`, or the beginning.
 macro_rules! is_behind {
@@ -313,9 +313,9 @@ impl<'a> Selection<'a> {
     }
 
     /// The parameters of that statement.
-    pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+    pub(super) fn parameters(&self) -> Vec<&dyn Parameter> {
         let filter = self.filter;
-        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
+        let mut parameters: Vec<&dyn Parameter> = vec![
             &self.caller.user_id,
             &self.caller.roles,
             &self.statuses,
@@ -329,7 +329,7 @@ impl<'a> Selection<'a> {
             parameters.push(&filter.agent_id);
         }
         if filter.search.is_some() {
-            parameters.extend([&filter.search as &(dyn ToSql + Sync), &filter.number, &self.scanned, &self.is_indexed]);
+            parameters.extend([&filter.search as &dyn Parameter, &filter.number, &self.scanned, &self.is_indexed]);
         }
         parameters
     }
