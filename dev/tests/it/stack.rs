@@ -7,6 +7,7 @@ mod cli;
 mod fake;
 mod fault_proxy;
 mod gateway;
+mod logs;
 mod migrations;
 mod postgres;
 mod processes;

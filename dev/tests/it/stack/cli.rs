@@ -1,16 +1,16 @@
 //! `cargo dev` as a program.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use dev::postgres::{TestDatabase, connect};
-use dev::{loopback, openapi};
+use dev::{loopback, openapi, workspace};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command as AsyncCommand};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command as AsyncCommand};
 use tokio::time::{Instant, sleep, timeout};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dev");
@@ -97,6 +97,69 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
     assert_eq!(secrets[0], secrets[1], "the data is kept");
 }
 
+/// Reads lines until one begins like this.
+async fn lines_until(lines: &mut Lines<BufReader<ChildStdout>>, end: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let line = timeout(READY_TIMEOUT, lines.next_line()).await.expect("it is not ready").unwrap().expect("it ended");
+        let is_last = line.starts_with(end);
+        found.push(line);
+        if is_last {
+            return found;
+        }
+    }
+}
+
+/// The first screen in the README.
+fn readme_screen() -> Vec<String> {
+    let readme = fs::read_to_string(workspace::root().join("README.md")).unwrap();
+    let screen = readme.split("```text\n").find(|text| text.starts_with("Ready after")).unwrap();
+    let lines = screen.split("\n```").next().unwrap().lines();
+    [String::new()].into_iter().chain(lines.map(|line| as_in_readme(line, Path::new("target/dev")))).collect()
+}
+
+/// A line without what differs from run to run: the ports, the folder and the seconds.
+fn as_in_readme(line: &str, data: &Path) -> String {
+    let mut line = line.replace(data.to_str().unwrap(), "DATA");
+    for start in ["127.0.0.1:", "Ready after "] {
+        if let Some((before, after)) = line.split_once(start) {
+            line = format!("{before}{start}N{}", after.trim_start_matches(|letter: char| letter.is_ascii_digit()));
+        }
+    }
+    line
+}
+
+#[tokio::test]
+async fn the_first_screen_fits_80_columns_and_its_commands_buy_a_number() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (data, log) = (folder.path().join("data"), folder.path().join("log"));
+    let mut command = command(&["--port", "0", "--telnyx-port", "0", "--data", data.to_str().unwrap()]);
+    let mut program = command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+    let mut output = BufReader::new(program.stdout.take().unwrap()).lines();
+    let screen = lines_until(&mut output, "README.md").await;
+    assert_eq!(readme_screen(), screen.iter().map(|line| as_in_readme(line, &data)).collect::<Vec<_>>());
+    assert_eq!(fs::metadata(data.join("env")).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let commands = screen.iter().skip_while(|line| !line.starts_with("Search")).filter_map(|line| line.strip_prefix("  "));
+    let script = commands.collect::<Vec<_>>().join("\n");
+    let ran = timeout(END_TIMEOUT, AsyncCommand::new("sh").args(["-euc", &script]).output()).await.unwrap().unwrap();
+    let answers = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success() && answers.contains(r#""outcome":"purchased""#), "{script}\n{answers}");
+
+    signal(&program, "INT");
+    timeout(END_TIMEOUT, program.wait()).await.expect("it does not end").unwrap();
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.contains("Finished `dev` profile"), "cargo's progress is shown: {log}");
+    // The webhook that confirms the order may come before the end.
+    let requests: Vec<_> = log.lines().filter(|line| line.contains(" 200 ") && !line.contains("reconcile")).collect();
+    assert_eq!(requests.len(), 3, "{log}");
+    assert!(requests[2][8..].starts_with("  purchase POST  200 "), "{log}");
+    for line in screen.iter().map(String::as_str).chain(requests) {
+        assert!(line.chars().count() <= 80 && !line.contains('\u{1b}'), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn a_sigkill_ends_everything_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
@@ -131,8 +194,12 @@ async fn an_error_is_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let nowhere = format!("postgres://nobody@127.0.0.1:{port}/x");
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
     for (arguments, expected) in [
         (vec!["--port", port.as_str()], "is in use: give another one with --port"),
+        (vec!["--port", "0", "--telnyx-port", port.as_str()], "is in use: give another one with --telnyx-port"),
+        (vec!["--port", "0", "--data", "/proc/nothing"], "making /proc/nothing; --data uses another folder"),
         (vec!["--port", "0", "--fresh", "--database-url", "postgres://u@localhost/x"], "not one that --database-url"),
         (vec!["migrate", "--database-url", "host=x"], "a database URL looks like"),
     ] {
@@ -141,8 +208,17 @@ async fn an_error_is_one_line() {
         assert!(!output.status.success() && error.contains(expected), "{error}");
     }
     drop(taken);
-    let output = run(&["migrate", "--database-url", &nowhere]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("Connection refused"), "{output:?}");
+    for (arguments, expected) in [
+        (["migrate", "--database-url", &nowhere].as_slice(), ""),
+        (
+            ["--port", "0", "--data", data, "--database-url", &nowhere].as_slice(),
+            "--database-url, or DATABASE_URL in the environment, names",
+        ),
+    ] {
+        let output = run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("Connection refused") && error.contains(expected), "{error}");
+    }
 }
 
 #[tokio::test]
