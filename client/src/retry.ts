@@ -32,6 +32,8 @@ export function retrying(send: Send, { attempts = 4, longestWaitMs = 30_000 }: R
         if (response.ok || isLast || waitMs > longestWaitMs || !(await mayGoAway(response))) {
           return response;
         }
+        // Frees the connection.
+        await response.body?.cancel();
         await pause(waitMs, request.signal);
       } catch (error) {
         if (isLast || request.signal.aborted) {

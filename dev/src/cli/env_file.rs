@@ -32,7 +32,8 @@ pub(super) fn text(stack: &Stack, tokens: BTreeMap<&str, String>) -> String {
     ] {
         variables.push((name.to_owned(), value.to_owned()));
     }
-    variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect()
+    let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect();
+    lines.concat()
 }
 
 /// The path of the file as it is typed after `.` in a shell: relative to the current folder, if it is below.

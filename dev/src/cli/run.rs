@@ -80,7 +80,7 @@ Files in the data folder, written when all functions answer:
   sam-env.json, events/    for `sam local --env-vars` and `--event`
   postgres/                the database, and its log
 
-The ready file has all of that for programs, with a URL for each function alone.
+--ready-file has every address, key and token as JSON, and a URL for each function.
 docs/development.md describes the simulator and its faults.";
 
 impl Options {

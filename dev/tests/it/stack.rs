@@ -6,6 +6,7 @@ mod chaos;
 mod cli;
 mod fake;
 mod fault_proxy;
+mod first_screen;
 mod gateway;
 mod logs;
 mod migrations;

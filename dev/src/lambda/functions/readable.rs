@@ -90,8 +90,8 @@ impl Reader {
             _ => Tone::Bad,
         };
         let name = format!("{} {method}", self.function);
-        let mut line = format!("{name:<NAME_WIDTH$} {} ", self.colours.paint(tone, status));
-        line.push_str(&format!("{:>4} ms", number(fields, "duration_ms").unwrap_or_default()));
+        let duration_ms = number(fields, "duration_ms").unwrap_or_default();
+        let mut line = format!("{name:<NAME_WIDTH$} {} {duration_ms:>4} ms", self.colours.paint(tone, status));
         let waits: Vec<_> = WAITS.iter().filter_map(|(field, name)| Some(format!("{name} {}", number(fields, field)?))).collect();
         // The text of an error of ours begins with its code.
         let outcome = reason.as_deref().or(text(fields, "code")).unwrap_or_default();
@@ -113,11 +113,11 @@ impl Reader {
         };
         let message = text(fields, "message").unwrap_or_default();
         let mut what = error(Some(message).filter(|message| !message.is_empty()), text(fields, "error"));
-        let others = fields.iter().filter(|(name, _)| !["message", "error", "request_id"].contains(&name.as_str()));
+        let others = fields.iter().filter(|(name, _)| !["message", "error", "function", "request_id"].contains(&name.as_str()));
         let others: Vec<_> =
             others.map(|(name, value)| format!("{name} {}", value.as_str().map_or(value.to_string(), str::to_owned))).collect();
         if !others.is_empty() {
-            what.push_str(&format!(" ({})", others.join(", ")));
+            what = format!("{what} ({})", others.join(", "));
         }
         let is_new = !self.notes_before.contains(&what);
         let note = is_new.then(|| self.note(Some(level), &what));

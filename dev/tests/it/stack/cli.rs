@@ -7,24 +7,24 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use dev::postgres::{TestDatabase, connect};
-use dev::{loopback, openapi, workspace};
+use dev::{loopback, openapi};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command as AsyncCommand};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command as AsyncCommand};
 use tokio::time::{Instant, sleep, timeout};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dev");
 /// The functions may have to be built first.
-const READY_TIMEOUT: Duration = Duration::from_mins(5);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_mins(5);
 /// From a signal to the end of the program.
-const END_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).env_remove("DATABASE_URL").output().unwrap()
 }
 
 /// A command that runs the program without output, and kills it when the child is dropped.
-fn command(arguments: &[&str]) -> AsyncCommand {
+pub(super) fn command(arguments: &[&str]) -> AsyncCommand {
     let mut command = AsyncCommand::new(PROGRAM);
     command.args(arguments).env_remove("DATABASE_URL").kill_on_drop(true);
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -35,7 +35,7 @@ fn start(arguments: &[&str]) -> Child {
     command(arguments).spawn().unwrap()
 }
 
-fn signal(program: &Child, name: &str) {
+pub(super) fn signal(program: &Child, name: &str) {
     let id = program.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
@@ -65,8 +65,10 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
     let data = data.to_str().unwrap();
     let options = ["--port", "0", "--telnyx-port", "0", "--data", data, "--ready-file", ready_file.to_str().unwrap()];
     let mut secrets = Vec::new();
-    for name in ["TERM", "INT"] {
-        let mut program = start(&options);
+    for (name, logs) in [("TERM", "json"), ("INT", "readable")] {
+        let log = folder.path().join(logs);
+        let mut command = command(&options);
+        let mut program = command.args(["--logs", logs]).stderr(File::create(&log).unwrap()).spawn().unwrap();
         wait_for(&ready_file, &mut program).await;
         let ready: Value = serde_json::from_str(&fs::read_to_string(&ready_file).unwrap()).unwrap();
         let client = loopback::client().unwrap();
@@ -93,71 +95,11 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
         assert!(status.success(), "{status}");
         assert_eq!(processes_naming(data), Vec::<String>::new());
         fs::remove_file(&ready_file).unwrap();
+        let lines = fs::read_to_string(&log).unwrap();
+        let are_objects = lines.lines().any(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()));
+        assert_eq!(are_objects, logs == "json", "{lines}");
     }
     assert_eq!(secrets[0], secrets[1], "the data is kept");
-}
-
-/// Reads lines until one begins like this.
-async fn lines_until(lines: &mut Lines<BufReader<ChildStdout>>, end: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    loop {
-        let line = timeout(READY_TIMEOUT, lines.next_line()).await.expect("it is not ready").unwrap().expect("it ended");
-        let is_last = line.starts_with(end);
-        found.push(line);
-        if is_last {
-            return found;
-        }
-    }
-}
-
-/// The first screen in the README.
-fn readme_screen() -> Vec<String> {
-    let readme = fs::read_to_string(workspace::root().join("README.md")).unwrap();
-    let screen = readme.split("```text\n").find(|text| text.starts_with("Ready after")).unwrap();
-    let lines = screen.split("\n```").next().unwrap().lines();
-    [String::new()].into_iter().chain(lines.map(|line| as_in_readme(line, Path::new("target/dev")))).collect()
-}
-
-/// A line without what differs from run to run: the ports, the folder and the seconds.
-fn as_in_readme(line: &str, data: &Path) -> String {
-    let mut line = line.replace(data.to_str().unwrap(), "DATA");
-    for start in ["127.0.0.1:", "Ready after "] {
-        if let Some((before, after)) = line.split_once(start) {
-            line = format!("{before}{start}N{}", after.trim_start_matches(|letter: char| letter.is_ascii_digit()));
-        }
-    }
-    line
-}
-
-#[tokio::test]
-async fn the_first_screen_fits_80_columns_and_its_commands_buy_a_number() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let (data, log) = (folder.path().join("data"), folder.path().join("log"));
-    let mut command = command(&["--port", "0", "--telnyx-port", "0", "--data", data.to_str().unwrap()]);
-    let mut program = command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap()).spawn().unwrap();
-    let mut output = BufReader::new(program.stdout.take().unwrap()).lines();
-    let screen = lines_until(&mut output, "README.md").await;
-    assert_eq!(readme_screen(), screen.iter().map(|line| as_in_readme(line, &data)).collect::<Vec<_>>());
-    assert_eq!(fs::metadata(data.join("env")).unwrap().permissions().mode() & 0o777, 0o600);
-
-    let commands = screen.iter().skip_while(|line| !line.starts_with("Search")).filter_map(|line| line.strip_prefix("  "));
-    let script = commands.collect::<Vec<_>>().join("\n");
-    let ran = timeout(END_TIMEOUT, AsyncCommand::new("sh").args(["-euc", &script]).output()).await.unwrap().unwrap();
-    let answers = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success() && answers.contains(r#""outcome":"purchased""#), "{script}\n{answers}");
-
-    signal(&program, "INT");
-    timeout(END_TIMEOUT, program.wait()).await.expect("it does not end").unwrap();
-    let log = fs::read_to_string(&log).unwrap();
-    assert!(log.contains("Finished `dev` profile"), "cargo's progress is shown: {log}");
-    // The webhook that confirms the order may come before the end.
-    let requests: Vec<_> = log.lines().filter(|line| line.contains(" 200 ") && !line.contains("reconcile")).collect();
-    assert_eq!(requests.len(), 3, "{log}");
-    assert!(requests[2][8..].starts_with("  purchase POST  200 "), "{log}");
-    for line in screen.iter().map(String::as_str).chain(requests) {
-        assert!(line.chars().count() <= 80 && !line.contains('\u{1b}'), "{line}");
-    }
 }
 
 #[tokio::test]
