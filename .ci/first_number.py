@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def measure(folder, root, environment):
     """Starts `cargo dev` in `root` and buys a number. Returns the seconds of both steps, and the number of commands."""
-    command = ["cargo", "dev", "--port", "0", "--telnyx-port", "0", "--fresh", "--data", folder / "data"]
+    command = ["cargo", "dev", "--port", "0", "--telnyx-port", "0", "--console-port", "0", "--fresh", "--data", folder / "data"]
     started = time.monotonic()
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as dev:
         try:

@@ -25,7 +25,7 @@ export class Stack {
     await chmod(folder, 0o755);
     const file = join(folder, "ready.json");
     const log = await open(join(folder, "dev.log"), "w");
-    const options = ["--port", "0", "--telnyx-port", "0", "--fresh", "--data", join(folder, "data"), "--ready-file", file];
+    const options = ["--port", "0", "--telnyx-port", "0", "--console-port", "0", "--fresh", "--data", join(folder, "data"), "--ready-file", file];
     const child = spawn("cargo", ["dev", ...options], { cwd: ROOT, stdio: ["ignore", log.fd, log.fd] });
     await log.close();
     const stop = () => child.kill("SIGINT");

@@ -9,6 +9,8 @@
 //! - [`loopback`]: the HTTP client for servers on this machine
 //! - [`fault_proxy`]: proxies before Postgres and Telnyx that inject faults
 //! - [`stack`]: all of the above as one value, which `cargo dev` and the tests share
+//! - [`console`]: a web page that shows all of the above and uses the functions
+//! - [`browsers`]: keeps other web pages away from what controls the above
 //! - [`invariants`]: whether the database and Telnyx agree
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
 //! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
@@ -16,10 +18,12 @@
 //! - [`cli`]: the command line
 
 pub mod affected;
+pub mod browsers;
 pub mod chaos;
 mod children;
 pub mod cli;
 pub mod colours;
+pub mod console;
 pub mod containers;
 pub mod demo;
 pub mod fault_proxy;

@@ -24,6 +24,7 @@ const READY_USERS: [&str; 5] = ["owner", "admin", "member", "client_viewer", "ot
 #[derive(Serialize)]
 struct Ready<'stack> {
     base_url: String,
+    console_url: &'stack str,
     openapi_url: String,
     functions: BTreeMap<String, String>,
     function_urls: BTreeMap<String, String>,
@@ -38,19 +39,26 @@ struct Ready<'stack> {
 }
 
 /// Writes every file; the ready file last.
-pub(super) async fn write(stack: &Stack, data: &Path, containers: Option<&mut Containers>, ready_file: Option<&Path>) -> Result<()> {
+pub(super) async fn write(
+    stack: &Stack,
+    console_url: &str,
+    data: &Path,
+    containers: Option<&mut Containers>,
+    ready_file: Option<&Path>,
+) -> Result<()> {
     write_json(&data.join("sam-env.json"), &sam_environment(stack, containers).await?)?;
     replace(&data.join("functions.env"), shell_environment(stack)?.as_bytes())?;
     write_events(stack, &workspace::root().join("events"), &data.join("events"))?;
     replace(&data.join(env_file::NAME), env_file::text(stack, tokens(stack)).as_bytes())?;
-    ready_file.map_or(Ok(()), |path| write_json(path, &ready(stack)))
+    ready_file.map_or(Ok(()), |path| write_json(path, &ready(stack, console_url)))
 }
 
-fn ready(stack: &Stack) -> Ready<'_> {
+fn ready<'stack>(stack: &'stack Stack, console_url: &'stack str) -> Ready<'stack> {
     let mut tokens = tokens(stack);
     tokens.retain(|user, _| READY_USERS.contains(user));
     Ready {
         base_url: stack.base_url(),
+        console_url,
         openapi_url: format!("{}{}", stack.base_url(), openapi::PATH),
         functions: stack.routes(),
         function_urls: stack.function_urls(),

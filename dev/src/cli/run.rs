@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::stop_signals::StopSignals;
 use super::{disk, files, progress, summary};
 use crate::colours::Colours;
+use crate::console::Console;
 use crate::containers::Containers;
 use crate::lambda::functions::{Logs, Readable, build};
 use crate::lambda::template::Template;
@@ -21,6 +22,8 @@ use crate::{demo, migrations, telnyx_simulator, token, workspace};
 
 /// The simulator's default port, used if it is free.
 pub(super) const TELNYX_PORT: u16 = 9100;
+/// The console's default port, used if it is free.
+const CONSOLE_PORT: u16 = 9200;
 /// The pause between two runs of `phone-numbers-reconcile`, which are minutes apart in AWS.
 const SCHEDULE: Duration = Duration::from_secs(10);
 /// The longest that a database that we did not start may take to accept a connection.
@@ -37,6 +40,9 @@ pub(super) struct Options {
     /// Where the Telnyx simulator listens; 0 is any free port [default: 9100, or a free one if that is taken].
     #[arg(long)]
     telnyx_port: Option<u16>,
+    /// Where the console listens; 0 is any free port [default: 9200, or a free one if that is taken].
+    #[arg(long)]
+    console_port: Option<u16>,
     /// Keeps the database, the secrets and the files for other tools between runs [default: target/dev].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -98,6 +104,7 @@ impl Options {
 
 /// Everything that runs. It is dropped in the order of the fields.
 struct Running {
+    console: Console,
     stack: Stack,
     containers: Option<Containers>,
     server: Option<Server>,
@@ -112,6 +119,7 @@ pub(super) async fn run(arguments: &Options) -> Result<()> {
     };
     stop.wait().await;
     progress::step("Stopping", "everything");
+    drop(running.console);
     running.stack.stop().await;
     drop(running.containers);
     if let Some(server) = running.server {
@@ -134,7 +142,12 @@ async fn start(arguments: &Options) -> Result<Running> {
         // A file of an earlier run would be read as ready.
         files::remove(path)?;
     }
-    for (option, port) in [("--port", arguments.port), ("--telnyx-port", arguments.telnyx_port.unwrap_or(0))] {
+    let asked = [
+        ("--port", arguments.port),
+        ("--telnyx-port", arguments.telnyx_port.unwrap_or(0)),
+        ("--console-port", arguments.console_port.unwrap_or(0)),
+    ];
+    for (option, port) in asked {
         ensure!(port == 0 || is_free(port), "port {port} is in use: give another one with {option} (0 means any free one)");
     }
     let data = arguments.data();
@@ -159,12 +172,13 @@ async fn start(arguments: &Options) -> Result<Running> {
     options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || token::Issuer::default().secret)?);
     let stack = Stack::start(options).await?;
     stack.check().await?;
+    let console = console(arguments.console_port, &stack).await?;
 
     let mut containers = arguments.docker.map(Containers::new);
-    files::write(&stack, &data, containers.as_mut(), arguments.ready_file.as_deref()).await?;
+    files::write(&stack, &console.url(), &data, containers.as_mut(), arguments.ready_file.as_deref()).await?;
     warn_of_unknown_numbers(&stack).await?;
-    say(&summary::text(&stack, &data, started.elapsed(), Colours::of_stdout()));
-    Ok(Running { stack, containers, server })
+    say(&summary::text(&stack, &console.url(), &data, started.elapsed(), Colours::of_stdout()));
+    Ok(Running { console, stack, containers, server })
 }
 
 /// The database, and the server if we started it.
@@ -206,6 +220,17 @@ async fn warn_of_unknown_numbers(stack: &Stack) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The console on the given port, or on the default one if it is free.
+async fn console(asked: Option<u16>, stack: &Stack) -> Result<Console> {
+    match asked {
+        Some(port) => Console::start(port, stack).await,
+        None => match Console::start(CONSOLE_PORT, stack).await {
+            Ok(console) => Ok(console),
+            Err(_) => Console::start(0, stack).await,
+        },
+    }
 }
 
 /// The given port, or the default one if it is free.

@@ -12,11 +12,12 @@ use crate::openapi;
 use crate::stack::Stack;
 
 /// The addresses, and the first commands. Fits 80 columns unless the path of `data` is long.
-pub(super) fn text(stack: &Stack, data: &Path, took: Duration, colours: Colours) -> String {
+pub(super) fn text(stack: &Stack, console_url: &str, data: &Path, took: Duration, colours: Colours) -> String {
     let heading = colours.paint(Tone::Strong, format!("Ready after {} s.", took.as_secs()));
     let mut text = format!("\n{heading} Ctrl-C stops everything; `cargo dev --help` shows the rest.\n\n");
     let env_file = env_file::shell_path(data);
     for (what, address, remark) in [
+        ("console", console_url.to_owned(), "in a browser"),
         ("functions", stack.base_url(), ""),
         ("API document", format!("{}{}", stack.base_url(), openapi::PAGE_PATH), ""),
         ("Telnyx", stack.telnyx().url(), "simulated"),

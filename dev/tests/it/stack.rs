@@ -4,6 +4,7 @@ mod affected;
 mod binaries;
 mod chaos;
 mod cli;
+mod console;
 mod fake;
 mod fault_proxy;
 mod first_screen;
