@@ -10,7 +10,7 @@ export interface paths {
         };
         /**
          * Show one number, or all numbers with the agents that they could have
-         * @description Shows one number, or all numbers and the agents that they could be assigned to.
+         * @description Shows one number, or all numbers and the agents that they could be assigned to. Without `limit`, as many numbers as 4 MB have room for; `pagination.next_cursor` leads to the rest.
          */
         get: operations["showPhoneNumbers"];
         put?: never;
@@ -138,8 +138,19 @@ export interface components {
         AllNumbers: {
             /** @description The agency's agents, ordered by name. */
             available_agents: components["schemas"]["AvailableAgent"][];
+            /** @description Which page it is. */
+            pagination: components["schemas"]["AssignPagination"];
             /** @description The numbers that the filter selects. */
             phone_numbers: components["schemas"]["PhoneNumber"][];
+        };
+        AssignPagination: {
+            /**
+             * Format: int64
+             * @description The largest number of rows or entries of a page; null if none was asked for.
+             */
+            limit: number | null;
+            /** @description The `cursor` of the next page; null on the last one. */
+            next_cursor: string | null;
         };
         AssignRequest: {
             /**
@@ -294,7 +305,7 @@ export interface components {
              * @description When it happened.
              */
             at: string;
-            /** @description For each column that changed, what it was (`from`) and became (`to`). */
+            /** @description For each column that changed, what it was (`from`) and became (`to`). Empty if that takes more than 10,000 bytes. */
             changes: unknown;
             /** @description `bought`, `assigned`, `unassigned`, `changed`, `released`, `reconciled` or `deleted`. */
             event: string;
@@ -347,6 +358,8 @@ export interface components {
         OneNumber: {
             /** @description What happened to the number; only with `include_history`. */
             history?: components["schemas"]["HistoryEntry"][] | null;
+            /** @description Which page of the history it is; only with `include_history`. */
+            pagination?: components["schemas"]["AssignPagination"] | null;
             /** @description The number. */
             phone_number: components["schemas"]["PhoneNumber"];
         };
@@ -389,9 +402,11 @@ export interface components {
             offset: number;
             /**
              * Format: int64
-             * @description How many rows the filter selects.
+             * @description How many rows the filter selects; of a filtered list, 1,000 at most.
              */
             total: number;
+            /** @description False if the filter selects more rows than `total`. */
+            total_is_exact: boolean;
         };
         /** @description A row of `agency_phone_numbers`, with the agent it is assigned to. */
         PhoneNumber: {
@@ -837,6 +852,10 @@ export interface operations {
                 assigned?: boolean;
                 /** @description Rows without an agent. Neither together with `id` nor with `assigned`. */
                 unassigned?: boolean;
+                /** @description The largest number of rows, or of entries of a history. Without it, as many rows as 4 MB have room for, and 200 entries. */
+                limit?: number;
+                /** @description `pagination.next_cursor` of the previous page, with the same filters or the same `id`. */
+                cursor?: string;
                 /** @description What `supabase.functions.invoke` adds for its option `region`. It is accepted and ignored. */
                 forceFunctionRegion?: string;
             };
@@ -846,7 +865,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description With `id`: the number, and its history if it was asked for. Without: all numbers, and the agents that they could be assigned to. */
+            /** @description With `id`: the number, and its history if it was asked for. Without: the numbers, and the agents that they could be assigned to. */
             200: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1422,7 +1441,7 @@ export interface operations {
                 include_agents?: boolean;
                 /** @description The largest number of rows. */
                 limit?: number;
-                /** @description How many rows are skipped; 0 if it is absent. Not together with `cursor`. */
+                /** @description How many rows are skipped; 0 if it is absent. Not together with `cursor`, which reaches further. */
                 offset?: number;
                 /** @description `pagination.next_cursor` of the previous page, with the same filters. */
                 cursor?: string;

@@ -13,6 +13,7 @@
 //! - [`browsers`]: keeps other web pages away from what controls the above
 //! - [`invariants`]: whether the database and Telnyx agree
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
+//! - [`populate`], [`flatness`]: a database with many numbers, and how long requests take there
 //! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
 //! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line
@@ -27,6 +28,7 @@ pub mod console;
 pub mod containers;
 pub mod demo;
 pub mod fault_proxy;
+pub mod flatness;
 pub mod invariants;
 pub mod lambda;
 pub mod listener;
@@ -34,6 +36,7 @@ pub mod loopback;
 pub mod migrations;
 pub mod moto;
 pub mod openapi;
+pub mod populate;
 pub mod postgres;
 pub mod secrets_manager;
 pub mod stack;
