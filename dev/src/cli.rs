@@ -3,13 +3,17 @@
 mod accounts;
 mod chaos;
 mod deployment;
+mod disk;
+mod env_file;
 mod files;
 mod findings;
+mod progress;
 mod run;
 mod stop_signals;
 mod summary;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -27,7 +31,7 @@ use crate::{flatness, migrations, openapi, populate, workspace};
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
 /// them, and a gateway before them.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true, after_help = run::FILES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -137,12 +141,19 @@ enum Command {
     },
 }
 
-/// Runs the command. Ctrl-C and SIGTERM stop a command that would otherwise run forever, orderly and with success.
-///
-/// # Errors
-/// If the command fails. The message is for the user.
-pub async fn run() -> Result<()> {
+/// Runs the command, and prints why it failed. Ctrl-C and SIGTERM stop a command that would otherwise run forever, orderly and with success.
+pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    match command(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::fail(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn command(arguments: Arguments) -> Result<()> {
     match arguments.command {
         None => run::run(&arguments.run).await,
         Some(Command::Migrate { database_url, deployment, platform }) => migrate(&database_url, deployment.as_deref(), platform).await,

@@ -4,6 +4,7 @@
 //! - [`telnyx_simulator`]: Telnyx's number API, simulated
 //! - [`secrets_manager`], [`moto`]: AWS Secrets Manager, as a fake of our own and as moto
 //! - [`lambda`]: AWS Lambda and API Gateway, as far as the functions see them
+//! - [`colours`]: colours for what a person reads
 //! - [`containers`]: access from Docker's containers
 //! - [`loopback`]: the HTTP client for servers on this machine
 //! - [`fault_proxy`]: proxies before Postgres and Telnyx that inject faults
@@ -22,6 +23,7 @@ pub mod browsers;
 pub mod chaos;
 mod children;
 pub mod cli;
+pub mod colours;
 pub mod console;
 pub mod containers;
 pub mod demo;
