@@ -82,7 +82,7 @@ export class Search {
     if (this.#offers === null) return fill(this.results);
     if (this.#offers === "loading") return fill(this.results, this.#table(Array.from({ length: SHOWN }, () => this.#skeleton())));
     const { problem, body } = this.#offers;
-    if (problem) return fill(this.results, el("div", { class: "body" }, notice(problem)));
+    if (problem) return fill(this.results, el("div", { class: "inset" }, notice(problem)));
     if (body.phone_numbers.length === 0) return fill(this.results, el("p", { class: "empty" }, "No number matches. Try fewer filters."));
     const focused = this.results.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     this.results.replaceChildren(this.#table(body.phone_numbers.flatMap((offer) => this.#rows(offer))));
