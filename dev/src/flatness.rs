@@ -1,6 +1,7 @@
 //! How long each operation takes for an agency of 100,000 numbers, compared with one of 1,000 in the same database: on a database that
 //! [`crate::populate`] has filled. Both are asked in turn by the handlers in this process, so that both meet the same noise.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -258,7 +259,7 @@ pub fn table(measured: &[Measured]) -> String {
     let mut text = "| operation | largest agency, p50 ms | 1,000 rows, p50 ms | ratio |\n|---|---|---|---|\n".to_owned();
     for one in measured {
         let [large, small] = one.p50.map(|p50| p50.as_secs_f64() * 1_000.0);
-        text += &format!("| {} | {large:.2} | {small:.2} | {:.2} |\n", one.name, one.ratio());
+        let _ = writeln!(text, "| {} | {large:.2} | {small:.2} | {:.2} |", one.name, one.ratio());
     }
     text
 }
