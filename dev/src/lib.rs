@@ -4,6 +4,7 @@
 //! - [`telnyx_simulator`]: Telnyx's number API, simulated
 //! - [`secrets_manager`], [`moto`]: AWS Secrets Manager, as a fake of our own and as moto
 //! - [`lambda`]: AWS Lambda and API Gateway, as far as the functions see them
+//! - [`colours`]: colours for what a person reads
 //! - [`containers`]: access from Docker's containers
 //! - [`loopback`]: the HTTP client for servers on this machine
 //! - [`fault_proxy`]: proxies before Postgres and Telnyx that inject faults
@@ -12,6 +13,7 @@
 //! - [`browsers`]: keeps other web pages away from what controls the above
 //! - [`invariants`]: whether the database and Telnyx agree
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
+//! - [`populate`], [`flatness`]: a database with many numbers, and how long requests take there
 //! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
 //! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line
@@ -21,10 +23,12 @@ pub mod browsers;
 pub mod chaos;
 mod children;
 pub mod cli;
+pub mod colours;
 pub mod console;
 pub mod containers;
 pub mod demo;
 pub mod fault_proxy;
+pub mod flatness;
 pub mod invariants;
 pub mod lambda;
 pub mod listener;
@@ -32,6 +36,7 @@ pub mod loopback;
 pub mod migrations;
 pub mod moto;
 pub mod openapi;
+pub mod populate;
 pub mod postgres;
 pub mod secrets_manager;
 pub mod stack;

@@ -43,9 +43,11 @@ pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
         // `cargo test` and for this program, and builds none of them twice.
         command.arg("--workspace");
     }
-    command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-    let output = command.output().await.context("running cargo")?;
-    ensure!(output.status.success(), "the functions do not compile");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    // `Command::output` would keep cargo's progress and its errors, too.
+    let cargo = command.spawn().context("running cargo")?;
+    let output = cargo.wait_with_output().await.context("running cargo")?;
+    ensure!(output.status.success(), "the functions do not compile: mend what cargo reports above, and start again");
     let built = programs(&String::from_utf8_lossy(&output.stdout));
     for name in names {
         ensure!(built.contains_key(*name), "the package {name} has no binary of that name");
