@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod bench;
 mod chaos;
 mod deployment;
 mod files;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 use self::stop_signals::StopSignals;
 use crate::affected::Workspace;
+use crate::bench::Options as BenchOptions;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
 use crate::postgres::logins;
@@ -103,6 +105,19 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
+    /// Measures start, latency, CPU time, memory, size and round trips to Postgres of the functions as they are deployed, beside
+    /// programs to compare with, and fails if a bar is missed. Needs Linux. See docs/performance.md.
+    Bench {
+        /// Measure for two minutes, not counting builds.
+        #[arg(long)]
+        quick: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Measure these functions only, list among them, beside the references.
+        #[arg(value_name = "FUNCTION")]
+        functions: Vec<String>,
+    },
     /// Prints docs/openapi.json, the description of the HTTP API.
     Openapi,
     /// Lists the functions whose artifacts a committed change affects.
@@ -134,6 +149,7 @@ pub async fn run() -> Result<()> {
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
+        Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
         Some(Command::Openapi) => {
             print!("{}", openapi::text());
             Ok(())
