@@ -10,13 +10,14 @@ use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use tokio::time::Instant;
 
 use crate::config::{Aws, SecretSource};
 use crate::error::{Error, Source, chain};
 use crate::meter::{self, Dependency};
+use crate::tls;
 
 /// The longest that one read may take, retries included: a caller waits for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,8 +54,8 @@ impl fmt::Debug for Secret {
 /// The secrets that this function may read, with a cache of their values.
 pub struct Secrets {
     aws: Aws,
-    /// Built by the first read: it loads the system's certificate authorities, which a function without secrets does not need.
-    client: OnceLock<Result<Client, &'static str>>,
+    /// Built by the first read: a function without secrets does not need it.
+    client: OnceLock<Result<Client, String>>,
     ttl: Duration,
     /// One lock for each secret: concurrent reads of one secret become one read, and do not delay reads of others.
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
@@ -165,7 +166,7 @@ impl Secrets {
     }
 
     async fn fetch(&self, id: &str) -> Result<Option<Secret>, Error> {
-        let client = self.client.get_or_init(|| client(&self.aws)).as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
+        let client = self.client.get_or_init(|| client(&self.aws)).as_ref().map_err(|reason| Error::Unavailable(reason.clone().into()))?;
         match client.get_secret_value().secret_id(id).send().await {
             Ok(answer) => match answer.secret_string() {
                 Some(text) => Ok(Some(Secret::new(text))),
@@ -193,12 +194,17 @@ fn described(id: &str, error: &SdkError<GetSecretValueError>) -> Source {
 
 /// A client with the credentials that Lambda puts into the environment. The SDK's chain of other sources would cost size and
 /// start-up time without use.
-fn client(aws: &Aws) -> Result<Client, &'static str> {
+fn client(aws: &Aws) -> Result<Client, String> {
     let region = aws.region.clone().ok_or("AWS_REGION is not set")?;
     let (Some(id), Some(key)) = (&aws.access_key_id, &aws.secret_access_key) else {
-        return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set");
+        return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set".to_owned());
     };
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let authorities = tls::amazon_or(aws.authorities_file.as_deref()).map_err(|error| format!("AWS_CA_BUNDLE: {error}"))?;
+    let trust = TlsContext::builder().with_trust_store(TrustStore::empty().with_pem_certificate(authorities)).build();
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(trust.map_err(|error| chain(&error))?)
+        .build_https();
     let mut config = aws_sdk_secretsmanager::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
