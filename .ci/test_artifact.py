@@ -1,6 +1,7 @@
 """Tests artifact.py with a program of this machine."""
 
 import os
+import re
 import platform
 import shutil
 import subprocess
@@ -85,24 +86,38 @@ class Package(unittest.TestCase):
                 shutil.copy(root / name, copy)
             # Without the tools of builds.
             Path(folder, ".ci/toolchain").write_text('TARGET=$CARGO_TARGET_DIR\nwith_toolchain() { "$@"; }\n')
+            # The functions a and c need the same of shared/, b something else.
+            for function, shared in (("a", "shared.workspace = true"), ("b", 'shared = { features = ["x"] }'), ("c", "shared.workspace = true")):
+                manifest = Path(folder, "functions", function, "Cargo.toml")
+                manifest.parent.mkdir(parents=True)
+                manifest.write_text(f"[dependencies]\n{shared}\n")
             bin = Path(folder, "bin")
             bin.mkdir()
-            (bin / "cargo").write_text(f'#!/bin/sh\necho "$@" > {folder}/called\nmkdir -p {target}/lambda/f\ncp {PROGRAM} {target}/lambda/f/bootstrap\n')
+            (bin / "cargo").write_text(
+                f'#!/bin/sh\necho "$@" >> {folder}/called\n'
+                f'for name in a b c; do mkdir -p {target}/lambda/$name; cp {PROGRAM} {target}/lambda/$name/bootstrap; done\n'
+            )
             (bin / "cargo").chmod(0o755)
             environment = {"PATH": f"{bin}:{os.environ['PATH']}", "HOME": folder, "CARGO_TARGET_DIR": str(target), **variables}
-            done = subprocess.run([f"{folder}/.ci/package", *arguments, "f"], env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run([f"{folder}/.ci/package", *arguments], env=environment, capture_output=True, text=True, check=False)
             return done.returncode, Path(folder, "called").read_text() + done.stdout + done.stderr
 
     def test_the_architecture_is_an_option_or_a_variable_and_the_binary_must_match_it(self):
         other, = MACHINES.keys() - {HERE}
         flags = {"x86_64": "--x86-64", "arm64": "--arm64"}
         for architecture, succeeds in ((HERE, True), (other, False)):
-            status, output = self.package(ARCHITECTURE=architecture)
+            status, output = self.package("a", ARCHITECTURE=architecture)
             self.assertEqual(status == 0, succeeds, output)
             self.assertIn(flags[architecture], output)
-        status, output = self.package("--arm64")
+        status, output = self.package("--arm64", "a")
         self.assertIn("--arm64", output)
         self.assertEqual(status == 0, HERE == "arm64", output)
+
+    def test_only_functions_that_need_the_same_features_are_built_together(self):
+        status, output = self.package(ARCHITECTURE=HERE)
+        self.assertEqual(status, 0, output)
+        builds = [re.findall("--package ([a-z])", line) for line in output.splitlines() if line.startswith("lambda build")]
+        self.assertEqual(sorted(builds), [["a", "c"], ["b"]])
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ if verb == "describe-stacks":
         print("arn:migrate:live")
     else:
         print("ApiUrl\thttp://nowhere.invalid", "ListUrl\t" + os.environ["FUNCTION_URL"], "WebhookUrl\thttp://nowhere.invalid", sep="\n")
+        print("MigrateFunction\tarn:migrate:live", "ListFunction\tarn:list:live", "ReconcileFunction\tarn:reconcile:live", sep="\n")
 elif verb == "get-template":
     print(template.read_text())
 elif verb == "deploy":
@@ -72,6 +73,14 @@ elif verb == "wait":
     assert arguments[0] == "stack-delete-complete"
 elif verb == "update-termination-protection":
     call("protect")
+elif verb == "invoke" and "check" in option["--payload"]:
+    assert json.loads(option["--payload"]) == {"check": "dependencies"}
+    name = option["--function-name"].split(":")[1]
+    broken = name == os.environ.get("BROKEN")
+    Path(arguments[-1]).write_text('{"errorType": "CheckFailed", "errorMessage": "no database"}' if broken else '{"checked": "dependencies"}')
+    with (home / "checked").open("a") as checked:
+        print(name, file=checked)
+    print("Unhandled" if broken else "None")
 elif verb == "invoke":
     assert option["--function-name"] == "arn:migrate:live"
     payload, answer = json.loads(option["--payload"]), Path(arguments[-1])
@@ -113,6 +122,18 @@ class Api(BaseHTTPRequestHandler):
         self.send_header("Allow", "PATCH, OPTIONS")
         self.end_headers()
 
+    # The types of the keys that it publishes as an issuer.
+    keys = ["RSA"]
+
+    def do_GET(self):
+        host = self.headers["host"]
+        documents = {
+            "/issuer/.well-known/openid-configuration": {"jwks_uri": f"http://{host}/keys"},
+            "/keys": {"keys": [{"kty": kind} for kind in self.keys]},
+        }
+        self.answer(200 if self.path in documents else 404)
+        self.wfile.write(json.dumps(documents.get(self.path)).encode())
+
     def do_OPTIONS(self):
         self.answer(204)
 
@@ -137,7 +158,7 @@ class Deploy(unittest.TestCase):
         (aws.parent / "python3").symlink_to(Path(sys.executable).resolve())
         # The files of the repository that the script reads.
         self.repository = self.home / "repository"
-        for name in ["template.yaml", "samconfig.toml", ".ci/deploy", ".ci/smoke", ".ci/migrate", ".ci/template.py"]:
+        for name in ["template.yaml", "samconfig.toml", ".ci/deploy", ".ci/smoke", ".ci/migrate", ".ci/template.py", ".ci/issuer.py"]:
             target = self.repository / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
@@ -258,13 +279,32 @@ class Deploy(unittest.TestCase):
         self.assertIn("the former one serves again", self.output)
         self.assertIn("a token with an invalid signature was answered with 503 instead of 401", self.output)
 
+    def test_a_function_that_cannot_use_its_dependencies_rolls_the_deployment_back(self):
+        self.deploy()
+        self.assertEqual((self.home / "checked").read_text().split(), ["list", "reconcile"])
+        before = self.deployed()
+        self.change("phone-numbers-list")
+        succeeded, calls = self.deploy(BROKEN="reconcile")
+        self.assertFalse(succeeded)
+        self.assertEqual(calls[-3:], ["migrate", "deploy after", "deploy back"])
+        self.assertEqual(self.deployed(), before)
+        self.assertIn("ReconcileFunction: ", self.output)
+        self.assertIn("no database", self.output)
+
+    def test_a_first_deployment_does_not_start_before_every_function_can_use_its_dependencies(self):
+        succeeded, calls = self.deploy(BROKEN="list")
+        self.assertFalse(succeeded)
+        self.assertEqual(calls[-2:], ["deploy after unstarted", "migrate"])
+        self.assertIn("does not work yet", self.output)
+        self.assertTrue(self.deploy()[0], self.output)
+
     def test_no_smoke_tests_run_after_a_failed_deployment(self):
         self.deploy()
         self.change("phone-numbers-list")
         succeeded, calls = self.deploy(fails="deploy after")
         self.assertFalse(succeeded)
         self.assertEqual(calls[-1], "deploy after")
-        self.assertNotIn("testing every URL", self.output)
+        self.assertNotIn("asking every function and URL", self.output)
 
     def test_nothing_is_deployed_if_the_stack_cannot_be_read(self):
         self.deploy()
@@ -367,6 +407,23 @@ class Deploy(unittest.TestCase):
             succeeded, calls = self.deploy(parameters=f"JwtIssuer=x\n{line}")
             self.assertEqual((succeeded, calls), (False, []), line)
             self.assertIn("PARAMETERS", self.output)
+
+    def test_an_issuer_whose_tokens_the_api_cannot_verify_is_refused_before_anything_is_done(self):
+        def deploy(issuer):
+            return self.deploy(parameters=f"JwtIssuer={issuer}\nApiAuthorizer=true")
+
+        self.api.keys = ["EC"]
+        succeeded, calls = deploy(f"{self.url}issuer")
+        self.assertEqual((succeeded, calls), (False, []))
+        self.assertIn("API Gateway verifies RSA signatures alone, and the issuer publishes EC keys", self.output)
+        self.api.keys = []
+        self.assertEqual(deploy(f"{self.url}issuer"), (False, []))
+        self.assertTrue(self.deploy(parameters=f"JwtIssuer={self.url}issuer")[0], self.output)
+        self.api.keys = ["RSA", "EC"]
+        self.assertTrue(deploy(f"{self.url}issuer/")[0], self.output)
+        self.assertIn("refuses tokens that are signed with them", self.output)
+        self.assertTrue(deploy("https://issuer.invalid")[0], self.output)
+        self.assertIn("cannot be read from here", self.output)
 
     def test_a_parameter_that_is_no_longer_given_goes_back_to_its_default(self):
         self.deploy(parameters="JwtIssuer=x\nPurchasesEnabled=false\nMaxPhoneNumbers=5")

@@ -3,14 +3,18 @@
 Runs with the Python of the SAM CLI, whose translator is the one that AWS uses.
 """
 
+import contextlib
 import copy
 import functools
+import io
 import json
 import logging
+import os
 import re
 import tomllib
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import boto3
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
@@ -97,6 +101,16 @@ def without_conditions(value):
             yield item
 
 
+def is_hook(resource):
+    """Whether a resource is a function that CodeDeploy invokes before a canary gets calls. They are no functions of the product."""
+    return resource.get("Condition") == "HasCanary" and resource["Type"] == "AWS::Lambda::Function"
+
+
+def function_names(resources):
+    """The logical names of the product's functions."""
+    return {name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function" and not is_hook(resource)}
+
+
 class Transformed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -108,8 +122,8 @@ class Transformed(unittest.TestCase):
     def functions(self):
         """Returns the functions by short name, such as Search."""
         return {
-            name.removeprefix("PhoneNumbers").removesuffix("Function"): resource["Properties"]
-            for name, resource in self.of_type("AWS::Lambda::Function").items()
+            name.removeprefix("PhoneNumbers").removesuffix("Function"): self.resources[name]["Properties"]
+            for name in function_names(self.resources)
         }
 
     def policies(self, function):
@@ -327,7 +341,7 @@ class Rollout(unittest.TestCase):
     def test_all_functions_but_migrate_can_have_a_canary_rollout(self):
         names = transformed(CanaryRollout="true")["Resources"]
         groups = {name for name, resource in names.items() if resource["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
-        functions = {name for name, resource in names.items() if resource["Type"] == "AWS::Lambda::Function"}
+        functions = function_names(names)
         self.assertEqual(groups, {f"{name}DeploymentGroup" for name in functions - {"PhoneNumbersMigrateFunction"}})
         for group in groups:
             alarms = names[group]["Properties"]["AlarmConfiguration"]["Alarms"]
@@ -335,6 +349,54 @@ class Rollout(unittest.TestCase):
             self.assertEqual(alarms, [{"Name": {"Ref": f"{prefix}Version{kind}Alarm"}} for kind in ("Errors", "Failures")])
             self.assertEqual(names[group]["Properties"]["ServiceRoleArn"], {"Fn::GetAtt": ["CodeDeployRole", "Arn"]})
             self.assertIn("DEPLOYMENT_STOP_ON_ALARM", names[group]["Properties"]["AutoRollbackConfiguration"]["Events"])
+
+    def test_before_a_canary_gets_calls_a_hook_checks_its_version(self):
+        resources = transformed(CanaryRollout="true")["Resources"]
+        aliases = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Alias"}
+        for name, alias in aliases.items():
+            function = name.removesuffix("Aliaslive")
+            if function == "PhoneNumbersMigrateFunction":
+                continue
+            hook = function.removesuffix("Function") + "BeforeTraffic"
+            update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+            self.assertEqual(update["BeforeAllowTrafficHook"], {"Ref": hook})
+            version, _ = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"]
+            self.assertEqual(resources[hook]["Properties"]["Environment"]["Variables"], {"VERSION": {"Ref": version}})
+
+    def test_a_hook_lets_a_version_pass_only_if_its_check_did(self):
+        hooks = [resource for resource in transformed(CanaryRollout="true")["Resources"].values() if is_hook(resource)]
+        code, = {hook["Properties"]["Code"]["ZipFile"] for hook in hooks}
+        passed = {"Payload": io.BytesIO(b'{"checked":"dependencies"}')}
+        failed = {"Payload": io.BytesIO(b'{"errorType":"CheckFailed"}'), "FunctionError": "Unhandled"}
+        for answer, expected in [(passed, "Succeeded"), (failed, "Failed"), (RuntimeError("throttled"), "Failed")]:
+            clients = {"lambda": mock.Mock(), "codedeploy": mock.Mock()}
+            clients["lambda"].invoke.side_effect = [answer]
+            module = {}
+            with mock.patch("boto3.client", clients.get), mock.patch.dict(os.environ, VERSION="arn:of:version"):
+                exec(code, module)
+                event = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e-1"}
+                with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(RuntimeError):
+                    module["handler"](event, None)
+            clients["lambda"].invoke.assert_called_once_with(FunctionName="arn:of:version", Payload=b'{"check":"dependencies"}')
+            report = clients["codedeploy"].put_lifecycle_event_hook_execution_status
+            report.assert_called_once_with(deploymentId="d-1", lifecycleEventHookExecutionId="e-1", status=expected)
+
+    def test_codedeploy_may_invoke_the_hooks_and_the_hooks_nothing_but_check_and_report(self):
+        resources = transformed(CanaryRollout="true")["Resources"]
+        invoke, = resources["CodeDeployRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        self.assertEqual(invoke["Action"], "lambda:InvokeFunction")
+        self.assertTrue(invoke["Resource"]["Fn::Sub"].endswith(":function:${AWS::StackName}-PhoneNumbers*"))
+        for hook in filter(is_hook, resources.values()):
+            self.assertEqual(hook["Properties"]["Role"], {"Fn::GetAtt": ["BeforeTrafficRole", "Arn"]})
+        statements = resources["BeforeTrafficRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        actions = {action for statement in statements for action in as_list(statement["Action"])}
+        report = "codedeploy:PutLifecycleEventHookExecutionStatus"
+        self.assertEqual(actions, {"logs:CreateLogStream", "logs:PutLogEvents", "lambda:InvokeFunction", report})
+
+    def test_every_function_can_be_invoked_by_an_output(self):
+        outputs = transformed()["Outputs"]
+        invoked = {name: output["Value"]["Ref"] for name, output in outputs.items() if re.fullmatch("[A-Z][a-z]+Function", name)}
+        self.assertEqual(invoked, {f"{name}Function": f"PhoneNumbers{name}FunctionAliaslive" for name in serverless_functions()})
 
     def test_an_alarm_that_stops_a_deployment_watches_only_the_new_version(self):
         resources = transformed(CanaryRollout="true")["Resources"]
@@ -351,9 +413,9 @@ class Rollout(unittest.TestCase):
                     self.assertEqual(dimensions["Resource"], {"Fn::Join": [":", [{"Ref": function}, "live"]]})
 
     def test_another_configuration_publishes_another_version(self):
-        resources = transformed()["Resources"].values()
-        versions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Version"]
-        functions = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Lambda::Function"]
+        resources = transformed()["Resources"]
+        versions = [resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::Lambda::Version"]
+        functions = [resources[name]["Properties"] for name in function_names(resources)]
         self.assertEqual(len(versions), len(functions))
         # CloudFormation replaces a version whose description changes, and Lambda publishes one because the function's does.
         for version in versions:
@@ -581,6 +643,7 @@ class Parameters(unittest.TestCase):
     def test_the_sam_cli_starts_every_function_locally_without_a_layer_and_with_no_secret_of_a_real_stack(self):
         stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"), language_extensions_enabled=True)
         functions = list(SamFunctionProvider(stacks).get_all())
+        functions = [function for function in functions if not function.name.endswith("BeforeTraffic")]
         self.assertEqual({function.name for function in functions}, {f"PhoneNumbers{name}Function" for name in serverless_functions()})
         for function in functions:
             self.assertEqual(function.layers, [])

@@ -105,6 +105,28 @@ impl Authenticator {
         tokio::join!(secret, jwks);
     }
 
+    /// Checks that the settings and the keys of tokens can be used.
+    ///
+    /// # Errors
+    /// `Unavailable` if a setting is missing, a key cannot be had, or the secret is too short to be a key.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.issuer()?;
+        if self.tokens.secret.is_none() && self.jwks.is_none() {
+            return Err(not_configured());
+        }
+        if let Some(source) = &self.tokens.secret {
+            Key::shared(self.secrets.resolve("JWT_SECRET", Some(source)).await?)?;
+        }
+        if let Some(jwks) = &self.jwks {
+            jwks.check().await?;
+        }
+        Ok(())
+    }
+
+    fn issuer(&self) -> Result<&str, Error> {
+        self.tokens.issuer.as_deref().ok_or_else(|| Error::Unavailable("JWT_ISSUER is not configured".into()))
+    }
+
     /// The user whose token a request carries: its `sub`.
     ///
     /// # Errors
@@ -117,7 +139,7 @@ impl Authenticator {
         if header.crit.is_some() {
             return Err(REFUSED);
         }
-        let issuer = self.tokens.issuer.as_deref().ok_or_else(|| Error::Unavailable("JWT_ISSUER is not configured".into()))?;
+        let issuer = self.issuer()?;
         let key = self.key(&header).await?;
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY_SECONDS;

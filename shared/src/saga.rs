@@ -15,8 +15,9 @@ mod release;
 use std::sync::Arc;
 
 use crate::config::{self, Config};
+use crate::error::Error;
 use crate::secrets::Secrets;
-use crate::store::Store;
+use crate::store::{Access, Deployment, Store};
 use crate::telnyx::{Accounts, Client};
 
 pub use outcome::{ending, may_be_retried};
@@ -51,5 +52,17 @@ impl Sagas {
     /// Fetches and connects to what the first saga will need.
     pub async fn warm(&self) {
         tokio::join!(self.store.warm(), self.accounts.warm());
+    }
+
+    /// Checks that sagas can be run: the database with its rights and of this deployment, and the platform's key.
+    ///
+    /// # Errors
+    /// `Unavailable` with what cannot be used.
+    pub async fn check(&self) -> Result<(), Error> {
+        tokio::try_join!(self.store.check(Access::Spend), self.accounts.check())?;
+        match self.store.deployment().await? {
+            Deployment::Ours => Ok(()),
+            Deployment::Unnamed | Deployment::Another(_) => Err(self.store.wrong_deployment().await),
+        }
     }
 }

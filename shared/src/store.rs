@@ -9,6 +9,7 @@
 mod agencies;
 mod agents;
 mod callers;
+mod check;
 mod clock;
 mod deployment;
 mod idempotency_keys;
@@ -36,6 +37,7 @@ use crate::meter::{self, Dependency};
 use crate::secrets::Secrets;
 use postgres::connection::{self, Connections};
 
+pub use check::Access;
 pub use deployment::{Clearance, Deployment};
 pub use idempotency_keys::{IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, Listed};
 pub use lease::{Fenced, Lease, Leased};
@@ -65,6 +67,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         agencies::STATEMENTS,
         agents::STATEMENTS,
         callers::STATEMENTS,
+        check::STATEMENTS,
         clock::STATEMENTS,
         deployment::STATEMENTS,
         idempotency_keys::STATEMENTS,

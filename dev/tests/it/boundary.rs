@@ -1,6 +1,7 @@
 //! Telnyx, Secrets Manager and connections to Postgres: hostile answers, rate limits, TLS, rotated credentials.
 
 mod calls_in_proportion;
+mod check;
 mod connections;
 mod hostile_answers;
 mod logs;

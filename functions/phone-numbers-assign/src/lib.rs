@@ -14,7 +14,7 @@ use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
 use shared::model::Caller;
 use shared::secrets::Secrets;
-use shared::store::{Change, Store};
+use shared::store::{Access, Change, Store};
 use uuid::Uuid;
 
 use answer::{All, Changed, One};
@@ -35,6 +35,10 @@ impl Function for Assign {
 
     async fn warm(&self) {
         self.store.warm().await;
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        self.store.check(Access::Assign).await
     }
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {

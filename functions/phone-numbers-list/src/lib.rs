@@ -13,7 +13,7 @@ use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
 use shared::model::Caller;
 use shared::secrets::Secrets;
-use shared::store::{ListPage, Store};
+use shared::store::{Access, ListPage, Store};
 
 use answer::{Page, Pagination};
 use cursor::Cursor;
@@ -34,6 +34,10 @@ impl Function for List {
 
     async fn warm(&self) {
         self.store.warm().await;
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        self.store.check(Access::Read).await
     }
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {

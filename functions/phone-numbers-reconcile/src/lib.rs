@@ -67,6 +67,10 @@ impl Background for Reconcile {
         self.sagas.warm().await;
     }
 
+    async fn check(&self) -> Result<(), Error> {
+        self.sagas.check().await
+    }
+
     async fn run(&self, deadline: Instant) -> Result<(), Error> {
         Run::new(self, deadline).execute().await
     }

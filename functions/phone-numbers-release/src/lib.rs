@@ -45,6 +45,10 @@ impl Function for Release {
         self.sagas.warm().await;
     }
 
+    async fn check(&self) -> Result<(), Error> {
+        self.sagas.check().await
+    }
+
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let store = &self.sagas.store;

@@ -12,7 +12,7 @@ use shared::error::Error;
 use shared::lambda::{Answer, Call, Function};
 use shared::model::Caller;
 use shared::secrets::Secrets;
-use shared::store::Store;
+use shared::store::{Access, Store};
 use shared::telnyx::{Accounts, Client};
 
 /// The function.
@@ -36,6 +36,11 @@ impl Function for Search {
 
     async fn warm(&self) {
         tokio::join!(self.store.warm(), self.accounts.warm());
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        tokio::try_join!(self.store.check(Access::Read), self.accounts.check())?;
+        Ok(())
     }
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {

@@ -61,6 +61,17 @@ impl Jwks {
         drop(self.state(|_| true).await);
     }
 
+    /// Checks that the issuer publishes keys that can be used.
+    ///
+    /// # Errors
+    /// `Unavailable` if they cannot be fetched or there are none.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        if self.state(|_| true).await?.keys.is_empty() {
+            return Err(Error::Unavailable("the issuer publishes no key that can be used".into()));
+        }
+        Ok(())
+    }
+
     /// The keys, fetched again if they are old or not what is wanted.
     async fn state(&self, wanted: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, Error> {
         // Held while fetching, so that concurrent requests become one fetch.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lambda_http::http::Method;
 use lambda_http::http::header::HeaderMap;
+use lambda_http::lambda_runtime::Diagnostic;
 use lambda_http::{Body, Context, LambdaEvent, Request, RequestExt as _, Response};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -31,6 +32,12 @@ pub trait Background: Sized + Send + Sync + 'static {
 
     /// See [`Function::warm`](super::Function::warm).
     fn warm(&self) -> impl Future<Output = ()> + Send;
+
+    /// See [`Function::check`](super::Function::check).
+    ///
+    /// # Errors
+    /// `Unavailable` with what cannot be used.
+    fn check(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Does work until the deadline at most.
     ///
@@ -102,6 +109,14 @@ impl<B: Background> BackgroundService<B> {
         }
     }
 
+    /// Checks the settings and the function itself: [`Background::check`].
+    ///
+    /// # Errors
+    /// `Unavailable` with what cannot be used.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.ready()?.function.check().await
+    }
+
     /// Does the scheduled work.
     ///
     /// # Errors
@@ -113,7 +128,7 @@ impl<B: Background> BackgroundService<B> {
         };
         let outcome = Box::pin(work).await;
         if let Err(error) = &outcome {
-            log(error, &context.request_id);
+            log(error);
         }
         outcome
     }
@@ -138,12 +153,14 @@ impl<B: Background> BackgroundService<B> {
     ///
     /// # Errors
     /// As [`BackgroundService::run`].
-    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Option<EventAnswer>, lambda_http::Error> {
+    pub async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Option<EventAnswer>, Diagnostic> {
         let LambdaEvent { payload, context } = event;
         let request_id = request_id(Some(&context));
         let event = event::parse(&payload);
         if event.as_ref().is_ok_and(|event| !event::is_http(event)) {
-            self.run(&context).await.map_err(|error| error.to_string())?;
+            self.run(&context)
+                .await
+                .map_err(|error| Diagnostic { error_type: "RunFailed".to_owned(), error_message: error.to_string() })?;
             return Ok(None);
         }
         let response = match event.and_then(|event| event::request(&event, context)) {

@@ -198,6 +198,10 @@ mod tests {
             Self
         }
 
+        async fn check(&self) -> Result<(), Error> {
+            Ok(())
+        }
+
         async fn handle(&self, call: Call) -> Result<Answer, Error> {
             let mut query = call.query.clone();
             query.sort();

@@ -40,6 +40,13 @@ pub trait Function: Sized + Send + Sync + 'static {
         std::future::ready(())
     }
 
+    /// Checks that everything which requests need can be used: the database with the function's rights, and its secrets. Deployments
+    /// ask for it before they send calls to a new version.
+    ///
+    /// # Errors
+    /// `Unavailable` with what cannot be used.
+    fn check(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Answers one request of an authenticated user.
     ///
     /// # Errors
@@ -77,6 +84,16 @@ impl<F: Function> Service<F> {
         if let Ok(ready) = &self.ready {
             warmed(F::NAME, async { _ = tokio::join!(ready.authenticator.warm(), ready.function.warm()) }).await;
         }
+    }
+
+    /// Checks the settings, the keys of tokens, and the function itself: [`Function::check`].
+    ///
+    /// # Errors
+    /// `Unavailable` with what cannot be used.
+    pub async fn check(&self) -> Result<(), Error> {
+        let ready = self.ready()?;
+        tokio::try_join!(ready.authenticator.check(), ready.function.check())?;
+        Ok(())
     }
 
     /// Answers an event of API Gateway or of the function URL, whatever JSON it is.

@@ -40,10 +40,10 @@ const OURS: [&str; 2] = ["shared", "phone_numbers"];
 pub fn init(logging: &Logging) {
     // Lambda has a level that `tracing` has not.
     let level = if logging.level == "FATAL" { LevelFilter::ERROR } else { logging.level.parse().unwrap_or(LevelFilter::INFO) };
-    let targets = Targets::new().with_target("lambda_runtime", level.min(LevelFilter::INFO)).with_targets(OURS.map(|ours| (ours, level)));
+    let targets = Targets::new().with_target("lambda_runtime", level.min(LevelFilter::WARN)).with_targets(OURS.map(|ours| (ours, level)));
     let lines = fmt::layer().with_target(false).without_time();
     if logging.is_json {
-        registry().with(lines.json().with_filter(targets)).init();
+        registry().with(lines.json().with_span_list(false).with_filter(targets)).init();
     } else {
         registry().with(lines.with_filter(targets)).init();
     }
@@ -89,7 +89,7 @@ pub(super) async fn answered(
     let (outcome, reading) = meter::measure(work).await;
     let outcome = outcome.unwrap_or_else(|panic| Err(Error::Internal(format!("panicked: {}", literal(panic.as_ref())).into())));
     let mut response = outcome.unwrap_or_else(|error| {
-        log(&error, request_id);
+        log(&error);
         problem::response(&error, request_id)
     });
     let headers = response.headers_mut();
@@ -99,16 +99,15 @@ pub(super) async fn answered(
     // An answer is one user's and true at one moment, and is what its content type says, whatever it looks like.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    log_answer(name, request_id, method, started, &reading, &response);
+    log_answer(name, method, started, &reading, &response);
     response
 }
 
 /// The one line about a request.
-fn log_answer(name: &str, request_id: &str, method: &str, started: Instant, reading: &Reading, response: &Response<Body>) {
+fn log_answer(name: &str, method: &str, started: Instant, reading: &Reading, response: &Response<Body>) {
     tracing::info!(
         function = name,
         version = VERSION.get().map(String::as_str),
-        request_id,
         method,
         agency_id = reading.agency_id.map(tracing::field::display),
         status = response.status().as_u16(),
@@ -144,14 +143,20 @@ pub(super) fn request_id(context: Option<&Context>) -> String {
     }
 }
 
+/// The span of an invocation: every line that is logged within it has the ids of the request and of its trace. Its level is the
+/// highest, so that no log level leaves the ids out.
+pub(super) fn invocation(context: &Context) -> tracing::Span {
+    tracing::error_span!("invocation", request_id = context.request_id, trace_id = context.xray_trace_id)
+}
+
 /// Logs an error: our own failures as errors, Telnyx's as warnings, refusals as information.
-pub(super) fn log(error: &Error, request_id: &str) {
+pub(super) fn log(error: &Error) {
     match error.kind().blame {
-        Blame::Ours => tracing::error!(request_id, code = error.code(), error = %error, "request failed"),
+        Blame::Ours => tracing::error!(code = error.code(), error = %error, "request failed"),
         Blame::Telnyx => {
-            tracing::warn!(request_id, code = error.code(), error = %error, "request failed");
+            tracing::warn!(code = error.code(), error = %error, "request failed");
         }
-        Blame::Caller => tracing::info!(request_id, code = error.code(), "request refused"),
+        Blame::Caller => tracing::info!(code = error.code(), "request refused"),
     }
 }
 

@@ -96,6 +96,14 @@ impl Accounts {
         }
     }
 
+    /// Checks that the platform's key can be read. It may be missing, if each agency has its own.
+    ///
+    /// # Errors
+    /// `Unavailable` if the secret cannot be read, or holds no key.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.find(&AccountName::Platform).await.map(drop)
+    }
+
     /// The account that an agency buys in now: its own if it has a secret, else the platform's.
     ///
     /// An agency whose secret cannot be read does not buy in the platform's account: the number would belong to the wrong one.

@@ -26,6 +26,10 @@ impl Function for Panics {
         Self
     }
 
+    async fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn handle(&self, _: Call) -> Result<Answer, Error> {
         panic!("the secret is 12345");
     }
@@ -42,6 +46,10 @@ impl Function for Hangs {
         Self
     }
 
+    async fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn handle(&self, _: Call) -> Result<Answer, Error> {
         std::future::pending().await
     }
@@ -56,6 +64,10 @@ impl Function for TellsTime {
 
     fn new(_: &Config, _: Arc<Secrets>) -> Self {
         Self
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     async fn handle(&self, call: Call) -> Result<Answer, Error> {

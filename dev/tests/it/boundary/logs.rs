@@ -278,3 +278,29 @@ async fn the_line_about_a_request_tells_whose_it_was_how_it_ended_and_what_it_wa
 async fn lines(log: &Path, count: usize) -> Vec<Value> {
     eventually(async || Some(answered(&fs::read_to_string(log).unwrap())).filter(|lines| lines.len() >= count)).await
 }
+
+#[tokio::test]
+async fn every_line_of_a_request_has_its_id_and_the_traces_once_at_every_level() {
+    for level in ["TRACE", "WARN"] {
+        let log = NamedTempFile::new().unwrap();
+        let path = log.path().to_owned();
+        let product = Product::with(async move |options| {
+            let level = ("AWS_LAMBDA_LOG_LEVEL", level);
+            // Without keys, the request fails, which is logged at each of the levels.
+            options.environment = [level, ("JWT_SECRET", "")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            options.logs = Logs::File(path);
+        })
+        .await;
+        let problem = product.json(product.request(Method::GET, "phone-numbers-list", "owner"), 503).await;
+        let id = problem["request_id"].as_str().unwrap();
+        product.stack.stop().await;
+        let log = fs::read_to_string(log.path()).unwrap();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(id)).collect();
+        assert!(lines.iter().any(|line| line.contains("request failed")), "{log}");
+        for line in lines {
+            assert_eq!((line.matches(id).count(), line.matches("Root=").count()), (1, 1), "{line}");
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["span"]["request_id"], id);
+        }
+    }
+}
