@@ -24,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The shortest pause between two reads that look for a newer value and find none, so that neither a wrong credential nor
 /// forged tokens cause many reads.
 const REREAD_PAUSE: Duration = Duration::from_secs(3);
+/// How long other requests wait for the first one.
+const HEAD_START: Duration = Duration::from_millis(200);
 /// More characters than an error code of AWS has.
 const LONGEST_CODE: usize = 64;
 
@@ -56,8 +58,11 @@ pub struct Secrets {
     aws: Aws,
     /// Built by the first read: a function without secrets does not need it.
     client: OnceLock<Result<Client, String>>,
+    /// Whether the first request has been sent. Locked while that one is under way.
+    has_connected: tokio::sync::Mutex<bool>,
     ttl: Duration,
-    /// One lock for each secret: concurrent reads of one secret become one read, and do not delay reads of others.
+    /// One lock for each secret: concurrent reads of one secret become one read, and delay reads of others by no more than
+    /// [`HEAD_START`].
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
@@ -85,7 +90,7 @@ impl Secrets {
     /// Performs no I/O.
     #[must_use]
     pub fn new(aws: &Aws, ttl: Duration) -> Self {
-        Self { aws: aws.clone(), client: OnceLock::new(), ttl, slots: Mutex::default() }
+        Self { aws: aws.clone(), client: OnceLock::new(), has_connected: tokio::sync::Mutex::default(), ttl, slots: Mutex::default() }
     }
 
     /// The text of a secret; None if it does not exist (`ResourceNotFoundException`, and nothing else).
@@ -167,13 +172,29 @@ impl Secrets {
 
     async fn fetch(&self, id: &str) -> Result<Option<Secret>, Error> {
         let client = self.client.get_or_init(|| client(&self.aws)).as_ref().map_err(|reason| Error::Unavailable(reason.clone().into()))?;
-        match client.get_secret_value().secret_id(id).send().await {
+        let request = client.get_secret_value().secret_id(id).send();
+        match self.over_one_connection(request).await {
             Ok(answer) => match answer.secret_string() {
                 Some(text) => Ok(Some(Secret::new(text))),
                 None => Err(Error::Unavailable(format!("the secret {id} is binary, not text").into())),
             },
             Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => Ok(None),
             Err(error) => Err(Error::Unavailable(described(id, &error))),
+        }
+    }
+
+    /// Lets others wait for the first request for a while, and then use its connection: one of their own would need a name
+    /// look-up and a handshake, at every cold start.
+    async fn over_one_connection<T>(&self, request: impl Future<Output = T>) -> T {
+        match tokio::time::timeout(HEAD_START, self.has_connected.lock()).await {
+            Ok(mut has_connected) if !*has_connected => {
+                *has_connected = true;
+                request.await
+            }
+            first => {
+                drop(first);
+                request.await
+            }
         }
     }
 }
