@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod bench;
 mod chaos;
 mod deployment;
 mod disk;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 
 use self::stop_signals::StopSignals;
 use crate::affected::Workspace;
+use crate::bench::Options as BenchOptions;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
 use crate::populate::Scale;
@@ -127,6 +129,19 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         rounds: usize,
     },
+    /// Measures start, latency, CPU time, memory, size and round trips to Postgres of the functions as they are deployed, beside
+    /// programs to compare with, and fails if a bar is missed. Needs Linux. See docs/performance.md.
+    Bench {
+        /// Measure for two minutes, not counting builds.
+        #[arg(long)]
+        quick: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Measure these functions only, list among them, beside the references.
+        #[arg(value_name = "FUNCTION")]
+        functions: Vec<String>,
+    },
     /// Prints docs/openapi.json, the description of the HTTP API.
     Openapi,
     /// Lists the functions whose artifacts a committed change affects.
@@ -171,6 +186,7 @@ async fn command(arguments: Arguments) -> Result<()> {
             print!("{}", flatness::table(&Box::pin(flatness::measure(url.as_str(), rounds)).await?));
             Ok(())
         }
+        Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
         Some(Command::Openapi) => {
             print!("{}", openapi::text());
             Ok(())
