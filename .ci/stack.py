@@ -83,7 +83,7 @@ class Stack:
         self.folder = Path(tempfile.mkdtemp(prefix="phone-numbers-"))
         self.folder.chmod(0o755)
         ready = self.folder / "ready.json"
-        command = ["cargo", "dev", *(["--docker"] if docker else []), "--port", "0", "--telnyx-port", "0", "--fresh", "--data", self.folder, "--ready-file", ready]
+        command = ["cargo", "dev", *(["--docker"] if docker else []), "--port", "0", "--telnyx-port", "0", "--console-port", "0", "--fresh", "--data", self.folder, "--ready-file", ready]
         self.log = (self.folder / "dev.log").open("w")
         self.dev = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log)
         wait_for("cargo dev", lambda: ready.exists() or self.dev.poll() is not None, 900)

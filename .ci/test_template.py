@@ -625,12 +625,12 @@ class Parameters(unittest.TestCase):
     def test_the_documented_connections_follow_from_the_bounds_on_concurrency(self):
         documented = (ROOT / "docs/deployment.md").read_text()
         per_instance, = re.findall(r"at most (\w+) connections", documented)
-        self.assertEqual(per_instance, "four")
+        self.assertEqual(per_instance, "two")
         configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
         for name in ("staging", "prod"):
             values = dict(pair.split("=") for pair in configured[name]["deploy"]["parameters"]["parameter_overrides"])
             web, reconcile = len(WEB) * int(values["ReservedConcurrency"]), int(values["ReconcileReservedConcurrency"])
-            self.assertIn(f"must be above the sum, {4 * web + 4 * reconcile + 2},", documented)
+            self.assertIn(f"must be above the sum, {2 * web + 2 * reconcile + 2},", documented)
             # AWS leaves 100 of the quota of 1,000 unreserved.
             self.assertLess(web + reconcile + 2, 900 / 3)
 

@@ -4,13 +4,17 @@ mod accounts;
 mod bench;
 mod chaos;
 mod deployment;
+mod disk;
+mod env_file;
 mod files;
 mod findings;
+mod progress;
 mod run;
 mod stop_signals;
 mod summary;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -20,14 +24,16 @@ use crate::affected::Workspace;
 use crate::bench::Options as BenchOptions;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
+use crate::populate::Scale;
+use crate::postgres::connection::normalise;
 use crate::postgres::logins;
 use crate::telnyx_simulator::{self, Simulator};
-use crate::{migrations, openapi, workspace};
+use crate::{flatness, migrations, openapi, populate, workspace};
 
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
 /// them, and a gateway before them.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true, after_help = run::FILES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -118,6 +124,24 @@ enum Command {
         #[arg(value_name = "FUNCTION")]
         functions: Vec<String>,
     },
+    /// Fills a migrated, empty database with agencies and numbers, to try how large tenants and tables behave. Needs a superuser.
+    Populate {
+        /// Such as <postgres://user:password@host:5432/database>.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+        #[command(flatten)]
+        scale: Scale,
+    },
+    /// Compares how long each operation takes for the largest agency and for one with 1,000 numbers, on a database that `populate`
+    /// has filled. Changes some of its rows.
+    Flatness {
+        /// Such as <postgres://user:password@host:5432/database>.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+        /// How many times each operation is done for each agency.
+        #[arg(long, default_value_t = 200)]
+        rounds: usize,
+    },
     /// Prints docs/openapi.json, the description of the HTTP API.
     Openapi,
     /// Lists the functions whose artifacts a committed change affects.
@@ -132,12 +156,19 @@ enum Command {
     },
 }
 
-/// Runs the command. Ctrl-C and SIGTERM stop a command that would otherwise run forever, orderly and with success.
-///
-/// # Errors
-/// If the command fails. The message is for the user.
-pub async fn run() -> Result<()> {
+/// Runs the command, and prints why it failed. Ctrl-C and SIGTERM stop a command that would otherwise run forever, orderly and with success.
+pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    match command(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::fail(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn command(arguments: Arguments) -> Result<()> {
     match arguments.command {
         None => run::run(&arguments.run).await,
         Some(Command::Migrate { database_url, deployment, platform }) => migrate(&database_url, deployment.as_deref(), platform).await,
@@ -150,6 +181,12 @@ pub async fn run() -> Result<()> {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
         Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
+        Some(Command::Populate { database_url, scale }) => populate::populate(&database_url, scale, |step| println!("{step}")).await,
+        Some(Command::Flatness { database_url, rounds }) => {
+            let url = normalise(&database_url)?;
+            print!("{}", flatness::table(&Box::pin(flatness::measure(url.as_str(), rounds)).await?));
+            Ok(())
+        }
         Some(Command::Openapi) => {
             print!("{}", openapi::text());
             Ok(())

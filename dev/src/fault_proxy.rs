@@ -113,11 +113,19 @@ impl FaultProxy {
         self.log().seen.clone()
     }
 
+    /// The round trips since the log was last cleared: interactions that a client of Postgres sent together, without waiting for an
+    /// answer in between, are one.
+    #[must_use]
+    pub fn round_trips(&self) -> usize {
+        self.log().round_trips
+    }
+
     /// Clears the log: the next interaction has index 0. Planned faults stay planned.
     pub fn clear_log(&self) {
         let mut log = self.log();
         log.seen.clear();
         log.injected = 0;
+        log.round_trips = 0;
     }
 
     /// Closes every connection.

@@ -13,6 +13,38 @@ use crate::postgres::describe;
 /// The reference of orders that another program places in the same account. The invariants ignore them.
 pub const FOREIGN_REFERENCE: &str = "another program";
 
+/// The counts that differ from what a recount finds.
+const WRONG_COUNTS: &str = "\
+with counted as (
+  select c.agency_id, c.currency, sum(c.pending) as pending, sum(c.active) as active, sum(c.inactive) as inactive,
+         sum(c.released) as released, sum(c.assigned) as assigned, sum(c.priced) as priced, sum(c.monthly_cost) as monthly_cost
+  from phone_number_counts c
+  group by c.agency_id, c.currency
+), recounted as (
+  select n.agency_id,
+         n.currency,
+         count(*) filter (where n.status = 'pending') as pending,
+         count(*) filter (where n.status = 'active') as active,
+         count(*) filter (where n.status = 'inactive') as inactive,
+         count(*) filter (where n.status = 'released') as released,
+         count(*) filter (where n.status <> 'released' and n.agent_mapping_id is not null) as assigned,
+         count(*) filter (where n.status in ('active', 'inactive') and n.monthly_cost is not null) as priced,
+         coalesce(sum(n.monthly_cost) filter (where n.status in ('active', 'inactive')), 0) as monthly_cost
+  from (
+    select r.agency_id, r.currency, r.status::text, r.agent_mapping_id, r.monthly_cost
+    from agency_phone_numbers r
+    union all
+    select a.agency_id, a.record ->> 'currency', 'released', null, null
+    from agency_phone_numbers_archive a
+  ) n
+  group by n.agency_id, n.currency
+)
+select concat_ws(' ', 'counted:', row_to_json(c), 'rows:', row_to_json(r))
+from counted c
+full join recounted r on (r.agency_id, r.currency) = (c.agency_id, c.currency)
+where (c.pending, c.active, c.inactive, c.released, c.assigned, c.priced, c.monthly_cost)
+  is distinct from (r.pending, r.active, r.inactive, r.released, r.assigned, r.priced, r.monthly_cost)";
+
 /// Violations of what must hold at any time, by kind, each with a description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
@@ -24,13 +56,15 @@ pub struct Violations {
     pub wrong_owner: Vec<String>,
     /// Rows that do not match their history.
     pub history_gaps: Vec<String>,
+    /// Agencies whose counts are not those of their rows.
+    pub wrong_counts: Vec<String>,
 }
 
 impl Violations {
     /// All violations.
     #[must_use]
     pub fn all(self) -> Vec<String> {
-        [self.orphans, self.double_buys, self.wrong_owner, self.history_gaps].concat()
+        [self.orphans, self.double_buys, self.wrong_owner, self.history_gaps, self.wrong_counts].concat()
     }
 }
 
@@ -46,7 +80,17 @@ pub async fn violations(database: &Client, telnyx: &Value) -> Result<Violations>
         double_buys: [books.billed_twice(), books.orders_too_many()].concat(),
         wrong_owner: books.wrong_owner(),
         history_gaps: books.history_gaps(),
+        wrong_counts: wrong_counts(database).await?,
     })
+}
+
+/// Agencies whose counts are not those of their rows, one line for each currency.
+///
+/// # Errors
+/// If the query fails.
+pub async fn wrong_counts(database: &Client) -> Result<Vec<String>> {
+    let rows = database.query(WRONG_COUNTS, &[]).await.map_err(|error| describe(&error))?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Unfinished work. There must be none after enough time and retries.

@@ -30,7 +30,16 @@ impl Listener {
     /// # Errors
     /// If the port is taken.
     pub async fn start(port: u16, router: Router) -> Result<Self> {
+        Self::start_with(port, |_| router).await
+    }
+
+    /// As [`Listener::start`], with a router that depends on the port.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn start_with(port: u16, router: impl FnOnce(u16) -> Router) -> Result<Self> {
         let (listener, address) = bind(port).await?;
+        let router = router(address.port());
         let task = tokio::spawn(async move {
             // It ends only when it is aborted.
             let _ = axum::serve(listener, router).await;

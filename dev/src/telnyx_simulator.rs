@@ -102,7 +102,7 @@ impl Simulator {
         settings.webhook_url = options.webhook_url.or(settings.webhook_url);
         let state = SimulatorState::new(options.api_key.clone(), settings);
         let shared = Arc::new(Service::new(state, signer()?, webhook_client()?));
-        let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+        let serving = tokio::spawn(server::serve(listener, port, Arc::clone(&shared)));
         let ticking = tokio::spawn(webhooks::run(Arc::clone(&shared)));
         Ok(Self { port, api_key: options.api_key, shared, tasks: [serving.abort_handle(), ticking.abort_handle()] })
     }

@@ -39,6 +39,8 @@ pub struct Database {
     pub name: Option<String>,
     /// Whether to connect without TLS where the login is JSON.
     pub plaintext: bool,
+    /// Whether statements are prepared under names; None finds out.
+    pub prepared_statements: Option<bool>,
     /// The certificate authorities to trust.
     pub authorities: Authorities,
     /// The longest time for a statement, with the connection that it needs. All other time limits are shares of it.
@@ -301,6 +303,7 @@ impl Database {
             port: reader.integer(&table::DATABASE_PORT),
             name: reader.text(&table::DATABASE_NAME),
             plaintext: reader.text(&table::DATABASE_SSLMODE).as_deref() == Some("disable"),
+            prepared_statements: reader.boolean(&table::DATABASE_PREPARED_STATEMENTS),
             authorities: match reader.text(&table::DATABASE_CA_FILE) {
                 None => Authorities::Web,
                 Some(name) if name == "system" => Authorities::System,

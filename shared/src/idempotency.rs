@@ -18,9 +18,9 @@ use serde_json::Value;
 use crate::config;
 use crate::error::Error;
 use crate::lambda::{Answer, Call};
-use crate::model::Actor;
+use crate::model::{Actor, Caller};
 use crate::problem;
-use crate::store::{IdempotencyKey, KeptAnswer, KeyState, Lease, Store};
+use crate::store::{HeldKey, KeptAnswer, KeyState, KeyUse, Store};
 
 /// The header of an answer that repeats an earlier one, because nothing new was done.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -28,30 +28,32 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const HEADER: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
 
-/// Does `work` once for each key. `work` gets the key, whose lease is held meanwhile, or None if the call has no such header.
+/// Does `work` for a permitted caller, once for each key. `work` gets the key, whose lease is held meanwhile, or None if the call has
+/// no such header.
 ///
 /// # Errors
-/// `InvalidRequest` if the header is not a key; `IdempotencyKeyReused`; `RequestInProgress`; and those of `work`.
+/// `InvalidRequest` if the header is not a key; `Forbidden`; `IdempotencyKeyReused`; `RequestInProgress`; and those of `work`.
 pub async fn once<W>(
     store: &Store,
     config: &config::Purchase,
-    actor: &Actor,
+    caller: &Caller,
     function: &'static str,
     call: &Call,
-    work: impl FnOnce(Option<Lease<IdempotencyKey>>) -> W,
+    work: impl FnOnce(Actor, Option<HeldKey>) -> W,
 ) -> Result<Answer, Error>
 where
     W: Future<Output = Result<Answer, Error>>,
 {
-    let Some(key) = key(call)? else { return work(None).await };
-    let lease = Lease::new(IdempotencyKey { agency_id: actor.agency_id, function, key }, config.lease);
-    match store.claim_key(&lease, hash(call.raw_body()), config.keys_ttl).await? {
-        KeyState::Claimed => {}
-        KeyState::Answered(kept) => return replay(kept),
-        KeyState::Busy(left) => return Err(Error::RequestInProgress(left)),
-        KeyState::Reused => return Err(Error::IdempotencyKeyReused),
-    }
-    let outcome = store.renewing(&lease, work(Some(lease.clone()))).await;
+    let Some(key) = key(call)? else { return work(store.authorize(caller).await?, None).await };
+    let key_use = KeyUse { function, key, request_hash: hash(call.raw_body()), lease: config.lease, ttl: config.keys_ttl };
+    let (actor, held) = match store.claim_key(caller, &key_use).await? {
+        (actor, KeyState::Claimed(held)) => (actor, held),
+        (_, KeyState::Answered(kept)) => return replay(kept),
+        (_, KeyState::Busy(left)) => return Err(Error::RequestInProgress(left)),
+        (_, KeyState::Reused) => return Err(Error::IdempotencyKeyReused),
+    };
+    let lease = held.lease.clone();
+    let outcome = store.renewing(&lease, work(actor, Some(held))).await;
     let Some(answer) = kept(&outcome, &call.request_id) else {
         if let Err(error) = store.give_back(&lease).await {
             tracing::warn!(error = %error, "an idempotency key is held until its lease ends");

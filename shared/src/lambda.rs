@@ -14,6 +14,7 @@ mod function;
 pub(crate) mod fuzz;
 pub mod input;
 mod log;
+pub mod size;
 
 use lambda_http::{LambdaEvent, lambda_runtime, service_fn};
 use serde_json::value::RawValue;

@@ -18,12 +18,14 @@
 //! | [`numbering`] | the numbering plans of countries (feature `telnyx`) | `model` |
 //! | [`saga`] | purchases and releases, step by step (feature `telnyx`) | `config`, `deadline`, `error`, `model`, `numbering`, `secrets`, `store`, `telnyx` |
 //! | [`lambda`] | the Lambda runtime: one request in, one answer out; [`mod@input`] and [`cors`] | `auth`, `config`, `error`, `meter`, `model`, `problem`, `secrets` |
+//! | [`cursor`] | keyset cursors: where the next page of a list or of a history begins | `error`, `lambda`, `model`, `store` |
 //! | [`idempotency`] | idempotency keys: the same key, the same answer | `config`, `error`, `lambda`, `model`, `problem`, `store` |
 //!
 //! [`store`] and [`telnyx`] do not depend on each other, nor on HTTP as callers use it.
 
 pub mod auth;
 pub mod config;
+pub mod cursor;
 pub mod deadline;
 pub mod error;
 /// What fuzz targets do with bytes: `fuzz/`.

@@ -4,7 +4,7 @@
 //! Each can be sent again after its connection broke, because it either only reads or finds what it did the first time.
 //!
 //! What is written about a number's row is recorded in its history by a trigger, in the same transaction. Statements tell
-//! it who writes in the setting `phone_numbers.actor`, and `phone_numbers.event` where the change itself does not.
+//! it who writes through the function `phone_numbers_sign`.
 
 mod agencies;
 mod agents;
@@ -25,23 +25,23 @@ mod tenant;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Transaction};
-use futures_util::future::try_join_all;
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::config::{Config, Rates};
 use crate::error::Error;
 use crate::meter::{self, Dependency};
 use crate::secrets::Secrets;
 use postgres::connection::{self, Connections};
+use postgres::parameter::Parameter;
+use postgres::session::Transaction;
 
 pub use check::Access;
 pub use deployment::{Clearance, Deployment};
-pub use idempotency_keys::{IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, Listed};
+pub use idempotency_keys::{HeldKey, IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, KeyUse, Listed};
 pub use lease::{Fenced, Lease, Leased};
-pub use numbers::{Change, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary};
+pub use numbers::{Change, EXACT_TOTAL, History, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary, Total};
 pub use postgres::connection::connect;
 pub use purchases::{
     Activation, Begun, BoughtNumber, Held, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
@@ -74,8 +74,9 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         idempotency_keys::purchases::STATEMENTS,
         numbers::archive::STATEMENTS,
         numbers::change::STATEMENTS,
+        numbers::count::STATEMENTS,
         numbers::history::STATEMENTS,
-        numbers::list::STATEMENTS,
+        numbers::page::STATEMENTS,
         numbers::read::STATEMENTS,
         numbers::switched_off::STATEMENTS,
         purchases::begin::STATEMENTS,
@@ -108,12 +109,20 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
 /// One statement with its parameters.
 pub(crate) struct Query<'a> {
     sql: &'static str,
-    parameters: &'a [&'a (dyn ToSql + Sync)],
+    parameters: &'a [&'a dyn Parameter],
 }
 
 impl<'a> Query<'a> {
-    const fn new(sql: &'static str, parameters: &'a [&'a (dyn ToSql + Sync)]) -> Self {
+    const fn new(sql: &'static str, parameters: &'a [&'a dyn Parameter]) -> Self {
         Self { sql, parameters }
+    }
+
+    fn values(&self) -> Vec<&'a (dyn ToSql + Sync)> {
+        self.parameters.iter().map(|parameter| *parameter as &(dyn ToSql + Sync)).collect()
+    }
+
+    fn typed_values(&self) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+        self.parameters.iter().map(|parameter| (*parameter as &(dyn ToSql + Sync), parameter.sql_type())).collect()
     }
 }
 
@@ -134,20 +143,7 @@ impl Store {
     /// Sends statements together, in one round trip, and returns the rows of each.
     /// They succeed or fail one by one, not as a transaction.
     async fn run<const N: usize>(&self, queries: [Query<'_>; N]) -> Result<[Vec<Row>; N], Error> {
-        let work = async {
-            let client = self.connections.get().await?;
-            match execute(&client, &queries).await {
-                Err(error) if connection::is_lost(&error) => {
-                    // A function that is frozen between two requests does not notice that its connections end.
-                    tracing::info!(error = %error, "a database connection was lost and is replaced");
-                    self.connections.discard(client);
-                    let client = self.connections.get().await?;
-                    execute(&client, &queries).await.map_err(failure)
-                }
-                outcome => outcome.map_err(failure),
-            }
-        };
-        let rows = self.in_time(work).await?;
+        let rows = self.in_time(self.connections.run(&queries)).await?;
         rows.try_into().map_err(|_| Error::Internal("a statement's rows are missing".into()))
     }
 
@@ -159,52 +155,61 @@ impl Store {
     {
         let attempts = async {
             match attempt().await {
-                Err(Undone::Postgres(error)) if connection::is_lost(&error) => {
-                    tracing::info!(error = %error, "a database connection was lost in a transaction, which is done anew");
-                    self.connections.discard_all();
+                Err(undone) if undone.is_loss() => {
+                    self.connections.replace(undone);
                     attempt().await
                 }
                 outcome => outcome,
             }
         };
-        self.in_time(async { attempts.await.map_err(Error::from) }).await
+        self.in_time(attempts).await
     }
 
     /// Runs `work` within the time limit. After a timeout, the connections are not used again.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Undone>>) -> Result<T, Error> {
         // On the heap: it is part of the future of every step that uses the database.
         let work = tokio::time::timeout(self.connections.timeouts.whole(), Box::pin(work));
         let outcome = meter::wait_for(Dependency::Postgres, work).await;
-        outcome.unwrap_or_else(|_| {
-            self.connections.discard_all();
-            Err(Error::Unavailable("the database did not answer in time".into()))
-        })
+        let Ok(outcome) = outcome else {
+            self.connections.close_idle();
+            return Err(Error::Unavailable("the database did not answer in time".into()));
+        };
+        outcome.map_err(Error::from)
     }
 
-    async fn rows(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+    async fn rows(&self, sql: &'static str, parameters: &[&dyn Parameter]) -> Result<Vec<Row>, Error> {
         let [rows] = self.run([Query::new(sql, parameters)]).await?;
         Ok(rows)
     }
 
-    async fn row(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
+    async fn row(&self, sql: &'static str, parameters: &[&dyn Parameter]) -> Result<Option<Row>, Error> {
         Ok(self.rows(sql, parameters).await?.into_iter().next())
     }
 }
 
-async fn execute(client: &Object, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
-    try_join_all(queries.iter().map(async |query| {
-        let statement: Statement = client.prepare_cached(query.sql).await?;
-        client.query(&statement, query.parameters).await
-    }))
-    .await
-}
-
-/// Why a transaction was not committed, or may not have been.
+/// Why statements were not executed or a transaction was not committed, or may not have been.
 enum Undone {
+    /// The connection does not answer.
+    Silence,
     /// The database or the connection failed.
     Postgres(tokio_postgres::Error),
     /// The code that ran the transaction failed.
     Ours(Error),
+}
+
+impl Undone {
+    /// Whether the connection is of no use, rather than the statement refused: it can be sent again over another one.
+    fn is_loss(&self) -> bool {
+        match self {
+            Self::Silence => true,
+            Self::Postgres(error) => connection::is_lost(error) || connection::is_name_clash(error),
+            Self::Ours(_) => false,
+        }
+    }
+
+    fn is_name_clash(&self) -> bool {
+        matches!(self, Self::Postgres(error) if connection::is_name_clash(error))
+    }
 }
 
 impl From<tokio_postgres::Error> for Undone {
@@ -222,20 +227,11 @@ impl From<Error> for Undone {
 impl From<Undone> for Error {
     fn from(undone: Undone) -> Self {
         match undone {
+            Undone::Silence => Self::Unavailable("the database connection does not answer".into()),
             Undone::Postgres(error) => failure(error),
             Undone::Ours(error) => error,
         }
     }
-}
-
-/// The rows of a statement within a transaction.
-async fn rows_of(
-    transaction: &Transaction<'_>,
-    sql: &'static str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, tokio_postgres::Error> {
-    let statement = transaction.prepare_cached(sql).await?;
-    transaction.query(&statement, parameters).await
 }
 
 /// The error of a statement that failed, by the constraint that it violates or by its SQLSTATE.
@@ -249,6 +245,7 @@ fn failure(error: tokio_postgres::Error) -> Error {
         (&SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN | &SqlState::INSUFFICIENT_PRIVILEGE, _) => {
             Error::Unavailable(Box::new(error))
         }
+        _ if connection::is_name_clash(&error) => Error::Unavailable(Box::new(error)),
         // Class 40 is a deadlock or a serialization failure: the same request succeeds later.
         (code, _) if ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.code().starts_with(class)) => {
             Error::Unavailable(Box::new(error))

@@ -67,7 +67,7 @@ pub struct Violations {
     pub wrong_owner: Vec<String>,
     /// Unfinished work, and findings that nobody decided.
     pub stuck: Vec<String>,
-    /// Rows that do not match their history, and changes that the history lacks.
+    /// Rows that do not match their history or the counts of their agency, and changes that the history lacks.
     pub history_gaps: Vec<String>,
 }
 
@@ -106,8 +106,9 @@ impl Harness {
     /// # Errors
     /// As [`Harness::check`].
     pub async fn check_over(&self, sql: &Client) -> Result<Violations> {
-        let invariants::Violations { orphans, double_buys, wrong_owner, history_gaps } =
+        let invariants::Violations { orphans, double_buys, wrong_owner, mut history_gaps, wrong_counts } =
             invariants::violations(sql, &self.telnyx().await?).await?;
+        history_gaps.extend(wrong_counts);
         let mut violations = Violations { orphans, double_buys, wrong_owner, history_gaps, stuck: invariants::unfinished(sql).await? };
         violations.stuck.extend(texts(sql, OPEN_FINDINGS, "is an open finding").await?);
         violations.double_buys.extend(texts(sql, OVER_QUOTA, "has more numbers than it may have").await?);

@@ -40,7 +40,7 @@ async fn within_the_gate(state: Arc<State>, request: Request<Incoming>, server: 
 async fn exchange(state: &State, request: Request<Incoming>, server: &[SocketAddr]) -> Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let request = Request::from_parts(head, Full::new(body.collect().await?.to_bytes()));
-    let Some(Injection { moment, fault }) = state.record(name(&request)) else {
+    let Some(Injection { moment, fault }) = state.record(name(&request), false) else {
         return forward(request, server).await;
     };
     if moment == Moment::After {

@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 use super::protocol::{Kind, Message, Statements};
 use super::state::{Injection, Moment, State};
 
+/// More than a client sends at once.
+const READ_BYTES: usize = 64 * 1024;
+
 /// A connection in both directions.
 struct Connection<'a> {
     client: Side,
@@ -19,6 +22,8 @@ struct Connection<'a> {
     parts: Vec<Message>,
     /// The number of interactions that the server has not answered.
     unanswered: usize,
+    /// The read of the client's last interaction; see [`Side::reads`].
+    read: u64,
 }
 
 /// One side of the connection.
@@ -27,12 +32,14 @@ struct Side {
     received: BytesMut,
     /// Whether messages have a type: all but a client's first do.
     is_typed: bool,
+    /// How often something has arrived. A client that sends interactions without waiting for answers has them arrive together.
+    reads: u64,
 }
 
 /// Forwards messages in both directions until one side closes or a fault comes.
 pub(super) async fn pass(client: TcpStream, server: TcpStream, state: &State) -> io::Result<()> {
     let (client, server) = (Side::new(client, false)?, Side::new(server, true)?);
-    let mut connection = Connection { client, server, state, statements: Statements::default(), parts: Vec::new(), unanswered: 0 };
+    let mut connection = Connection { client, server, state, statements: Statements::default(), parts: Vec::new(), unanswered: 0, read: 0 };
     connection.pass().await
 }
 
@@ -66,7 +73,8 @@ impl Connection<'_> {
             Kind::Other => {}
             Kind::End => {
                 let name = self.statements.name(&self.parts);
-                if let Some(injection) = self.state.record(name) {
+                let is_round_trip = std::mem::replace(&mut self.read, self.client.reads) != self.client.reads;
+                if let Some(injection) = self.state.record(name, is_round_trip) {
                     return Ok(Some(injection));
                 }
                 self.unanswered += 1;
@@ -111,7 +119,7 @@ impl Side {
     fn new(stream: TcpStream, is_typed: bool) -> io::Result<Self> {
         // Each batch of messages is sent at once.
         stream.set_nodelay(true)?;
-        Ok(Self { stream, received: BytesMut::new(), is_typed })
+        Ok(Self { stream, received: BytesMut::new(), is_typed, reads: 0 })
     }
 
     /// The next message; `None` at the end. Cancel-safe.
@@ -120,9 +128,12 @@ impl Side {
             if let Some(message) = self.take()? {
                 return Ok(Some(message));
             }
+            // What is sent together is read together.
+            self.received.reserve(READ_BYTES);
             if self.stream.read_buf(&mut self.received).await? == 0 {
                 return Ok(None);
             }
+            self.reads += 1;
         }
     }
 

@@ -60,6 +60,7 @@ pub(super) struct Log {
     pub(super) seen: Vec<Interaction>,
     pub(super) planned: Vec<(Point, Injection)>,
     pub(super) injected: usize,
+    pub(super) round_trips: usize,
 }
 
 #[derive(Debug)]
@@ -83,8 +84,9 @@ impl Default for State {
 
 impl State {
     /// Logs an interaction and takes the fault that is planned for it.
-    pub(super) fn record(&self, name: String) -> Option<Injection> {
+    pub(super) fn record(&self, name: String, is_round_trip: bool) -> Option<Injection> {
         let mut log = lock(&self.log);
+        log.round_trips += usize::from(is_round_trip);
         let interaction = Interaction { index: log.seen.len(), name };
         let position = log.planned.iter().position(|(point, _)| point.matches(&interaction));
         log.seen.push(interaction);

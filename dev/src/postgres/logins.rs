@@ -41,6 +41,9 @@ begin
 end
 $policies$";
 
+/// Gives the logins limits of time: `sql/V12__poolers.sql`.
+const LIMITS: &str = "select phone_numbers_limit_roles()";
+
 impl Login {
     /// Each of them.
     pub const ALL: [Self; 3] = [Self::Read, Self::Assign, Self::Spend];
@@ -120,6 +123,7 @@ pub async fn ensure(database_url: &str) -> Result<()> {
         );
         client.batch_execute(&create).await.map_err(|error| describe(&error))?;
     }
+    client.batch_execute(LIMITS).await.map_err(|error| describe(&error))?;
     client.batch_execute(POLICIES).await.map_err(|error| describe(&error))
 }
 
@@ -141,6 +145,7 @@ pub async fn renew(database_url: &str) -> Result<Vec<(Login, String)>> {
         client.batch_execute(&statement).await.map_err(|error| describe(&error))?;
         urls.push((login, login.with_password(&url, Some(&password))?));
     }
+    client.batch_execute(LIMITS).await.map_err(|error| describe(&error))?;
     client.batch_execute(POLICIES).await.map_err(|error| describe(&error))?;
     Ok(urls)
 }

@@ -231,7 +231,7 @@ async fn answers(url: &Url, stdout: std::process::ChildStdout) -> Result<bool> {
     }
 }
 
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
     Ok(listener.local_addr()?.port())
 }

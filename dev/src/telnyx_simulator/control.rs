@@ -11,6 +11,7 @@
 //! | `DELETE orders/{id}` | Removes an order; its numbers stay unchanged: `portal.rs` |
 //! | `PATCH numbers/{id}`, `DELETE numbers/{id}` | Changes or removes a number, as in Telnyx's portal: `portal.rs` |
 //!
+//! Requests that a web page may have sent are 403: those with an `Origin`, or with a `Host` other than the loopback address.
 //! Unknown ids and paths are 404, unreadable bodies 400, each with `{"error": "…"}`.
 
 use serde::Deserialize;

@@ -7,14 +7,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::{
     Request as HttpRequest, Response, StatusCode,
     body::Incoming,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER},
     http::request::Parts,
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -33,6 +33,7 @@ use super::{
     service::Service,
     state::SimulatorState,
 };
+use crate::browsers;
 
 /// Why a request gets no answer. hyper closes the connection if the service fails.
 #[derive(Debug)]
@@ -53,29 +54,33 @@ impl std::fmt::Display for Unanswered {
 impl std::error::Error for Unanswered {}
 
 /// Serves until the task is aborted, which also closes its connections.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Service>) {
+pub(super) async fn serve(listener: TcpListener, port: u16, shared: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Ok((stream, _)) = listener.accept() => { connections.spawn(serve_connection(stream, Arc::clone(&shared))); }
+            Ok((stream, _)) = listener.accept() => { connections.spawn(serve_connection(stream, port, Arc::clone(&shared))); }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve_connection(stream: TcpStream, shared: Arc<Service>) {
-    let service = service_fn(|request| respond(Arc::clone(&shared), request));
+async fn serve_connection(stream: TcpStream, port: u16, shared: Arc<Service>) {
+    let service = service_fn(|request| respond(Arc::clone(&shared), port, request));
     if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "telnyx simulator: connection ended");
     }
 }
 
-async fn respond(shared: Arc<Service>, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
+async fn respond(shared: Arc<Service>, port: u16, request: HttpRequest<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Unanswered::Lost)?.to_bytes();
     let path = head.uri.path().to_owned();
     let mut segments = path.split('/').skip(1);
     match segments.next() {
+        Some("_control") if !is_permitted(&head.headers, port) => {
+            let error = json!({ "error": "controls take no requests of web pages, and only those for this machine's own address" });
+            Ok(response(403, error.to_string(), HeaderMap::new()))
+        }
         Some("_control") => {
             let rest: Vec<_> = segments.map(decoded).collect();
             let rest: Vec<_> = rest.iter().map(String::as_str).collect();
@@ -85,6 +90,11 @@ async fn respond(shared: Arc<Service>, request: HttpRequest<Incoming>) -> Result
         Some("v2") => exchange(&shared, &head, &body).await,
         _ => Ok(response(404, Problem::not_found().body().to_string(), HeaderMap::new())),
     }
+}
+
+/// Whether a request for the controls comes from a program on this machine. A web page must not change them.
+fn is_permitted(headers: &HeaderMap, port: u16) -> bool {
+    browsers::names_this_machine(headers, port) && !headers.contains_key(ORIGIN)
 }
 
 /// One request to `/v2`: executes it, injects a fault, and answers.

@@ -9,6 +9,7 @@ mod events;
 pub(crate) mod idempotency;
 mod input;
 pub(crate) mod keys;
+mod large;
 mod list;
 mod lives;
 mod pages;

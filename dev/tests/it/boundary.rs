@@ -7,6 +7,7 @@ mod hostile_answers;
 mod logs;
 mod odd_events;
 mod odd_ids;
+mod pooler;
 mod rate_limits;
 pub(crate) mod rotation;
 pub(crate) mod secrets;

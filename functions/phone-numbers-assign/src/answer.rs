@@ -15,6 +15,9 @@ pub(crate) struct One {
     /// What happened to the number; only with `include_history`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) history: Option<Vec<HistoryEntry>>,
+    /// Which page of the history it is; only with `include_history`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pagination: Option<Pagination>,
 }
 
 impl One {
@@ -30,6 +33,21 @@ pub(crate) struct All {
     pub(crate) phone_numbers: Vec<PhoneNumber>,
     /// The agency's agents, ordered by name.
     pub(crate) available_agents: Vec<AvailableAgent>,
+    /// Which page it is.
+    pub(crate) pagination: Pagination,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(shared::document::JsonSchema),
+    schemars(crate = "shared::document::schemars", rename = "AssignPagination")
+)]
+pub(crate) struct Pagination {
+    /// The largest number of rows or entries of a page; null if none was asked for.
+    pub(crate) limit: Option<i64>,
+    /// The `cursor` of the next page; null on the last one.
+    pub(crate) next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -1,11 +1,14 @@
 //! The function's part of `docs/openapi.json`.
 
+use shared::cursor::{CURSOR_OF_AN_ANSWER, CURSOR_WITH_ITS_FILTERS};
 use shared::document::{AnswerHeader, Link, Operation, RequestBody, RequestHeader, SchemaGenerator, Success, Value, example_row, json};
 use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _, Field};
 use shared::lambda::{Function as _, QUERY_OR_BODY};
 
 use crate::answer::{All, Changed, One};
-use crate::request::{A_NUMBER_IS_NAMED, Assigned, HISTORY_OF_ONE, NO_FILTER_FOR_ONE, ONE_NUMBER, SETTINGS, Settings, Shown, Unassigned};
+use crate::request::{
+    A_NUMBER_IS_NAMED, Assigned, HISTORY_OF_ONE, NO_FILTER_FOR_ONE, NO_PAGE_FOR_ONE, ONE_NUMBER, SETTINGS, Settings, Shown, Unassigned,
+};
 
 /// What the function does.
 pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
@@ -20,10 +23,11 @@ fn show(schemas: &mut SchemaGenerator) -> Operation {
             "event": "bought",
             "actor": "7d9f6c1e-1a52-4b8e-9c61-2f1d9d6f7a10",
             "changes": {"status": {"from": "pending", "to": "active"}}
-        }]
+        }],
+        "pagination": {"limit": 200, "next_cursor": null}
     });
     let description =
-        "With `id`: the number, and its history if it was asked for. Without: all numbers, and the agents that they could be assigned to.";
+        "With `id`: the number, and its history if it was asked for. Without: the numbers, and the agents that they could be assigned to.";
     let one = Success::of::<One>(schemas, 200, description, example);
     let all = schemas.subschema_for::<All>().to_value();
     let links = vec![Link {
@@ -37,13 +41,18 @@ fn show(schemas: &mut SchemaGenerator) -> Operation {
         method: "GET",
         id: "showPhoneNumbers",
         summary: "Show one number, or all numbers with the agents that they could have",
-        description: "Shows one number, or all numbers and the agents that they could be assigned to.",
+        description: "Shows one number, or all numbers and the agents that they could be assigned to. Without `limit`, as many numbers \
+                      as 4 MB have room for; `pagination.next_cursor` leads to the rest.",
         query: Shown::fields(),
         body: None,
         headers: &[],
         answers: vec![Success { schema: json!({"oneOf": [one.schema, all]}), headers: &[AnswerHeader::ETag], links, ..one }],
         problems: &["not_found"],
-        rules: NO_FILTER_FOR_ONE.iter().chain([&HISTORY_OF_ONE, &ONE_NUMBER, &ASSIGNED_OR_UNASSIGNED]).collect(),
+        rules: NO_FILTER_FOR_ONE
+            .iter()
+            .chain(&NO_PAGE_FOR_ONE)
+            .chain([&HISTORY_OF_ONE, &ONE_NUMBER, &ASSIGNED_OR_UNASSIGNED, &CURSOR_WITH_ITS_FILTERS, &CURSOR_OF_AN_ANSWER])
+            .collect(),
     }
 }
 

@@ -3,15 +3,19 @@
 //! They name a number by the `id` of our row, which they also call `phone_number_id`, as the documented function does. In a row,
 //! `phone_number_id` is Telnyx's id.
 
+use shared::cursor::{AnyCursor, CURSOR_OF_AN_ANSWER, CURSOR_WITH_ITS_FILTERS, Cursor, HistoryCursor};
 use shared::error::Error;
 use shared::input;
-use shared::input::{Flag, Id, Input, Rule, Text, assigned};
+use shared::input::{Flag, Id, Input, Integer, Rule, Text, assigned};
 use shared::model::{Direction, Patch, Status, Written};
 use shared::store::{Change, ListFilter};
 use uuid::Uuid;
 
 /// The width of the column `friendly_name`.
 const LONGEST_NAME: usize = 255;
+
+/// How many entries of a history are a page unless the caller says otherwise.
+const ENTRIES: i64 = 200;
 
 /// A number is named under one of two names.
 pub(crate) const A_NUMBER_IS_NAMED: Rule = Rule { name: "a_number_is_named", field: "phone_number_id", message: "is required" };
@@ -25,6 +29,14 @@ pub(crate) const NO_FILTER_FOR_ONE: [Rule; 3] = {
         Rule { name: "no_filter_for_one_number", field, message: "cannot be given together with the id of a number" }
     }
     [rule("status"), rule("assigned"), rule("unassigned")]
+};
+
+/// Only a list and a history have pages.
+pub(crate) const NO_PAGE_FOR_ONE: [Rule; 2] = {
+    const fn rule(field: &'static str) -> Rule {
+        Rule { name: "no_page_for_one_number", field, message: "can be given together with the id of a number only with include_history" }
+    }
+    [rule("limit"), rule("cursor")]
 };
 
 /// A history is that of one number.
@@ -49,6 +61,10 @@ input! {
         optional assigned: Flag, example true;
         /// Rows without an agent. Neither together with `id` nor with `assigned`.
         optional unassigned: Flag, example true;
+        /// The largest number of rows, or of entries of a history. Without it, as many rows as 4 MB have room for, and 200 entries.
+        optional limit: Integer<1, 200>, example 200;
+        /// `pagination.next_cursor` of the previous page, with the same filters or the same `id`.
+        optional cursor: AnyCursor;
     }
 }
 
@@ -100,10 +116,17 @@ input! {
 
 /// GET: what to show.
 pub(crate) enum Show {
-    /// One number.
-    One { id: Uuid, include_history: bool },
-    /// The numbers that the filter selects.
-    All(ListFilter),
+    /// One number, and which part of its history, if that was asked for.
+    One { id: Uuid, history: Option<HistoryPage> },
+    /// The numbers that the filter selects, and which part of them.
+    All { filter: ListFilter, limit: Option<i64>, cursor: Option<Cursor> },
+}
+
+/// A part of a history.
+pub(crate) struct HistoryPage {
+    pub(crate) limit: i64,
+    /// The id of the entry before.
+    pub(crate) after: Option<i64>,
 }
 
 impl Show {
@@ -113,17 +136,51 @@ impl Show {
         for rule in refused.iter().filter(|rule| input.has(rule.field)).collect::<Vec<_>>() {
             input.breaks(rule);
         }
-        let shown = input.read::<Shown>();
-        let show = shown.and_then(|shown| {
-            if names_one {
-                let id = row_id(&mut input, shown.id, shown.phone_number_id)?;
-                return Some(Self::One { id, include_history: shown.include_history.unwrap_or(false) });
-            }
-            let assigned = assigned(&mut input, shown.assigned.unwrap_or(false), shown.unassigned.unwrap_or(false));
-            Some(Self::All(ListFilter { status: shown.status, assigned, ..ListFilter::default() }))
-        });
+        let show = input.read::<Shown>().and_then(|shown| if names_one { one(&mut input, &shown) } else { Some(all(&mut input, shown)) });
         input.finish(show)
     }
+}
+
+fn one(input: &mut Input, shown: &Shown) -> Option<Show> {
+    let id = row_id(input, shown.id, shown.phone_number_id)?;
+    if shown.include_history != Some(true) {
+        let [limit, cursor] = &NO_PAGE_FOR_ONE;
+        if shown.limit.is_some() {
+            input.breaks(limit);
+        }
+        if shown.cursor.is_some() {
+            input.breaks(cursor);
+        }
+        return Some(Show::One { id, history: None });
+    }
+    let after = match shown.cursor {
+        Some(AnyCursor::History(HistoryCursor(row, entry))) if row == id => Some(entry),
+        None => None,
+        Some(_) => {
+            input.breaks(&CURSOR_OF_AN_ANSWER);
+            None
+        }
+    };
+    Some(Show::One { id, history: Some(HistoryPage { limit: shown.limit.unwrap_or(ENTRIES), after }) })
+}
+
+fn all(input: &mut Input, shown: Shown) -> Show {
+    let assigned = assigned(input, shown.assigned.unwrap_or(false), shown.unassigned.unwrap_or(false));
+    let filter = ListFilter { status: shown.status, assigned, ..ListFilter::default() };
+    let cursor = match shown.cursor {
+        Some(AnyCursor::List(cursor)) => {
+            if !cursor.continues(&filter) {
+                input.breaks(&CURSOR_WITH_ITS_FILTERS);
+            }
+            Some(cursor)
+        }
+        Some(AnyCursor::History(_)) => {
+            input.breaks(&CURSOR_OF_AN_ANSWER);
+            None
+        }
+        None => None,
+    };
+    Show::All { filter, limit: shown.limit, cursor }
 }
 
 /// POST: the row, and the agent that it gets.

@@ -26,8 +26,10 @@ pub(crate) struct Pagination {
     pub(crate) limit: i64,
     /// How many rows were skipped.
     pub(crate) offset: i64,
-    /// How many rows the filter selects.
+    /// How many rows the filter selects; of a filtered list, 1,000 at most.
     pub(crate) total: i64,
+    /// False if the filter selects more rows than `total`.
+    pub(crate) total_is_exact: bool,
     /// The `cursor` of the next page; null on the last one.
     pub(crate) next_cursor: Option<String>,
 }

@@ -1,15 +1,12 @@
 //! The function's part of `docs/openapi.json`.
 
+use shared::cursor::{CURSOR_OF_AN_ANSWER, CURSOR_WITH_ITS_FILTERS};
 use shared::document::{Link, Operation, SchemaGenerator, Success, example_agent, example_row, json};
-use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _, Rule};
+use shared::input::{ASSIGNED_OR_UNASSIGNED, Declared as _};
 use shared::lambda::Function as _;
 
 use crate::answer::Page;
-use crate::cursor::UNREADABLE;
-use crate::request::{CURSOR_OR_OFFSET, CURSOR_WITH_ITS_FILTERS, Query};
-
-/// A cursor is one that an earlier answer contained: its type refuses any other.
-const CURSOR_OF_AN_ANSWER: Rule = Rule { name: "cursor_of_an_answer", field: "cursor", message: UNREADABLE };
+use crate::request::{CURSOR_OR_OFFSET, Query};
 
 /// What the function does.
 pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
@@ -26,7 +23,7 @@ pub fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             "unassigned": 0,
             "monthly_cost": [{"currency": "USD", "amount": "1.00"}]
         },
-        "pagination": {"limit": 50, "offset": 0, "total": 1, "next_cursor": null}
+        "pagination": {"limit": 50, "offset": 0, "total": 1, "total_is_exact": true, "next_cursor": null}
     });
     let row = "$response.body#/phone_numbers/0/id";
     let links = vec![

@@ -1,7 +1,6 @@
 //! `phone-numbers-list`: an agency's numbers.
 
 mod answer;
-mod cursor;
 #[cfg(feature = "schema")]
 pub mod document;
 mod request;
@@ -9,14 +8,14 @@ mod request;
 use std::sync::Arc;
 
 use shared::config::Config;
+use shared::cursor::Cursor;
 use shared::error::Error;
-use shared::lambda::{Answer, Call, Function};
+use shared::lambda::{Answer, Call, Function, size};
 use shared::model::Caller;
 use shared::secrets::Secrets;
 use shared::store::{Access, ListPage, Store};
 
 use answer::{Page, Pagination};
-use cursor::Cursor;
 use request::Request;
 
 /// The function.
@@ -45,19 +44,21 @@ impl Function for List {
         let page = ListPage { limit: request.limit, offset: request.offset, after: request.after() };
         let caller = Caller::new(call.user_id, Self::NAME, call.method.as_str());
         let listing = self.store.list(&caller, &request.filter, page, request.include_agents).await?;
-        // The rows are those of the caller's agency in any case. A cursor of another agency has no place in this list.
-        if request.cursor.as_ref().is_some_and(|cursor| cursor.agency_id != listing.agency_id) {
-            return Err(cursor::refused());
+        if let Some(cursor) = &request.cursor {
+            cursor.is_of(listing.agency_id)?;
         }
+        let mut agents = listing.agents;
+        size::keep_what_fits(&mut agents, &mut { size::LONGEST_AGENTS })?;
         let next_cursor = listing.next.map(|position| Cursor::new(listing.agency_id, &request.filter, position)).transpose()?;
         Answer::ok(&Page {
             phone_numbers: listing.numbers,
-            available_agents: request.include_agents.then_some(listing.agents),
+            available_agents: request.include_agents.then_some(agents),
             summary: listing.summary,
             pagination: Pagination {
                 limit: request.limit,
                 offset: request.offset,
-                total: listing.total,
+                total: listing.total.rows,
+                total_is_exact: listing.total.is_exact,
                 next_cursor: next_cursor.map(|next| next.to_string()),
             },
         })

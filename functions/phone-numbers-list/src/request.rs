@@ -1,12 +1,12 @@
 //! The query of a list.
 
+use serde_json::Value;
+use shared::cursor::{CURSOR_WITH_ITS_FILTERS, Cursor};
 use shared::error::Error;
 use shared::input;
-use shared::input::{Flag, Id, Input, Integer, Rule, Text, assigned};
+use shared::input::{Flag, Id, Input, Integer, Parameter, Rule, Text, assigned};
 use shared::model::{Status, digits_of_written_number};
 use shared::store::{ListFilter, Position};
-
-use crate::cursor::Cursor;
 
 /// As long as a friendly name can be.
 const LONGEST_SEARCH: usize = 255;
@@ -15,9 +15,29 @@ const LONGEST_SEARCH: usize = 255;
 pub(crate) const CURSOR_OR_OFFSET: Rule =
     Rule { name: "cursor_or_offset", field: "offset", message: "cannot be given together with cursor" };
 
-/// A cursor continues the list that it came from.
-pub(crate) const CURSOR_WITH_ITS_FILTERS: Rule =
-    Rule { name: "cursor_with_its_filters", field: "cursor", message: "belongs to a list with other filters" };
+/// The database reads every row that is skipped.
+const LARGEST_OFFSET: i64 = 100_000;
+
+/// How many rows are skipped.
+pub(crate) struct Offset;
+
+impl Parameter for Offset {
+    type Value = i64;
+
+    fn read(input: &mut Input, field: &str, value: Value) -> Option<i64> {
+        let offset = Integer::<0, { i64::MAX }>::read(input, field, value)?;
+        if offset > LARGEST_OFFSET {
+            input.refuse(field, format!("must be at most {LARGEST_OFFSET}: pages further away are read by cursor"));
+            return None;
+        }
+        Some(offset)
+    }
+
+    #[cfg(feature = "schema")]
+    fn schema() -> Value {
+        Integer::<0, LARGEST_OFFSET>::schema()
+    }
+}
 
 input! {
     /// The query of a list.
@@ -38,8 +58,8 @@ input! {
         optional include_agents: Flag = false;
         /// The largest number of rows.
         optional limit: Integer<1, 200> = 50;
-        /// How many rows are skipped; 0 if it is absent. Not together with `cursor`.
-        optional offset: Integer<0, 1_000_000>, example 50;
+        /// How many rows are skipped; 0 if it is absent. Not together with `cursor`, which reaches further.
+        optional offset: Offset, example 50;
         /// `pagination.next_cursor` of the previous page, with the same filters.
         optional cursor: Cursor;
     }

@@ -36,6 +36,8 @@ const FILES: &[Migration] = files![
     "V08__writers",
     "V09__rates",
     "V10__roles",
+    "V11__flat",
+    "V12__poolers",
 ];
 
 const PRELUDE: &str = include_str!("../../../sql/prelude.sql");

@@ -19,7 +19,7 @@ use shared::lambda::{Answer, Call, Function};
 use shared::model::{Actor, Caller};
 use shared::saga::{Bought, Buyer, Quote, Sagas, may_be_retried};
 use shared::secrets::Secrets;
-use shared::store::{IdempotencyKey, Intent, KeyPosition, Lease, Listed};
+use shared::store::{HeldKey, Intent, KeyPosition, Listed};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -57,20 +57,21 @@ impl Function for Purchase {
         if request.validate_only && !config.enabled {
             return Err(Error::PurchasesDisabled);
         }
-        let actor = store.authorize(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
+        let caller = Caller::new(call.user_id, Self::NAME, call.method.as_str());
         if request.validate_only {
+            let actor = store.authorize(&caller).await?;
             let intents = self.intents(&actor, &request).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
             let quotes = self.quote(&actor, &intents, call.deadline).await?;
             return answer::quoted(&intents, quotes, request.customer_reference);
         }
-        let (actor, request, deadline) = (&actor, &request, call.deadline);
-        let work = |key: Option<Lease<IdempotencyKey>>| {
+        let (request, deadline) = (&request, call.deadline);
+        let work = |actor: Actor, key: Option<HeldKey>| {
             Box::pin(async move {
-                let outcomes = self.buy(actor, request, key.as_ref(), deadline).await?;
-                answer::bought(store, actor, request, outcomes).await
+                let outcomes = self.buy(&actor, request, key, deadline).await?;
+                answer::bought(store, &actor, request, outcomes).await
             })
         };
-        idempotency::once(store, config, actor, Self::NAME, &call, work).await
+        idempotency::once(store, config, &caller, Self::NAME, &call, work).await
     }
 }
 
@@ -151,16 +152,13 @@ impl Purchase {
         &self,
         actor: &Actor,
         request: &Request,
-        key: Option<&Lease<IdempotencyKey>>,
+        key: Option<HeldKey>,
         deadline: Instant,
     ) -> Result<Vec<Result<Bought, Error>>, Error> {
-        let listed = match key {
-            Some(key) => self.sagas.store.listed_purchases(&key.of).await?,
-            None => HashMap::new(),
-        };
+        let (key, listed) = key.map(|key| (key.lease, key.listed)).unzip();
         let buyer = Buyer { sagas: &self.sagas, deadline, is_patient: true };
-        let tasks = self.tasks(actor, request, listed).await?;
-        let buyer = &buyer;
+        let tasks = self.tasks(actor, request, listed.unwrap_or_default()).await?;
+        let (buyer, key) = (&buyer, key.as_ref());
         let work = tasks.into_iter().map(|(position, task)| async move {
             match task {
                 Task::Repeat(listed) => buyer.repeat(listed).await,

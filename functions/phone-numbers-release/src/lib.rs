@@ -52,15 +52,18 @@ impl Function for Release {
     async fn handle(&self, call: Call) -> Result<Answer, Error> {
         let request = Request::read(call.body()?)?;
         let store = &self.sagas.store;
-        let actor = store.authorize(&Caller::new(call.user_id, Self::NAME, call.method.as_str())).await?;
-        let work = async {
-            let targets = store.release_targets(actor.agency_id, &request.ids).await?;
-            let mut targets: HashMap<_, _> = targets.into_iter().map(|target| (target.row_id, target)).collect();
-            let releaser = Releaser { sagas: &self.sagas, deadline: call.deadline };
-            let work: Vec<_> = request.ids.iter().map(|id| outcome(&releaser, &actor, *id, targets.remove(id))).collect();
-            answer::released(stream::iter(work).buffered(AT_A_TIME).collect().await)
+        let caller = Caller::new(call.user_id, Self::NAME, call.method.as_str());
+        let (ids, deadline) = (&request.ids, call.deadline);
+        let work = |actor: Actor, _| {
+            Box::pin(async move {
+                let targets = store.release_targets(actor.agency_id, ids).await?;
+                let mut targets: HashMap<_, _> = targets.into_iter().map(|target| (target.row_id, target)).collect();
+                let releaser = Releaser { sagas: &self.sagas, deadline };
+                let work: Vec<_> = ids.iter().map(|id| outcome(&releaser, &actor, *id, targets.remove(id))).collect();
+                answer::released(stream::iter(work).buffered(AT_A_TIME).collect().await)
+            })
         };
-        idempotency::once(store, &self.sagas.config, &actor, Self::NAME, &call, |_| Box::pin(work)).await
+        idempotency::once(store, &self.sagas.config, &caller, Self::NAME, &call, work).await
     }
 }
 

@@ -108,6 +108,9 @@ settings! {
         "overrides the database where the login is JSON; required with a secret that RDS manages, which has none";
     DATABASE_SSLMODE: OneOf(SSL_MODES), "", Described("TLS"), "",
         "`disable` connects without TLS where the login is JSON; every other value means TLS with full verification";
+    DATABASE_PREPARED_STATEMENTS: Boolean, "", Described("`false` if a pooler is noticed"), "",
+        "`false` sends every statement without a name, as behind a pooler that does not follow prepared statements; overrides \
+         `pgbouncer=true` and `pgbouncer=false` in the URL";
     DATABASE_CA_FILE: Path, "", Described("the public web's authorities"), "a PEM file, or `system` for the operating system's",
         "the certificate authorities to trust for the database";
     DATABASE_TIMEOUT_MS: Integer(100, LAMBDA_MS), "ms", Value("8000"), "",

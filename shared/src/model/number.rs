@@ -81,7 +81,7 @@ pub struct HistoryEntry {
     pub event: String,
     /// The user's id, or `reconcile`, `operator` or `platform`.
     pub actor: String,
-    /// For each column that changed, what it was (`from`) and became (`to`).
+    /// For each column that changed, what it was (`from`) and became (`to`). Empty if that takes more than 10,000 bytes.
     pub changes: serde_json::Value,
 }
 

@@ -7,7 +7,7 @@ use crate::model::AvailableAgent;
 use crate::store::Store;
 use crate::store::tenant::{Tenant, TenantRow};
 
-/// Every agent of the caller's agency, by name, if wanted.
+/// The agents of the caller's agency, by name, if wanted; the first two thousand.
 pub(super) const AVAILABLE: &str = "\
 -- agents.available
 select m.agency_id,
@@ -20,7 +20,8 @@ join users u on u.agency_id = m.agency_id
 where u.id = $1 /* user_id */
   and u.role::text = any($2::text[] /* roles */)
   and $3 /* wanted */
-order by m.ultravox_agent_name nulls last, m.id";
+order by m.ultravox_agent_name nulls last, m.id
+limit 2000";
 
 const OF_AGENCY: &str = "\
 -- agents.of_agency

@@ -5,13 +5,6 @@ use tokio_postgres::Row;
 use crate::error::Error;
 use crate::store::{Store, column};
 
-/// Whether the database belongs to the deployment in a parameter.
-macro_rules! deployed {
-    ($parameter:literal) => {
-        concat!("exists (select from phone_number_deployment d where d.name = ", $parameter, " /* deployment */)")
-    };
-}
-
 /// Whether the database belongs to the deployment in a parameter, and a ledger row was written by that deployment.
 macro_rules! deployed_row {
     ($row:literal, $parameter:literal) => {
@@ -73,7 +66,7 @@ macro_rules! deployment {
     };
 }
 
-pub(super) use {deployed, deployed_number, deployed_row, deployment, of_this_deployment};
+pub(super) use {deployed_number, deployed_row, deployment, of_this_deployment};
 
 const GET: &str = "\
 -- deployment.get

@@ -2,15 +2,17 @@
 
 pub(super) mod purchases;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::model::{Actor, Caller};
+use crate::store::callers::{AUTHORIZE, actor, caller};
 use crate::store::lease::{Fenced, Lease, Leased};
-use crate::store::tenant::Tenant;
-use crate::store::{Store, millis};
+use crate::store::tenant::{Tenant, TenantRow};
+use crate::store::{Parameter, Query, Store, millis};
 
 pub use purchases::{KeyEntry, KeyPosition, Listed};
 
@@ -35,26 +37,31 @@ macro_rules! keeps_key {
 /// `lists` is read from the statement's snapshot, and may lack a purchase whose transaction this statement waits for. That
 /// transaction has renewed the key's lease, so that the key is busy then and not expired.
 const CLAIM: &str = concat!(
-    "\
--- idempotency_keys.claim
-with lists as (
+    "-- idempotency_keys.claim\n",
+    caller!(),
+    ", lists as (
   select exists (
     select
     from phone_number_idempotency_purchases i
+    join caller c on c.agency_id = i.agency_id
     left join phone_number_purchases p on p.id = i.purchase_id
-    where i.agency_id = $1 /* agency_id */
-      and i.function = $2 /* function */
-      and i.key = $3 /* key */
+    where i.function = $3 /* function */
+      and i.key = $4 /* key */
       and ",
-    keeps_key!("$7"),
+    keeps_key!("$8"),
     "
   ) as keep_key
 ), claimed as (
   insert into phone_number_idempotency_keys as k
     (agency_id, function, key, request_hash, lease_token, leased_until, expires_at)
-  values ($1, $2, $3, $4 /* request_hash */, $5 /* lease_token */,
-          now() + $6::bigint /* lease_ms */ * interval '1 millisecond',
-          now() + $7 * interval '1 millisecond')
+  select c.agency_id,
+         $3,
+         $4,
+         $5 /* request_hash */,
+         $6 /* lease_token */,
+         now() + $7::bigint /* lease_ms */ * interval '1 millisecond',
+         now() + $8 * interval '1 millisecond'
+  from caller c
   on conflict (agency_id, function, key) do update
   set request_hash = excluded.request_hash,
       status = null,
@@ -85,8 +92,10 @@ from claimed c"
 );
 
 /// The kept answer of a key, and its lease.
-const GET: &str = "\
--- idempotency_keys.get
+const GET: &str = concat!(
+    "-- idempotency_keys.get\n",
+    caller!(),
+    "
 select k.agency_id,
        k.request_hash,
        k.status,
@@ -94,9 +103,10 @@ select k.agency_id,
        k.body,
        greatest(0, extract(epoch from k.leased_until - now()))::float8 as busy_for
 from phone_number_idempotency_keys k
-where k.agency_id = $1 /* agency_id */
-  and k.function = $2 /* function */
-  and k.key = $3 /* key */";
+join caller c on c.agency_id = k.agency_id
+where k.function = $3 /* function */
+  and k.key = $4 /* key */"
+);
 
 const RENEW: &str = "\
 -- idempotency_keys.renew
@@ -190,7 +200,7 @@ impl Leased for IdempotencyKey {
     const RENEW: &'static str = RENEW;
     const YIELD: &'static str = YIELD;
 
-    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+    fn key(&self) -> Vec<&dyn Parameter> {
         vec![&self.agency_id, &self.function, &self.key]
     }
 }
@@ -206,11 +216,35 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
+/// The use of a key by a request.
+#[derive(Clone, Debug)]
+pub struct KeyUse {
+    /// The function that is called.
+    pub function: &'static str,
+    /// The key in the header.
+    pub key: String,
+    /// The SHA-256 of the request in canonical form.
+    pub request_hash: [u8; 32],
+    /// How long the key is leased.
+    pub lease: Duration,
+    /// How long it lives; see [`Store::expire_keys`].
+    pub ttl: Duration,
+}
+
+/// A key that is held.
+#[derive(Clone, Debug)]
+pub struct HeldKey {
+    /// Its lease.
+    pub lease: Lease<IdempotencyKey>,
+    /// What it lists, by position.
+    pub listed: HashMap<i16, Listed>,
+}
+
 /// The state of a key, seen by a request that uses it.
 #[derive(Clone, Debug)]
 pub enum KeyState {
     /// The lease is held: the request is to be worked on.
-    Claimed,
+    Claimed(HeldKey),
     /// The same request was answered with this.
     Answered(KeptAnswer),
     /// The same request is being worked on; its lease ends after this long at the latest.
@@ -220,29 +254,33 @@ pub enum KeyState {
 }
 
 impl Store {
-    /// Takes the lease of a key for a request, or returns why it cannot be taken. `request_hash` is the SHA-256 of the request in
-    /// canonical form. A key lives for `ttl`; see [`Store::expire_keys`].
+    /// The caller, if permitted, and the lease of a key for the caller's request, or why it cannot be taken. One round trip.
     ///
     /// # Errors
-    /// `Unavailable` or `Internal` if a query fails.
-    pub async fn claim_key(&self, lease: &Lease<IdempotencyKey>, request_hash: [u8; 32], ttl: Duration) -> Result<KeyState, Error> {
-        let IdempotencyKey { agency_id, function, key } = &lease.of;
-        let hash = request_hash.as_slice();
+    /// `Forbidden`: no such user, no agency, or not the role; `Unavailable` or `Internal` if a query fails.
+    pub async fn claim_key(&self, caller: &Caller, key_use: &KeyUse) -> Result<(Actor, KeyState), Error> {
+        let Caller { user_id, roles } = caller;
+        let KeyUse { function, key, request_hash, lease, ttl } = key_use;
+        let (hash, token) = (request_hash.as_slice(), Uuid::new_v4());
         loop {
-            if self.row(CLAIM, &[agency_id, function, key, &hash, &lease.token, &lease.millis(), &millis(ttl)]).await?.is_some() {
-                return Ok(KeyState::Claimed);
+            let [callers, claimed, kept, listed] = self
+                .run([
+                    Query::new(AUTHORIZE, &[user_id, roles]),
+                    Query::new(CLAIM, &[user_id, roles, function, key, &hash, &token, &millis(*lease), &millis(*ttl)]),
+                    Query::new(GET, &[user_id, roles, function, key]),
+                    Query::new(purchases::LISTED, &[user_id, roles, function, key]),
+                ])
+                .await?;
+            let actor = actor(caller, &callers)?;
+            let tenant = Tenant::from(&actor);
+            if !claimed.is_empty() {
+                let of = IdempotencyKey { agency_id: actor.agency_id, function: key_use.function, key: key.clone() };
+                let held = HeldKey { lease: Lease { of, token, duration: *lease }, listed: purchases::listed(tenant, &listed)? };
+                return Ok((actor, KeyState::Claimed(held)));
             }
             // Gone between the two statements: then it can be had.
-            let Some(row) = self.row(GET, &[agency_id, function, key]).await? else { continue };
-            let row = Tenant::from(*agency_id).row(&row)?;
-            if row.column::<&[u8]>("request_hash")? != hash {
-                return Ok(KeyState::Reused);
-            }
-            if let Some(status) = row.column("status")? {
-                return Ok(KeyState::Answered(KeptAnswer { status, content_type: row.column("content_type")?, body: row.column("body")? }));
-            }
-            let busy_for: Option<f64> = row.column("busy_for")?;
-            return Ok(KeyState::Busy(Duration::from_secs_f64(busy_for.unwrap_or_default())));
+            let Some(row) = kept.first() else { continue };
+            return Ok((actor, state(tenant.row(row)?, hash)?));
         }
     }
 
@@ -265,4 +303,16 @@ impl Store {
     pub async fn expire_keys(&self, limit: i64, ttl: Duration) -> Result<usize, Error> {
         Ok(self.rows(EXPIRE, &[&limit, &millis(ttl)]).await?.len())
     }
+}
+
+/// The state of a key that cannot be taken for the request with this hash.
+fn state(row: TenantRow<'_>, hash: &[u8]) -> Result<KeyState, Error> {
+    if row.column::<&[u8]>("request_hash")? != hash {
+        return Ok(KeyState::Reused);
+    }
+    if let Some(status) = row.column("status")? {
+        return Ok(KeyState::Answered(KeptAnswer { status, content_type: row.column("content_type")?, body: row.column("body")? }));
+    }
+    let busy_for: Option<f64> = row.column("busy_for")?;
+    Ok(KeyState::Busy(Duration::from_secs_f64(busy_for.unwrap_or_default())))
 }

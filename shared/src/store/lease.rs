@@ -7,11 +7,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::store::{Store, millis};
+use crate::store::{Parameter, Store, millis};
 
 /// A lease of `T`, which names what it is a lease of.
 #[derive(Clone, Debug)]
@@ -51,7 +50,7 @@ pub trait Leased: Sync {
     const YIELD: &'static str;
 
     /// The key of the row.
-    fn key(&self) -> Vec<&(dyn ToSql + Sync)>;
+    fn key(&self) -> Vec<&dyn Parameter>;
 }
 
 /// The outcome of a write that only the holder of a lease may do.
@@ -82,7 +81,7 @@ impl Fenced<Row> {
 
 impl Store {
     /// A write that only the holder of a lease may do.
-    pub(in crate::store) async fn fenced(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Fenced<Row>, Error> {
+    pub(in crate::store) async fn fenced(&self, sql: &'static str, parameters: &[&dyn Parameter]) -> Result<Fenced<Row>, Error> {
         Ok(self.row(sql, parameters).await?.map_or(Fenced::Lost, Fenced::Done))
     }
 
@@ -93,7 +92,7 @@ impl Store {
     pub async fn renew<T: Leased>(&self, lease: &Lease<T>) -> Result<Fenced, Error> {
         let duration = lease.millis();
         let mut parameters = lease.of.key();
-        parameters.extend([&lease.token as &(dyn ToSql + Sync), &duration]);
+        parameters.extend([&lease.token as &dyn Parameter, &duration]);
         self.fenced(T::RENEW, &parameters).await?.read(|_| Ok(()))
     }
 

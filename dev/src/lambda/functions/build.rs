@@ -66,9 +66,11 @@ fn cargo_build(folder: &Path) -> Command {
 }
 
 async fn run(mut command: Command) -> Result<Programs> {
-    command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-    let output = command.output().await.context("running cargo")?;
-    ensure!(output.status.success(), "the functions do not compile");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    // `Command::output` would keep cargo's progress and its errors, too.
+    let cargo = command.spawn().context("running cargo")?;
+    let output = cargo.wait_with_output().await.context("running cargo")?;
+    ensure!(output.status.success(), "the functions do not compile: mend what cargo reports above, and start again");
     Ok(programs(&String::from_utf8_lossy(&output.stdout)))
 }
 

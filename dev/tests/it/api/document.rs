@@ -127,8 +127,10 @@ fn breaking() -> Vec<(&'static str, &'static str, Method, String, Option<Value>)
         ("assigned_or_unassigned", list, Method::GET, "assigned=true&unassigned=true".to_owned(), None),
         ("assigned_or_unassigned", assign, Method::GET, "assigned=true&unassigned=true".to_owned(), None),
         ("cursor_of_an_answer", list, Method::GET, "cursor=x".to_owned(), None),
+        ("cursor_of_an_answer", assign, Method::GET, "cursor=x".to_owned(), None),
         ("cursor_or_offset", list, Method::GET, format!("cursor={cursor}&offset=0"), None),
         ("cursor_with_its_filters", list, Method::GET, format!("cursor={cursor}&status=active"), None),
+        ("cursor_with_its_filters", assign, Method::GET, format!("cursor={cursor}&status=active"), None),
         (
             "each_id_once",
             "phone-numbers-release",
@@ -141,6 +143,8 @@ fn breaking() -> Vec<(&'static str, &'static str, Method, String, Option<Value>)
         ("no_filter_for_one_number", assign, Method::GET, format!("id={ROW}&status=active"), None),
         ("no_filter_for_one_number", assign, Method::GET, format!("id={ROW}&assigned=true"), None),
         ("no_filter_for_one_number", assign, Method::GET, format!("id={ROW}&unassigned=true"), None),
+        ("no_page_for_one_number", assign, Method::GET, format!("id={ROW}&limit=1"), None),
+        ("no_page_for_one_number", assign, Method::GET, format!("id={ROW}&cursor={cursor}"), None),
         ("one_number", assign, Method::GET, format!("id={ROW}&phone_number_id={}", demo::DEMO.id), None),
         ("one_number", assign, Method::DELETE, format!("id={ROW}&phone_number_id={}", demo::DEMO.id), None),
         (

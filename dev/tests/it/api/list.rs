@@ -293,7 +293,7 @@ async fn an_agency_without_numbers_has_an_empty_list() {
     let expected = json!({
         "phone_numbers": [],
         "summary": {"total": 0, "active": 0, "pending": 0, "inactive": 0, "released": 0, "assigned": 0, "unassigned": 0, "monthly_cost": []},
-        "pagination": {"limit": 50, "offset": 0, "total": 0, "next_cursor": null},
+        "pagination": {"limit": 50, "offset": 0, "total": 0, "total_is_exact": true, "next_cursor": null},
     });
     assert_eq!(reply.body, expected);
 }

@@ -13,8 +13,8 @@ use dev::demo;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 use shared::error::Error;
-use shared::model::Actor;
-use shared::store::{IdempotencyKey, KeyEntry, KeyPosition, Lease, ReleaseStart, Store, statements};
+use shared::model::{Actor, Caller};
+use shared::store::{KeyEntry, KeyPosition, KeyState, KeyUse, ReleaseStart, Store, statements};
 use uuid::Uuid;
 
 use crate::support::app::{Reply, TestApp, agent};
@@ -25,18 +25,30 @@ const CONDITIONS: &[(&str, &[&str])] = &[
     ("agencies.telnyx_application", &["a.id = $1"]),
     ("agents.available", &["u.agency_id = m.agency_id"]),
     ("agents.of_agency", &["m.agency_id = $1"]),
-    ("idempotency_keys.get", &["k.agency_id = $1"]),
-    ("idempotency_keys.purchases.listed", &["i.agency_id = $1"]),
+    ("idempotency_keys.get", &["c.agency_id = k.agency_id"]),
+    ("idempotency_keys.purchases.listed", &["c.agency_id = i.agency_id"]),
     ("numbers.change.update", &["c.agency_id = n.agency_id", "c.agency_id = a.agency_id", "m.agency_id = n.agency_id"]),
     ("numbers.history.entries", &["c.agency_id = h.agency_id"]),
-    ("numbers.list.count", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id"]),
-    ("numbers.list.page", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id", "m.agency_id = n.agency_id"]),
-    ("numbers.list.summary", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id"]),
+    ("numbers.count.all", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id"]),
+    ("numbers.count.of_agent", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id"]),
+    ("numbers.count.searched", SEARCHED),
+    ("numbers.count.summary", &["s.agency_id = c.agency_id"]),
+    ("numbers.page.all", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id", "m.agency_id = n.agency_id"]),
+    ("numbers.page.of_agent", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id", "m.agency_id = n.agency_id"]),
+    ("numbers.page.searched", &[SEARCHED[0], SEARCHED[1], SEARCHED[2], SEARCHED[3], "m.agency_id = n.agency_id"]),
     ("numbers.read.of_agency", &["n.agency_id = $1", "a.agency_id = $1", "m.agency_id = n.agency_id"]),
     ("numbers.read.one", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id", "m.agency_id = n.agency_id"]),
-    ("purchases.begin.quota", &["n.agency_id = a.id", "a.id = $1"]),
+    ("purchases.begin.quota", &["c.agency_id = a.id", "a.id = $1"]),
     ("releases.begin.insert", &["n.agency_id = $3"]),
     ("releases.begin.targets", &["n.agency_id = $1", "a.agency_id = $1"]),
+];
+
+/// Those of a search, which reads the rows in two ways.
+const SEARCHED: &[&str] = &[
+    "n.agency_id = c.agency_id",
+    "a.agency_id = c.agency_id",
+    "n.agency_id is not distinct from c.agency_id",
+    "a.agency_id is not distinct from c.agency_id",
 ];
 
 /// Statements that have such a condition, and whose rows are not an agency's.
@@ -48,7 +60,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("idempotency_keys.purchases.list", "fenced by the token of the key's lease"),
     ("idempotency_keys.renew", "fenced by the token of the key's lease"),
     ("idempotency_keys.yield", "fenced by the token of the key's lease"),
-    ("rates.purchase", "returns how long to wait, and nothing of another agency"),
     ("releases.finish.refuse", "fenced by the token of the release's lease; the agent is checked by a trigger"),
 ];
 
@@ -125,18 +136,32 @@ async fn a_number_of_another_agency_is_not_shown() {
     breach.app.assign("other_owner", Method::GET, &format!("id={}", Uuid::new_v4()), None).await.expect(404);
     let breach = Breach::whole("numbers.read.of_agency").await;
     breach.failed(breach.store().numbers_of(&OTHER, &[id(&breach.ours), id(&breach.theirs)]).await);
-    let breach = Breach::whole("numbers.list.page").await;
+    let breach = Breach::whole("numbers.page.all").await;
     breach.refused(breach.app.list("other_owner", "").await);
     breach.refused(breach.app.assign("other_owner", Method::GET, "", None).await);
+    let breach = Breach::whole("numbers.page.of_agent").await;
+    breach.refused(breach.app.list("other_owner", &format!("agent_id={}", agent(&demo::DEMO, 0))).await);
+    let breach = Breach::whole("numbers.page.searched").await;
+    breach.refused(breach.app.list("other_owner", "search=1").await);
+    // The index has nothing of another agency, whatever the statement asks for.
+    let theirs = breach.theirs["phone_number"].as_str().unwrap();
+    let found = breach.app.list("other_owner", &format!("search={}", &theirs[1..])).await.expect(200);
+    assert!(!found.text.contains(theirs), "{}", found.text);
 }
 
 #[tokio::test]
 async fn what_was_counted_of_another_agency_is_not_shown() {
-    for statement in ["numbers.list.count", "numbers.list.summary"] {
+    let of_agent = format!("agent_id={}", agent(&demo::DEMO, 0));
+    for (statement, query) in [
+        ("numbers.count.all", "status=active"),
+        ("numbers.count.of_agent", &of_agent),
+        ("numbers.count.searched", "search=1"),
+        ("numbers.count.summary", ""),
+    ] {
         let breach = Breach::whole(statement).await;
-        breach.refused(breach.app.list("other_owner", "").await);
+        breach.refused(breach.app.list("other_owner", query).await);
     }
-    for condition in ["n.agency_id = a.id", "a.id = $1"] {
+    for condition in ["c.agency_id = a.id", "a.id = $1"] {
         let breach = Breach::of("purchases.begin.quota", |chosen| chosen == condition).await;
         breach.failed(breach.store().quota(demo::OTHER.id, Some(1)).await);
     }
@@ -144,7 +169,7 @@ async fn what_was_counted_of_another_agency_is_not_shown() {
 
 #[tokio::test]
 async fn a_released_row_of_another_agency_is_not_shown() {
-    for statement in ["numbers.read.one", "numbers.list.page"] {
+    for statement in ["numbers.read.one", "numbers.page.all"] {
         let breach = Breach::of(statement, |condition| condition.starts_with("a.agency_id")).await;
         let archive = "\
 with vacated as (delete from agency_phone_numbers n where n.id = $1 returning n.*)
@@ -169,7 +194,7 @@ async fn an_agent_of_another_agency_is_not_shown() {
     let item = json!({"phone_number": "+13125550123", "agent_mapping_id": agent(&demo::DEMO, 0)});
     breach.refused(breach.app.purchase("other_owner", json!({"phone_numbers": [item]})).await);
     // The platform has moved the agent of a row to another agency.
-    for statement in ["numbers.read.one", "numbers.list.page", "numbers.read.of_agency"] {
+    for statement in ["numbers.read.one", "numbers.page.all", "numbers.read.of_agency"] {
         let breach = Breach::of(statement, |condition| condition == "m.agency_id = n.agency_id").await;
         let moved = "update agent_mappings set agency_id = $1 where id = $2";
         breach.app.sql.execute(moved, &[&demo::DEMO.id, &agent(&demo::OTHER, 0)]).await.unwrap();
@@ -177,7 +202,7 @@ async fn an_agent_of_another_agency_is_not_shown() {
             "numbers.read.one" => {
                 breach.refused(breach.app.assign("other_owner", Method::GET, &format!("id={}", id(&breach.ours)), None).await);
             }
-            "numbers.list.page" => breach.refused(breach.app.list("other_owner", "").await),
+            "numbers.page.all" => breach.refused(breach.app.list("other_owner", "").await),
             _ => breach.failed(breach.store().numbers_of(&OTHER, &[id(&breach.ours)]).await),
         }
     }
@@ -200,21 +225,24 @@ async fn the_telnyx_application_of_another_agency_is_not_used() {
 
 #[tokio::test]
 async fn an_answer_and_the_purchases_of_another_agencys_key_are_not_given() {
-    let of = |agency_id| IdempotencyKey { agency_id, function: "phone-numbers-purchase", key: "the same".to_owned() };
-    let theirs = Lease::new(of(demo::DEMO.id), Duration::from_mins(1));
-    let (hash, ttl) = ([7; 32], Duration::from_mins(1));
+    let function = "phone-numbers-purchase";
+    let [theirs, ours] = [demo::USERS[0].id, OTHER.user_id].map(|user_id| Caller::new(user_id, function, "POST"));
+    let minute = Duration::from_mins(1);
+    let key_use = KeyUse { function, key: "the same".to_owned(), request_hash: [7; 32], lease: minute, ttl: minute };
 
     let breach = Breach::whole("idempotency_keys.get").await;
-    breach.store().claim_key(&theirs, hash, ttl).await.unwrap();
+    let store = breach.store();
+    store.claim_key(&theirs, &key_use).await.unwrap();
     // The key of the agency itself is busy as well.
-    breach.store().claim_key(&Lease::new(of(demo::OTHER.id), ttl), hash, ttl).await.unwrap();
-    breach.failed(breach.store().claim_key(&Lease::new(of(demo::OTHER.id), ttl), hash, ttl).await);
+    store.claim_key(&ours, &key_use).await.unwrap();
+    breach.failed(store.claim_key(&ours, &key_use).await);
 
     let breach = Breach::whole("idempotency_keys.purchases.listed").await;
-    breach.store().claim_key(&theirs, hash, ttl).await.unwrap();
-    let place = KeyPosition { key: &theirs, position: 0 };
-    assert!(breach.store().list_purchase(place, KeyEntry::Row(id(&breach.theirs))).await.unwrap().is_done());
-    breach.failed(breach.store().listed_purchases(&of(demo::OTHER.id)).await);
+    let store = breach.store();
+    let (_, KeyState::Claimed(held)) = store.claim_key(&theirs, &key_use).await.unwrap() else { panic!("the key is not free") };
+    let place = KeyPosition { key: &held.lease, position: 0 };
+    assert!(store.list_purchase(place, KeyEntry::Row(id(&breach.theirs))).await.unwrap().is_done());
+    breach.failed(store.claim_key(&ours, &key_use).await);
 }
 
 #[tokio::test]

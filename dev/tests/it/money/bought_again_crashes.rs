@@ -10,9 +10,8 @@ use crate::money::bought_again::{archived, given_back, given_back_again, number_
 use crate::support::actions::{balance, order_of, orders_sent, unsold};
 use crate::support::app::{TestApp, eventually, send};
 
-/// The statements of a purchase until its intent is committed.
-const TRANSACTION: [&str; 6] =
-    ["start", "purchases.begin.lock", "purchases.begin.quota", "numbers.archive.vacate", "purchases.begin.insert", "commit"];
+/// The statement that exchanges the rows.
+const EXCHANGE: &str = "purchases.begin.insert";
 
 /// Asserts that rows were exchanged completely or not at all.
 async fn all_or_nothing(app: &TestApp, old: &Value) {
@@ -29,21 +28,19 @@ async fn all_or_nothing(app: &TestApp, old: &Value) {
 }
 
 #[tokio::test]
-async fn a_connection_lost_anywhere_in_the_exchange_is_replaced() {
+async fn a_connection_lost_in_the_exchange_is_replaced() {
     let mut app = TestApp::new().await;
     let proxy = app.with_fault_proxy().await;
-    for statement in TRANSACTION {
-        for moment in [Moment::Before, Moment::After] {
-            let number = unsold(&app).await;
-            let old = given_back_again(&app, "other_owner", &number).await;
-            let (sent, begun) = (orders_sent(&app), app.ledger().await.len());
-            proxy.clear_log();
-            proxy.inject(statement, moment, Fault::Cut);
-            let reply = app.purchase("owner", order_of(&number)).await.expect(200);
-            assert_eq!((proxy.injected(), reply.header("idempotent-replayed")), (1, ""), "{statement} {moment:?}");
-            archived(&app, &old, &stored(&app, &number).await).await;
-            assert_eq!((orders_sent(&app) - sent, app.ledger().await.len() - begun), (1, 1), "{statement} {moment:?}");
-        }
+    for moment in [Moment::Before, Moment::After] {
+        let number = unsold(&app).await;
+        let old = given_back_again(&app, "other_owner", &number).await;
+        let (sent, begun) = (orders_sent(&app), app.ledger().await.len());
+        proxy.clear_log();
+        proxy.inject(EXCHANGE, moment, Fault::Cut);
+        let reply = app.purchase("owner", order_of(&number)).await.expect(200);
+        assert_eq!((proxy.injected(), reply.header("idempotent-replayed")), (1, ""), "{moment:?}");
+        archived(&app, &old, &stored(&app, &number).await).await;
+        assert_eq!((orders_sent(&app) - sent, app.ledger().await.len() - begun), (1, 1), "{moment:?}");
     }
     balance(&app).await;
 }
@@ -53,54 +50,48 @@ async fn a_connection_lost_twice_in_the_exchange_leaves_all_or_nothing() {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");
     let proxy = app.with_fault_proxy().await;
-    for statement in TRANSACTION {
+    for moment in [Moment::Before, Moment::After] {
         let number = unsold(&app).await;
         let old = given_back_again(&app, "other_owner", &number).await;
         proxy.clear_log();
         for _ in 0..2 {
-            proxy.inject(statement, Moment::After, Fault::Cut);
+            proxy.inject(EXCHANGE, moment, Fault::Cut);
         }
-        let failed = app.purchase("owner", order_of(&number)).await;
-        // The second attempt finds the commit and loses nothing.
-        let committed = statement == "commit";
-        assert_eq!((failed.status, proxy.injected()), if committed { (200, 1) } else { (503, 2) }, "{statement}: {failed:#?}");
+        app.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
+        assert_eq!(proxy.injected(), 2, "{moment:?}");
         proxy.reset();
-        if !committed {
-            all_or_nothing(&app, &old).await;
-            app.purchase("owner", order_of(&number)).await.expect(200);
-        }
+        all_or_nothing(&app, &old).await;
+        app.purchase("owner", order_of(&number)).await.expect(200);
         archived(&app, &old, &stored(&app, &number).await).await;
     }
     balance(&app).await;
 }
 
 #[tokio::test]
-async fn a_process_that_hangs_anywhere_in_the_exchange_delays_others_only_briefly() {
-    let silent = async |statement: &str| {
+async fn a_process_that_hangs_in_the_exchange_delays_others_only_briefly() {
+    let silent = async |moment: Moment| {
         let mut app = TestApp::new().await;
         app.set("LEASE_MS", "150");
         let old = given_back(&app, "other_owner").await;
         // The others wait as long as a slow machine needs.
         app.set("DATABASE_TIMEOUT_MS", "20000");
         let (healthy, token) = (app.function::<Purchase>(), app.token("owner"));
-        // The server aborts an idle transaction after five eighths of it.
         app.set("DATABASE_TIMEOUT_MS", "800");
         let proxy = app.with_fault_proxy().await;
-        proxy.inject(statement, Moment::After, Fault::Silence);
+        proxy.inject(EXCHANGE, moment, Fault::Silence);
         tokio::select! {
             biased;
             () = eventually(async || (proxy.injected() == 1).then_some(())) => {}
-            reply = app.purchase("owner", order_of(number_of(&old))) => panic!("{statement}: {reply:#?}"),
+            reply = app.purchase("owner", order_of(number_of(&old))) => panic!("{moment:?}: {reply:#?}"),
         }
-        // Its connection and its locks remain until the server aborts it.
         let bought = send(&healthy, &token, Method::POST, "", Some(order_of(number_of(&old)))).await.expect(200);
         let new = stored(&app, number_of(&old)).await;
-        assert_eq!(bought.number()["id"], new["id"], "{statement}");
+        assert_eq!(bought.number()["id"], new["id"], "{moment:?}");
         archived(&app, &old, &new).await;
-        assert_eq!(orders_sent(&app), 2, "{statement}");
+        assert_eq!(orders_sent(&app), 2, "{moment:?}");
         balance(&app).await;
     };
-    join_all(TRANSACTION[1..].iter().map(|statement| silent(statement))).await;
+    join_all([Moment::Before, Moment::After].map(silent)).await;
 }
 
 #[tokio::test]

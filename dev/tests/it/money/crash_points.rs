@@ -173,10 +173,7 @@ impl Subject {
                 // The secrets of the token key, the database, the agency and the platform.
                 ("POST /", 4),
                 ("callers.authorize", 1),
-                ("purchases.begin.lock", 1),
-                ("numbers.archive.vacate", 1),
                 ("purchases.begin.insert", 1),
-                ("commit", 1),
                 ("GET /v2/available_phone_numbers", 1),
                 ("purchases.order.ordering", 1),
                 ("POST /v2/number_orders", 1),

@@ -508,7 +508,7 @@ async fn requests_with_keys_for_many_numbers_at_once_do_not_block_each_other() {
 
 #[tokio::test]
 async fn a_process_that_has_lost_its_key_begins_no_purchase_and_joins_none() {
-    for statement in ["purchases.begin.lock", "purchases.holding.get"] {
+    for statement in ["purchases.begin.insert", "purchases.holding.get"] {
         let mut app = undecided().await;
         let number = app.offer().await;
         if statement == "purchases.holding.get" {
@@ -558,7 +558,7 @@ async fn of_two_processes_with_one_key_the_one_that_slept_does_not_buy_what_the_
             send(&release, &token, Method::POST, "", Some(release_of(&row))).await.expect(200);
         }
     };
-    proxy.inject("purchases.begin.lock", Moment::Before, Fault::call(meanwhile));
+    proxy.inject("purchases.begin.insert", Moment::Before, Fault::call(meanwhile));
     purchase(&app, "owner", KEY, &body).await.expect_problem(409, "request_in_progress");
     assert_eq!((orders_sent(&app), app.ledger().await.len()), (1, 1));
     assert!(app.billed().await.is_empty());

@@ -371,14 +371,12 @@ async fn without_a_database_nothing_is_bought() {
     app.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
     assert_eq!(app.telnyx.exchanges().len(), asked);
     proxy.accept_connections();
-    for statement in ["purchases.begin.lock", "purchases.begin.quota", "numbers.archive.vacate", "purchases.begin.insert"] {
-        // Each attempt and its repetition.
-        for _ in 0..2 {
-            proxy.inject(statement, Moment::Before, Fault::Cut);
-        }
-        app.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
-        assert_eq!((app.telnyx.exchanges().len(), app.rows().await.len()), (asked, 0), "{statement}");
+    // The attempt and its repetition.
+    for _ in 0..2 {
+        proxy.inject("purchases.begin.insert", Moment::Before, Fault::Cut);
     }
+    app.purchase("owner", order_of(&number)).await.expect_problem(503, "unavailable");
+    assert_eq!((app.telnyx.exchanges().len(), app.rows().await.len()), (asked, 0));
     app.purchase("owner", order_of(&number)).await.expect(200);
     balance(&app).await;
 }

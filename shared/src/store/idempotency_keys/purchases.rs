@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::IdempotencyKey;
 use crate::error::Error;
+use crate::store::callers::caller;
 use crate::store::lease::{Fenced, Lease};
 use crate::store::purchases::ledger::{Purchase, columns, purchase};
 use crate::store::tenant::Tenant;
-use crate::store::{Store, column, rows_of};
+use crate::store::{Store, column};
 
 /// Lists a purchase, or a row without one, at a position of the key, for the holder of the key, and renews the lease. The
 /// lease counts from `clock_timestamp()`: the transaction may have begun long before, to wait for its agency's lock.
@@ -37,9 +37,10 @@ set purchase_id = excluded.purchase_id,
 returning i.position";
 
 /// What a key lists, as it is now.
-const LISTED: &str = concat!(
-    "\
--- idempotency_keys.purchases.listed
+pub(super) const LISTED: &str = concat!(
+    "-- idempotency_keys.purchases.listed\n",
+    caller!(),
+    "
 select i.agency_id as key_agency_id,
        i.position,
        i.agency_phone_number_id as row_id,
@@ -47,10 +48,10 @@ select i.agency_id as key_agency_id,
     columns!(),
     "
 from phone_number_idempotency_purchases i
+join caller c on c.agency_id = i.agency_id
 left join phone_number_purchases p on p.id = i.purchase_id
-where i.agency_id = $1 /* agency_id */
-  and i.function = $2 /* function */
-  and i.key = $3 /* key */"
+where i.function = $3 /* function */
+  and i.key = $4 /* key */"
 );
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[LIST, LISTED];
@@ -106,33 +107,14 @@ impl Store {
         let listed = self.fenced(LIST, &[agency_id, function, key, &lease.token, &duration, &position, &purchase_id, &row_id]).await?;
         listed.read(|_| Ok(()))
     }
-
-    /// What a key lists, by position.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if the query fails, `Internal` if the ledger lacks a listed purchase.
-    pub async fn listed_purchases(&self, key: &IdempotencyKey) -> Result<HashMap<i16, Listed>, Error> {
-        let rows = self.rows(LISTED, &[&key.agency_id, &key.function, &key.key]).await?;
-        let tenant = Tenant::from(key.agency_id);
-        rows.iter().map(|row| Ok((column(row, "position")?, listed(tenant, row)?))).collect()
-    }
 }
 
-/// [`Store::list_purchase`] as a part of a transaction.
-pub(in crate::store) async fn list_within(
-    transaction: &Transaction<'_>,
-    place: KeyPosition<'_>,
-    entry: KeyEntry,
-) -> Result<Fenced, tokio_postgres::Error> {
-    let KeyPosition { key: lease, position } = place;
-    let IdempotencyKey { agency_id, function, key } = &lease.of;
-    let (purchase_id, row_id) = entry.columns();
-    let duration = lease.millis();
-    let rows = rows_of(transaction, LIST, &[agency_id, function, key, &lease.token, &duration, &position, &purchase_id, &row_id]).await?;
-    Ok(if rows.is_empty() { Fenced::Lost } else { Fenced::Done(()) })
+/// What a key lists, by position. `Internal` if the ledger lacks a listed purchase.
+pub(super) fn listed(tenant: Tenant, rows: &[Row]) -> Result<HashMap<i16, Listed>, Error> {
+    rows.iter().map(|row| Ok((column(row, "position")?, entry(tenant, row)?))).collect()
 }
 
-fn listed(tenant: Tenant, row: &Row) -> Result<Listed, Error> {
+fn entry(tenant: Tenant, row: &Row) -> Result<Listed, Error> {
     tenant.part(row, "key_agency_id")?;
     if let Some(row_id) = column(row, "row_id")? {
         return Ok(Listed::Row(row_id));

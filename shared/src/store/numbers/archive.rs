@@ -1,27 +1,5 @@
 //! Archived rows: the released rows whose number was bought again.
 
-/// The rows `n` of an agency `c`: those there are, and those of numbers that were bought again since.
-macro_rules! current_and_archived {
-    () => {
-        concat!(
-            "cross join lateral (
-  select ",
-            stored_columns!(),
-            "
-  from agency_phone_numbers n
-  where n.agency_id = c.agency_id
-  union all
-  select ",
-            stored_columns!(),
-            "
-  from agency_phone_numbers_archive a
-  cross join lateral jsonb_populate_record(null::agency_phone_numbers, a.record) n
-  where a.agency_id = c.agency_id
-) n"
-        )
-    };
-}
-
 /// Makes room for a number that was released: its row goes to the archive.
 pub(in crate::store) const VACATE: &str = "\
 -- numbers.archive.vacate

@@ -24,7 +24,7 @@ const UPDATE: &str = concat!(
          n.status,
          n.status = 'released' or not n.is_active as released,
          $5::timestamptz[] /* expected */ is null or n.updated_at = any($5) as expected,
-         set_config('phone_numbers.actor', $1::text, true) as actor
+         phone_numbers_sign($1::text) as signature
   from agency_phone_numbers n
   join caller c on c.agency_id = n.agency_id
   where n.id = $3 /* id */

@@ -16,12 +16,24 @@ pub(in crate::store) const GET: &str = concat!(
     shown_columns!(),
     "
 from caller c
-",
-    current_and_archived!(),
-    "\n",
-    shown_joins!(),
+cross join lateral (
+  select ",
+    stored_columns!(),
     "
-where n.id = $3 /* id */"
+  from agency_phone_numbers n
+  where n.agency_id = c.agency_id
+    and n.id = $3 /* id */
+  union all
+  select ",
+    stored_columns!(),
+    "
+  from agency_phone_numbers_archive a
+  cross join lateral jsonb_populate_record(null::agency_phone_numbers, a.record) n
+  where a.agency_id = c.agency_id
+    and a.id = $3
+) n
+",
+    shown_joins!()
 );
 
 /// Rows by their ids, in the table or in the archive. Each part has its own condition, so that it uses its own index.

@@ -84,14 +84,25 @@ macro_rules! shown_columns {
 }
 
 /// The joins that [`shown_columns`] needs. An agent is joined by its agency too: if the platform moves one to another agency,
-/// the row shows no agent rather than another tenant's.
+/// the row shows no agent rather than another tenant's. `limit 1` has both looked up for each row, and never all of them read, for
+/// a database of any size.
 macro_rules! shown_joins {
     () => {
-        "left join phone_number_purchases o
-  on o.agency_phone_number_id = n.id
-  and n.status = 'pending'
-  and o.phase in ('intended', 'ordering', 'ordered')
-left join agent_mappings m on m.id = n.agent_mapping_id and m.agency_id = n.agency_id"
+        "left join lateral (
+  select o.agency_id, o.requirements_met, o.requirements_deadline
+  from phone_number_purchases o
+  where o.agency_phone_number_id = n.id
+    and n.status = 'pending'
+    and o.phase in ('intended', 'ordering', 'ordered')
+  limit 1
+) o on true
+left join lateral (
+  select m.agency_id, m.id, m.ultravox_agent_id, m.ultravox_agent_name, m.voice, m.language_hint, m.recording_enabled
+  from agent_mappings m
+  where m.id = n.agent_mapping_id
+    and m.agency_id = n.agency_id
+  limit 1
+) m on true"
     };
 }
 

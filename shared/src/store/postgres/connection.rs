@@ -1,25 +1,34 @@
 //! Connections to Postgres: made when first needed, over TLS unless configured otherwise, and replaced when they are lost, with
 //! the login that the secret holds then.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, QueueMode, RecyclingMethod, Runtime};
+use futures_util::future::{Either, select};
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::login;
+use super::connector::{Connector, Pooler};
+use super::login::{self, Login};
+use super::session::{Session, Statements};
 use super::timeouts::Timeouts;
 use crate::config;
 use crate::error::{Error, Source, chain};
 use crate::secrets::{Secret, Secrets};
+use crate::store::{Query, Undone};
 use crate::tls;
 
-/// A purchase of several numbers works on a few at a time; everything else needs one.
-const LARGEST_POOL: usize = 4;
+/// One for the work, and one so that a lease is renewed while the work waits for a lock. A purchase of several numbers shares them:
+/// most of its time it waits for Telnyx. Search, list and assign never need the second, which is made when the first is busy.
+const LARGEST_POOL: usize = 2;
+/// How long a second connection stays after its last use.
+const SPARE: Duration = Duration::from_mins(1);
 /// The name of the setting in the log.
 const LOGIN: &str = "DATABASE_URL";
 
@@ -37,6 +46,29 @@ pub(in crate::store) struct Connections {
 struct Opened {
     pool: Pool,
     login: Secret,
+    /// How the login says that statements are sent, if it does.
+    statements: Option<Statements>,
+    pooler: Pooler,
+}
+
+impl Opened {
+    async fn session(&self) -> Result<Session, PoolError> {
+        self.close_spare();
+        let client = self.pool.get().await?;
+        // A pooler is known once a connection is made.
+        let statements = self.statements.unwrap_or(if self.pooler.is_known() { Statements::Unnamed } else { Statements::Prepared });
+        Ok(Session::new(client, statements))
+    }
+
+    /// Closes the idle connections that have not been used for long, but the one that was used last.
+    fn close_spare(&self) {
+        let mut idle = self.pool.status().available;
+        self.pool.retain(|_, metrics| {
+            let is_spare = idle > 1 && metrics.last_used() > SPARE;
+            idle -= usize::from(is_spare);
+            !is_spare
+        });
+    }
 }
 
 impl Connections {
@@ -50,27 +82,78 @@ impl Connections {
         }
     }
 
-    pub(in crate::store) async fn get(&self) -> Result<Object, Error> {
+    /// Sends statements together, in one round trip, and returns the rows of each. If the connection turns out to be lost, they are
+    /// sent again over a new one.
+    pub(in crate::store) async fn run(&self, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>, Undone> {
         let idle = self.idle_for();
-        let client = self.take().await?;
-        if idle < self.timeouts.trusted_for() || self.is_alive(&client).await {
-            return Ok(client);
+        let session = self.take().await?;
+        let outcome = if self.is_doubtful(&session, idle) { self.ask(&session, queries).await } else { session.rows(queries).await };
+        match outcome {
+            Err(undone) if undone.is_loss() => {
+                // A function that is frozen between two requests does not notice that its connections end.
+                session.close();
+                self.replace(undone);
+                self.take().await?.rows(queries).await
+            }
+            outcome => outcome,
         }
-        // The other connections are most likely lost too.
-        self.discard(client);
-        self.take().await
+    }
+
+    /// A connection that is alive.
+    pub(in crate::store) async fn get(&self) -> Result<Session, Error> {
+        let idle = self.idle_for();
+        let session = self.take().await?;
+        if !self.is_doubtful(&session, idle) {
+            return Ok(session);
+        }
+        match self.ask(&session, &[]).await {
+            Ok(_) => Ok(session),
+            Err(undone) => {
+                session.close();
+                self.replace(undone);
+                self.take().await
+            }
+        }
+    }
+
+    /// Sends statements over a connection that may be dead. One that is alive answers the echo, which is sent in the same round
+    /// trip, at once.
+    async fn ask(&self, session: &Session, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>, Undone> {
+        let echo = pin!(timeout(self.timeouts.proof(), session.echo()));
+        let rows = pin!(session.rows(queries));
+        // The first is sent first.
+        match select(echo, rows).await {
+            Either::Left((Ok(Ok(())), rows)) => rows.await,
+            Either::Left((Ok(Err(undone)), _)) => Err(undone),
+            Either::Left((Err(_), _)) => Err(Undone::Silence),
+            Either::Right((rows, echo)) => {
+                if rows.is_ok() {
+                    // There is nothing to be sent, or the answers have arrived together.
+                    return match echo.await {
+                        Ok(answer) => answer.and(rows),
+                        Err(_) => Err(Undone::Silence),
+                    };
+                }
+                rows
+            }
+        }
+    }
+
+    /// Whether a connection may have died unnoticed.
+    fn is_doubtful(&self, session: &Session, idle: Duration) -> bool {
+        idle >= self.timeouts.trusted_for() && !session.is_new()
     }
 
     /// A connection of the pool, or a new one, with a new login if the old one is refused.
-    async fn take(&self) -> Result<Object, Error> {
+    async fn take(&self) -> Result<Session, Error> {
         let opened = self.opened().await?;
-        let error = match opened.pool.get().await {
-            Ok(client) => return Ok(client),
+        let error = match opened.session().await {
+            Ok(session) => return Ok(session),
             Err(error) => error,
         };
         let newer = self.newer_login(&opened.login, &error).await;
         match newer.inspect_err(|_| tracing::warn!(error = chain(&error), "no connection to the database was to be had"))? {
-            Some(login) => self.open(login)?.pool.get().await.map_err(unavailable),
+            Some(login) => self.open(login)?.session().await.map_err(unavailable),
             None => Err(unavailable(error)),
         }
     }
@@ -93,18 +176,19 @@ impl Connections {
         Duration::from_millis(now.saturating_sub(self.last_used.swap(now, Ordering::Relaxed)))
     }
 
-    async fn is_alive(&self, client: &Object) -> bool {
-        matches!(tokio::time::timeout(self.timeouts.proof(), client.simple_query("")).await, Ok(Ok(_)))
-    }
-
-    /// Closes a lost connection, and the idle ones with it.
-    pub(in crate::store) fn discard(&self, client: Object) {
-        drop(Object::take(client));
-        self.discard_all();
+    /// Has lost connections replaced: the idle ones are most likely lost too.
+    pub(in crate::store) fn replace(&self, lost: Undone) {
+        if lost.is_name_clash()
+            && let Some(opened) = self.lock().as_ref()
+        {
+            opened.pooler.note();
+        }
+        tracing::info!(error = %Error::from(lost), "a database connection was lost and is replaced");
+        self.close_idle();
     }
 
     /// Closes every idle connection.
-    pub(in crate::store) fn discard_all(&self) {
+    pub(in crate::store) fn close_idle(&self) {
         if let Some(opened) = self.lock().as_ref() {
             opened.pool.retain(|_, _| false);
         }
@@ -125,42 +209,39 @@ impl Connections {
         if let Some(opened) = current.as_ref().filter(|opened| opened.login == login) {
             return Ok(opened.clone());
         }
-        let pool = self.pool(login.expose()).map_err(Error::Unavailable)?;
-        Ok(current.insert(Opened { pool, login }).clone())
+        let opened = self.pool(login).map_err(Error::Unavailable)?;
+        Ok(current.insert(opened).clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Opened>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pool(&self, login: &str) -> Result<Pool, Source> {
-        let mut config = login::parse(login, &self.config)?;
+    fn pool(&self, secret: Secret) -> Result<Opened, Source> {
+        let Login { mut config, statements } = login::parse(secret.expose(), &self.config)?;
         config
             .connect_timeout(self.timeouts.connect())
             .tcp_user_timeout(self.timeouts.unacknowledged())
             // Counted in whole seconds; zero is an error.
             .keepalives_idle(self.timeouts.trusted_for().max(Duration::from_secs(1)));
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = if config.get_ssl_mode() == SslMode::Disable {
-            Manager::from_config(config, NoTls, recycling)
-        } else {
-            let tls = MakeRustlsConnect::new(tls::client(&self.config.authorities)?);
-            Manager::from_config(config, tls, recycling)
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(MakeRustlsConnect::new(tls::client(&self.config.authorities)?)),
         };
-        let session = self.timeouts.session();
-        let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
-            let session = session.clone();
-            Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
-        });
-        Ok(Pool::builder(manager)
+        let pooler = Pooler::default();
+        // Behind a pooler, the limits are those of the role.
+        let options = (statements != Some(Statements::Unnamed)).then(|| self.timeouts.options());
+        let connector = Connector { tls, options, pooler: pooler.clone() };
+        let manager = Manager::from_connect(config, connector, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
             .max_size(LARGEST_POOL)
             // The connection used last has the statements prepared already; the others are for when it is busy.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(self.timeouts.whole()))
             .create_timeout(Some(self.timeouts.connect()))
-            .post_create(prepare)
-            .build()?)
+            .build()?;
+        Ok(Opened { pool, login: secret, statements, pooler })
     }
 }
 
@@ -172,7 +253,7 @@ impl Connections {
 pub async fn connect(config: &config::Database, secrets: &Secrets) -> Result<Client, Error> {
     let unavailable = |error| Error::Unavailable(Box::new(error));
     let login = secrets.resolve(LOGIN, config.login.as_ref()).await?;
-    let mut settings = login::parse(login.expose(), config).map_err(Error::Unavailable)?;
+    let mut settings = login::parse(login.expose(), config).map_err(Error::Unavailable)?.config;
     settings.connect_timeout(Timeouts::of(config.timeout).connect());
     if settings.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = settings.connect(NoTls).await.map_err(unavailable)?;
@@ -197,10 +278,17 @@ pub(in crate::store) fn is_lost(error: &tokio_postgres::Error) -> bool {
                 SqlState::CANNOT_CONNECT_NOW,
                 SqlState::READ_ONLY_SQL_TRANSACTION,
                 SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                SqlState::IDLE_SESSION_TIMEOUT,
             ];
             code.code().starts_with("08") || ended.contains(code)
         }
     }
+}
+
+/// Whether a statement's name means another statement to the server, or none: there is a pooler that does not follow them. Nothing
+/// was executed.
+pub(in crate::store) fn is_name_clash(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&SqlState::DUPLICATE_PSTATEMENT | &SqlState::INVALID_SQL_STATEMENT_NAME))
 }
 
 /// Whether the server refuses the login. Poolers report that, among other errors, as a protocol violation: reading the secret

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// The server closes a connection that is unused for this long: a frozen function cannot do it itself. NAT gateways forget a
+/// connection after 350 seconds.
+const UNUSED: Duration = Duration::from_mins(5);
+
 /// The longest that one statement may take, with the connection it needs. The others are eighths of it.
 #[derive(Clone, Copy)]
 pub(in crate::store) struct Timeouts(Duration);
@@ -39,11 +43,14 @@ impl Timeouts {
         self.eighths(6)
     }
 
-    /// The limits that the server enforces itself, so that a client that vanished leaves no lock behind. `set` takes no
-    /// parameters.
-    pub(super) fn session(self) -> String {
-        let (statement, wait) = (self.eighths(7).as_millis(), self.eighths(5).as_millis());
-        format!("set statement_timeout = {statement}; set lock_timeout = {wait}; set idle_in_transaction_session_timeout = {wait}")
+    /// The limits that the server enforces itself, so that a client that vanished leaves no lock behind, as options of the start of
+    /// a connection. They concern no connection but this one, and cost no round trip.
+    pub(super) fn options(self) -> String {
+        let (statement, wait, unused) = (self.eighths(7).as_millis(), self.eighths(5).as_millis(), UNUSED.as_millis());
+        format!(
+            "-c statement_timeout={statement} -c lock_timeout={wait} -c idle_in_transaction_session_timeout={wait} \
+             -c idle_session_timeout={unused}"
+        )
     }
 }
 
@@ -54,8 +61,9 @@ mod tests {
     #[test]
     fn the_server_gives_up_before_we_do_and_each_step_before_the_whole() {
         let timeouts = Timeouts::of(Duration::from_secs(8));
-        let session = "set statement_timeout = 7000; set lock_timeout = 5000; set idle_in_transaction_session_timeout = 5000";
-        assert_eq!(timeouts.session(), session);
+        let options = "-c statement_timeout=7000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=5000 \
+                       -c idle_session_timeout=300000";
+        assert_eq!(timeouts.options(), options);
         let steps = [timeouts.proof(), timeouts.connect(), timeouts.unacknowledged(), timeouts.whole(), timeouts.trusted_for()];
         assert_eq!(steps, [1, 3, 6, 8, 10].map(Duration::from_secs));
     }

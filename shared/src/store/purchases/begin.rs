@@ -7,84 +7,50 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::{Actor, E164, PriceLimits, Reference};
-use crate::store::deployment::{deployed, deployment};
-use crate::store::idempotency_keys::purchases::{KeyEntry, KeyPosition, list_within};
-use crate::store::lease::{Fenced, Lease};
-use crate::store::numbers::archive::VACATE;
+use crate::store::idempotency_keys::KeyPosition;
+use crate::store::lease::Lease;
 use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
+use crate::store::rates::wait;
 use crate::store::tenant::{Tenant, TenantRow};
-use crate::store::{Store, Undone, rows_of};
+use crate::store::{Store, column};
 
-/// One purchase of an agency begins at a time: what the next one counts, this one has written.
-const LOCK: &str = "\
--- purchases.begin.lock
-select pg_advisory_xact_lock(hashtext('phone_number_purchases'), hashtext($1::uuid::text /* agency_id */))::text as locked";
-
-/// How many numbers an agency has and may have, and the agency that has a number.
-const QUOTA: &str = concat!(
-    "-- purchases.begin.quota
+/// How many numbers an agency has and may have.
+const QUOTA: &str = "\
+-- purchases.begin.quota
 select a.id as agency_id,
-       ",
-    deployed!("$3"),
-    " as deployed,
        a.settings ->> 'max_phone_numbers' as own_limit,
        h.agency_id as held_agency_id,
-       coalesce(h.held, 0) as held,
-       (
-         select n.agency_id
-         from agency_phone_numbers n
-         where n.phone_number = $2 /* phone_number */
-           and n.status <> 'released'
-       ) as holder
+       coalesce(h.held, 0) as held
 from agencies a
 left join lateral (
-  select n.agency_id, count(*) as held
-  from agency_phone_numbers n
-  where n.agency_id = a.id
-    and n.status <> 'released'
-  group by n.agency_id
+  select c.agency_id, sum(c.pending + c.active + c.inactive)::bigint as held
+  from phone_number_counts c
+  where c.agency_id = a.id
+  group by c.agency_id
 ) h on true
-where a.id = $1 /* agency_id */"
-);
+where a.id = $1 /* agency_id */";
 
-/// Takes a number for an agency and notes the intent to buy it, both or neither. No row comes back where the number is
-/// taken already.
+/// Takes a number for an agency and notes the intent to buy it, all or nothing and in one round trip: `sql/V12__poolers.sql`.
 const BEGIN: &str = concat!(
     "-- purchases.begin.insert
-with taken as (
-  insert into agency_phone_numbers (id, agency_id, phone_number, friendly_name, agent_mapping_id, status)
-  values ($13 /* row_id */, $1 /* agency_id */, $2 /* phone_number */, $3 /* friendly_name */, $4 /* agent_mapping_id */,
-          'pending')
-  on conflict (phone_number) do nothing
-  returning id, agency_id, phone_number, set_config('phone_numbers.actor', $9::uuid::text, true) as actor
-)
-insert into phone_number_purchases as p
-  (id, order_id, agency_id, agency_phone_number_id, phone_number, telnyx_account, telnyx_reference, connection_id,
-   caller_id, customer_reference, max_monthly_cost, max_upfront_cost, limit_currency, lease_token, leased_until, deployment)
-select $5 /* id */,
-       $6 /* order_id */,
-       t.agency_id,
-       t.id,
-       t.phone_number,
-       $7 /* telnyx_account */,
-       $14 /* telnyx_reference */,
-       $8 /* connection_id */,
-       $9 /* caller_id */,
-       $10 /* customer_reference */,
-       $15 /* max_monthly_cost */,
-       $16 /* max_upfront_cost */,
-       $17 /* limit_currency */,
-       $11 /* lease_token */,
-       now() + $12::bigint /* lease_ms */ * interval '1 millisecond',
+select b.outcome,
+       b.quota,
+       b.wait_s,
        ",
-    deployment!(),
+    columns!(),
     "
-from taken t
-returning ",
-    columns!()
+from phone_number_purchase_begin(
+  $1 /* agency_id */, $2 /* user_id */, $3 /* phone_number */, $4 /* row_id */, $5 /* friendly_name */, $6 /* agent_mapping_id */,
+  $7 /* id */, $8 /* order_id */, $9 /* telnyx_account */, $10 /* telnyx_reference */, $11 /* connection_id */,
+  $12 /* customer_reference */, $13 /* max_monthly_cost */, $14 /* max_upfront_cost */, $15 /* limit_currency */,
+  $16 /* lease_token */, $17 /* lease_ms */, $18 /* deployment */, $19 /* general_limit */, $20 /* rate_share_s */,
+  $21 /* rate_whole_s */, $22 /* key_function */, $23 /* key */, $24 /* key_lease_token */, $25 /* key_lease_ms */,
+  $26 /* key_position */
+) b
+cross join lateral (select (b.purchase).*) p"
 );
 
-pub(in crate::store) const STATEMENTS: &[&str] = &[LOCK, QUOTA, BEGIN];
+pub(in crate::store) const STATEMENTS: &[&str] = &[QUOTA, BEGIN];
 
 /// A number to buy, with everything that is noted before it is ordered.
 #[derive(Clone, Debug)]
@@ -115,7 +81,8 @@ pub struct Intent {
 pub enum Begun {
     /// It is noted, and the caller holds its lease.
     New(Purchase),
-    /// The agency has the number, or it is another one's since a moment ago: look again.
+    /// The agency has the number, perhaps from this very call if it was sent twice, or it is another one's since a moment ago: look
+    /// again.
     Held,
     /// Another agency has the number.
     HeldElsewhere,
@@ -148,8 +115,9 @@ impl Quota {
 
 impl Store {
     /// Takes the number for the caller's agency and notes the intent, unless a live row has the number or the agency has no
-    /// room for it. A number of another agency is refused last, as Telnyx would refuse it: so that it does not show. `default_limit` is how many numbers an agency may have whose settings do not say. For a request with an
-    /// idempotency key, the key lists the purchase at `place` in the same transaction.
+    /// room for it. A number of another agency is refused last, as Telnyx would refuse it: so that it does not show. `default_limit` is how
+    /// many numbers an agency may have whose settings do not say. For a request with an idempotency key, the key lists the purchase at
+    /// `place` in the same transaction. One round trip.
     ///
     /// # Errors
     /// `NotFound`: the agent is not the agency's; `Unavailable` or `Internal` if a query fails.
@@ -161,80 +129,55 @@ impl Store {
         default_limit: Option<i64>,
         place: Option<KeyPosition<'_>>,
     ) -> Result<Begun, Error> {
-        self.transaction(|| self.try_to_begin(actor, intent, lease, default_limit, place)).await
-    }
-
-    async fn try_to_begin(
-        &self,
-        actor: &Actor,
-        intent: &Intent,
-        lease: &Lease<PurchaseId>,
-        default_limit: Option<i64>,
-        place: Option<KeyPosition<'_>>,
-    ) -> Result<Begun, Undone> {
-        let (number, row_id) = (&intent.number, Uuid::new_v4());
+        let row_id = Uuid::new_v4();
         let reference = Reference { deployment: self.deployment.clone(), agency_id: actor.agency_id, purchase_id: intent.id }.to_string();
-        let limits = &intent.limits;
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        rows_of(&transaction, LOCK, &[&actor.agency_id]).await?;
-        // A statement of its own, to see what was written while we waited for the lock.
-        let quota = rows_of(&transaction, QUOTA, &[&actor.agency_id, number, &self.deployment]).await?;
-        let tenant = Tenant::from(actor);
-        let Some(quota) = tenant.read(&quota, |row| read_quota(row, default_limit))?.pop() else { return Ok(Begun::Held) };
-        let is_held_elsewhere = match quota.holder {
-            Some(agency_id) if tenant.is(agency_id) => return Ok(Begun::Held),
-            holder => holder.is_some(),
-        };
-        // From here on, a number that another agency has is treated as any other one, until nothing else is against it.
-        if !quota.deployed {
-            return Ok(Begun::WrongDeployment);
-        }
-        if let Some(limit) = quota.quota.exceeded_by(1) {
-            return Ok(Begun::QuotaExceeded(limit));
-        }
-        if let Some(wait) = self.count_purchase(&transaction, actor.agency_id).await? {
-            return Ok(Begun::RateLimited(wait));
-        }
-        if is_held_elsewhere {
-            // It counts as an attempt.
-            transaction.commit().await?;
-            return Ok(Begun::HeldElsewhere);
-        }
-        rows_of(&transaction, VACATE, &[number, &row_id]).await?;
-        let begun = rows_of(
-            &transaction,
-            BEGIN,
-            &[
-                &actor.agency_id,
-                number,
-                &intent.friendly_name,
-                &intent.agent_mapping_id,
-                &intent.id,
-                &intent.order_id,
-                &intent.account,
-                &intent.connection_id,
-                &actor.user_id,
-                &intent.customer_reference,
-                &lease.token,
-                &lease.millis(),
-                &row_id,
-                &reference,
-                &limits.monthly,
-                &limits.upfront,
-                &limits.currency,
-            ],
-        )
-        .await?;
-        // Dropped without a commit, a transaction is undone.
-        let Some(begun) = begun.first() else { return Ok(Begun::Held) };
-        if let Some(place) = place
-            && list_within(&transaction, place, KeyEntry::Purchase(intent.id)).await? == Fenced::Lost
-        {
-            return Ok(Begun::KeyLost);
-        }
-        transaction.commit().await?;
-        Ok(Begun::New(purchase(tenant.row(begun)?.ledger())?))
+        let Intent { id, order_id, number, friendly_name, agent_mapping_id, account, connection_id, customer_reference, limits } = intent;
+        let rate = self.purchase_rate();
+        let key = place.map(|place| &place.key.of);
+        let row = self
+            .row(
+                BEGIN,
+                &[
+                    &actor.agency_id,
+                    &actor.user_id,
+                    number,
+                    &row_id,
+                    friendly_name,
+                    agent_mapping_id,
+                    id,
+                    order_id,
+                    account,
+                    &reference,
+                    connection_id,
+                    customer_reference,
+                    &limits.monthly,
+                    &limits.upfront,
+                    &limits.currency,
+                    &lease.token,
+                    &lease.millis(),
+                    &self.deployment,
+                    &default_limit,
+                    &rate.map(|rate| rate.share_s),
+                    &rate.map(|rate| rate.whole_s),
+                    &key.map(|key| key.function),
+                    &key.map(|key| key.key.as_str()),
+                    &place.map(|place| place.key.token),
+                    &place.map(|place| place.key.millis()),
+                    &place.map(|place| place.position),
+                ],
+            )
+            .await?;
+        let row = row.ok_or_else(|| Error::Internal("purchases.begin.insert returned no row".into()))?;
+        Ok(match column(&row, "outcome")? {
+            "begun" => Begun::New(purchase(Tenant::from(actor).row(&row)?.ledger())?),
+            "held" => Begun::Held,
+            "held_elsewhere" => Begun::HeldElsewhere,
+            "quota_exceeded" => Begun::QuotaExceeded(column(&row, "quota")?),
+            "rate_limited" => Begun::RateLimited(wait(&row)?),
+            "wrong_deployment" => Begun::WrongDeployment,
+            "key_lost" => Begun::KeyLost,
+            unknown => return Err(Error::Internal(format!("a purchase began with the unknown outcome {unknown}").into())),
+        })
     }
 
     /// How many numbers an agency has and may have.
@@ -242,25 +185,16 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Internal` if a query fails.
     pub async fn quota(&self, agency_id: Uuid, default_limit: Option<i64>) -> Result<Quota, Error> {
-        let rows = self.rows(QUOTA, &[&agency_id, &"", &self.deployment]).await?;
+        let rows = self.rows(QUOTA, &[&agency_id]).await?;
         let quota = Tenant::from(agency_id).read(&rows, |row| read_quota(row, default_limit))?.pop();
-        Ok(quota.ok_or_else(|| Error::Unavailable("the agency is gone".into()))?.quota)
+        quota.ok_or_else(|| Error::Unavailable("the agency is gone".into()))
     }
 }
 
-/// What is known before a purchase begins.
-struct Room {
-    quota: Quota,
-    deployed: bool,
-    /// The agency that has the number, if any has it.
-    holder: Option<Uuid>,
-}
-
 /// A limit of the agency's own goes before the general one; one that cannot be read permits nothing.
-fn read_quota(row: TenantRow<'_>, default_limit: Option<i64>) -> Result<Room, Error> {
+fn read_quota(row: TenantRow<'_>, default_limit: Option<i64>) -> Result<Quota, Error> {
     let own: Option<&str> = row.column("own_limit")?;
     // What was counted is the agency's, too.
     row.joined("held_agency_id")?;
-    let quota = Quota { held: row.column("held")?, limit: own.map_or(default_limit, |own| Some(own.parse().unwrap_or(0))) };
-    Ok(Room { quota, deployed: row.column("deployed")?, holder: row.column("holder")? })
+    Ok(Quota { held: row.column("held")?, limit: own.map_or(default_limit, |own| Some(own.parse().unwrap_or(0))) })
 }

@@ -34,8 +34,7 @@ with ",
     and ",
     row_is_locked!(),
     "
-  returning p.*, set_config('phone_numbers.actor', coalesce(p.caller_id::text, 'reconcile'), true) as actor,
-            set_config('phone_numbers.ledger', p.id::text, true) as ledger
+  returning p.*, phone_numbers_sign(coalesce(p.caller_id::text, 'reconcile'), p.id) as signature
 ), activated as (
   update agency_phone_numbers n
   set status = 'active',
@@ -131,8 +130,7 @@ with ",
     and ",
     row_is_locked!(),
     "
-  returning p.id, p.agency_phone_number_id, set_config('phone_numbers.actor', $3 /* actor */, true) as actor,
-            set_config('phone_numbers.ledger', p.id::text, true) as ledger
+  returning p.id, p.agency_phone_number_id, phone_numbers_sign($3 /* actor */, p.id) as signature
 ), released as (
   update agency_phone_numbers n
   set status = 'released',

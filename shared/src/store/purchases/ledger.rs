@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::{Error, Price};
 use crate::model::{E164, KeyDigest, PriceLimits};
 use crate::store::deployment::of_this_deployment;
 use crate::store::lease::{Lease, Leased};
-use crate::store::{Store, column};
+use crate::store::{Parameter, Store, column};
 
 /// The columns of a purchase `p`.
 macro_rules! columns {
@@ -231,7 +230,7 @@ impl Leased for PurchaseId {
     const RENEW: &'static str = RENEW;
     const YIELD: &'static str = YIELD;
 
-    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+    fn key(&self) -> Vec<&dyn Parameter> {
         vec![&self.0]
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -11,7 +10,7 @@ use crate::model::{KeyDigest, Money};
 use crate::store::deployment::{Clearance, clearance, deployed_row};
 use crate::store::lease::{Fenced, Lease};
 use crate::store::purchases::ledger::{Purchase, PurchaseId, columns, purchase};
-use crate::store::{Store, column, millis};
+use crate::store::{Parameter, Store, column, millis};
 
 const OF_ORDER: &str = "\
 -- purchases.order.find
@@ -203,7 +202,7 @@ impl Store {
         let duration = lease.millis();
         let Offer { country_code, features, monthly_cost, upfront_cost, currency } = offer;
         let (purchase_id, token, deployment) = (&lease.of.0, &lease.token, &self.deployment);
-        let parameters: [&(dyn ToSql + Sync); 10] =
+        let parameters: [&dyn Parameter; 10] =
             [purchase_id, token, &duration, country_code, features, monthly_cost, upfront_cost, currency, &key_digest, deployment];
         if let Some(row) = self.row(ORDERING, &parameters).await? {
             return Ok(OrderNoted::Noted(purchase(&row)?));
@@ -231,7 +230,7 @@ impl Store {
     pub async fn note_order(&self, lease: &Lease<PurchaseId>, order: &OrderState<'_>) -> Result<Fenced<Purchase>, Error> {
         let OrderState { order_id, requirements_met, requirements_deadline, number_type, key_digest } = order;
         let (purchase_id, token, duration) = (&lease.of.0, &lease.token, lease.millis());
-        let parameters: [&(dyn ToSql + Sync); 8] =
+        let parameters: [&dyn Parameter; 8] =
             [purchase_id, token, &duration, order_id, requirements_met, number_type, requirements_deadline, key_digest];
         self.fenced(ORDERED, &parameters).await?.read(purchase)
     }

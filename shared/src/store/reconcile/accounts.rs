@@ -1,7 +1,7 @@
 //! The Telnyx accounts that the database names, and how one is renamed.
 
 use crate::error::Error;
-use crate::store::{Store, Undone, column, rows_of};
+use crate::store::{Store, Undone, column};
 
 /// The distinct accounts of a ledger, as a recursive part of a statement: of each account one row is read, by the index.
 macro_rules! accounts_in {
@@ -188,14 +188,14 @@ impl Store {
     }
 
     async fn try_to_rename_findings(&self, from: &str, to: &str) -> Result<(), Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        rows_of(&transaction, LOCK_FINDINGS, &[&from, &to]).await?;
+        let mut session = self.connections.get().await?;
+        let transaction = session.begin().await?;
+        transaction.rows(LOCK_FINDINGS, &[&from, &to]).await?;
         for drop in [DROP_WALK, DROP_SIGHTINGS, DROP_STRANGERS] {
-            rows_of(&transaction, drop, &[&from]).await?;
+            transaction.rows(drop, &[&from]).await?;
         }
         for merge in [MERGE_FINDINGS, RENAME_FINDINGS] {
-            rows_of(&transaction, merge, &[&from, &to]).await?;
+            transaction.rows(merge, &[&from, &to]).await?;
         }
         transaction.commit().await?;
         Ok(())

@@ -1,6 +1,5 @@
 //! Gives a row to a number at Telnyx that should have one and has none.
 
-use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -8,7 +7,7 @@ use crate::model::KeyDigest;
 use crate::store::deployment::deployment;
 use crate::store::numbers::archive::VACATE;
 use crate::store::numbers::history::{RECONCILE, sign};
-use crate::store::{Store, Undone, column, rows_of};
+use crate::store::{Store, Transaction, Undone, column};
 
 /// Releases a row, so that its number can get a row of another agency.
 const SURRENDER: &str = "\
@@ -117,8 +116,8 @@ impl Store {
     }
 
     async fn try_to_adopt(&self, adoptee: &Adoptee<'_>) -> Result<Option<Uuid>, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
+        let mut session = self.connections.get().await?;
+        let transaction = session.begin().await?;
         sign(&transaction, RECONCILE).await?;
         let row_id = adopt(&transaction, adoptee, &[]).await?;
         if row_id.is_some() {
@@ -136,16 +135,28 @@ pub(in crate::store) async fn adopt(
 ) -> Result<Option<Uuid>, Undone> {
     let row_id = Uuid::new_v4();
     if !instead_of.is_empty() {
-        rows_of(transaction, SURRENDER, &[&adoptee.number, &instead_of]).await?;
+        transaction.rows(SURRENDER, &[&adoptee.number, &instead_of]).await?;
     }
-    rows_of(transaction, VACATE, &[&adoptee.number, &row_id]).await?;
+    transaction.rows(VACATE, &[&adoptee.number, &row_id]).await?;
     let Adoptee { agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, key_digest } =
         adoptee;
-    let rows = rows_of(
-        transaction,
-        ADOPT,
-        &[&row_id, agency_id, number, phone_number_id, number_type, country_code, purchase_id, account, reference, order_id, key_digest],
-    )
-    .await?;
+    let rows = transaction
+        .rows(
+            ADOPT,
+            &[
+                &row_id,
+                agency_id,
+                number,
+                phone_number_id,
+                number_type,
+                country_code,
+                purchase_id,
+                account,
+                reference,
+                order_id,
+                key_digest,
+            ],
+        )
+        .await?;
     Ok(rows.first().map(|row| column(row, "agency_phone_number_id")).transpose()?)
 }

@@ -14,6 +14,8 @@ use crate::store::{Store, column, millis};
 /// its id. A reference of another number's purchase proves nothing, since references can be copied. A release is that of the purchase, or,
 /// for a row that predates the ledger, that of the number under the same id. What another deployment has written is only told
 /// apart.
+///
+/// Whether something exists is asked with `limit 1` instead of `exists`, for which the planner may read a whole table into a hash.
 const COMPARE: &str = concat!(
     "-- reconcile.compare.counterparts
 select n.id as row_id,
@@ -32,27 +34,30 @@ select n.id as row_id,
        p.telnyx_account as purchase_account,
        coalesce(p.deployment, d.name) = d.name as purchase_is_ours,
        (p.telnyx_reference = i.telnyx_reference) is true as purchase_is_named,
-       p.phase in ('intended', 'ordering', 'ordered') or exists (
-         select
+       p.phase in ('intended', 'ordering', 'ordered') or (
+         select true
          from phone_number_releases r
          where r.agency_phone_number_id = p.agency_phone_number_id
            and r.phase = 'requested'
-       ) as pursued,
+         limit 1
+       ) is not null as pursued,
        coalesce(p.agency_id, i.agency_id) as agency_id,
-       exists (select from agencies a where a.id = coalesce(p.agency_id, i.agency_id)) as agency_exists,
-       exists (
-         select
+       (select true from agencies a where a.id = coalesce(p.agency_id, i.agency_id) limit 1) is not null as agency_exists,
+       (
+         select true
          from phone_number_purchases l
          where l.telnyx_reference = i.telnyx_reference
            and l.phone_number <> i.phone_number
            and coalesce(l.deployment, d.name) = d.name
-       ) as is_copied,
-       exists (
-         select
+         limit 1
+       ) is not null as is_copied,
+       (
+         select true
          from phone_number_purchases l
          where l.phone_number = i.phone_number
            and coalesce(l.deployment, d.name) = d.name
-       ) as is_named,
+         limit 1
+       ) is not null as is_named,
        (
          select max(r.completed_at)
          from phone_number_releases r

@@ -1,6 +1,5 @@
 //! The decisions of an operator about a finding: to do what it suggests, or to dismiss it.
 
-use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -13,7 +12,7 @@ use crate::store::reconcile::finding_kinds::FindingKind;
 use crate::store::reconcile::findings::{Finding, Observation, finding};
 use crate::store::reconcile::legacy_rows::{BACKFILL, abandoned};
 use crate::store::reconcile::moves::MOVE;
-use crate::store::{Store, Undone, column, rows_of};
+use crate::store::{Store, Transaction, Undone, column};
 
 /// One that is open, kept from others who would decide it.
 const DECIDE: &str = "\
@@ -235,9 +234,9 @@ impl Store {
     }
 
     async fn try_to_adopt_finding(&self, id: Uuid, decision: Decision<'_>) -> Result<Adoption, Undone> {
-        let mut client = self.connections.get().await?;
-        let transaction = client.transaction().await?;
-        let Some(row) = rows_of(&transaction, DECIDE, &[&id]).await?.into_iter().next() else { return Ok(Adoption::NoSuchFinding) };
+        let mut session = self.connections.get().await?;
+        let transaction = session.begin().await?;
+        let Some(row) = transaction.rows(DECIDE, &[&id]).await?.into_iter().next() else { return Ok(Adoption::NoSuchFinding) };
         sign(&transaction, OPERATOR).await?;
         let adoption = decide(&transaction, &finding(&row)?, decision).await?;
         if adoption.is_done() {
@@ -265,23 +264,23 @@ async fn decide(transaction: &Transaction<'_>, finding: &Finding, decision: Deci
     if decision.number.is_some_and(|number| observation.number.as_deref() != Some(number.as_str())) {
         return Ok(Adoption::NoSuchNumber);
     }
-    rows_of(transaction, ROWS, &[&observation.row_ids]).await?;
+    transaction.rows(ROWS, &[&observation.row_ids]).await?;
     let adoption = match observation.kind {
         FindingKind::NotOurs
         | FindingKind::UnprovenClaim
         | FindingKind::AgencyGone
         | FindingKind::HeldByAnother
         | FindingKind::ReleasedButBilled => adopt_number(transaction, observation, decision.agency_id).await?,
-        FindingKind::InventoryDrift => Adoption::Deactivated(rows_of(transaction, ACCEPT_DRIFT, &[&observation.row_ids]).await?.len()),
+        FindingKind::InventoryDrift => Adoption::Deactivated(transaction.rows(ACCEPT_DRIFT, &[&observation.row_ids]).await?.len()),
         FindingKind::KeyUnproven => vouch(transaction, observation).await?,
         FindingKind::OrderMissing | FindingKind::NumberMissing => {
-            Adoption::GivenUp(rows_of(transaction, GIVE_UP, &[&observation.row_ids]).await?.len())
+            Adoption::GivenUp(transaction.rows(GIVE_UP, &[&observation.row_ids]).await?.len())
         }
         FindingKind::NumberMoved => follow(transaction, observation).await?,
         FindingKind::ReleaseRefused | FindingKind::SameAccount => Adoption::NothingToDo,
     };
     if adoption.is_done() {
-        rows_of(transaction, RESOLVE, &[&finding.id, &"adopted", &OPERATOR]).await?;
+        transaction.rows(RESOLVE, &[&finding.id, &"adopted", &OPERATOR]).await?;
     }
     Ok(adoption)
 }
@@ -317,7 +316,7 @@ async fn named_purchase<'a>(
         return Ok(None);
     };
     let Some(named) = reference.parse::<Reference>().ok().filter(|named| named.agency_id == agency_id) else { return Ok(None) };
-    let rows = rows_of(transaction, MAY_BE_OF, &[&named.purchase_id, &agency_id]).await?;
+    let rows = transaction.rows(MAY_BE_OF, &[&named.purchase_id, &agency_id]).await?;
     let may_be = rows.first().map(|row| column(row, "may_be")).transpose()?;
     Ok(Some((reference, named.purchase_id)).filter(|_| may_be == Some(true)))
 }
@@ -325,11 +324,11 @@ async fn named_purchase<'a>(
 /// Lets the work that waits for proof continue with the key of the finding. A row that predates the ledger has no such work: it
 /// is released.
 async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
-    let vouched = rows_of(transaction, VOUCH, &[&observation.row_ids, &observation.key_digest, &observation.account]).await?.len();
+    let vouched = transaction.rows(VOUCH, &[&observation.row_ids, &observation.key_digest, &observation.account]).await?.len();
     let mut given_up = 0;
-    for legacy_row in rows_of(transaction, LEGACY_ROWS, &[&observation.row_ids]).await? {
+    for legacy_row in transaction.rows(LEGACY_ROWS, &[&observation.row_ids]).await? {
         let row_id: Uuid = column(&legacy_row, "id")?;
-        given_up += rows_of(transaction, BACKFILL, &abandoned(&row_id, &observation.account.as_str())).await?.len();
+        given_up += transaction.rows(BACKFILL, &abandoned(&row_id, &observation.account.as_str())).await?.len();
     }
     Ok(match (vouched, given_up) {
         (0, 0) => Adoption::NothingToDo,
@@ -342,9 +341,9 @@ async fn vouch(transaction: &Transaction<'_>, observation: &Observation) -> Resu
 async fn follow(transaction: &Transaction<'_>, observation: &Observation) -> Result<Adoption, Undone> {
     let Some(phone_number_id) = &observation.phone_number_id else { return Ok(Adoption::NothingToDo) };
     let mut moved = 0;
-    for bought in rows_of(transaction, BOUGHT, &[&observation.row_ids]).await? {
+    for bought in transaction.rows(BOUGHT, &[&observation.row_ids]).await? {
         let (id, from): (Uuid, String) = (column(&bought, "id")?, column(&bought, "telnyx_account")?);
-        moved += rows_of(transaction, MOVE, &[&id, &from, &observation.account, phone_number_id, &observation.key_digest]).await?.len();
+        moved += transaction.rows(MOVE, &[&id, &from, &observation.account, phone_number_id, &observation.key_digest]).await?.len();
     }
     Ok(if moved > 0 { Adoption::Moved } else { Adoption::NothingToDo })
 }
@@ -353,7 +352,7 @@ async fn follow(transaction: &Transaction<'_>, observation: &Observation) -> Res
 async fn adopt_stranger(transaction: &Transaction<'_>, finding: &Finding, decision: Decision<'_>) -> Result<Adoption, Undone> {
     let account = finding.observation.account.as_str();
     let Some(number) = decision.number.map(E164::as_str) else { return Ok(Adoption::NumberNeeded) };
-    let strangers = rows_of(transaction, STRANGER, &[&account, &number]).await?;
+    let strangers = transaction.rows(STRANGER, &[&account, &number]).await?;
     let Some(stranger) = strangers.first() else { return Ok(Adoption::NoSuchNumber) };
     let Some(agency_id) = agency(transaction, decision.agency_id).await? else { return Ok(Adoption::AgencyNeeded) };
     let phone_number_id: &str = column(stranger, "telnyx_phone_number_id")?;
@@ -362,13 +361,13 @@ async fn adopt_stranger(transaction: &Transaction<'_>, finding: &Finding, decisi
     let key_digest = column(stranger, "key_sha256")?;
     let adoptee = Adoptee { key_digest, ..adoptee(agency_id, number, phone_number_id, account, (purchase_id, &reference)) };
     let Some(row_id) = adopt(transaction, &adoptee, &[]).await? else { return Ok(Adoption::Held) };
-    rows_of(transaction, TAKE, &[&finding.id, &account, &number, &OPERATOR]).await?;
+    transaction.rows(TAKE, &[&finding.id, &account, &number, &OPERATOR]).await?;
     Ok(Adoption::Adopted(row_id))
 }
 
 /// The agency, if there is one.
 async fn agency(transaction: &Transaction<'_>, agency_id: Option<Uuid>) -> Result<Option<Uuid>, Undone> {
-    let found = rows_of(transaction, AGENCY, &[&agency_id]).await?;
+    let found = transaction.rows(AGENCY, &[&agency_id]).await?;
     Ok(agency_id.filter(|_| !found.is_empty()))
 }
 

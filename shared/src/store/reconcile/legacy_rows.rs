@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::{E164, KeyDigest, Status};
 use crate::store::deployment::deployment;
 use crate::store::numbers::history::Reconciled;
-use crate::store::{Store, column, millis};
+use crate::store::{Parameter, Store, column, millis};
 
 /// Rows that predate the ledger, in random order, so that rows that cannot be settled do not delay the others. Rows that
 /// a copied database has brought along are the other deployment's.
@@ -150,6 +149,6 @@ impl Store {
 }
 
 /// The parameters with which a row is taken in as released.
-pub(in crate::store) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a (dyn ToSql + Sync); 6] {
+pub(in crate::store) const fn abandoned<'a>(row_id: &'a Uuid, account: &'a &'a str) -> [&'a dyn Parameter; 6] {
     [row_id, account, &None::<&str>, &None::<&str>, &"cancelled", &None::<KeyDigest>]
 }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::reconcile::accounts::accounts_in;
 use crate::store::reconcile::strangers::Stranger;
-use crate::store::{Store, column};
+use crate::store::{Parameter, Store, column};
 
 /// The accounts that numbers were ever bought in, those first that were last walked longest ago. Whether a walk ends
 /// does not decide it: an account that cannot be read would come first for ever.
@@ -154,7 +153,7 @@ impl Leased for WalkOf {
     const RENEW: &'static str = RENEW;
     const YIELD: &'static str = PAUSE;
 
-    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+    fn key(&self) -> Vec<&dyn Parameter> {
         vec![&self.account]
     }
 }

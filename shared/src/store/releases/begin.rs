@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -11,7 +10,7 @@ use crate::store::deployment::{deployed_number, deployment};
 use crate::store::lease::Lease;
 use crate::store::releases::ledger::{HeldRelease, ReleaseId, columns, of_purchase, release};
 use crate::store::tenant::{Tenant, TenantRow};
-use crate::store::{Store, column};
+use crate::store::{Parameter, Store, column};
 
 /// What an agency asks to release, with the account that its ledger names, if any. A number that was bought again since
 /// was released before.
@@ -77,7 +76,7 @@ with target as (
     "
   from target t
   on conflict (agency_phone_number_id) where phase = 'requested' do nothing
-  returning set_config('phone_numbers.actor', r.caller_id::text, true) as actor, r.id, r.agency_id, r.agency_phone_number_id,
+  returning phone_numbers_sign(r.caller_id::text) as signature, r.id, r.agency_id, r.agency_phone_number_id,
             r.phone_number, r.telnyx_account, r.telnyx_phone_number_id, r.key_sha256
 ), marked as (
   update agency_phone_numbers n
@@ -159,7 +158,7 @@ impl Store {
     pub async fn begin_release(&self, actor: &Actor, start: &ReleaseStart) -> Result<ReleaseBegun, Error> {
         let lease = Lease::new(ReleaseId(Uuid::new_v4()), start.lease);
         let (agency_id, caller_id, deployment, duration) = (&actor.agency_id, &actor.user_id, &self.deployment, lease.millis());
-        let parameters: [&(dyn ToSql + Sync); 8] =
+        let parameters: [&dyn Parameter; 8] =
             [&lease.of.0, &start.row_id, agency_id, &start.account, caller_id, &lease.token, &duration, deployment];
         if let Some(row) = self.row(BEGIN, &parameters).await? {
             let release = release(Tenant::from(actor).row(&row)?.ledger())?;

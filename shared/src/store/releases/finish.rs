@@ -23,8 +23,7 @@ with ",
     and ",
     row_is_locked!(),
     "
-  returning r.id, r.agency_phone_number_id, set_config('phone_numbers.actor', r.caller_id::text, true) as actor,
-            set_config('phone_numbers.ledger', r.id::text, true) as ledger
+  returning r.id, r.agency_phone_number_id, phone_numbers_sign(r.caller_id::text, r.id) as signature
 ), released as (
   update agency_phone_numbers n
   set status = 'released',
@@ -57,8 +56,7 @@ with ",
     row_is_locked!(),
     "
   returning r.id, r.agency_id, r.agency_phone_number_id, r.previous_status, r.previous_agent_mapping_id,
-            set_config('phone_numbers.actor', r.caller_id::text, true) as actor,
-            set_config('phone_numbers.ledger', r.id::text, true) as ledger
+            phone_numbers_sign(r.caller_id::text, r.id) as signature
 ), restored as (
   update agency_phone_numbers n
   set status = f.previous_status,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -12,7 +11,7 @@ use crate::model::{E164, KeyDigest};
 use crate::store::deployment::{Clearance, clearance, deployed_row, of_this_deployment};
 use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::purchases::ledger::Turn;
-use crate::store::{Store, column, millis};
+use crate::store::{Parameter, Store, column, millis};
 
 /// A column of the latest purchase into the row of a release `r`.
 macro_rules! of_purchase {
@@ -172,7 +171,7 @@ impl Leased for ReleaseId {
     const RENEW: &'static str = RENEW;
     const YIELD: &'static str = YIELD;
 
-    fn key(&self) -> Vec<&(dyn ToSql + Sync)> {
+    fn key(&self) -> Vec<&dyn Parameter> {
         vec![&self.0]
     }
 }

@@ -73,7 +73,7 @@ async fn the_table_has_the_documented_constraints_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_table_has_the_documented_indexes_and_no_others() {
+async fn the_table_has_the_documented_indexes_and_four_of_ours() {
     let database = TestDatabase::migrated().await.unwrap();
     let indexes = lines(
         &database.connect().await.unwrap(),
@@ -89,9 +89,15 @@ async fn the_table_has_the_documented_indexes_and_no_others() {
         [
             "CREATE INDEX idx_agency_phones_active (agency_id, is_active) WHERE (is_active = true)",
             "CREATE INDEX idx_agency_phones_agency_id (agency_id)",
+            "CREATE INDEX idx_agency_phones_agent_by_age (agency_id, agent_mapping_id, status, created_at, id) \
+             WHERE (agent_mapping_id IS NOT NULL)",
             "CREATE INDEX idx_agency_phones_agent_mapping (agent_mapping_id) WHERE (agent_mapping_id IS NOT NULL)",
+            "CREATE INDEX idx_agency_phones_assigned_by_age (agency_id, status, created_at, id) WHERE (agent_mapping_id IS NOT NULL)",
             "CREATE INDEX idx_agency_phones_phone_number (phone_number)",
+            "CREATE INDEX idx_agency_phones_search ON public.agency_phone_numbers USING gin \
+             (phone_number_search_terms(agency_id, (phone_number)::text, (friendly_name)::text)) WITH (fastupdate=off)",
             "CREATE INDEX idx_agency_phones_status (status)",
+            "CREATE INDEX idx_agency_phones_unassigned_by_age (agency_id, status, created_at, id) WHERE (agent_mapping_id IS NULL)",
         ]
     );
 }

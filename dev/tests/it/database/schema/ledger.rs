@@ -3,8 +3,9 @@
 use super::{lines, refusal, two_agencies};
 
 /// Every table of the product.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "agency_phone_numbers_archive",
+    "phone_number_counts",
     "phone_number_deployment",
     "phone_number_findings",
     "phone_number_history",

@@ -9,17 +9,29 @@ use super::{lines, refusal, two_agencies};
 /// Every object of ours, then what each role may do with it beside its owner: the roles of the functions, without their common
 /// beginning `phone_numbers_`. Rights on some columns are in brackets. The view shows nobody more of its tables than they may read
 /// themselves.
-const OBJECTS: [&str; 23] = [
+const OBJECTS: [&str; 34] = [
     "function agency_phone_numbers_agent_same_agency()",
+    "function agency_phone_numbers_archive_count()",
+    "function agency_phone_numbers_archive_created_at()",
+    "function agency_phone_numbers_count()",
     "function agency_phone_numbers_history()",
     "function agency_phone_numbers_restore(jsonb) spend=X",
     "function agency_phone_numbers_writer()",
+    "function phone_number_counts_add(phone_number_counts[])",
+    "function phone_number_counts_rebuild()",
     "function phone_number_history_is_append_only()",
+    "function phone_number_purchase_begin(uuid,uuid,text,uuid,text,uuid,uuid,uuid,text,text,text,text,numeric,numeric,text,uuid,bigint,\
+     text,bigint,double precision,double precision,text,text,uuid,bigint,smallint) spend=X",
+    "function phone_number_search_terms(uuid,text,text) anon=X authenticated=X public=X",
+    "function phone_numbers_limit_roles()",
+    "function phone_numbers_sign(text,uuid,text) assign=X spend=X",
     "function update_updated_at_column()",
+    "sequence phone_number_counts_id_seq",
     "sequence phone_number_history_id_seq",
     "table agency_phone_numbers assign=r assign=w(agent_mapping_id direction friendly_name mms_enabled sms_enabled status voice_enabled) \
      read=r spend=arwd",
     "table agency_phone_numbers_archive assign=r read=r spend=ard",
+    "table phone_number_counts read=r spend=r",
     "table phone_number_deployment spend=r",
     "table phone_number_findings spend=arwd",
     "table phone_number_history assign=r spend=ar",
@@ -155,10 +167,19 @@ async fn every_function_of_ours_has_a_search_path_of_its_own() {
         functions,
         [
             "agency_phone_numbers_agent_same_agency invoker search_path=public, pg_temp",
+            "agency_phone_numbers_archive_count definer search_path=public, pg_temp",
+            "agency_phone_numbers_archive_created_at invoker search_path=\"\"",
+            "agency_phone_numbers_count definer search_path=public, pg_temp",
             "agency_phone_numbers_history definer search_path=public, pg_temp",
             "agency_phone_numbers_restore invoker search_path=public, pg_temp",
             "agency_phone_numbers_writer definer search_path=public, pg_temp",
+            "phone_number_counts_add invoker search_path=public, pg_temp",
+            "phone_number_counts_rebuild invoker search_path=public, pg_temp",
             "phone_number_history_is_append_only invoker search_path=\"\"",
+            "phone_number_purchase_begin invoker search_path=public, pg_temp",
+            "phone_number_search_terms invoker search_path=\"\"",
+            "phone_numbers_limit_roles invoker search_path=\"\"",
+            "phone_numbers_sign invoker search_path=\"\"",
             "update_updated_at_column invoker search_path=\"\"",
         ]
     );

@@ -1,6 +1,7 @@
-//! A keyset cursor: where the next page begins, bound to the agency and the filters it was made for.
+//! Keyset cursors: where the next page of a list begins, bound to the agency and the filters it was made for, or of the history of a
+//! row, bound to the row.
 //!
-//! It is opaque to callers and contains nothing that they do not know. It needs no signature, since a page has only rows of the
+//! They are opaque to callers and contain nothing that they do not know. They need no signature, since a page has only rows of the
 //! caller's agency whatever the cursor contains.
 
 use std::fmt;
@@ -10,17 +11,26 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::error::Error;
-use shared::model::{Timestamp, Written};
-use shared::store::{ListFilter, Position};
 use uuid::Uuid;
 
-pub(crate) const UNREADABLE: &str = "is not a cursor of this list";
+use crate::error::Error;
+use crate::lambda::input::Rule;
+use crate::model::{Timestamp, Written};
+use crate::store::{ListFilter, Position};
+
+const UNREADABLE: &str = "is not a cursor of this list";
+
+/// A cursor is one that an earlier answer contained: its type refuses any other.
+pub const CURSOR_OF_AN_ANSWER: Rule = Rule { name: "cursor_of_an_answer", field: "cursor", message: UNREADABLE };
+
+/// A cursor continues the list that it came from.
+pub const CURSOR_WITH_ITS_FILTERS: Rule =
+    Rule { name: "cursor_with_its_filters", field: "cursor", message: "belongs to a list with other filters" };
 
 /// Where the next page of a list begins.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    pub(crate) agency_id: Uuid,
+pub struct Cursor {
+    agency_id: Uuid,
     /// The [`ListFilter`] as JSON.
     filter: Value,
     position: Position,
@@ -31,25 +41,34 @@ pub(crate) struct Cursor {
 struct Encoded(Uuid, Value, i64, Uuid);
 
 impl Cursor {
+    /// The cursor of the rows behind a place.
+    ///
     /// # Errors
     /// `Internal` if the filter cannot be written as JSON.
-    pub(crate) fn new(agency_id: Uuid, filter: &ListFilter, position: Position) -> Result<Self, Error> {
+    pub fn new(agency_id: Uuid, filter: &ListFilter, position: Position) -> Result<Self, Error> {
         let filter = serde_json::to_value(filter).map_err(|error| Error::Internal(Box::new(error)))?;
         Ok(Self { agency_id, filter, position })
     }
 
-    pub(crate) const fn position(&self) -> Position {
+    /// The place.
+    #[must_use]
+    pub const fn position(&self) -> Position {
         self.position
     }
 
-    pub(crate) fn continues(&self, filter: &ListFilter) -> bool {
+    /// Whether it comes from a list with these filters.
+    #[must_use]
+    pub fn continues(&self, filter: &ListFilter) -> bool {
         serde_json::to_value(filter).is_ok_and(|filter| filter == self.filter)
     }
-}
 
-/// The error for a cursor of another list.
-pub(crate) fn refused() -> Error {
-    Error::invalid("cursor", UNREADABLE)
+    /// Refuses the cursor of another agency. The rows are those of the caller's agency in any case.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if the cursor is another agency's.
+    pub fn is_of(&self, agency_id: Uuid) -> Result<(), Error> {
+        if self.agency_id == agency_id { Ok(()) } else { Err(Error::invalid("cursor", UNREADABLE)) }
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -80,14 +99,58 @@ impl Written for Cursor {
     }
 }
 
+/// Where the next page of the history of a row begins: the row, and the entry before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryCursor(pub Uuid, pub i64);
+
+impl fmt::Display for HistoryCursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = serde_json::to_vec(self).map_err(|_| fmt::Error)?;
+        formatter.write_str(&BASE64_URL_SAFE_NO_PAD.encode(json))
+    }
+}
+
+impl FromStr for HistoryCursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let json = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| UNREADABLE)?;
+        serde_json::from_slice(&json).map_err(|_| UNREADABLE)
+    }
+}
+
+/// A cursor of either kind.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AnyCursor {
+    /// Of a list.
+    List(Cursor),
+    /// Of a history.
+    History(HistoryCursor),
+}
+
+impl FromStr for AnyCursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self::List).or_else(|_| text.parse().map(Self::History))
+    }
+}
+
+impl Written for AnyCursor {
+    #[cfg(feature = "schema")]
+    fn schema() -> Value {
+        <Cursor as Written>::schema()
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use chrono::DateTime;
     use proptest::prelude::*;
-    use shared::model::Status;
 
     use super::*;
+    use crate::model::Status;
 
     fn filter() -> ListFilter {
         ListFilter { status: Some(Status::Active), search: Some("büro".to_owned()), ..ListFilter::default() }
@@ -149,6 +212,16 @@ mod tests {
                 prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
             }
         }
+    }
+
+    #[test]
+    fn a_cursor_of_a_history_is_none_of_a_list() {
+        let history = HistoryCursor(Uuid::from_u128(3), 4711);
+        assert_eq!(history.to_string().parse(), Ok(AnyCursor::History(history)));
+        assert_eq!(history.to_string().parse::<Cursor>(), Err(UNREADABLE));
+        assert_eq!(cursor().to_string().parse(), Ok(AnyCursor::List(cursor())));
+        assert_eq!(cursor().to_string().parse::<HistoryCursor>(), Err(UNREADABLE));
+        assert_eq!("x".parse::<AnyCursor>(), Err(UNREADABLE));
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! PgBouncer in transaction mode before a server of Postgres.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::Url;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use super::connection::normalise;
+use super::logins::Login;
+use super::server::free_port;
+use super::user::{own, unprivileged_user};
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+const INSTALL: &str = "there is no pgbouncer, which the tests about poolers need: install it (Debian and Ubuntu: \
+    `apt-get install pgbouncer`; macOS: `brew install pgbouncer`)";
+
+/// A running PgBouncer. It is stopped when the value is dropped.
+#[derive(Debug)]
+pub struct Pooler {
+    process: Child,
+    port: u16,
+    /// Holds the configuration and the log.
+    _folder: TempDir,
+}
+
+impl Pooler {
+    /// Starts PgBouncer before the server of `database_url`, with a pool of `pool_size` connections for each user and database. It
+    /// takes the URL's user and the logins of the functions, with SCRAM. `settings` are further lines of its configuration, and
+    /// `database_settings` further settings of each database.
+    ///
+    /// # Errors
+    /// If PgBouncer is not installed, with one line that says what to install, or does not start.
+    pub async fn start(database_url: &str, pool_size: u32, settings: &str, database_settings: &str) -> Result<Self> {
+        let program = find().context(INSTALL)?;
+        let (url, user) = (normalise(database_url)?, unprivileged_user()?);
+        let folder = tempfile::Builder::new().prefix("dev-pgbouncer-").tempdir().context("making a temporary folder")?;
+        own(folder.path(), user)?;
+        let (log, port) = (folder.path().join("pgbouncer.log"), free_port()?);
+        let configuration = configuration(&url, port, folder.path(), pool_size, settings, database_settings);
+        for (name, text) in [("users.txt", users(&url)?), ("pgbouncer.ini", configuration)] {
+            let path = folder.path().join(name);
+            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            own(&path, user)?;
+        }
+        let mut command = Command::new(program);
+        command.arg(folder.path().join("pgbouncer.ini")).env_clear().current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).context("opening the log of PgBouncer")?);
+        if let Some(user) = user {
+            // It refuses to run as root.
+            command.uid(user.uid).gid(user.gid);
+        }
+        let mut pooler = Self { process: command.spawn().context("starting PgBouncer")?, port, _folder: folder };
+        pooler.wait(&log).await?;
+        Ok(pooler)
+    }
+
+    /// The URL of a database through the pooler.
+    ///
+    /// # Errors
+    /// If `database_url` is malformed.
+    pub fn url(&self, database_url: &str) -> Result<String> {
+        let mut url = normalise(database_url)?;
+        // Neither fails for a URL with a host.
+        let _ = (url.set_host(Some("127.0.0.1")), url.set_port(Some(self.port)));
+        Ok(url.into())
+    }
+
+    async fn wait(&mut self, log: &Path) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
+            if self.process.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("PgBouncer did not start. Its log:\n{}", fs::read_to_string(log).unwrap_or_default());
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        // Errors cannot be reported in `drop`; both mean that it has ended.
+        let _ = (self.process.kill(), self.process.wait());
+    }
+}
+
+fn find() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Debian's place is not in every user's path.
+    let folders = env::split_paths(&path).chain(["/usr/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from));
+    folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
+}
+
+fn configuration(url: &Url, port: u16, folder: &Path, pool_size: u32, settings: &str, database_settings: &str) -> String {
+    let (host, server_port) = (url.host_str().unwrap_or_default(), url.port().unwrap_or(5432));
+    format!(
+        "[databases]\n\
+         * = host={host} port={server_port} {database_settings}\n\
+         [pgbouncer]\n\
+         listen_addr = 127.0.0.1\n\
+         listen_port = {port}\n\
+         unix_socket_dir =\n\
+         auth_type = scram-sha-256\n\
+         auth_file = {}\n\
+         pool_mode = transaction\n\
+         default_pool_size = {pool_size}\n\
+         max_client_conn = 300\n\
+         {settings}\n",
+        folder.join("users.txt").display()
+    )
+}
+
+/// The users and their passwords: with these, PgBouncer takes part in SCRAM on both sides.
+fn users(url: &Url) -> Result<String> {
+    let password = percent_encoding::percent_decode_str(url.password().unwrap_or_default()).decode_utf8()?;
+    let names = Login::ALL.map(Login::name).into_iter().chain([url.username().to_owned()]);
+    Ok(names.fold(String::new(), |mut users, name| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(users, "{} {}", quoted(&name), quoted(&password));
+        users
+    }))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
