@@ -111,6 +111,19 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
+    /// Measures start, latency, CPU time, memory, size and round trips to Postgres of the functions as they are deployed, beside
+    /// programs to compare with, and fails if a bar is missed. Needs Linux. See docs/performance.md.
+    Bench {
+        /// Measure for two minutes, not counting builds.
+        #[arg(long)]
+        quick: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Measure these functions only, list among them, beside the references.
+        #[arg(value_name = "FUNCTION")]
+        functions: Vec<String>,
+    },
     /// Fills a migrated, empty database with agencies and numbers, to try how large tenants and tables behave. Needs a superuser.
     Populate {
         /// Such as <postgres://user:password@host:5432/database>.
@@ -128,19 +141,6 @@ enum Command {
         /// How many times each operation is done for each agency.
         #[arg(long, default_value_t = 200)]
         rounds: usize,
-    },
-    /// Measures start, latency, CPU time, memory, size and round trips to Postgres of the functions as they are deployed, beside
-    /// programs to compare with, and fails if a bar is missed. Needs Linux. See docs/performance.md.
-    Bench {
-        /// Measure for two minutes, not counting builds.
-        #[arg(long)]
-        quick: bool,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-        /// Measure these functions only, list among them, beside the references.
-        #[arg(value_name = "FUNCTION")]
-        functions: Vec<String>,
     },
     /// Prints docs/openapi.json, the description of the HTTP API.
     Openapi,
@@ -180,13 +180,13 @@ async fn command(arguments: Arguments) -> Result<()> {
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
+        Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
         Some(Command::Populate { database_url, scale }) => populate::populate(&database_url, scale, |step| println!("{step}")).await,
         Some(Command::Flatness { database_url, rounds }) => {
             let url = normalise(&database_url)?;
             print!("{}", flatness::table(&Box::pin(flatness::measure(url.as_str(), rounds)).await?));
             Ok(())
         }
-        Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
         Some(Command::Openapi) => {
             print!("{}", openapi::text());
             Ok(())
