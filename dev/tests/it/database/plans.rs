@@ -39,7 +39,7 @@ fn text(value: &str) -> String {
 
 /// The statements of each operation, for the largest agency.
 fn cases() -> Vec<Case> {
-    let owner = text(&populate::owner(1).to_string());
+    let (owner, agency) = (text(&populate::owner(1).to_string()), text(&populate::agency(1).to_string()));
     let agent = text(&populate::agent(1, 1).to_string());
     let (roles, live, every) = ("'{agency_owner}'", "'{pending,active,inactive}'", "'{pending,active,inactive,released}'");
     let mut cases = Vec::new();
