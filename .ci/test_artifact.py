@@ -46,11 +46,14 @@ class Binary(unittest.TestCase):
         with self.assertRaisesRegex(Refused, "needs libx.so.6"):
             check_binary(self.content.replace(b"\0libc.so.6\0", b"\0libx.so.6\0"), HERE)
 
-    def test_a_zip_over_its_budget_is_refused(self):
+    def test_a_binary_or_a_zip_over_its_budget_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(PROGRAM, Path(folder, "bootstrap"))
-            with self.assertRaisesRegex(Refused, "over its budget"):
-                artifact(Path(folder), HERE, budget=100)
+            for what in ("binary", "zip"):
+                budgets = {"binary_mb": 1000, "zip_mb": 1000, f"{what}_mb": 0.0001}
+                with self.assertRaisesRegex(Refused, f"has a {what} of .* over the budget of 0.0001 MB"):
+                    artifact(Path(folder), HERE, budgets)
+            artifact(Path(folder), HERE, {"binary_mb": 1000, "zip_mb": 1000})
 
 
 class Zip(unittest.TestCase):
@@ -77,7 +80,7 @@ class Package(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder, "target")
             root = Path(__file__).resolve().parent.parent
-            for name in (".ci/package", ".ci/artifact.py"):
+            for name in (".ci/package", ".ci/artifact.py", ".ci/budgets.json"):
                 copy = Path(folder, name)
                 copy.parent.mkdir(exist_ok=True)
                 shutil.copy(root / name, copy)

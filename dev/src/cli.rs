@@ -1,6 +1,7 @@
 //! The command line.
 
 mod accounts;
+mod bench;
 mod chaos;
 mod deployment;
 mod disk;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 
 use self::stop_signals::StopSignals;
 use crate::affected::Workspace;
+use crate::bench::Options as BenchOptions;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
 use crate::populate::Scale;
@@ -109,6 +111,19 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
+    /// Measures start, latency, CPU time, memory, size and round trips to Postgres of the functions as they are deployed, beside
+    /// programs to compare with, and fails if a bar is missed. Needs Linux. See docs/performance.md.
+    Bench {
+        /// Measure for two minutes, not counting builds.
+        #[arg(long)]
+        quick: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Measure these functions only, list among them, beside the references.
+        #[arg(value_name = "FUNCTION")]
+        functions: Vec<String>,
+    },
     /// Fills a migrated, empty database with agencies and numbers, to try how large tenants and tables behave. Needs a superuser.
     Populate {
         /// Such as <postgres://user:password@host:5432/database>.
@@ -165,6 +180,7 @@ async fn command(arguments: Arguments) -> Result<()> {
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
+        Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
         Some(Command::Populate { database_url, scale }) => populate::populate(&database_url, scale, |step| println!("{step}")).await,
         Some(Command::Flatness { database_url, rounds }) => {
             let url = normalise(&database_url)?;
