@@ -87,7 +87,7 @@ fn cases() -> Vec<Case> {
     cases.push(case("numbers.history.entries", &[&owner, roles, row, "null", "201"], 10));
     cases.push(case("numbers.change.update", &[&owner, roles, row, "'{\"friendly_name\": \"x\"}'", "null"], 20));
     cases.push(case("numbers.archive.vacate", &["'+12000000001'", "md5('')::uuid"], 10));
-    cases.push(case("purchases.begin.quota", &[&text(&populate::agency(1).to_string())], 20));
+    cases.push(case("purchases.begin.quota", &[&agency], 20));
     let (numbers, nulls) = (
         "(select array_agg(n.phone_number::text) from (select n.phone_number from agency_phone_numbers n where n.status = 'active' limit 250) n)",
         "array_fill(null::text, array[250])",
