@@ -11,8 +11,10 @@ type Query<Operation extends keyof operations> = NonNullable<operations[Operatio
 export type SearchQuery = Query<"searchPhoneNumbers">;
 /** The filters and the page of a list. */
 export type ListQuery = Query<"listPhoneNumbers">;
-/** The filters of the numbers with the agents that they could have. */
-export type AssignableQuery = Pick<Query<"showPhoneNumbers">, "status" | "assigned" | "unassigned">;
+/** The filters and the page of the numbers with the agents that they could have. */
+export type AssignableQuery = Omit<Query<"showPhoneNumbers">, "id" | "phone_number_id" | "include_history">;
+/** Whether one number is shown with its history, and with which page of it. */
+export type HistoryQuery = Pick<Query<"showPhoneNumbers">, "include_history" | "limit" | "cursor">;
 
 /** A row with its entity tag, which makes a later change conditional: `ifMatch`. */
 export type Tagged<Row> = Row & { etag: string | undefined };
@@ -89,10 +91,7 @@ export class PhoneNumbers {
   }
 
   /** Shows one number, with its history if asked for. `id` is that of the row. */
-  async show(
-    id: string,
-    { signal, ...query }: CallOptions & { include_history?: boolean } = {},
-  ): Promise<Tagged<Schemas["OneNumber"]>> {
+  async show(id: string, query: HistoryQuery = {}, { signal }: CallOptions = {}): Promise<Tagged<Schemas["OneNumber"]>> {
     const params = { query: { ...query, id } };
     const outcome = await answer(this.#api.GET("/phone-numbers-assign", { params, ...given({ signal }) }));
     // With an id, the function answers with one number.

@@ -35,30 +35,30 @@ impl Bar {
 pub(super) fn of(rows: &[Row]) -> Result<Vec<Bar>> {
     let find = |name: &str| rows.iter().find(|row| row.name == name);
     let (list, bare) = (find(LIST).context("list was not measured")?, find(BARE).context("the bare client was not measured")?);
-    let mut bars = vec![Bar::new("list: cold start / bare client's", list.cold_ms_p50 / bare.cold_ms_p50, 1.3)];
+    let mut found = vec![Bar::new("list: cold start / bare client's", list.cold_ms_p50 / bare.cold_ms_p50, 1.3)];
     let others = [(NAIVE, "naive build's", 0.33), (NODE, "Node's", 0.2)];
-    bars.extend(others.iter().filter_map(|(name, whose, limit)| {
+    found.extend(others.iter().filter_map(|(name, whose, limit)| {
         Some(Bar::new(format!("list: cold start / {whose}"), list.cold_ms_p50 / find(name)?.cold_ms_p50, *limit))
     }));
-    bars.push(Bar::new("list: cold CPU / bare client's", list.cold_cpu_ms / bare.cold_cpu_ms, 1.5));
-    bars.push(Bar::new("list: warm p50 / bare client's", list.warm_us_p50 / bare.warm_us_p50, 1.15));
+    found.push(Bar::new("list: cold CPU / bare client's", list.cold_cpu_ms / bare.cold_cpu_ms, 1.5));
+    found.push(Bar::new("list: warm p50 / bare client's", list.warm_us_p50 / bare.warm_us_p50, 1.15));
     let functions = || rows.iter().filter(|row| row.name.starts_with("phone-numbers-"));
     for row in functions().filter(|row| row.name != LIST) {
-        bars.push(Bar::new(format!("{}: cold start / bare client's", short(row)), row.cold_ms_p50 / bare.cold_ms_p50, 1.4));
+        found.push(Bar::new(format!("{}: cold start / bare client's", short(row)), row.cold_ms_p50 / bare.cold_ms_p50, 1.4));
     }
     for row in functions() {
         let sizes = [("size in MB", row.size_mb, LARGEST_BINARY_MB), ("zip in MB", row.zip_mb, LARGEST_ZIP_MB)];
-        bars.extend(sizes.iter().filter_map(|(what, size, limit)| Some(Bar::new(format!("{}: {what}", short(row)), (*size)?, *limit))));
-        bars.push(Bar::new(format!("{}: peak memory in MB", short(row)), row.peak_rss_mb, LARGEST_PEAK_MB));
+        found.extend(sizes.iter().filter_map(|(what, size, limit)| Some(Bar::new(format!("{}: {what}", short(row)), (*size)?, *limit))));
+        found.push(Bar::new(format!("{}: peak memory in MB", short(row)), row.peak_rss_mb, LARGEST_PEAK_MB));
     }
     if let Some(purchase) = find(PURCHASE).and_then(|row| row.size_mb) {
         let smaller = [LIST, ASSIGN].into_iter().filter_map(find).filter_map(|row| Some((row, row.size_mb?)));
-        bars.extend(smaller.map(|(row, size)| Bar::new(format!("{}: size / purchase's", short(row)), size / purchase, 1.0)));
+        found.extend(smaller.map(|(row, size)| Bar::new(format!("{}: size / purchase's", short(row)), size / purchase, 1.0)));
     }
     for (name, limit) in ROUND_TRIPS {
-        bars.extend(find(name).map(|row| Bar::new(format!("{}: round trips", short(row)), count(row.round_trips), f64::from(limit))));
+        found.extend(find(name).map(|row| Bar::new(format!("{}: round trips", short(row)), count(row.round_trips), f64::from(limit))));
     }
-    Ok(bars)
+    Ok(found)
 }
 
 /// A function's name without what all have in common.

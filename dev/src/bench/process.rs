@@ -49,7 +49,7 @@ pub(super) async fn sample(program: &Program, fixture: &Fixture, warm_calls: usi
     for _ in 0..warm_calls {
         warm.push(process.answer(&event).await?);
     }
-    let warm_cpu = (process.cpu_time()? - cold_cpu) / u32::try_from(warm_calls)?.max(1);
+    let warm_cpu = process.cpu_time()?.saturating_sub(cold_cpu) / u32::try_from(warm_calls)?.max(1);
     let peak_memory_kib = machine::peak_memory_kib(process.id()?)?;
     process.end().await;
     sleep(PAUSE).await;

@@ -39,7 +39,7 @@ fn text(value: &str) -> String {
 
 /// The statements of each operation, for the largest agency.
 fn cases() -> Vec<Case> {
-    let owner = text(&populate::owner(1).to_string());
+    let (owner, agency) = (text(&populate::owner(1).to_string()), text(&populate::agency(1).to_string()));
     let agent = text(&populate::agent(1, 1).to_string());
     let (roles, live, every) = ("'{agency_owner}'", "'{pending,active,inactive}'", "'{pending,active,inactive,released}'");
     let mut cases = Vec::new();
@@ -87,7 +87,7 @@ fn cases() -> Vec<Case> {
     cases.push(case("numbers.history.entries", &[&owner, roles, row, "null", "201"], 10));
     cases.push(case("numbers.change.update", &[&owner, roles, row, "'{\"friendly_name\": \"x\"}'", "null"], 20));
     cases.push(case("numbers.archive.vacate", &["'+12000000001'", "md5('')::uuid"], 10));
-    cases.push(case("purchases.begin.quota", &[&text(&populate::agency(1).to_string())], 20));
+    cases.push(case("purchases.begin.quota", &[&agency], 20));
     let (numbers, nulls) = (
         "(select array_agg(n.phone_number::text) from (select n.phone_number from agency_phone_numbers n where n.status = 'active' limit 250) n)",
         "array_fill(null::text, array[250])",
