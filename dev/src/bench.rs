@@ -7,7 +7,7 @@
 //! - `process`: one process, from its start to its last answer
 //! - `relay`, `recording`: round trips to Postgres, and the statements of list
 //! - `machine`: what is particular to Linux
-//! - `report`, `bars`: the figures and the limits that they must keep
+//! - `row`, `bars`, `report`: the figures of a program, the limits that they must keep, and all of a run
 
 mod bars;
 mod events;
@@ -18,6 +18,7 @@ mod programs;
 mod recording;
 mod relay;
 mod report;
+mod row;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ use self::events::Event;
 use self::fixture::Fixture;
 use self::process::{Process, Sample};
 use self::programs::Program;
-use self::relay::Relay;
+use self::relay::{Relay, RoundTrips};
 pub use self::report::Report;
 
 /// How thoroughly to measure, and what.
@@ -103,15 +104,6 @@ async fn record_statements(programs: &[Program], fixture: &Fixture) -> Result<()
     let statements = recording::statements(&relay.sent(), before)?;
     process.end().await;
     fixture.write_statements(&statements)
-}
-
-/// Round trips to Postgres.
-#[derive(Debug, Clone, Copy)]
-struct RoundTrips {
-    /// From the start to the first answer, the one of the TCP connection included.
-    cold: usize,
-    /// Of a later call.
-    warm: usize,
 }
 
 async fn count_round_trips(program: &Program, fixture: &Fixture) -> Result<RoundTrips> {

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::programs::{BARE, LIST, NAIVE, NODE};
-use super::report::Row;
+use super::row::Row;
 
 /// The goal for every artifact. What each may have until then is in `.ci/budgets.json`.
 const LARGEST_BINARY_MB: f64 = 8.5;

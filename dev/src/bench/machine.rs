@@ -11,7 +11,7 @@ mod linux {
     use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 
     /// Keeps this process, and those that it will start, on one CPU: across two, a wake-up costs more than an empty call.
-    pub(in crate::bench) fn pin_to_one_cpu() -> Result<()> {
+    pub(in super::super) fn pin_to_one_cpu() -> Result<()> {
         let permitted = sched_getaffinity(None)?;
         let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| permitted.is_set(*cpu)).context("no CPU is permitted")?;
         let mut one = CpuSet::new();
@@ -25,7 +25,7 @@ mod linux {
 
     /// The CPU time of a process so far, of all its threads.
     #[expect(unsafe_code, reason = "there is no safe wrapper of the clock of another process")]
-    pub(in crate::bench) fn cpu_time(process_id: u32) -> Result<Duration> {
+    pub(in super::super) fn cpu_time(process_id: u32) -> Result<Duration> {
         let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
         // SAFETY: both write to the variable that they are given, and to nothing else.
         let failed = unsafe {
@@ -36,7 +36,7 @@ mod linux {
     }
 
     /// The largest memory that a process has occupied, in KiB.
-    pub(in crate::bench) fn peak_memory_kib(process_id: u32) -> Result<u64> {
+    pub(in super::super) fn peak_memory_kib(process_id: u32) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{process_id}/status"))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
         Ok(peak.context("the process has no peak of memory")?.parse()?)
@@ -52,15 +52,15 @@ mod elsewhere {
 
     use anyhow::{Result, bail};
 
-    pub(in crate::bench) fn pin_to_one_cpu() -> Result<()> {
+    pub(in super::super) fn pin_to_one_cpu() -> Result<()> {
         bail!("cargo dev bench needs Linux: it keeps all processes on one CPU and reads what they use from /proc")
     }
 
-    pub(in crate::bench) fn cpu_time(_: u32) -> Result<Duration> {
+    pub(in super::super) fn cpu_time(_: u32) -> Result<Duration> {
         bail!("the CPU time of a process is read on Linux only")
     }
 
-    pub(in crate::bench) fn peak_memory_kib(_: u32) -> Result<u64> {
+    pub(in super::super) fn peak_memory_kib(_: u32) -> Result<u64> {
         bail!("the memory of a process is read on Linux only")
     }
 }

@@ -16,6 +16,15 @@ use tokio::time::sleep;
 const PAUSE: Duration = Duration::from_millis(10);
 const BUFFER: usize = 64 * 1024;
 
+/// Round trips to Postgres.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoundTrips {
+    /// From the start to the first answer, the one of the TCP connection included.
+    pub(super) cold: usize,
+    /// Of a later call.
+    pub(super) warm: usize,
+}
+
 /// The relay. It stops when dropped; connections that are open end with their clients.
 pub(super) struct Relay {
     port: u16,
