@@ -16,7 +16,8 @@ from pathlib import Path
 GLIBC = (2, 34)
 # The libraries in Amazon Linux 2023's image for custom runtimes.
 LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
-# A cold start reads the whole zip, so its size must not grow unnoticed. `cargo dev bench` has the same budgets.
+# The largest size of each function, in megabytes. A cold start reads the whole zip, so it must not grow unnoticed. The goal is
+# 8.5 MB, and 4.0 MB packed, for all: `cargo dev bench` shows how far each is from it.
 BUDGETS = json.loads(Path(__file__).with_name("budgets.json").read_text())
 
 # The machines of the architectures, in the field e_machine.
@@ -114,9 +115,10 @@ def artifact(folder, architecture, budgets=BUDGETS):
     target = folder / "bootstrap.zip"
     pack(binary, target)
     packed = target.read_bytes()
-    for what, size, budget in (("binary", binary, budgets["binary_mb"]), ("zip", packed, budgets["zip_mb"])):
-        if len(size) > budget * 1e6:
-            raise Refused(f"has a {what} of {len(size) / 1e6:.2f} MB, over the budget of {budget} MB")
+    for what, content in (("binary", binary), ("zip", packed)):
+        budget = budgets[folder.name][f"{what}_mb"]
+        if len(content) > budget * 1e6:
+            raise Refused(f"has a {what} of {len(content) / 1e6:.2f} MB, over the budget of {budget} MB")
     digest = hashlib.sha256(packed).hexdigest()
     return f"{folder.name:<24} {len(binary) / 1e6:5.1f} MB {len(packed) / 1e6:5.1f} MB zip  glibc {'.'.join(map(str, glibc)):<7} sha256 {digest}"
 

@@ -1,5 +1,6 @@
 """Tests artifact.py with a program of this machine."""
 
+import json
 import os
 import re
 import platform
@@ -10,7 +11,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from artifact import MACHINES, Elf, Refused, artifact, check_binary, newest_glibc, pack
+from artifact import BUDGETS, MACHINES, Elf, Refused, artifact, check_binary, newest_glibc, pack
 
 PROGRAM = Path(shutil.which("env")).resolve()
 HERE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -50,10 +51,14 @@ class Binary(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(PROGRAM, Path(folder, "bootstrap"))
             for what in ("binary", "zip"):
-                budgets = {"binary_mb": 1000, "zip_mb": 1000, f"{what}_mb": 0.0001}
+                budget = {"binary_mb": 1000, "zip_mb": 1000, f"{what}_mb": 0.0001}
                 with self.assertRaisesRegex(Refused, f"has a {what} of .* over the budget of 0.0001 MB"):
-                    artifact(Path(folder), HERE, budgets)
-            artifact(Path(folder), HERE, {"binary_mb": 1000, "zip_mb": 1000})
+                    artifact(Path(folder), HERE, {Path(folder).name: budget})
+            artifact(Path(folder), HERE, {Path(folder).name: {"binary_mb": 1000, "zip_mb": 1000}})
+
+    def test_every_function_has_a_budget(self):
+        functions = {path.name for path in Path(__file__).resolve().parent.parent.joinpath("functions").iterdir()}
+        self.assertEqual(BUDGETS.keys(), functions)
 
 
 class Zip(unittest.TestCase):
@@ -80,10 +85,12 @@ class Package(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder, "target")
             root = Path(__file__).resolve().parent.parent
-            for name in (".ci/package", ".ci/artifact.py", ".ci/budgets.json"):
+            for name in (".ci/package", ".ci/artifact.py"):
                 copy = Path(folder, name)
                 copy.parent.mkdir(exist_ok=True)
                 shutil.copy(root / name, copy)
+            budget = {"binary_mb": 1000, "zip_mb": 1000}
+            Path(folder, ".ci/budgets.json").write_text(json.dumps({"a": budget, "b": budget, "c": budget}))
             # Without the tools of builds.
             Path(folder, ".ci/toolchain").write_text('TARGET=$CARGO_TARGET_DIR\nwith_toolchain() { "$@"; }\n')
             # The functions a and c need the same of shared/, b something else.
