@@ -69,11 +69,12 @@ test("the typed client buys a number once, reads its entity tag, and tells a pro
   await serveClients(page);
   const { phone_numbers: offers } = await call(page, "search", { country_code: "US", area_code: "213", limit: 1 });
   const [{ phone_number: number }] = offers;
+  const before = await ordersOf(number);
   const idempotencyKey = crypto.randomUUID();
   const purchase = () => call(page, "purchase", { phone_numbers: [{ phone_number: number }], max_monthly_cost: "2.00" }, { idempotencyKey });
   const [first, second] = [await purchase(), await purchase()];
   assert.equal(first.phone_numbers[0].id, second.phone_numbers[0].id);
-  assert.equal(await ordersOf(number), 1);
+  assert.equal(await ordersOf(number), before + 1);
   // A page reads the header only because the function exposes it.
   const shown = await call(page, "show", first.phone_numbers[0].id, {});
   assert.ok(shown.etag);
