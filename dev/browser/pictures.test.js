@@ -13,7 +13,7 @@ test("the first screen shows who can sign in", async (t) => {
 });
 
 test("a search with results fits the window", async (t) => {
-  const page = await signedIn(t, "owner", { viewport: { width: 1240, height: 760 } });
+  const page = await signedIn(t, "owner", { viewport: { width: 1280, height: 790 } });
   await page.getByText("None. The database and Telnyx agree.").waitFor();
   await search(page, "720");
   await picture(page, "search");

@@ -1,8 +1,8 @@
 //! The plans of the statements that read an agency's rows, on a database with one large agency among many: index plans, for custom
 //! and for generic plans alike, that read no more rows than a request needs.
 //!
-//! The database asks nobody for the time. What counts is which rows a plan reads: a plan that reads as many for an agency of
-//! any size takes as long for one of any size.
+//! Time is not measured, but the rows that a plan reads: a plan that reads as many for an agency of any size takes as long for one of
+//! any size.
 
 use dev::populate::{self, Scale};
 use dev::postgres::TestDatabase;
