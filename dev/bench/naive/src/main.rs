@@ -24,6 +24,8 @@ struct Function {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
+    // It fails if there is one already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let function = &Function::new().await?;
     run(service_fn(async move |request: Request| function.answer(request).await)).await
 }
