@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Checks the binaries of functions and packs each for Lambda: artifact.py ARCHITECTURE FOLDER... with a file `bootstrap` in each.
 
-A binary must be for the architecture (x86_64 or arm64) and load on Amazon Linux 2023, and its zip must stay within a size budget. The zip, `bootstrap.zip` beside the binary, is
-reproducible: it contains no build time.
+A binary must be for the architecture (x86_64 or arm64) and load on Amazon Linux 2023. It and its zip must stay within the size
+budgets in budgets.json. The zip, `bootstrap.zip` beside the binary, is reproducible: it contains no build time.
 """
 
 import hashlib
+import json
 import struct
 import sys
 import zipfile
@@ -15,8 +16,9 @@ from pathlib import Path
 GLIBC = (2, 34)
 # The libraries in Amazon Linux 2023's image for custom runtimes.
 LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
-# A cold start reads the whole zip, so its size must not grow unnoticed.
-BUDGET_BYTES = 5_500_000
+# The largest size of each function, in megabytes. A cold start reads the whole zip, so it must not grow unnoticed. The goal is
+# 8.5 MB, and 4.0 MB packed, for all: `cargo dev bench` shows how far each is from it.
+BUDGETS = json.loads(Path(__file__).with_name("budgets.json").read_text())
 
 # The machines of the architectures, in the field e_machine.
 MACHINES = {"x86_64": 62, "arm64": 183}
@@ -106,15 +108,17 @@ def pack(binary, target):
         archive.writestr(entry, binary, compresslevel=9)
 
 
-def artifact(folder, architecture, budget=BUDGET_BYTES):
+def artifact(folder, architecture, budgets=BUDGETS):
     """Checks and packs one artifact. Returns a line that describes it."""
     binary = (folder / "bootstrap").read_bytes()
     glibc = check_binary(binary, architecture)
     target = folder / "bootstrap.zip"
     pack(binary, target)
     packed = target.read_bytes()
-    if len(packed) > budget:
-        raise Refused(f"is {len(packed):,} bytes packed, over its budget of {budget:,}")
+    for what, content in (("binary", binary), ("zip", packed)):
+        budget = budgets[folder.name][f"{what}_mb"]
+        if len(content) > budget * 1e6:
+            raise Refused(f"has a {what} of {len(content) / 1e6:.2f} MB, over the budget of {budget} MB")
     digest = hashlib.sha256(packed).hexdigest()
     return f"{folder.name:<24} {len(binary) / 1e6:5.1f} MB {len(packed) / 1e6:5.1f} MB zip  glibc {'.'.join(map(str, glibc)):<7} sha256 {digest}"
 

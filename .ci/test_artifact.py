@@ -1,5 +1,6 @@
 """Tests artifact.py with a program of this machine."""
 
+import json
 import os
 import re
 import platform
@@ -10,7 +11,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from artifact import MACHINES, Elf, Refused, artifact, check_binary, newest_glibc, pack
+from artifact import BUDGETS, MACHINES, Elf, Refused, artifact, check_binary, newest_glibc, pack
 
 PROGRAM = Path(shutil.which("env")).resolve()
 HERE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -46,11 +47,18 @@ class Binary(unittest.TestCase):
         with self.assertRaisesRegex(Refused, "needs libx.so.6"):
             check_binary(self.content.replace(b"\0libc.so.6\0", b"\0libx.so.6\0"), HERE)
 
-    def test_a_zip_over_its_budget_is_refused(self):
+    def test_a_binary_or_a_zip_over_its_budget_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(PROGRAM, Path(folder, "bootstrap"))
-            with self.assertRaisesRegex(Refused, "over its budget"):
-                artifact(Path(folder), HERE, budget=100)
+            for what in ("binary", "zip"):
+                budget = {"binary_mb": 1000, "zip_mb": 1000, f"{what}_mb": 0.0001}
+                with self.assertRaisesRegex(Refused, f"has a {what} of .* over the budget of 0.0001 MB"):
+                    artifact(Path(folder), HERE, {Path(folder).name: budget})
+            artifact(Path(folder), HERE, {Path(folder).name: {"binary_mb": 1000, "zip_mb": 1000}})
+
+    def test_every_function_has_a_budget(self):
+        functions = {path.name for path in Path(__file__).resolve().parent.parent.joinpath("functions").iterdir()}
+        self.assertEqual(BUDGETS.keys(), functions)
 
 
 class Zip(unittest.TestCase):
@@ -81,6 +89,8 @@ class Package(unittest.TestCase):
                 copy = Path(folder, name)
                 copy.parent.mkdir(exist_ok=True)
                 shutil.copy(root / name, copy)
+            budget = {"binary_mb": 1000, "zip_mb": 1000}
+            Path(folder, ".ci/budgets.json").write_text(json.dumps({"a": budget, "b": budget, "c": budget}))
             # Without the tools of builds.
             Path(folder, ".ci/toolchain").write_text('TARGET=$CARGO_TARGET_DIR\nwith_toolchain() { "$@"; }\n')
             # The functions a and c need the same of shared/, b something else.

@@ -603,7 +603,7 @@ class Environments(unittest.TestCase):
 
 class Parameters(unittest.TestCase):
     # Settings that an operator has no use for, or that Lambda sets.
-    UNSET = {"DATABASE_SSLMODE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    UNSET = {"AWS_CA_BUNDLE", "DATABASE_SSLMODE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
              "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"}
 
     def test_every_setting_can_be_set_through_the_template(self):

@@ -430,6 +430,10 @@ create index if not exists idx_agency_phone_numbers_archive_search
 on agency_phone_numbers_archive using gin (phone_number_search_terms(agency_id, phone_number, record ->> 'friendly_name'))
 with (fastupdate = off);
 
+-- Also where the platform has taken this right from new functions.
+grant execute on function phone_number_search_terms(uuid, text, text)
+to public;
+
 -- The list's sums, and how many numbers an agency that buys has.
 grant select on phone_number_counts
 to phone_numbers_read, phone_numbers_spend;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { buy, offered, ordersOf, rowsOf, says, search, signedIn, turnOff, turnOn, withoutFaults } from "./support.js";
+import { bought, buy, offered, ordersOf, rowsOf, says, search, signedIn, turnOff, turnOn, withoutFaults } from "./support.js";
 
 const survives = async (page, number) => {
   await says(page, number, "active");
@@ -61,4 +61,13 @@ test("an order that Telnyx refuses is shown as refused, and can be bought once t
   await turnOff(page, "Refuse orders");
   await buy(page, number);
   await survives(page, number);
+});
+
+test("a number that vanishes at Telnyx becomes inactive by itself, and its history says why", async (t) => {
+  const page = await signedIn(t);
+  const number = await bought(page, "619");
+  await page.getByRole("button", { name: `Remove ${number} at Telnyx` }).click();
+  await says(page, number, "inactive");
+  await page.getByRole("button", { name: `History ${number}` }).click();
+  await page.getByRole("list", { name: "History" }).getByText("Corrected after a comparison with Telnyx").waitFor();
 });

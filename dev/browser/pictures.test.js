@@ -13,14 +13,14 @@ test("the first screen shows who can sign in", async (t) => {
 });
 
 test("a search with results fits the window", async (t) => {
-  const page = await signedIn(t, "owner", { viewport: { width: 1280, height: 860 } });
+  const page = await signedIn(t, "owner", { viewport: { width: 1280, height: 790 } });
   await page.getByText("None. The database and Telnyx agree.").waitFor();
   await search(page, "720");
   await picture(page, "search");
 });
 
 test("the history of a number shows the fault that its purchase survived", async (t) => {
-  const page = await signedIn(t, "owner", { viewport: { width: 1280, height: 860 }, expected: ["failed POST /phone-numbers-purchase", "console: Access to fetch"] });
+  const page = await signedIn(t, "owner", { viewport: { width: 1100, height: 640 }, expected: ["failed POST /phone-numbers-purchase", "console: Access to fetch"] });
   await search(page, "303");
   await turnOn(page, "Kill the function in the middle");
   const number = await offered(page);

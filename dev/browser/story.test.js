@@ -1,6 +1,7 @@
 // The whole story by clicks: from signing in to a released number.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
 import { ask, bought, buy, buyButtons, offer, offered, open, ordersOf, ready, row, rowsOf, says, search, signIn, signedIn, turnOn, withoutFaults } from "./support.js";
@@ -149,4 +150,28 @@ test("nothing moves while the page loads", async (t) => {
   await page.getByText("None. The database and Telnyx agree.").waitFor();
   const shifts = await page.evaluate(() => globalThis.shifts.filter(({ hadRecentInput }) => !hadRecentInput).map(({ value }) => value));
   assert.ok(shifts.reduce((sum, value) => sum + value, 0) < 0.02, String(shifts));
+});
+
+// What a request in the panel for developers shows: as curl, as a typed call, and the answer.
+const shown = async (page, request) => {
+  const entry = page.getByRole("region", { name: "Requests" }).getByRole("listitem").filter({ hasText: request }).first();
+  await entry.locator("summary").click();
+  const [curl, typed, answer] = await entry.locator("pre").allTextContents();
+  return { curl, typed, answer: JSON.parse(answer) };
+};
+
+test("a request is shown as a curl that works in a shell, and as a typed call", async (t) => {
+  const page = await signedIn(t);
+  const number = await bought(page, "808");
+  const run = (curl) => JSON.parse(execFileSync("bash", ["-c", curl.replace("curl", "curl --silent")], { env: { ...process.env, OWNER: ready.tokens.owner } }));
+
+  const search = await shown(page, "GET /phone-numbers-search");
+  assert.match(search.typed, /^await numbers\.search\(\{\n {2}country_code: "US",\n {2}area_code: "808",/);
+  assert.ok(run(search.curl).phone_numbers.length > 0);
+
+  const purchase = await shown(page, "POST /phone-numbers-purchase");
+  assert.match(purchase.typed, /^await numbers\.purchase\(\{.*idempotencyKey: "/s);
+  assert.equal(purchase.answer.phone_numbers[0].phone_number, number);
+  assert.equal(run(purchase.curl).phone_numbers[0].id, purchase.answer.phone_numbers[0].id, "the same key, the same purchase");
+  assert.equal(await ordersOf(number), 1);
 });

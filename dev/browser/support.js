@@ -7,7 +7,7 @@ import { after, before } from "node:test";
 import { chromium } from "playwright-core";
 
 // How long a page may take for what it does. A purchase that reconcile has to finish takes a lease and a run of the schedule.
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 60_000;
 
 // Addresses, tokens and secrets of the product: the ready file of `cargo dev`.
 export const ready = JSON.parse(readFileSync(process.env.READY_FILE, "utf8"));
@@ -77,7 +77,7 @@ export const buy = (page, number) => page.getByRole("button", { name: `Buy ${num
 export const row = (page, number) => page.getByRole("region", { name: "Your numbers" }).getByRole("row").filter({ hasText: number });
 
 // Waits until the row of a number says this.
-export const says = (page, number, text) => row(page, number).getByText(text, { exact: true }).waitFor();
+export const says = (page, number, text) => row(page, number).getByText(text, { exact: true }).first().waitFor();
 
 export const offer = (page, number) => page.getByRole("table", { name: "Numbers on offer" }).getByRole("row").filter({ hasText: number });
 

@@ -34,7 +34,6 @@ export const ask = ({ title, content = [], confirm, danger = false, act }) => {
   const buttons = el("div", { class: "buttons" }, cancel, submit);
   const form = el("form", { onsubmit: answer }, el("h2", { id }, title), content, failure, buttons);
   const dialog = open(el("dialog", { "aria-labelledby": id }, form));
-  return dialog;
 };
 
 // Shows something at the side of the window.
@@ -43,5 +42,4 @@ export const sheet = (title, ...content) => {
   const close = el("button", { type: "button", onclick: () => dialog.close() }, "Close");
   const header = el("header", {}, el("h2", { id }, title), close);
   const dialog = open(el("dialog", { class: "side", "aria-labelledby": id }, el("div", { class: "sheet" }, header, content)));
-  return dialog;
 };

@@ -27,12 +27,13 @@ export class Keyed {
     this.render = render;
   }
 
-  show(items, keyOf, versionOf = (item) => JSON.stringify(item)) {
+  // `versionOf` tells when an element has to be made again.
+  show(items, keyOf, versionOf) {
     const next = new Map();
     for (const item of items) {
       const [key, version] = [keyOf(item), versionOf(item)];
       const known = this.#known.get(key);
-      next.set(key, known?.version === version ? known : { version, element: this.render(item, known?.element) });
+      next.set(key, known?.version === version ? known : { version, element: this.render(item) });
     }
     this.#known = next;
     const elements = [...next.values()].map(({ element }) => element);

@@ -13,14 +13,22 @@ export const curl = (call) => {
   return lines.join(" \\\n  ");
 };
 
-// With a client that openapi-fetch makes from the API's document.
+// With the client in `client/`: `numbers` is a `PhoneNumbers` of it.
 export const typed = (call) => {
-  const params = {};
-  if (call.query.length) params.query = Object.fromEntries(call.query);
-  if (call.headers["idempotency-key"]) params.header = { "Idempotency-Key": call.headers["idempotency-key"] };
-  const options = { ...(Object.keys(params).length && { params }), ...(call.body && { body: call.body }) };
-  const given = Object.keys(options).length ? `, ${literal(options)}` : "";
-  return `const { data, error } = await api.${call.method}("${call.path}"${given});`;
+  const query = Object.fromEntries(call.query);
+  const { id, phone_number_id: unassigned, ...options } = query;
+  const keyed = call.headers["idempotency-key"] && { idempotencyKey: call.headers["idempotency-key"] };
+  const [method, ...given] = {
+    "GET search": ["search", query],
+    "GET list": ["list", query],
+    "GET assign": ["show", id, options],
+    "POST purchase": ["purchase", call.body, keyed],
+    "POST assign": ["assign", call.body],
+    "PATCH assign": ["change", call.body],
+    "DELETE assign": ["unassign", unassigned],
+    "POST release": ["release", call.body, keyed],
+  }[`${call.method} ${call.path.split("-").pop()}`];
+  return `await numbers.${method}(${given.filter(Boolean).map(literal).join(", ")});`;
 };
 
 // JSON with names as JavaScript writes them.

@@ -7,8 +7,10 @@ import { send } from "./functions.js";
 import { notice } from "./problem.js";
 import { timeline } from "./timeline.js";
 
-// How often the list is read while a purchase is under way.
+// How often the list is read while a purchase is under way, and otherwise: reconcile and other users change it, too.
 const WATCH_MS = 1000;
+const IDLE_MS = 5000;
+const SHOWN = 200;
 
 export class Numbers {
   rows = [];
@@ -20,6 +22,8 @@ export class Numbers {
   #reading = null;
   #watched = new Set();
   #released = false;
+  #summary = null;
+  #total = 0;
 
   constructor(session) {
     this.session = session;
@@ -41,7 +45,7 @@ export class Numbers {
       ),
       el("div", { class: "rows" }, el("table", { class: "table", role: "table", "aria-labelledby": "numbers-title" }, head, body), this.below),
     );
-    this.#show(null);
+    this.#show();
   }
 
   // Calls `listener` after each read of the list.
@@ -79,27 +83,26 @@ export class Numbers {
   }
 
   async #read(quiet) {
-    const query = { include_agents: true, limit: 200, include_released: this.#released || null };
+    const query = { include_agents: true, limit: SHOWN, include_released: this.#released || null };
     const { body, problem } = await send("list", { query, quiet });
     if (this.#timer === undefined) return;
     this.problem = problem;
     if (!problem) {
       this.#tellOf(body.phone_numbers);
       [this.rows, this.agents] = [body.phone_numbers, body.available_agents];
-      this.#show(body.summary);
-    } else if (this.rows.length === 0) {
-      this.#show(null);
+      [this.#summary, this.#total] = [body.summary, body.pagination.total];
     }
+    this.#show();
     this.#changed.dispatchEvent(new Event("change"));
     clearTimeout(this.#timer);
     const unsettled = this.#watched.size > 0 || this.rows.some((row) => row.status === "pending");
-    if (unsettled && problem?.status !== 403) this.#timer = setTimeout(() => this.read({ quiet: true }), WATCH_MS);
+    // Who may not read the list now may not in a second.
+    if (problem?.status !== 403) this.#timer = setTimeout(() => this.read({ quiet: true }), unsettled ? WATCH_MS : IDLE_MS);
   }
 
   #tellOf(rows) {
     for (const row of rows.filter(({ status }) => status === "active")) {
-      const before = this.rows.find(({ id }) => id === row.id);
-      if (this.#watched.delete(row.phone_number) || before?.status === "pending") announce(`${row.phone_number} is active`);
+      if (this.#watched.delete(row.phone_number)) announce(`${row.phone_number} is active`);
     }
   }
 
@@ -108,15 +111,17 @@ export class Numbers {
     this.read();
   }
 
-  #show(summary) {
+  #show() {
+    const summary = this.#summary;
     const sum = (name) => (summary ? String(summary[name]) : "–");
     const total = summary ? summary.monthly_cost.map(({ amount, currency }) => format.money(amount, currency)).join(" + ") || format.money(0) : "–";
     const stats = [["Numbers", sum("total")], ["Active", sum("active")], ["Pending", sum("pending")], ["Without agent", sum("unassigned")], ["Monthly total", total]];
     fill(this.stats, stats.map(([title, value]) => el("div", {}, el("dt", {}, title), el("dd", {}, value))));
     this.table.show(this.rows, (row) => row.id, (row) => JSON.stringify([row, this.agents]));
     const below = [];
-    if (this.problem) below.push(el("div", { class: "body" }, notice(this.problem)));
+    if (this.problem) below.push(el("div", { class: "inset" }, notice(this.problem)));
     else if (summary && this.rows.length === 0) below.push(el("p", { class: "empty" }, "No numbers yet. Search for one above."));
+    else if (this.rows.length < this.#total) below.push(el("p", { class: "empty" }, `The newest ${this.rows.length} of ${this.#total}.`));
     else if (this.problem === undefined) below.push(el("p", { class: "empty" }, "Loading…"));
     fill(this.below, below);
   }

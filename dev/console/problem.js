@@ -2,13 +2,12 @@
 
 import { el } from "./dom.js";
 
-export const notice = (problem, { hint } = {}) =>
+export const notice = (problem) =>
   el(
     "div",
     { class: problem.code ? "notice" : "notice unsure", role: "alert" },
     el("strong", {}, problem.title),
     el("span", {}, problem.detail),
     (problem.errors ?? []).map(({ field, message }) => el("div", {}, el("code", {}, field), ` ${message}`)),
-    hint ? el("div", {}, hint) : null,
     problem.code ? el("div", { class: "small" }, el("code", {}, problem.code)) : null,
   );

@@ -29,7 +29,8 @@ export class Search {
     const feature = (name) => el("label", {}, el("input", { type: "checkbox", name: "features", value: name }), format.feature(name));
     this.ceiling = text("ceiling", { inputmode: "decimal", value: "2.00" });
     this.button = el("button", { class: "primary", type: "submit" }, "Search");
-    this.results = el("div", { "aria-live": "off" });
+    // Its buttons are replaced with their rows: their clicks are handled here.
+    this.results = el("div", { onclick: (event) => this.#buy(event.target.dataset.number) });
     const form = el(
       "form",
       { role: "search", "aria-label": "Numbers on offer", onsubmit: (event) => this.#search(event) },
@@ -79,15 +80,19 @@ export class Search {
   }
 
   #show() {
-    if (this.#offers === null) return fill(this.results);
-    if (this.#offers === "loading") return fill(this.results, this.#table(Array.from({ length: SHOWN }, () => this.#skeleton())));
-    const { problem, body } = this.#offers;
-    if (problem) return fill(this.results, el("div", { class: "body" }, notice(problem)));
-    if (body.phone_numbers.length === 0) return fill(this.results, el("p", { class: "empty" }, "No number matches. Try fewer filters."));
     const focused = this.results.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-    this.results.replaceChildren(this.#table(body.phone_numbers.flatMap((offer) => this.#rows(offer))));
-    if (focused) this.results.querySelector(`[aria-label="${focused}"]`)?.focus();
-    return undefined;
+    fill(this.results, this.#found());
+    // A button that was replaced keeps the focus.
+    if (focused && !this.results.contains(document.activeElement)) this.results.querySelector(`[aria-label="${focused}"]`)?.focus();
+  }
+
+  #found() {
+    if (this.#offers === null) return [];
+    if (this.#offers === "loading") return this.#table(Array.from({ length: SHOWN }, () => this.#skeleton()));
+    const { problem, body } = this.#offers;
+    if (problem) return el("div", { class: "inset" }, notice(problem));
+    if (body.phone_numbers.length === 0) return el("p", { class: "empty" }, "No number matches. Try fewer filters.");
+    return this.#table(body.phone_numbers.flatMap((offer) => this.#rows(offer)));
   }
 
   #table(rows) {
@@ -127,11 +132,11 @@ export class Search {
     if (status === "active" || (status && !this.#failures.has(number))) return format.status(status);
     const busy = this.#busy.has(number);
     const label = busy ? "Buying…" : this.#attempts.has(number) ? "Try again" : "Buy";
-    return el("button", { type: "button", class: "primary", "aria-label": `Buy ${number}`, "aria-busy": busy ? "true" : null, onclick: () => this.#buy(number) }, label);
+    return el("button", { type: "button", class: "primary", "aria-label": `Buy ${number}`, "aria-busy": busy ? "true" : null, "data-number": number }, label);
   }
 
   async #buy(number) {
-    if (this.#busy.has(number)) return;
+    if (!number || this.#busy.has(number)) return;
     const body = { phone_numbers: [{ phone_number: number }], max_monthly_cost: this.ceiling.value.trim() };
     const attempt = this.#attempts.get(number);
     // The key belongs to one body: with another ceiling it is another attempt.

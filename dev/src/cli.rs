@@ -1,21 +1,27 @@
 //! The command line.
 
 mod accounts;
+mod bench;
 mod chaos;
 mod deployment;
+mod disk;
+mod env_file;
 mod files;
 mod findings;
+mod progress;
 mod run;
 mod stop_signals;
 mod summary;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use self::stop_signals::StopSignals;
 use crate::affected::Workspace;
+use crate::bench::Options as BenchOptions;
 use crate::chaos::Options as ChaosOptions;
 use crate::lambda::functions::Logs;
 use crate::populate::Scale;
@@ -27,7 +33,7 @@ use crate::{flatness, migrations, openapi, populate, workspace};
 /// Runs the phone-number functions on this machine: Postgres, a Telnyx simulator, the functions as Lambda would run
 /// them, and a gateway before them.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true, after_help = run::FILES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -105,6 +111,19 @@ enum Command {
         #[arg(long, value_name = "PATH", default_value = "/dev/null")]
         log: PathBuf,
     },
+    /// Measures start, latency, CPU time, memory, size and round trips to Postgres of the functions as they are deployed, beside
+    /// programs to compare with, and fails if a bar is missed. Needs Linux. See docs/performance.md.
+    Bench {
+        /// Measure for two minutes, not counting builds.
+        #[arg(long)]
+        quick: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Measure these functions only, list among them, beside the references.
+        #[arg(value_name = "FUNCTION")]
+        functions: Vec<String>,
+    },
     /// Fills a migrated, empty database with agencies and numbers, to try how large tenants and tables behave. Needs a superuser.
     Populate {
         /// Such as <postgres://user:password@host:5432/database>.
@@ -137,12 +156,19 @@ enum Command {
     },
 }
 
-/// Runs the command. Ctrl-C and SIGTERM stop a command that would otherwise run forever, orderly and with success.
-///
-/// # Errors
-/// If the command fails. The message is for the user.
-pub async fn run() -> Result<()> {
+/// Runs the command, and prints why it failed. Ctrl-C and SIGTERM stop a command that would otherwise run forever, orderly and with success.
+pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    match command(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::fail(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn command(arguments: Arguments) -> Result<()> {
     match arguments.command {
         None => run::run(&arguments.run).await,
         Some(Command::Migrate { database_url, deployment, platform }) => migrate(&database_url, deployment.as_deref(), platform).await,
@@ -154,6 +180,7 @@ pub async fn run() -> Result<()> {
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
+        Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
         Some(Command::Populate { database_url, scale }) => populate::populate(&database_url, scale, |step| println!("{step}")).await,
         Some(Command::Flatness { database_url, rounds }) => {
             let url = normalise(&database_url)?;

@@ -121,7 +121,7 @@ const LISTS: [(&str, Query); 15] = [
     ("list: 200 rows", |_| "limit=200".to_owned()),
     ("list: far page by cursor", |requests| format!("cursor={}", requests.far)),
     ("list: `status=active`", |_| "status=active".to_owned()),
-    ("list: `status=pending`", |_| "status=pending".to_owned()),
+    ("list: `status=pending`, 20 rows", |_| "status=pending&limit=20".to_owned()),
     ("list: `status=released`", |_| "status=released".to_owned()),
     ("list: `include_released`", |_| "include_released=true".to_owned()),
     ("list: `assigned`", |_| "assigned=true".to_owned()),

@@ -4,6 +4,7 @@
 //! - [`telnyx_simulator`]: Telnyx's number API, simulated
 //! - [`secrets_manager`], [`moto`]: AWS Secrets Manager, as a fake of our own and as moto
 //! - [`lambda`]: AWS Lambda and API Gateway, as far as the functions see them
+//! - [`colours`]: colours for what a person reads
 //! - [`containers`]: access from Docker's containers
 //! - [`loopback`]: the HTTP client for servers on this machine
 //! - [`fault_proxy`]: proxies before Postgres and Telnyx that inject faults
@@ -14,14 +15,19 @@
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
 //! - [`populate`], [`flatness`]: a database with many numbers, and how long requests take there
 //! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
+//! - [`mod@bench`]: what the functions cost, beside programs to compare with
+//! - [`certificates`]: certificates for servers on this machine
 //! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line
 
 pub mod affected;
+pub mod bench;
 pub mod browsers;
+pub mod certificates;
 pub mod chaos;
 mod children;
 pub mod cli;
+pub mod colours;
 pub mod console;
 pub mod containers;
 pub mod demo;

@@ -1,4 +1,4 @@
-//! A fake AWS Secrets Manager: `GetSecretValue` in AWS JSON 1.1 over HTTP.
+//! A fake AWS Secrets Manager: `GetSecretValue` in AWS JSON 1.1 over HTTP or HTTPS.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::listener::Listener;
+use crate::postgres::Certificate;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const AWS_JSON: &str = "application/x-amz-json-1.1";
@@ -57,8 +58,16 @@ impl SecretsManager {
     /// If no port is free.
     pub async fn start() -> Result<Self> {
         let shared = Arc::<Shared>::default();
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
-        Ok(Self { listener: Listener::start(0, router).await?, shared })
+        Ok(Self { listener: Listener::start(0, router(&shared)).await?, shared })
+    }
+
+    /// Starts one without secrets over TLS, with a certificate for `localhost`.
+    ///
+    /// # Errors
+    /// If no port is free, or the certificate cannot be used.
+    pub async fn start_over_tls(certificate: &Certificate) -> Result<Self> {
+        let shared = Arc::<Shared>::default();
+        Ok(Self { listener: Listener::start_over_tls(router(&shared), certificate).await?, shared })
     }
 
     /// The endpoint URL.
@@ -98,6 +107,10 @@ pub fn environment(url: &str) -> [(&'static str, &str); 4] {
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
         ("AWS_SECRET_ACCESS_KEY", "an example"),
     ]
+}
+
+fn router(shared: &Arc<Shared>) -> Router {
+    Router::new().fallback(answer).with_state(Arc::clone(shared))
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {

@@ -209,6 +209,8 @@ pub struct Aws {
     pub session_token: Option<String>,
     /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` or `AWS_ENDPOINT_URL`.
     pub secrets_manager_url: Option<String>,
+    /// `AWS_CA_BUNDLE`: a PEM file with the certificate authorities to trust. None trusts Amazon's.
+    pub authorities_file: Option<String>,
 }
 
 /// How the log is written, from the variables that Lambda sets by the function's `LoggingConfig`.
@@ -392,6 +394,7 @@ impl Aws {
             secret_access_key: reader.text(&table::AWS_SECRET_ACCESS_KEY),
             session_token: reader.text(&table::AWS_SESSION_TOKEN),
             secrets_manager_url: reader.text(&table::AWS_ENDPOINT_URL_SECRETS_MANAGER).or(other_endpoint),
+            authorities_file: reader.text(&table::AWS_CA_BUNDLE),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | [`problem`] | an error as an RFC 9457 document | `error`, `model` |
 //! | [`config`] | the table of settings, and their values; no other module reads the environment | `model` |
 //! | `tls` | TLS clients: rustls on ring | `config`, `error` |
-//! | [`secrets`] | AWS Secrets Manager | `config`, `error`, `meter` |
+//! | [`secrets`] | AWS Secrets Manager | `config`, `error`, `meter`, `tls` |
 //! | [`deadline`] | sleeping until a deadline at most | |
 //! | `meter` | what is logged of a request: its agency, its waits for each dependency | |
 //! | [`auth`] | the user of a bearer token | `config`, `error`, `meter`, `secrets`, `tls` |

@@ -10,19 +10,22 @@ use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use tokio::time::Instant;
 
 use crate::config::{Aws, SecretSource};
 use crate::error::{Error, Source, chain};
 use crate::meter::{self, Dependency};
+use crate::tls;
 
 /// The longest that one read may take, retries included: a caller waits for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The shortest pause between two reads that look for a newer value and find none, so that neither a wrong credential nor
 /// forged tokens cause many reads.
 const REREAD_PAUSE: Duration = Duration::from_secs(3);
+/// How long other requests wait for the first one.
+const HEAD_START: Duration = Duration::from_millis(200);
 /// More characters than an error code of AWS has.
 const LONGEST_CODE: usize = 64;
 
@@ -53,10 +56,13 @@ impl fmt::Debug for Secret {
 /// The secrets that this function may read, with a cache of their values.
 pub struct Secrets {
     aws: Aws,
-    /// Built by the first read: it loads the system's certificate authorities, which a function without secrets does not need.
-    client: OnceLock<Result<Client, &'static str>>,
+    /// Built by the first read: a function without secrets does not need it.
+    client: OnceLock<Result<Client, String>>,
+    /// Whether the first request has been sent. Locked while that one is under way.
+    has_connected: tokio::sync::Mutex<bool>,
     ttl: Duration,
-    /// One lock for each secret: concurrent reads of one secret become one read, and do not delay reads of others.
+    /// One lock for each secret: concurrent reads of one secret become one read, and delay reads of others by no more than
+    /// [`HEAD_START`].
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
@@ -84,7 +90,7 @@ impl Secrets {
     /// Performs no I/O.
     #[must_use]
     pub fn new(aws: &Aws, ttl: Duration) -> Self {
-        Self { aws: aws.clone(), client: OnceLock::new(), ttl, slots: Mutex::default() }
+        Self { aws: aws.clone(), client: OnceLock::new(), has_connected: tokio::sync::Mutex::default(), ttl, slots: Mutex::default() }
     }
 
     /// The text of a secret; None if it does not exist (`ResourceNotFoundException`, and nothing else).
@@ -165,14 +171,30 @@ impl Secrets {
     }
 
     async fn fetch(&self, id: &str) -> Result<Option<Secret>, Error> {
-        let client = self.client.get_or_init(|| client(&self.aws)).as_ref().map_err(|reason| Error::Unavailable((*reason).into()))?;
-        match client.get_secret_value().secret_id(id).send().await {
+        let client = self.client.get_or_init(|| client(&self.aws)).as_ref().map_err(|reason| Error::Unavailable(reason.clone().into()))?;
+        let request = client.get_secret_value().secret_id(id).send();
+        match self.over_one_connection(request).await {
             Ok(answer) => match answer.secret_string() {
                 Some(text) => Ok(Some(Secret::new(text))),
                 None => Err(Error::Unavailable(format!("the secret {id} is binary, not text").into())),
             },
             Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => Ok(None),
             Err(error) => Err(Error::Unavailable(described(id, &error))),
+        }
+    }
+
+    /// Lets others wait for the first request for a while, and then use its connection: one of their own would need a name
+    /// look-up and a handshake, at every cold start.
+    async fn over_one_connection<T>(&self, request: impl Future<Output = T>) -> T {
+        match tokio::time::timeout(HEAD_START, self.has_connected.lock()).await {
+            Ok(mut has_connected) if !*has_connected => {
+                *has_connected = true;
+                request.await
+            }
+            first => {
+                drop(first);
+                request.await
+            }
         }
     }
 }
@@ -193,12 +215,17 @@ fn described(id: &str, error: &SdkError<GetSecretValueError>) -> Source {
 
 /// A client with the credentials that Lambda puts into the environment. The SDK's chain of other sources would cost size and
 /// start-up time without use.
-fn client(aws: &Aws) -> Result<Client, &'static str> {
+fn client(aws: &Aws) -> Result<Client, String> {
     let region = aws.region.clone().ok_or("AWS_REGION is not set")?;
     let (Some(id), Some(key)) = (&aws.access_key_id, &aws.secret_access_key) else {
-        return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set");
+        return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set".to_owned());
     };
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let authorities = tls::amazon_or(aws.authorities_file.as_deref()).map_err(|error| format!("AWS_CA_BUNDLE: {error}"))?;
+    let trust = TlsContext::builder().with_trust_store(TrustStore::empty().with_pem_certificate(authorities)).build();
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(trust.map_err(|error| chain(&error))?)
+        .build_https();
     let mut config = aws_sdk_secretsmanager::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))

@@ -1,4 +1,4 @@
-//! The files that `cargo dev` writes: the ready file, and what `sam local` and `cargo lambda watch` need.
+//! The files that `cargo dev` writes: for a shell, for `sam local` and `cargo lambda watch`, and the ready file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
+use super::env_file::{self, quoted};
 use crate::containers::Containers;
 use crate::stack::Stack;
 use crate::{demo, openapi, workspace};
@@ -48,6 +49,7 @@ pub(super) async fn write(
     write_json(&data.join("sam-env.json"), &sam_environment(stack, containers).await?)?;
     replace(&data.join("functions.env"), shell_environment(stack)?.as_bytes())?;
     write_events(stack, &workspace::root().join("events"), &data.join("events"))?;
+    replace(&data.join(env_file::NAME), env_file::text(stack, tokens(stack)).as_bytes())?;
     ready_file.map_or(Ok(()), |path| write_json(path, &ready(stack, console_url)))
 }
 
@@ -100,9 +102,8 @@ async fn sam_environment<'stack>(
 /// For `cargo lambda watch --env-file …`, or a shell that starts one function: variables for every function, quoted, with the
 /// database login that permits the most.
 fn shell_environment(stack: &Stack) -> Result<String> {
-    let quoted = |value: &str| value.replace('\'', r"'\''");
     let environment = stack.environment_of("phone-numbers-purchase")?;
-    let lines: Vec<_> = environment.iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect();
+    let lines: Vec<_> = environment.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect();
     Ok(lines.concat())
 }
 
@@ -155,7 +156,7 @@ pub(super) fn secret(data: &Path, name: &str, make: impl FnOnce() -> String) -> 
 /// folder below.
 pub(super) fn private_folder(path: &Path) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.with_context(|| format!("making {}", path.display()))
+    made.with_context(|| format!("making {}; --data uses another folder", path.display()))
 }
 
 /// Removes a file that may not be there.

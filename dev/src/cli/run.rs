@@ -5,14 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use clap::Args;
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::{Args, ValueEnum};
+use tokio::time::{Instant, timeout};
 
 use super::stop_signals::StopSignals;
-use super::{files, summary};
+use super::{disk, files, progress, summary};
+use crate::colours::Colours;
 use crate::console::Console;
 use crate::containers::Containers;
-use crate::lambda::functions::build;
+use crate::lambda::functions::{Logs, Readable, build};
 use crate::lambda::template::Template;
 use crate::postgres::{self, Server, connect, describe};
 use crate::stack::{self, Stack};
@@ -24,6 +26,8 @@ pub(super) const TELNYX_PORT: u16 = 9100;
 const CONSOLE_PORT: u16 = 9200;
 /// The pause between two runs of `phone-numbers-reconcile`, which are minutes apart in AWS.
 const SCHEDULE: Duration = Duration::from_secs(10);
+/// The longest that a database that we did not start may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The name of the database on a server that we start.
 const DATABASE: &str = "phone_numbers";
 
@@ -39,7 +43,7 @@ pub(super) struct Options {
     /// Where the console listens; 0 is any free port [default: 9200, or a free one if that is taken].
     #[arg(long)]
     console_port: Option<u16>,
-    /// Keeps the database and the secrets between runs [default: target/dev].
+    /// Keeps the database, the secrets and the files for other tools between runs [default: target/dev].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Start over with an empty database.
@@ -48,6 +52,10 @@ pub(super) struct Options {
     /// Build the functions optimised, as they are deployed.
     #[arg(long)]
     release: bool,
+    /// The form of the functions' logs on standard error. Readable ones leave out what nobody asked for: preflights, and runs
+    /// of reconcile that change nothing.
+    #[arg(long, value_enum, default_value_t)]
+    logs: LogFormat,
     /// Write a JSON file with every address, key and token once all functions answer.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
@@ -60,7 +68,35 @@ pub(super) struct Options {
     database_url: Option<String>,
 }
 
+/// A form of the functions' logs.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    /// One line a request, with colours on a terminal.
+    #[default]
+    Readable,
+    /// Every line as the functions write it.
+    Json,
+}
+
+/// The last part of `--help`.
+pub(super) const FILES: &str = "\
+Files in the data folder, written when all functions answer:
+  env                      addresses and tokens, to source in a shell
+  functions.env            for `cargo lambda watch --env-file`
+  sam-env.json, events/    for `sam local --env-vars` and `--event`
+  postgres/                the database, and its log
+
+--ready-file has every address, key and token as JSON, and a URL for each function.
+docs/development.md describes the simulator and its faults.";
+
 impl Options {
+    fn logs(&self) -> Logs {
+        match self.logs {
+            LogFormat::Readable => Logs::Readable(Readable::stderr()),
+            LogFormat::Json => Logs::Stderr,
+        }
+    }
+
     fn data(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(|| workspace::target().join("dev"))
     }
@@ -77,12 +113,12 @@ struct Running {
 pub(super) async fn run(arguments: &Options) -> Result<()> {
     let mut stop = StopSignals::listen()?;
     let running = tokio::select! {
-        started = start(arguments) => started?,
+        started = start(arguments) => started.map_err(|error| explained(arguments, error))?,
         // Everything started so far stops when it is dropped.
         () = stop.wait() => return Ok(()),
     };
     stop.wait().await;
-    progress("stopping");
+    progress::step("Stopping", "everything");
     drop(running.console);
     running.stack.stop().await;
     drop(running.containers);
@@ -92,33 +128,46 @@ pub(super) async fn run(arguments: &Options) -> Result<()> {
     Ok(())
 }
 
+/// An error with what to do if the reason is a full disk.
+fn explained(arguments: &Options, error: anyhow::Error) -> anyhow::Error {
+    match disk::advice(&error, &[arguments.data(), workspace::target()]) {
+        Some(advice) => anyhow!("{error:#}\n{advice}"),
+        None => error,
+    }
+}
+
 async fn start(arguments: &Options) -> Result<Running> {
+    let started = Instant::now();
     if let Some(path) = &arguments.ready_file {
         // A file of an earlier run would be read as ready.
         files::remove(path)?;
     }
-    ensure!(
-        arguments.port == 0 || is_free(arguments.port),
-        "port {} is in use: give another one with --port (0 means any free one)",
-        arguments.port
-    );
+    let asked = [
+        ("--port", arguments.port),
+        ("--telnyx-port", arguments.telnyx_port.unwrap_or(0)),
+        ("--console-port", arguments.console_port.unwrap_or(0)),
+    ];
+    for (option, port) in asked {
+        ensure!(port == 0 || is_free(port), "port {port} is in use: give another one with {option} (0 means any free one)");
+    }
     let data = arguments.data();
     files::private_folder(&data)?;
     let template = Template::read(&workspace::root().join("template.yaml"))?;
 
-    progress("starting Postgres");
+    progress::step("Starting", "Postgres");
     let (server, database_url) = database(arguments, &data).await?;
-    progress("migrating");
+    progress::step("Migrating", "the database");
     prepare(&database_url).await?;
-    progress("building the functions");
+    progress::step("Building", "the functions");
     let names: Vec<&str> = template.functions.iter().map(|function| function.name.as_str()).collect();
     let programs = build::build(&names, arguments.release).await?;
-    progress("starting the functions");
+    progress::step("Starting", "the functions and the Telnyx simulator");
     let mut options = stack::Options::new(template, programs, database_url);
     options.port = arguments.port;
     options.telnyx.port = telnyx_port(arguments.telnyx_port);
     options.telnyx.api_key = files::secret(&data, "telnyx-api-key", || telnyx_simulator::Options::default().api_key)?;
     options.schedule = Some(SCHEDULE);
+    options.logs = arguments.logs();
     options.webhooks = true;
     options.issuer = token::Issuer::new(files::secret(&data, "jwt-secret", || token::Issuer::default().secret)?);
     let stack = Stack::start(options).await?;
@@ -127,16 +176,21 @@ async fn start(arguments: &Options) -> Result<Running> {
 
     let mut containers = arguments.docker.map(Containers::new);
     files::write(&stack, &console.url(), &data, containers.as_mut(), arguments.ready_file.as_deref()).await?;
-    say(&summary::text(&stack, &console.url(), &data));
     warn_of_unknown_numbers(&stack).await?;
+    say(&summary::text(&stack, &console.url(), &data, started.elapsed(), Colours::of_stdout()));
     Ok(Running { console, stack, containers, server })
 }
 
 /// The database, and the server if we started it.
 async fn database(arguments: &Options, data: &Path) -> Result<(Option<Server>, String)> {
     if let Some(url) = &arguments.database_url {
+        // The environment may have it for another reason.
+        let asked = || "--database-url, or DATABASE_URL in the environment, names this database";
         ensure!(!arguments.fresh, "--fresh empties only the database that cargo dev starts, not one that --database-url names");
-        return Ok((None, postgres::connection::normalise(url)?.into()));
+        let url = postgres::connection::normalise(url).with_context(asked)?;
+        let connected = timeout(CONNECT_TIMEOUT, connect(url.as_str())).await;
+        connected.context("connecting to Postgres: no answer").flatten().with_context(asked)?;
+        return Ok((None, url.into()));
     }
     let folder: PathBuf = data.join("postgres");
     if arguments.fresh {
@@ -160,9 +214,9 @@ async fn warn_of_unknown_numbers(stack: &Stack) -> Result<()> {
     let statement = "select count(*) from agency_phone_numbers where status <> 'released'";
     let count: i64 = client.query_one(statement, &[]).await.map_err(|error| describe(&error))?.get(0);
     if count > 0 {
-        say(&format!(
-            "note: {count} phone numbers of an earlier run are in the database, and the simulator, which starts without numbers, \
-             does not have them.\n      `cargo dev --fresh` starts over with both.\n\n"
+        progress::warn(&format!(
+            "the database has {count} phone numbers of an earlier run, which the simulator does not have,\n         \
+             because it starts without numbers; `cargo dev --fresh` starts over with both"
         ));
     }
     Ok(())
@@ -192,8 +246,4 @@ fn is_free(port: u16) -> bool {
 fn say(text: &str) {
     let mut output = std::io::stdout().lock();
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-}
-
-fn progress(what: &str) {
-    eprintln!("cargo dev: {what}");
 }

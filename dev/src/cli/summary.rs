@@ -2,57 +2,54 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
-use uuid::Uuid;
+use reqwest::Url;
 
-use super::files;
+use super::env_file;
+use crate::colours::{Colours, Tone};
+use crate::openapi;
 use crate::stack::Stack;
-use crate::{demo, openapi};
 
-/// Addresses, tokens, and commands to copy.
-pub(super) fn text(stack: &Stack, console_url: &str, data: &Path) -> String {
-    let mut text = String::from("\nReady.\n\n");
-    let mut line = |what: &str, value: &str| {
+/// The addresses, and the first commands. Fits 80 columns unless the path of `data` is long.
+pub(super) fn text(stack: &Stack, console_url: &str, data: &Path, took: Duration, colours: Colours) -> String {
+    let heading = colours.paint(Tone::Strong, format!("Ready after {} s.", took.as_secs()));
+    let mut text = format!("\n{heading} Ctrl-C stops everything; `cargo dev --help` shows the rest.\n\n");
+    let env_file = env_file::shell_path(data);
+    for (what, address, remark) in [
+        ("console", console_url.to_owned(), "in a browser"),
+        ("functions", stack.base_url(), ""),
+        ("API document", format!("{}{}", stack.base_url(), openapi::PAGE_PATH), ""),
+        ("Telnyx", stack.telnyx().url(), "simulated"),
+        ("Postgres", host(stack.database_url()), ""),
+        ("tokens, URLs", env_file.clone(), "a file to source, for 12 hours"),
+    ] {
+        let remark = if remark.is_empty() { String::new() } else { colours.paint(Tone::Faint, format!("  {remark}")) };
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  {what:<28} {value}");
-    };
-    line("console", console_url);
-    line("gateway", &stack.base_url());
-    line("documentation", &format!("{}{}", stack.base_url(), openapi::PAGE_PATH));
-    for (name, url) in stack.function_urls() {
-        line(&name, &url);
+        let _ = writeln!(text, "  {what:<14}{address}{remark}");
     }
-    line("Telnyx", &stack.telnyx().url());
-    line("Telnyx, its controls", &stack.telnyx().control_url());
-    line("Telnyx, its key", stack.telnyx().api_key());
-    line("database", stack.database_url());
-    line("for sam local", &format!("{0}/sam-env.json and {0}/events/", data.display()));
-    line("for cargo lambda watch", &format!("{}/functions.env", data.display()));
-    text.push_str("\nTokens, valid for 12 hours:\n\n");
-    for (user, token) in files::tokens(stack) {
-        let _ = writeln!(text, "{}={token}", user.to_uppercase());
-    }
-    let agents = demo::agents_of(demo::DEMO.id);
-    let example = EXAMPLE
-        .replace("{base}", &stack.base_url())
-        .replace("{agent}", &agents.first().map(Uuid::to_string).unwrap_or_default())
-        .replace("{another_agent}", &agents.last().map(Uuid::to_string).unwrap_or_default());
-    text.push_str(&example);
+    text.push_str(&COMMANDS.replace("{env_file}", &env_file));
     text
 }
 
-/// Commands that work one after the other in a shell that has the tokens above.
-const EXAMPLE: &str = r#"
-Search, buy, list, assign, unassign and release, once those lines are in your shell:
+/// The host and the port of a database.
+fn host(url: &str) -> String {
+    let url = Url::parse(url).ok();
+    let host = url.as_ref().and_then(|url| Some(format!("{}:{}{}", url.host_str()?, url.port().unwrap_or(5432), url.path())));
+    host.unwrap_or_default()
+}
 
-AUTH="authorization: Bearer $OWNER"; JSON="content-type: application/json"
-curl -s "{base}/phone-numbers-search?country_code=US&area_code=312&limit=3" -H "$AUTH"
-NUMBER=$(curl -s "{base}/phone-numbers-search?country_code=US&area_code=312&limit=1" -H "$AUTH" | grep -o '+1312[0-9]\{7\}' | head -n 1)
-curl -s {base}/phone-numbers-purchase -H "$AUTH" -H "$JSON" -d '{"phone_numbers":[{"phone_number":"'$NUMBER'","friendly_name":"Main line","agent_mapping_id":"{agent}"}]}'
-curl -s "{base}/phone-numbers-list?include_agents=true" -H "$AUTH"
-ID=$(curl -s -G {base}/phone-numbers-list --data-urlencode "search=$NUMBER" -H "$AUTH" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4)
-curl -s {base}/phone-numbers-assign -H "$AUTH" -H "$JSON" -d '{"phone_number_id":"'$ID'","agent_mapping_id":"{another_agent}"}'
-curl -s -X DELETE "{base}/phone-numbers-assign?phone_number_id=$ID" -H "$AUTH"
-curl -s {base}/phone-numbers-release -H "$AUTH" -H "$JSON" -d '{"phone_number_ids":["'$ID'"],"confirm":true}'
+/// Commands that work one after the other.
+const COMMANDS: &str = r#"
+Search for a number and buy it, in another terminal:
+
+  . {env_file}
+  curl "$URL/phone-numbers-search?country_code=US&limit=3" -H "$AUTH"
+  NUMBER=$(curl -s "$URL/phone-numbers-search?country_code=US&limit=1" \
+    -H "$AUTH" | grep -o '+1[0-9]\{10\}' | head -n 1)
+  curl "$URL/phone-numbers-purchase" -H "$AUTH" -H "$JSON" \
+    -d '{"phone_numbers":[{"phone_number":"'$NUMBER'"}]}'
+
+README.md tells the rest of the story. Requests are logged here:
 
 "#;

@@ -3,6 +3,8 @@
 pub mod build;
 mod failure;
 mod instance;
+mod logs;
+mod readable;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,13 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 pub use self::failure::Failure;
 use self::instance::Instance;
-pub use self::instance::{Launch, Logs};
-use crate::lambda::runtime_api::RuntimeApi;
+pub use self::instance::Launch;
+pub use self::logs::{Logs, Readable};
+use crate::lambda::runtime_api::{Answer, RuntimeApi};
 use crate::lambda::template::Definition;
 
 /// The maximum number of processes of one function.
@@ -146,16 +150,41 @@ impl Inner {
             match outcome {
                 instance::Outcome::Answered(answer) => {
                     self.give_back(instance).await;
-                    return answer;
+                    return self.result(answer);
                 }
                 // It ended while it was idle, before it fetched the event.
                 instance::Outcome::NeverFetched if !is_new => instance.end().await,
                 instance::Outcome::NeverFetched => return Err(Failure::Died),
                 instance::Outcome::Failed(failure) => {
                     instance.end().await;
+                    self.log(failure);
                     return Err(failure);
                 }
             }
+        }
+    }
+
+    fn result(&self, answer: Answer) -> Result<Bytes, Failure> {
+        match answer {
+            Answer::Response(body) => Ok(body),
+            Answer::Error(body) => {
+                let reported: Value = serde_json::from_slice(&body).unwrap_or_default();
+                self.launch.logs.failure(&self.definition.name, reported["errorMessage"].as_str().unwrap_or("it reported an error"));
+                Err(Failure::Reported)
+            }
+        }
+    }
+
+    /// Logs what the function cannot log, because it has been ended.
+    fn log(&self, failure: Failure) {
+        let Definition { name, timeout, .. } = &self.definition;
+        match failure {
+            Failure::Died => self.launch.logs.failure(name, "the process ended before it answered"),
+            Failure::TimedOut => {
+                let what = format!("the process was ended, because it did not answer within {} s", timeout.as_secs());
+                self.launch.logs.failure(name, &what);
+            }
+            Failure::Unavailable | Failure::Reported => {}
         }
     }
 
@@ -197,7 +226,7 @@ impl Inner {
         let alive = self.processes().alive.subscribe();
         let started = Instance::start(&self.definition, &self.launch, self.runtime_api.endpoint(), alive).await;
         started.map_err(|error| {
-            eprintln!("{}: {error:#}", self.definition.name);
+            self.launch.logs.failure(&self.definition.name, &format!("{error:#}"));
             Failure::Died
         })
     }

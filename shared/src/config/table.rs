@@ -187,6 +187,8 @@ settings! {
     AWS_SESSION_TOKEN: Text, "", Nothing, "", "the same";
     AWS_ENDPOINT_URL_SECRETS_MANAGER: Url, "", Described("AWS's"), "", "another Secrets Manager, for tests";
     AWS_ENDPOINT_URL: Url, "", Described("AWS's"), "", "the same; `AWS_ENDPOINT_URL_SECRETS_MANAGER` overrides it";
+    AWS_CA_BUNDLE: Path, "", Described("Amazon's"), "a PEM file",
+        "the certificate authorities to trust for Secrets Manager, where a proxy stands before it for example";
 }
 
 impl Setting {

@@ -82,7 +82,8 @@ impl<F: Function> Service<F> {
     /// the first request. What fails or takes too long is left to the requests that need it.
     pub async fn warm(&self) {
         if let Ok(ready) = &self.ready {
-            warmed(F::NAME, async { _ = tokio::join!(ready.authenticator.warm(), ready.function.warm()) }).await;
+            // The function first: its database takes longest, and the keys of tokens are fetched while it connects.
+            warmed(F::NAME, async { _ = tokio::join!(ready.function.warm(), ready.authenticator.warm()) }).await;
         }
     }
 

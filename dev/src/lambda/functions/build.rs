@@ -1,7 +1,7 @@
 //! Builds the functions' binaries with cargo.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -29,13 +29,7 @@ struct Target {
 /// # Errors
 /// If one does not compile, in which case cargo has printed why, or has no binary of its name.
 pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(workspace::root()).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
-    // Some build scripts depend on variables that cargo sets for the programs that it runs, and would run again.
-    for (name, _) in env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
+    let mut command = cargo_build(&workspace::root());
     if release {
         command.arg("--release").args(names.iter().flat_map(|name| ["--package", name]));
     } else {
@@ -43,14 +37,41 @@ pub async fn build(names: &[&str], release: bool) -> Result<Programs> {
         // `cargo test` and for this program, and builds none of them twice.
         command.arg("--workspace");
     }
-    command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-    let output = command.output().await.context("running cargo")?;
-    ensure!(output.status.success(), "the functions do not compile");
-    let built = programs(&String::from_utf8_lossy(&output.stdout));
+    let built = run(command).await?;
     for name in names {
         ensure!(built.contains_key(*name), "the package {name} has no binary of that name");
     }
     Ok(built)
+}
+
+/// Builds the programs of the workspace in `folder`, optimised, into a target folder of its own.
+///
+/// # Errors
+/// If one does not compile, in which case cargo has printed why.
+pub(crate) async fn build_workspace(folder: &Path, target: &Path) -> Result<Programs> {
+    let mut command = cargo_build(folder);
+    command.args(["--release", "--locked", "--target-dir"]).arg(target);
+    run(command).await
+}
+
+fn cargo_build(folder: &Path) -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(folder).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
+    // Some build scripts depend on variables that cargo sets for the programs that it runs, and would run again.
+    for (name, _) in env::vars_os().filter(|(name, _)| is_of_the_running_package(&name.to_string_lossy())) {
+        command.env_remove(name);
+    }
+    command
+}
+
+async fn run(mut command: Command) -> Result<Programs> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    // `Command::output` would keep cargo's progress and its errors, too.
+    let cargo = command.spawn().context("running cargo")?;
+    let output = cargo.wait_with_output().await.context("running cargo")?;
+    ensure!(output.status.success(), "the functions do not compile: mend what cargo reports above, and start again");
+    Ok(programs(&String::from_utf8_lossy(&output.stdout)))
 }
 
 /// Whether a variable describes the package that `cargo run` or `cargo test` is running.

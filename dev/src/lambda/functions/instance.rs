@@ -1,8 +1,6 @@
 //! One process of a function.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::failure::Failure;
+use super::logs::Logs;
 use crate::children;
 use crate::lambda::runtime_api::{Answer, Endpoint, Pending};
 use crate::lambda::template::Definition;
@@ -34,21 +33,11 @@ pub struct Launch {
     pub logs: Logs,
 }
 
-/// Destination of the functions' output.
-#[derive(Debug, Clone, Default)]
-pub enum Logs {
-    /// Our standard error.
-    #[default]
-    Stderr,
-    /// A file, appended to.
-    File(PathBuf),
-}
-
 /// The outcome of an invocation.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The process answered, and can take the next one.
-    Answered(Result<Bytes, Failure>),
+    Answered(Answer),
     /// The process ended before it fetched the event.
     NeverFetched,
     /// The process must be ended.
@@ -68,7 +57,8 @@ impl Instance {
     pub(super) async fn start(definition: &Definition, launch: &Launch, endpoint: Endpoint, alive: watch::Receiver<()>) -> Result<Self> {
         let mut command = Command::new(&launch.program);
         command.env_clear().envs(lambda_environment(definition, launch, &endpoint));
-        command.stdin(Stdio::null()).stdout(launch.logs.open()?).stderr(launch.logs.open()?);
+        let [stdout, stderr] = launch.logs.open(&definition.name)?;
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let child = children::spawn(command).await;
         let child = child.with_context(|| format!("starting {}", launch.program.display()))?;
         Ok(Self { child, endpoint, alive })
@@ -119,27 +109,11 @@ async fn serve(child: &mut Child, endpoint: &Endpoint, definition: &Definition, 
         // A process may answer and end at once: its answer counts.
         biased;
         answer = timeout(definition.timeout, answer) => match answer {
-            Ok(Ok(Answer::Response(body))) => Outcome::Answered(Ok(body)),
-            Ok(Ok(Answer::Error(body))) => {
-                eprintln!("{} failed: {}", definition.name, String::from_utf8_lossy(&body));
-                Outcome::Answered(Err(Failure::Reported))
-            }
+            Ok(Ok(answer)) => Outcome::Answered(answer),
             Ok(Err(_)) => Outcome::Failed(Failure::Died),
             Err(_) => Outcome::Failed(Failure::TimedOut),
         },
         _ = child.wait() => Outcome::Failed(Failure::Died),
-    }
-}
-
-impl Logs {
-    fn open(&self) -> Result<Stdio> {
-        match self {
-            Self::Stderr => Ok(std::io::stderr().as_fd().try_clone_to_owned()?.into()),
-            Self::File(path) => {
-                let file = File::options().append(true).create(true).open(path);
-                Ok(file.with_context(|| format!("opening {}", path.display()))?.into())
-            }
-        }
     }
 }
 

@@ -6,11 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dev::postgres::{Certificate, Server};
+use dev::certificates::Authority;
+use dev::postgres::Server;
 use dev::{demo, migrations};
 use lambda_http::http::Method;
 use phone_numbers_list::List;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use reqwest::Url;
 use serde_json::json;
 use shared::model::Caller;
@@ -25,29 +25,6 @@ use crate::support::app::{TestApp, eventually, send};
 /// The first message of a client: whether the server offers TLS.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// A certificate authority.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self { pem: params.self_signed(&key).unwrap().pem(), issuer: Issuer::new(params, key) }
-    }
-
-    /// The certificate of a server with one name.
-    fn certify(&self, name: &str) -> Certificate {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
-        Certificate { chain: params.signed_by(&key, &self.issuer).unwrap().pem(), key: key.serialize_pem() }
-    }
-}
-
 /// The demo's database on a server with TLS and a certificate for `localhost`.
 struct Secured {
     app: TestApp,
@@ -58,12 +35,12 @@ struct Secured {
 
 impl Secured {
     async fn start() -> Self {
-        let authority = Authority::new("The Authority");
-        let server = Server::temporary_over_tls(&authority.certify("localhost")).await.unwrap();
+        let authority = Authority::new("The Authority").unwrap();
+        let server = Server::temporary_over_tls(&authority.certify("localhost").unwrap()).await.unwrap();
         let (app, files) = (TestApp::new().await, tempfile::tempdir().unwrap());
-        let bundle = format!("{}{}", Authority::new("Another").pem, authority.pem);
+        let bundle = format!("{}{}", Authority::new("Another").unwrap().pem(), authority.pem());
         for (name, text) in
-            [("bundle.pem", bundle.as_str()), ("stranger.pem", &Authority::new("A Stranger").pem), ("empty.pem", "# nobody\n")]
+            [("bundle.pem", bundle.as_str()), ("stranger.pem", Authority::new("A Stranger").unwrap().pem()), ("empty.pem", "# nobody\n")]
         {
             fs::write(files.path().join(name), text).unwrap();
         }

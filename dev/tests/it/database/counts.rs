@@ -120,7 +120,7 @@ async fn a_transaction_with_an_older_view_counts_too_and_later_writers_tidy_up()
 async fn a_migration_counts_the_rows_that_there_are() {
     let (database, sql) = database().await;
     sql.batch_execute(
-        "delete from phone_number_migrations where name = 'V11__flat';
+        "delete from phone_number_migrations where name >= 'V11';
          drop table phone_number_counts cascade;
          drop function agency_phone_numbers_count() cascade;
          drop function agency_phone_numbers_archive_count() cascade;
@@ -131,7 +131,7 @@ async fn a_migration_counts_the_rows_that_there_are() {
     )
     .await
     .unwrap();
-    assert_eq!(migrations::run(database.url(), None).await.unwrap(), ["V11__flat"]);
+    assert_eq!(migrations::run(database.url(), None).await.unwrap()[0], "V11__flat");
     assert_eq!(wrong_counts(&sql).await.unwrap(), Vec::<String>::new());
     assert_eq!(counts(&sql).await, ["0 1 1 1 1 2 3.5000"]);
     let aged = "select from agency_phone_numbers_archive a where a.created_at = (a.record ->> 'created_at')::timestamptz";

@@ -38,7 +38,7 @@ const CONDITIONS: &[(&str, &[&str])] = &[
     ("numbers.page.searched", &[SEARCHED[0], SEARCHED[1], SEARCHED[2], SEARCHED[3], "m.agency_id = n.agency_id"]),
     ("numbers.read.of_agency", &["n.agency_id = $1", "a.agency_id = $1", "m.agency_id = n.agency_id"]),
     ("numbers.read.one", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id", "m.agency_id = n.agency_id"]),
-    ("purchases.begin.quota", &["n.agency_id = a.id", "a.id = $1"]),
+    ("purchases.begin.quota", &["c.agency_id = a.id", "a.id = $1"]),
     ("releases.begin.insert", &["n.agency_id = $3"]),
     ("releases.begin.targets", &["n.agency_id = $1", "a.agency_id = $1"]),
 ];
@@ -161,7 +161,7 @@ async fn what_was_counted_of_another_agency_is_not_shown() {
         let breach = Breach::whole(statement).await;
         breach.refused(breach.app.list("other_owner", query).await);
     }
-    for condition in ["n.agency_id = a.id", "a.id = $1"] {
+    for condition in ["c.agency_id = a.id", "a.id = $1"] {
         let breach = Breach::of("purchases.begin.quota", |chosen| chosen == condition).await;
         breach.failed(breach.store().quota(demo::OTHER.id, Some(1)).await);
     }

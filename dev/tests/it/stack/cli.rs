@@ -1,6 +1,6 @@
 //! `cargo dev` as a program.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -15,16 +15,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dev");
 /// The functions may have to be built first.
-const READY_TIMEOUT: Duration = Duration::from_mins(5);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_mins(5);
 /// From a signal to the end of the program.
-const END_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).env_remove("DATABASE_URL").output().unwrap()
 }
 
 /// A command that runs the program without output, and kills it when the child is dropped.
-fn command(arguments: &[&str]) -> AsyncCommand {
+pub(super) fn command(arguments: &[&str]) -> AsyncCommand {
     let mut command = AsyncCommand::new(PROGRAM);
     command.args(arguments).env_remove("DATABASE_URL").kill_on_drop(true);
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -35,7 +35,7 @@ fn start(arguments: &[&str]) -> Child {
     command(arguments).spawn().unwrap()
 }
 
-fn signal(program: &Child, name: &str) {
+pub(super) fn signal(program: &Child, name: &str) {
     let id = program.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
@@ -65,8 +65,10 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
     let data = data.to_str().unwrap();
     let options = ["--port", "0", "--telnyx-port", "0", "--data", data, "--ready-file", ready_file.to_str().unwrap()];
     let mut secrets = Vec::new();
-    for name in ["TERM", "INT"] {
-        let mut program = start(&options);
+    for (name, logs) in [("TERM", "json"), ("INT", "readable")] {
+        let log = folder.path().join(logs);
+        let mut command = command(&options);
+        let mut program = command.args(["--logs", logs]).stderr(File::create(&log).unwrap()).spawn().unwrap();
         wait_for(&ready_file, &mut program).await;
         let ready: Value = serde_json::from_str(&fs::read_to_string(&ready_file).unwrap()).unwrap();
         let client = loopback::client().unwrap();
@@ -93,6 +95,9 @@ async fn everything_answers_and_a_signal_leaves_nothing_behind() {
         assert!(status.success(), "{status}");
         assert_eq!(processes_naming(data), Vec::<String>::new());
         fs::remove_file(&ready_file).unwrap();
+        let lines = fs::read_to_string(&log).unwrap();
+        let are_objects = lines.lines().any(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()));
+        assert_eq!(are_objects, logs == "json", "{lines}");
     }
     assert_eq!(secrets[0], secrets[1], "the data is kept");
 }
@@ -131,8 +136,12 @@ async fn an_error_is_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let nowhere = format!("postgres://nobody@127.0.0.1:{port}/x");
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
     for (arguments, expected) in [
         (vec!["--port", port.as_str()], "is in use: give another one with --port"),
+        (vec!["--port", "0", "--telnyx-port", port.as_str()], "is in use: give another one with --telnyx-port"),
+        (vec!["--port", "0", "--data", "/proc/nothing"], "making /proc/nothing; --data uses another folder"),
         (vec!["--port", "0", "--fresh", "--database-url", "postgres://u@localhost/x"], "not one that --database-url"),
         (vec!["migrate", "--database-url", "host=x"], "a database URL looks like"),
     ] {
@@ -141,8 +150,17 @@ async fn an_error_is_one_line() {
         assert!(!output.status.success() && error.contains(expected), "{error}");
     }
     drop(taken);
-    let output = run(&["migrate", "--database-url", &nowhere]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("Connection refused"), "{output:?}");
+    for (arguments, expected) in [
+        (["migrate", "--database-url", &nowhere].as_slice(), ""),
+        (
+            ["--port", "0", "--data", data, "--database-url", &nowhere].as_slice(),
+            "--database-url, or DATABASE_URL in the environment, names",
+        ),
+    ] {
+        let output = run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("Connection refused") && error.contains(expected), "{error}");
+    }
 }
 
 #[tokio::test]

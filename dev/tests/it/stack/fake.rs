@@ -48,6 +48,10 @@ pub(super) struct Work {
 
 impl Fake {
     pub(super) async fn start(max_processes: usize, timeout: Duration) -> Self {
+        Self::with(Logs::File("/dev/null".into()), max_processes, timeout).await
+    }
+
+    pub(super) async fn with(logs: Logs, max_processes: usize, timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("function");
         fs::write(&program, SCRIPT).unwrap();
@@ -63,7 +67,7 @@ impl Fake {
             routes: vec![Route { method: "ANY".to_owned(), path: "/fake".to_owned() }],
             is_scheduled: false,
         };
-        let launch = Launch { program, environment, logs: Logs::File(folder.path().join("log")) };
+        let launch = Launch { program, environment, logs };
         let runtime_api = Arc::new(RuntimeApi::start().await.unwrap());
         let function = Function::new(definition, launch, max_processes, runtime_api);
         let api = gateway::serve_api(0, std::slice::from_ref(&function)).await.unwrap();

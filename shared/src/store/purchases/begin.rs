@@ -23,11 +23,10 @@ select a.id as agency_id,
        coalesce(h.held, 0) as held
 from agencies a
 left join lateral (
-  select n.agency_id, count(*) as held
-  from agency_phone_numbers n
-  where n.agency_id = a.id
-    and n.status <> 'released'
-  group by n.agency_id
+  select c.agency_id, sum(c.pending + c.active + c.inactive)::bigint as held
+  from phone_number_counts c
+  where c.agency_id = a.id
+  group by c.agency_id
 ) h on true
 where a.id = $1 /* agency_id */";
 
