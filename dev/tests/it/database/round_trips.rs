@@ -10,6 +10,7 @@ use phone_numbers_search::Search;
 use serde_json::{Value, json};
 use shared::lambda::{Function, Service};
 
+use crate::api::idempotency::written;
 use crate::support::actions::{assigned, balance, order_of, release_of};
 use crate::support::app::{Reply, TestApp, agent, send};
 
@@ -61,6 +62,25 @@ async fn a_purchase_and_a_release_wait_for_the_database_once_for_each_state_of_a
     // The caller; agents and application; begun, ordering, ordered, completed; the row. The caller; the rows; begun, deleting,
     // completed.
     assert_eq!(round_trips, [7, 5]);
+    balance(&app).await;
+}
+
+#[tokio::test]
+async fn a_key_is_taken_in_the_round_trip_of_its_caller_and_kept_in_one_of_its_own() {
+    let mut app = TestApp::new().await;
+    let numbers = app.offers("415", 2).await;
+    let proxy = app.with_fault_proxy().await;
+    let (purchase, release, token) = (app.function::<Purchase>(), app.function::<Release>(), app.token("owner"));
+    let mut round_trips = Vec::new();
+    for number in &numbers {
+        proxy.clear_log();
+        let bought = written(&purchase, &token, number, &order_of(number).to_string()).await.expect(200);
+        let buying = proxy.round_trips();
+        proxy.clear_log();
+        written(&release, &token, number, &release_of(bought.number()).to_string()).await.expect(200);
+        round_trips = vec![buying, proxy.round_trips()];
+    }
+    assert_eq!(round_trips, [8, 6]);
     balance(&app).await;
 }
 

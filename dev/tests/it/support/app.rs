@@ -29,6 +29,9 @@ use crate::support::openapi::Spec;
 /// A page of the web app.
 pub(crate) const ORIGIN: &str = "http://localhost:3000";
 
+/// The setting with which statements have no names.
+const UNNAMED: &str = "DATABASE_PREPARED_STATEMENTS";
+
 /// A migrated and seeded database, a Telnyx simulator, and what it takes to call the handlers with them.
 pub(crate) struct TestApp {
     pub(crate) telnyx: Simulator,
@@ -119,7 +122,7 @@ impl TestApp {
         demo::seed(database.url()).await.unwrap();
         let telnyx = Simulator::start(Options::default()).await.unwrap();
         let issuer = Issuer::default();
-        let environment = vec![
+        let mut environment = vec![
             ("DEPLOYMENT", migrations::DEPLOYMENT.to_owned()),
             ("DATABASE_URL", database.url().to_owned()),
             ("JWT_SECRET", issuer.secret.clone()),
@@ -132,6 +135,8 @@ impl TestApp {
             ("PURCHASE_POLL_MS", "20".to_owned()),
             ("PURCHASE_ORDER_MISSING_AFTER_MS", "300".to_owned()),
         ];
+        // `DATABASE_PREPARED_STATEMENTS=false cargo test` runs all tests as behind a pooler.
+        environment.extend(std::env::var(UNNAMED).ok().map(|value| (UNNAMED, value)));
         let sql = database.connect().await.unwrap();
         let app = Self { telnyx, database, sql, issuer, environment, http: loopback::client().unwrap() };
         app.telnyx_settings(json!({"order_delay_ms": 0, "number_delay_ms": 0})).await;
