@@ -24,6 +24,7 @@ impl Access {
                 ("users", "select"),
                 ("agent_mappings", "select"),
                 ("agency_phone_numbers", "select"),
+                ("phone_number_counts", "select"),
                 ("phone_number_purchases", "select"),
                 ("phone_number_search_rates", "update"),
             ],
@@ -37,6 +38,7 @@ impl Access {
             Self::Spend => &[
                 ("users", "select"),
                 ("agencies", "select"),
+                ("phone_number_counts", "select"),
                 ("phone_number_deployment", "select"),
                 ("agency_phone_numbers", "insert"),
                 ("phone_number_purchases", "insert"),

@@ -77,7 +77,7 @@ async fn with_login<F: Function>(login: Login) -> Result<(), Error> {
 async fn a_login_without_the_rights_of_the_function_does_not_pass() {
     assert_eq!(
         refused(with_login::<Search>(Login::Assign).await),
-        "unavailable: the database login lacks rights: update on phone_number_search_rates"
+        "unavailable: the database login lacks rights: select on phone_number_counts; update on phone_number_search_rates"
     );
     assert!(refused(with_login::<Assign>(Login::Read).await).contains("update on agency_phone_numbers"));
     for outcome in [with_login::<Purchase>(Login::Read).await, with_login::<Release>(Login::Assign).await] {

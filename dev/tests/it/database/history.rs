@@ -106,7 +106,7 @@ async fn the_history_covers_a_life_from_purchase_to_release() {
 async fn a_number_belongs_to_the_first_buyer_whichever_process_finishes_it() {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
+    app.set("REQUEST_BUDGET_MS", "4000");
     let number = app.offer().await;
     let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     assert_eq!(history(&app, &row).await, Vec::<Value>::new(), "what is only intended is no part of its life yet");
@@ -141,7 +141,7 @@ async fn a_purchase_that_is_given_up_is_released_and_one_that_fails_leaves_nothi
     app.purchase("owner", order_of(&app.offer().await)).await.expect(402);
     assert_eq!(all(&app).await, Vec::<Value>::new());
     app.telnyx_settings(json!({"insufficient_funds": false, "order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
+    app.set("REQUEST_BUDGET_MS", "4000");
     let row = app.purchase("admin", order_of(&app.offer().await)).await.expect(202).number().clone();
     app.release("owner", release_of(&row)).await.expect(200);
     let told = history(&app, &row).await;

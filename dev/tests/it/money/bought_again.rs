@@ -129,7 +129,7 @@ set sort_order = 42,
 async fn a_column_that_the_platform_adds_or_drops_meanwhile_is_no_obstacle() {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
+    app.set("REQUEST_BUDGET_MS", "4000");
     app.sql.batch_execute("alter table agency_phone_numbers add column before text default 'x'").await.unwrap();
     let sql = "insert into agency_phone_numbers (agency_id, phone_number, status, is_active) values ($1, $2, 'released', false)";
     let number = app.offer().await;
@@ -240,7 +240,7 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
     let old = given_back(&app, "other_owner").await;
     let number = number_of(&old).to_owned();
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
+    app.set("REQUEST_BUDGET_MS", "4000");
     app.purchase("owner", order_of(&number)).await.expect(202);
     app.sql.execute("delete from agencies where id = $1", &[&demo::OTHER.id]).await.unwrap();
     decide(&app, "failure").await;
@@ -296,7 +296,7 @@ async fn a_purchase_that_is_given_up_is_a_life_of_its_own() {
     let old = given_back(&app, "other_owner").await;
     let number = number_of(&old).to_owned();
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
+    app.set("REQUEST_BUDGET_MS", "4000");
     let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
     app.release("owner", release_of(&pending)).await.expect(200);
     let given_up = stored(&app, &number).await;

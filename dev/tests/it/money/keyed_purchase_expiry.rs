@@ -14,7 +14,7 @@ const NO_AGENT: &str = "00000000-0000-4000-8000-000000000000";
 async fn undecided() -> TestApp {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
+    app.set("REQUEST_BUDGET_MS", "4000");
     app
 }
 

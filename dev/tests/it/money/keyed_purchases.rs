@@ -23,7 +23,7 @@ const SEARCH: &str = "/v2/available_phone_numbers";
 async fn undecided() -> TestApp {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
+    app.set("REQUEST_BUDGET_MS", "4000");
     app
 }
 

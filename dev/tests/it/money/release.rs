@@ -300,7 +300,7 @@ async fn an_order_that_never_arrived_can_be_given_up_once_it_has_been_missing_fo
     // So long that it passes only where this test says so.
     app.set("PURCHASE_ORDER_MISSING_AFTER_MS", "600000");
     let number = app.offer().await;
-    app.set("REQUEST_BUDGET_MS", "2100");
+    app.set("REQUEST_BUDGET_MS", "4000");
     app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_before"})).await;
     app.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 500, "times": 1_000})).await;
     let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
