@@ -22,6 +22,7 @@ RULES = {
     "each_number_once",
     "history_of_one_number",
     "no_filter_for_one_number",
+    "no_page_for_one_number",
     "one_number",
     "query_or_body",
 }
