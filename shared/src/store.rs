@@ -263,6 +263,12 @@ pub fn is_refusal(error: &Error) -> bool {
     source.is_some_and(|source| source.as_db_error().is_some() && !connection::is_lost(source))
 }
 
+/// Whether the database refused a statement with this SQLSTATE.
+fn is_violation(error: &Error, state: &SqlState) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    source.is_some_and(|source| source.code() == Some(state))
+}
+
 /// The value of a column. If the column is missing or has another type, that is a defect of this code.
 fn column<'row, T: tokio_postgres::types::FromSql<'row>>(row: &'row Row, name: &str) -> Result<T, Error> {
     row.try_get(name).map_err(|error| Error::Internal(Box::new(error)))

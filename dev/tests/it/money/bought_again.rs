@@ -254,6 +254,33 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
 }
 
 #[tokio::test]
+async fn a_row_whose_number_is_taken_while_it_is_put_back_stays_in_the_archive() {
+    let mut app = TestApp::new().await;
+    let old = given_back(&app, "owner").await;
+    let number = number_of(&old).to_owned();
+    app.telnyx_settings(json!({"order_outcome": "never"})).await;
+    app.set("REQUEST_BUDGET_MS", "4000");
+    app.purchase("other_owner", order_of(&number)).await.expect(202);
+    app.sql.execute("delete from agencies where id = $1", &[&demo::OTHER.id]).await.unwrap();
+    decide(&app, "failure").await;
+
+    let buyer = app.database.connect().await.unwrap();
+    buyer.batch_execute("begin").await.unwrap();
+    let taken = "insert into agency_phone_numbers (agency_id, phone_number, status) values ($1, $2, 'active')";
+    buyer.execute(taken, &[&demo::DEMO.id, &number]).await.unwrap();
+    let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '-- purchases.finish.fail%'";
+    let taking = async {
+        eventually(async || (!app.sql.query(waiting, &[]).await.unwrap().is_empty()).then_some(())).await;
+        buyer.batch_execute("commit").await.unwrap();
+    };
+    tokio::join!(app.reconcile(), taking);
+
+    assert_eq!(app.ledger().await.last().unwrap()["phase"], "failed");
+    assert_eq!(app.archive().await[0]["record"], old, "the old row is kept");
+    assert_eq!(app.rows().await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_buyer_that_is_gone_leaves_the_row_where_it_was() {
     let mut app = TestApp::new().await;
     app.set("LEASE_MS", "150");

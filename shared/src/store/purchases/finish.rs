@@ -1,13 +1,14 @@
 //! The end of a purchase: completed, failed or cancelled.
 
 use rust_decimal::Decimal;
+use tokio_postgres::error::SqlState;
 
 use super::ledger::{Purchase, PurchaseId, columns, purchase};
 use crate::error::Error;
 use crate::model::{KeyDigest, Money};
 use crate::store::lease::{Fenced, Lease};
 use crate::store::numbers::row_lock::{row_is_locked, row_lock};
-use crate::store::{Store, column};
+use crate::store::{Parameter, Store, column, is_violation};
 
 /// Width of the column `currency`, in characters.
 const LONGEST_CURRENCY: usize = 3;
@@ -232,8 +233,13 @@ impl Store {
         let currency = price.and_then(|price| price.currency.as_deref()).filter(|currency| currency.chars().count() <= LONGEST_CURRENCY);
         let (code, detail, is_priced) = (error.code(), error.to_string(), price.is_some());
         let (id, token) = (&lease.of.0, &lease.token);
-        let failed = self.fenced(FAIL, &[id, token, &code, &detail, &is_priced, &monthly_cost, &upfront_cost, &currency]).await?;
-        failed.read(|_| Ok(()))
+        let parameters: [&dyn Parameter; 8] = [id, token, &code, &detail, &is_priced, &monthly_cost, &upfront_cost, &currency];
+        let failed = match self.fenced(FAIL, &parameters).await {
+            // Another agency took the number after the statement had found it free. The second attempt finds it taken.
+            Err(error) if is_violation(&error, &SqlState::UNIQUE_VIOLATION) => self.fenced(FAIL, &parameters).await,
+            outcome => outcome,
+        };
+        failed?.read(|_| Ok(()))
     }
 
     /// Ends a purchase that was given up before it was paid for, and releases its row. `actor` is who did it, as the history
