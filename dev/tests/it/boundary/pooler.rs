@@ -86,21 +86,20 @@ async fn functions_notice_a_pooler_that_ignores_their_options() {
     shared("ignore_startup_parameters = options", "").await;
 }
 
-/// A pool of one connection, on which a foreign client has taken the names of the next statements.
-async fn names_taken(database_settings: &str) -> (TestApp, Pooler) {
+/// A pool on whose connections the names of the next statements are taken, as a foreign client leaves them. Each connection begins
+/// with the statements `first`.
+async fn names_taken(first: &str) -> (TestApp, Pooler) {
     let mut app = TestApp::new().await;
-    let settings = "ignore_startup_parameters = options";
-    let pooler = Pooler::start(app.database.url(), 1, settings, database_settings).await.unwrap();
-    let url = pooler.url(app.database.url()).unwrap();
-    app.set("DATABASE_URL", &url);
     // The names are counted through all connections of a process.
     let statement = app.sql.prepare("select name from pg_prepared_statements order by prepare_time desc limit 1").await.unwrap();
     let next: String = app.sql.query_one(&statement, &[]).await.unwrap().get(0);
     let next: u32 = next.trim_start_matches('s').parse().unwrap();
-    let foreign = connect(&Login::Read.url(&url).unwrap()).await.unwrap();
     let take =
         format!("do $$ begin for i in {next}..{} loop execute format('prepare s%s as select 1', i); end loop; end $$", next + 50_000);
-    foreign.batch_execute(&take).await.unwrap();
+    let begin = format!("connect_query='{}'", format!("{first} {take}").replace('\'', "''"));
+    let pooler = Pooler::start(app.database.url(), 1, "ignore_startup_parameters = options", &begin).await.unwrap();
+    let url = pooler.url(app.database.url()).unwrap();
+    app.set("DATABASE_URL", &url);
     (app, pooler)
 }
 
@@ -114,7 +113,7 @@ async fn a_name_that_is_taken_is_an_outage_and_no_defect_of_the_function() {
 #[tokio::test]
 async fn a_name_that_is_taken_makes_a_pooler_known_that_nothing_else_shows() {
     // With this, options seem to have arrived.
-    let (app, _pooler) = names_taken("connect_query='set IntervalStyle to iso_8601'").await;
+    let (app, _pooler) = names_taken("set IntervalStyle to iso_8601;").await;
     app.list("owner", "").await.expect(200);
 }
 
