@@ -142,8 +142,8 @@ $function$;
 comment on function phone_number_counts_rebuild() is
   'Counts the rows of all agencies anew. For rows that were written while the triggers did not fire.';
 
--- One call for each statement, however many rows it writes: a cascade too. Runs with the rights of its owner: whoever may write the
--- rows needs no right on the counts.
+-- Called once for each statement, however many rows it writes, and also for a cascade. Runs with the rights of its owner: a role
+-- that may write the rows needs no right on the counts.
 create or replace function agency_phone_numbers_count()
 returns trigger
 language plpgsql
@@ -268,7 +268,7 @@ $function$;
 -- What a row can be found by: every three characters in a row of its number and its name, hashed with its agency. So an index on
 -- them has the rows of one agency together. Whether a row that is found so contains the whole text is checked by the statement.
 --
--- Whoever writes the rows executes it, since indexes use it.
+-- Every role that writes the rows executes it, since indexes use it.
 create or replace function phone_number_search_terms(agency_id uuid, phone_number text, friendly_name text)
 returns bigint[]
 language plpgsql
@@ -329,7 +329,7 @@ begin
 end
 $settings$;
 
--- Creating a trigger waits for whoever writes the table, and keeps others from writing it until the migration ends. The tables come
+-- Creating a trigger waits for all writers of the table, and keeps others from writing it until the migration ends. The tables come
 -- in the order in which statements lock them.
 create or replace trigger agency_phone_numbers_count_inserted
 after insert on agency_phone_numbers

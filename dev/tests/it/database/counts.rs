@@ -1,4 +1,4 @@
-//! The counts of each agency's rows: true whoever writes the rows and however, and never waited for.
+//! The counts of each agency's rows: they are right for every way in which rows are written, and no writer waits for them.
 
 use dev::invariants::wrong_counts;
 use dev::migrations;
