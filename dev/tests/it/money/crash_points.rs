@@ -22,8 +22,9 @@ use uuid::Uuid;
 use crate::support::accounts::{OWN, OWN_KEY, own_secret};
 use crate::support::product::Product;
 
-/// The number of harnesses that the points are divided among. Each takes its points in sequence.
-const PRODUCTS: usize = 4;
+/// The number of harnesses that the points are divided among. Each takes its points in sequence. More would not be faster, since each
+/// keeps a core busy, and would slow down the tests beside this one.
+const PRODUCTS: usize = 2;
 /// So long that no process loses or renews it even on a slow machine. The leases of a dead process are ended by
 /// [`Harness::expire_leases`]; without that, a recovery would exceed [`RECOVERY_TIMEOUT`].
 const LEASE_MS: &str = "10000";
