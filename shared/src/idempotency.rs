@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::lambda::{Answer, Call};
 use crate::model::{Actor, Caller};
 use crate::problem;
-use crate::store::{HeldKey, KeptAnswer, KeyState, KeyUse, Store};
+use crate::store::{HeldKey, KeptAnswer, KeyState, KeyUse, Lookup, Store};
 
 /// The header of an answer that repeats an earlier one, because nothing new was done.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -28,32 +28,37 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const HEADER: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
 
-/// Does `work` for a permitted caller, once for each key. `work` gets the key, whose lease is held meanwhile, or None if the call has
-/// no such header.
+/// Does `work` for a permitted caller, once for each key. `work` gets what `lookup` found, and the key, whose lease is held meanwhile, or
+/// None if the call has no such header. A failed look-up concerns `work` alone: an answer that is kept does not depend on it.
 ///
 /// # Errors
 /// `InvalidRequest` if the header is not a key; `Forbidden`; `IdempotencyKeyReused`; `RequestInProgress`; and those of `work`.
-pub async fn once<W>(
+pub async fn once<T, W>(
     store: &Store,
     config: &config::Purchase,
     caller: &Caller,
     function: &'static str,
     call: &Call,
-    work: impl FnOnce(Actor, Option<HeldKey>) -> W,
+    lookup: Lookup<'_, T>,
+    work: impl FnOnce(Actor, Result<T, Error>, Option<HeldKey>) -> W,
 ) -> Result<Answer, Error>
 where
     W: Future<Output = Result<Answer, Error>>,
 {
-    let Some(key) = key(call)? else { return work(store.authorize(caller).await?, None).await };
+    let Some(key) = key(call)? else {
+        let (actor, found) = store.authorize_with(caller, &lookup).await?;
+        return work(actor, found, None).await;
+    };
     let key_use = KeyUse { function, key, request_hash: hash(call.raw_body()), lease: config.lease, ttl: config.keys_ttl };
-    let (actor, held) = match store.claim_key(caller, &key_use).await? {
-        (actor, KeyState::Claimed(held)) => (actor, held),
-        (_, KeyState::Answered(kept)) => return replay(kept),
-        (_, KeyState::Busy(left)) => return Err(Error::RequestInProgress(left)),
-        (_, KeyState::Reused) => return Err(Error::IdempotencyKeyReused),
+    let (actor, state, found) = store.claim_key(caller, &key_use, &lookup).await?;
+    let held = match state {
+        KeyState::Claimed(held) => held,
+        KeyState::Answered(kept) => return replay(kept),
+        KeyState::Busy(left) => return Err(Error::RequestInProgress(left)),
+        KeyState::Reused => return Err(Error::IdempotencyKeyReused),
     };
     let lease = held.lease.clone();
-    let outcome = store.renewing(&lease, work(actor, Some(held))).await;
+    let outcome = store.renewing(&lease, work(actor, found, Some(held))).await;
     let Some(answer) = kept(&outcome, &call.request_id) else {
         if let Err(error) = store.give_back(&lease).await {
             tracing::warn!(error = %error, "an idempotency key is held until its lease ends");

@@ -37,6 +37,7 @@ use postgres::connection::{self, Connections};
 use postgres::parameter::Parameter;
 use postgres::session::Transaction;
 
+pub use callers::Lookup;
 pub use check::Access;
 pub use deployment::{Clearance, Deployment};
 pub use idempotency_keys::{HeldKey, IdempotencyKey, KeptAnswer, KeyEntry, KeyPosition, KeyState, KeyUse, Listed};
@@ -44,7 +45,8 @@ pub use lease::{Fenced, Lease, Leased};
 pub use numbers::{Change, EXACT_TOTAL, History, ListFilter, ListPage, Listing, NumbersAndAgents, Position, Reconciled, Summary, Total};
 pub use postgres::connection::connect;
 pub use purchases::{
-    Activation, Begun, BoughtNumber, Held, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Quota, Sought, Turn,
+    Activation, Begun, BoughtNumber, BuyingAgency, Held, Holding, Intent, Offer, OrderNoted, OrderState, Phase, Purchase, PurchaseId,
+    Quota, Sought, Turn,
 };
 pub use reconcile::{
     Adoptee, Adoption, Counterpart, CounterpartRow, Dismissal, Finding, FindingKind, KnownPurchase, LastRelease, LegacyRow, Missing,
@@ -79,6 +81,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         numbers::page::STATEMENTS,
         numbers::read::STATEMENTS,
         numbers::switched_off::STATEMENTS,
+        purchases::agency::STATEMENTS,
         purchases::begin::STATEMENTS,
         purchases::finish::STATEMENTS,
         purchases::holding::STATEMENTS,
@@ -140,11 +143,19 @@ impl Store {
         }
     }
 
-    /// Sends statements together, in one round trip, and returns the rows of each.
-    /// They succeed or fail one by one, not as a transaction.
+    /// Sends statements together, in one round trip, and returns the rows of each, or the first error.
+    /// They are executed in their order, and succeed or fail one by one, not as a transaction.
     async fn run<const N: usize>(&self, queries: [Query<'_>; N]) -> Result<[Vec<Row>; N], Error> {
-        let rows = self.in_time(self.connections.run(&queries)).await?;
-        rows.try_into().map_err(|_| Error::Internal("a statement's rows are missing".into()))
+        let outcomes = self.run_each(queries).await?;
+        let rows = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+        rows.try_into().map_err(|_| missing_rows())
+    }
+
+    /// The same with the outcome of each, for statements whose effect counts even if another one is refused.
+    async fn run_each<const N: usize>(&self, queries: [Query<'_>; N]) -> Result<[Result<Vec<Row>, Error>; N], Error> {
+        let outcomes = self.in_time(self.connections.run(&queries)).await?;
+        let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| outcome.map_err(Error::from)).collect();
+        outcomes.try_into().map_err(|_| missing_rows())
     }
 
     /// Runs a transaction of several statements, and a second time if its connection breaks, also during the commit: the second
@@ -232,6 +243,10 @@ impl From<Undone> for Error {
             Undone::Ours(error) => error,
         }
     }
+}
+
+fn missing_rows() -> Error {
+    Error::Internal("a statement's rows are missing".into())
 }
 
 /// The error of a statement that failed, by the constraint that it violates or by its SQLSTATE.

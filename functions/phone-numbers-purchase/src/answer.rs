@@ -186,16 +186,17 @@ fn quoted_price(quote: Quote) -> Option<QuotedPrice> {
     }
 }
 
-/// What was bought, with its row as it is now.
+/// What was bought, with its row: as it was when this request made it live, otherwise as it is now.
 async fn with_rows(store: &Store, actor: &Actor, outcomes: Vec<Result<Bought, Error>>) -> Result<Vec<Result<Held, Error>>, Error> {
-    let ids: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).map(|bought| bought.row_id).collect();
+    let unread = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).filter(|bought| bought.row.is_none());
+    let ids: Vec<_> = unread.map(|bought| bought.row_id).collect();
     let rows = if ids.is_empty() { Vec::new() } else { store.numbers_of(actor, &ids).await? };
     let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
     let mut held = Vec::new();
     for outcome in outcomes {
         held.push(match outcome {
-            Ok(bought) => {
-                let row = rows.remove(&bought.row_id);
+            Ok(mut bought) => {
+                let row = bought.row.take().map_or_else(|| rows.remove(&bought.row_id), |row| Some(*row));
                 with_row(store, bought, row).await?
             }
             Err(error) => Err(error),

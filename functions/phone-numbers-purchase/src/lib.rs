@@ -19,7 +19,7 @@ use shared::lambda::{Answer, Call, Function};
 use shared::model::{Actor, Caller};
 use shared::saga::{Bought, Buyer, Quote, Sagas, may_be_retried};
 use shared::secrets::Secrets;
-use shared::store::{HeldKey, Intent, KeyPosition, Listed};
+use shared::store::{BuyingAgency, HeldKey, Intent, KeyPosition, Listed, Lookup};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -58,20 +58,22 @@ impl Function for Purchase {
             return Err(Error::PurchasesDisabled);
         }
         let caller = Caller::new(call.user_id, Self::NAME, call.method.as_str());
+        let agents: Vec<_> = request.items.iter().filter_map(|item| item.agent_mapping_id).collect();
+        let lookup = Lookup::buying_agency(&agents);
         if request.validate_only {
-            let actor = store.authorize(&caller).await?;
-            let intents = self.intents(&actor, &request).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let (actor, agency) = store.authorize_with(&caller, &lookup).await?;
+            let intents = self.intents(&actor, &request, &agency?).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
             let quotes = self.quote(&actor, &intents, call.deadline).await?;
             return answer::quoted(&intents, quotes, request.customer_reference);
         }
         let (request, deadline) = (&request, call.deadline);
-        let work = |actor: Actor, key: Option<HeldKey>| {
+        let work = |actor: Actor, agency: Result<BuyingAgency, Error>, key: Option<HeldKey>| {
             Box::pin(async move {
-                let outcomes = self.buy(&actor, request, key, deadline).await?;
+                let outcomes = self.buy(&actor, request, agency, key, deadline).await?;
                 answer::bought(store, &actor, request, outcomes).await
             })
         };
-        idempotency::once(store, config, &caller, Self::NAME, &call, work).await
+        idempotency::once(store, config, &caller, Self::NAME, &call, lookup, work).await
     }
 }
 
@@ -90,22 +92,16 @@ impl Purchase {
     /// The intent to buy each number of a request, or why it cannot be bought, as far as that is known without Telnyx.
     ///
     /// # Errors
-    /// `Unavailable` or `Internal` if a query fails or a secret cannot be read.
-    async fn intents(&self, actor: &Actor, request: &Request) -> Result<Vec<Result<Intent, Error>>, Error> {
-        let Sagas { store, accounts, .. } = &self.sagas;
-        let wanted: Vec<_> = request.items.iter().filter_map(|item| item.agent_mapping_id).collect();
-        let account = async {
-            match accounts.of_agency(actor.agency_id).await {
-                Err(Error::TelnyxNotConfigured) => Ok(None),
-                found => found.map(Some),
-            }
+    /// `Unavailable` if a secret cannot be read.
+    async fn intents(&self, actor: &Actor, request: &Request, agency: &BuyingAgency) -> Result<Vec<Result<Intent, Error>>, Error> {
+        let account = match self.sagas.accounts.of_agency(actor.agency_id).await {
+            Err(Error::TelnyxNotConfigured) => None,
+            found => Some(found?),
         };
-        let (agents, connection_id, account) =
-            tokio::try_join!(store.agents_of(actor.agency_id, &wanted), store.telnyx_application(actor.agency_id), account)?;
         let order_id = Uuid::new_v4();
         let intent = |(index, item): (usize, &Wanted)| {
             let account = account.as_ref().ok_or(Error::TelnyxNotConfigured)?;
-            if item.agent_mapping_id.is_some_and(|id| !agents.contains(&id)) {
+            if item.agent_mapping_id.is_some_and(|id| !agency.agents.contains(&id)) {
                 return Err(Error::NotFound { what: "agent", field: format!("phone_numbers[{index}].agent_mapping_id") });
             }
             Ok(Intent {
@@ -116,7 +112,7 @@ impl Purchase {
                 friendly_name: item.friendly_name.clone(),
                 agent_mapping_id: item.agent_mapping_id,
                 account: account.name.clone(),
-                connection_id: connection_id.clone(),
+                connection_id: agency.connection_id.clone(),
                 customer_reference: request.customer_reference.clone(),
                 limits: request.limits.clone(),
             })
@@ -128,8 +124,14 @@ impl Purchase {
     ///
     /// # Errors
     /// A number must be refused and there is no purchase to repeat: then all of the request is refused. `Unavailable` or
-    /// `Internal` if a query fails.
-    async fn tasks(&self, actor: &Actor, request: &Request, mut listed: HashMap<i16, Listed>) -> Result<Vec<(i16, Task)>, Error> {
+    /// `Internal` if the agency or a secret could not be read.
+    async fn tasks(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        agency: Result<BuyingAgency, Error>,
+        mut listed: HashMap<i16, Listed>,
+    ) -> Result<Vec<(i16, Task)>, Error> {
         let to_repeat = |(position, _): (i16, &Wanted)| (position, listed.remove(&position).filter(|listed| !may_be_retried(listed)));
         let positions: Vec<_> = (0..).zip(&request.items).map(to_repeat).collect();
         let is_new = positions.iter().all(|(_, listed)| listed.is_none());
@@ -137,7 +139,7 @@ impl Purchase {
             // Needs neither agents nor an account, which may be gone by now.
             return Ok(positions.into_iter().filter_map(|(position, listed)| Some((position, Task::Repeat(listed?)))).collect());
         }
-        let intents = self.intents(actor, request).await?;
+        let intents = self.intents(actor, request, &agency?).await?;
         let task = |((position, listed), intent)| match (listed, intent) {
             (Some(listed), _) => Ok((position, Task::Repeat(listed))),
             (None, Ok(intent)) => Ok((position, Task::Buy(intent))),
@@ -152,12 +154,13 @@ impl Purchase {
         &self,
         actor: &Actor,
         request: &Request,
+        agency: Result<BuyingAgency, Error>,
         key: Option<HeldKey>,
         deadline: Instant,
     ) -> Result<Vec<Result<Bought, Error>>, Error> {
         let (key, listed) = key.map(|key| (key.lease, key.listed)).unzip();
         let buyer = Buyer { sagas: &self.sagas, deadline, is_patient: true };
-        let tasks = self.tasks(actor, request, listed.unwrap_or_default()).await?;
+        let tasks = self.tasks(actor, request, agency, listed.unwrap_or_default()).await?;
         let (buyer, key) = (&buyer, key.as_ref());
         let work = tasks.into_iter().map(|(position, task)| async move {
             match task {

@@ -19,7 +19,7 @@ use shared::lambda::{Answer, Call, Function};
 use shared::model::{Actor, Caller};
 use shared::saga::{Releaser, Sagas};
 use shared::secrets::Secrets;
-use shared::store::ReleaseTarget;
+use shared::store::{Lookup, ReleaseTarget};
 use uuid::Uuid;
 
 use answer::Outcome;
@@ -54,16 +54,16 @@ impl Function for Release {
         let store = &self.sagas.store;
         let caller = Caller::new(call.user_id, Self::NAME, call.method.as_str());
         let (ids, deadline) = (&request.ids, call.deadline);
-        let work = |actor: Actor, _| {
+        let work = |actor: Actor, targets: Result<Vec<ReleaseTarget>, Error>, _| {
             Box::pin(async move {
-                let targets = store.release_targets(actor.agency_id, ids).await?;
-                let mut targets: HashMap<_, _> = targets.into_iter().map(|target| (target.row_id, target)).collect();
+                let mut targets: HashMap<_, _> = targets?.into_iter().map(|target| (target.row_id, target)).collect();
                 let releaser = Releaser { sagas: &self.sagas, deadline };
                 let work: Vec<_> = ids.iter().map(|id| outcome(&releaser, &actor, *id, targets.remove(id))).collect();
                 answer::released(stream::iter(work).buffered(AT_A_TIME).collect().await)
             })
         };
-        idempotency::once(store, &self.sagas.config, &caller, Self::NAME, &call, work).await
+        let lookup = Lookup::release_targets(ids);
+        idempotency::once(store, &self.sagas.config, &caller, Self::NAME, &call, lookup, work).await
     }
 }
 

@@ -20,6 +20,7 @@ use super::cancel::Cancelled;
 use super::proof::{Absence, Trace, names_another, observation};
 use super::{Sagas, offer};
 use crate::error::Error;
+use crate::model::PhoneNumber;
 use crate::store::{
     Activation, BoughtNumber, Fenced, FindingKind, Lease, Observation, OrderNoted, OrderState, Phase, Purchase, PurchaseId, Sought,
 };
@@ -48,8 +49,8 @@ pub(super) enum Step {
     Stop,
     /// It needs an operator. The caller gets an error after which a retry is permitted.
     Blocked(Error),
-    /// Nothing is left to do.
-    Done,
+    /// Nothing is left to do. The row, if this step has just made it live.
+    Done(Option<Box<PhoneNumber>>),
     /// Nothing was bought, and this is why.
     Fail(Error),
     /// Another process works on it now.
@@ -69,7 +70,7 @@ impl Attempt<'_> {
                 let order_id = order_id.clone();
                 self.await_order(&order_id).await
             }
-            Phase::Completed { .. } | Phase::Failed { .. } | Phase::Cancelled => Ok(Step::Done),
+            Phase::Completed { .. } | Phase::Failed { .. } | Phase::Cancelled => Ok(Step::Done(None)),
         }
     }
 
@@ -326,17 +327,20 @@ impl Attempt<'_> {
             country_code: owned.country_code.as_deref(),
             key_digest: self.account.key_digest(),
         };
-        match self.sagas.store.complete_purchase(self.lease, &number).await? {
-            Fenced::Lost => return Ok(Step::Lost),
-            Fenced::Done((purchase, Activation::Activated)) => self.purchase = purchase,
+        match self.sagas.store.complete_purchase(self.lease, &self.purchase, &number).await? {
+            Fenced::Lost => Ok(Step::Lost),
+            Fenced::Done((purchase, Activation::Activated(row))) => {
+                self.purchase = purchase;
+                Ok(Step::Done(row))
+            }
             Fenced::Done((purchase, Activation::WithoutRow)) => {
                 let trace = Trace { phone_number_id: Some(&owned.id), ..Trace::from(&self.purchase) };
                 let found = observation(FindingKind::AgencyGone, &trace);
                 self.sagas.report(Observation { agency_id: None, key_digest: Some(number.key_digest), ..found }).await;
                 self.purchase = purchase;
+                Ok(Step::Done(None))
             }
         }
-        Ok(Step::Done)
     }
 
     /// The order has succeeded, and the account does not show its number: it can appear a little later than its order, or somebody

@@ -43,12 +43,12 @@ impl Buyer<'_> {
     pub async fn repeat(&self, listed: Listed) -> Result<Bought, Error> {
         let purchase = match listed {
             Listed::Purchase(purchase) => purchase,
-            Listed::Row(row_id) => return Ok(Bought { row_id, purchase: None, replayed: true }),
+            Listed::Row(row_id) => return Ok(Bought { row_id, purchase: None, row: None, replayed: true }),
         };
         let purchase_id = purchase.id;
         match ending(&purchase) {
             None => self.take_over(purchase, &self.lease(purchase_id), true).await,
-            Some(Ok(())) => Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed: true }),
+            Some(Ok(())) => Ok(Bought::of(purchase, true)),
             Some(Err(error)) => Err(error),
         }
     }

@@ -11,7 +11,7 @@ use super::outcome::ending;
 use super::{Sagas, offer};
 use crate::deadline::sleep_within;
 use crate::error::Error;
-use crate::model::{Actor, Status};
+use crate::model::{Actor, PhoneNumber, Status};
 use crate::store::{Begun, Fenced, Holding, Intent, KeyEntry, KeyPosition, Lease, Offer, Purchase, PurchaseId};
 use crate::telnyx::{Account, Session};
 
@@ -37,8 +37,17 @@ pub struct Bought {
     pub row_id: Uuid,
     /// The attempt that bought it, if we made it.
     pub purchase: Option<Purchase>,
+    /// The row as it was when this call made it live.
+    pub row: Option<Box<PhoneNumber>>,
     /// It was begun by an earlier request.
     pub replayed: bool,
+}
+
+impl Bought {
+    /// A number whose row is known by its purchase.
+    pub(super) const fn of(purchase: Purchase, replayed: bool) -> Self {
+        Self { row_id: purchase.row_id, purchase: Some(purchase), row: None, replayed }
+    }
 }
 
 impl Buyer<'_> {
@@ -90,7 +99,7 @@ impl Buyer<'_> {
                     // Sent twice over a broken connection, the statement finds the intent of this request.
                     self.take_over(purchase, &lease, lease.of.0 != intent.id).await
                 }
-                (_, purchase) => Ok(Bought { row_id: holding.row_id, purchase, replayed: true }),
+                (_, purchase) => Ok(Bought { row_id: holding.row_id, purchase, row: None, replayed: true }),
             };
         }
         Err(Error::NumberUnavailable)
@@ -143,7 +152,7 @@ impl Buyer<'_> {
     pub(super) async fn take_over(&self, purchase: Purchase, lease: &Lease<PurchaseId>, replayed: bool) -> Result<Bought, Error> {
         match self.await_lease(purchase, lease).await? {
             Awaited::Held(purchase) => self.pursue(purchase, lease, replayed).await,
-            Awaited::Left(purchase) => Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
+            Awaited::Left(purchase) => Ok(Bought::of(purchase, replayed)),
         }
     }
 
@@ -151,12 +160,13 @@ impl Buyer<'_> {
     async fn pursue(&self, mut purchase: Purchase, lease: &Lease<PurchaseId>, replayed: bool) -> Result<Bought, Error> {
         loop {
             let lost = match self.sagas.store.renewing(lease, self.work(purchase, lease)).await? {
-                Worked::Left(purchase) => return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
+                Worked::Over(purchase, row) => return Ok(Bought { row, ..Bought::of(purchase, replayed) }),
+                Worked::Left(purchase) => return Ok(Bought::of(purchase, replayed)),
                 Worked::LeaseLost(purchase) => purchase,
             };
             match self.await_lease(lost, lease).await? {
                 Awaited::Held(held) => purchase = held,
-                Awaited::Left(purchase) => return Ok(Bought { row_id: purchase.row_id, purchase: Some(purchase), replayed }),
+                Awaited::Left(purchase) => return Ok(Bought::of(purchase, replayed)),
             }
         }
     }
@@ -200,7 +210,7 @@ impl Buyer<'_> {
         loop {
             match attempt.step().await? {
                 Step::Next => {}
-                Step::Done => return Ok(Worked::Left(attempt.purchase)),
+                Step::Done(row) => return Ok(Worked::Over(attempt.purchase, row)),
                 Step::Lost => return Ok(Worked::LeaseLost(attempt.purchase)),
                 Step::Fail(error) => return self.fail(attempt.purchase, lease, error).await,
                 Step::Blocked(error) => {
@@ -240,7 +250,9 @@ impl Buyer<'_> {
 /// The result of work on a purchase.
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Worked {
-    /// It is completed, or left for a later request.
+    /// It is over, and this is its row if the work has made it live.
+    Over(Purchase, Option<Box<PhoneNumber>>),
+    /// It is left for a later request.
     Left(Purchase),
     /// Another process works on it now.
     LeaseLost(Purchase),

@@ -160,8 +160,8 @@ impl Releaser<'_> {
     }
 
     async fn status(&self, actor: &Actor, target: &ReleaseTarget) -> Result<Option<Status>, Error> {
-        let found = self.sagas.store.release_targets(actor.agency_id, &[target.row_id]).await?;
-        Ok(found.first().map(|target| target.status))
+        let found = self.sagas.store.numbers_of(actor, &[target.row_id]).await?;
+        Ok(found.first().map(|row| row.status))
     }
 }
 

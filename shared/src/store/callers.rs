@@ -1,10 +1,12 @@
 //! The caller: the platform's `users`, read on every request, so that a revoked user loses access at once.
 
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::meter;
 use crate::model::{Actor, Caller};
+use crate::store::tenant::Tenant;
 use crate::store::{Query, Store, column};
 
 /// The caller `$1`, if one of the roles `$2` is theirs: what every statement on behalf of a user begins with.
@@ -36,7 +38,35 @@ where u.id = $1 /* user_id */
 
 pub(in crate::store) const STATEMENTS: &[&str] = &[AUTHORIZE];
 
+/// What a function has to know of the caller's agency before it can begin, read in the round trip in which the caller is.
+pub struct Lookup<'a, T> {
+    /// Begins with [`caller`], so that it finds nothing for a caller who is not permitted.
+    pub(super) sql: &'static str,
+    /// The statement's third parameter.
+    pub(super) ids: &'a [Uuid],
+    pub(super) read: fn(Tenant, &[Row]) -> Result<T, Error>,
+}
+
+impl<T> Lookup<'_, T> {
+    /// What the statement found for a permitted caller.
+    pub(super) fn found(&self, tenant: Tenant, outcome: Result<Vec<Row>, Error>) -> Result<T, Error> {
+        (self.read)(tenant, &outcome?)
+    }
+}
+
 impl Store {
+    /// The caller, if permitted, and what is looked up or why that failed. One round trip.
+    ///
+    /// # Errors
+    /// `Forbidden`: no such user, no agency, or not the role; `Unavailable` or `Internal` if the caller cannot be read.
+    pub async fn authorize_with<T>(&self, caller: &Caller, lookup: &Lookup<'_, T>) -> Result<(Actor, Result<T, Error>), Error> {
+        let Caller { user_id, roles } = caller;
+        let [callers, found] =
+            self.run_each([Query::new(AUTHORIZE, &[user_id, roles]), Query::new(lookup.sql, &[user_id, roles, &lookup.ids])]).await?;
+        let actor = actor(caller, &callers?)?;
+        Ok((actor, lookup.found(Tenant::from(&actor), found)))
+    }
+
     /// The caller, if permitted.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::{Actor, Caller};
-use crate::store::callers::{AUTHORIZE, actor, caller};
+use crate::store::callers::{AUTHORIZE, Lookup, actor, caller};
 use crate::store::lease::{Fenced, Lease, Leased};
 use crate::store::tenant::{Tenant, TenantRow};
 use crate::store::{Parameter, Query, Store, millis};
@@ -254,33 +254,41 @@ pub enum KeyState {
 }
 
 impl Store {
-    /// The caller, if permitted, and the lease of a key for the caller's request, or why it cannot be taken. One round trip.
+    /// The caller, if permitted, the lease of a key for the caller's request, or why it cannot be taken, and what is looked up, or why
+    /// that failed. One round trip.
     ///
     /// # Errors
-    /// `Forbidden`: no such user, no agency, or not the role; `Unavailable` or `Internal` if a query fails.
-    pub async fn claim_key(&self, caller: &Caller, key_use: &KeyUse) -> Result<(Actor, KeyState), Error> {
+    /// `Forbidden`: no such user, no agency, or not the role; `Unavailable` or `Internal` if a query of caller or key fails.
+    pub async fn claim_key<T>(
+        &self,
+        caller: &Caller,
+        key_use: &KeyUse,
+        lookup: &Lookup<'_, T>,
+    ) -> Result<(Actor, KeyState, Result<T, Error>), Error> {
         let Caller { user_id, roles } = caller;
         let KeyUse { function, key, request_hash, lease, ttl } = key_use;
         let (hash, token) = (request_hash.as_slice(), Uuid::new_v4());
         loop {
-            let [callers, claimed, kept, listed] = self
-                .run([
+            let [callers, claimed, kept, listed, found] = self
+                .run_each([
                     Query::new(AUTHORIZE, &[user_id, roles]),
                     Query::new(CLAIM, &[user_id, roles, function, key, &hash, &token, &millis(*lease), &millis(*ttl)]),
                     Query::new(GET, &[user_id, roles, function, key]),
                     Query::new(purchases::LISTED, &[user_id, roles, function, key]),
+                    Query::new(lookup.sql, &[user_id, roles, &lookup.ids]),
                 ])
                 .await?;
-            let actor = actor(caller, &callers)?;
+            let actor = actor(caller, &callers?)?;
             let tenant = Tenant::from(&actor);
+            let (claimed, kept, listed) = (claimed?, kept?, listed?);
             if !claimed.is_empty() {
                 let of = IdempotencyKey { agency_id: actor.agency_id, function: key_use.function, key: key.clone() };
                 let held = HeldKey { lease: Lease { of, token, duration: *lease }, listed: purchases::listed(tenant, &listed)? };
-                return Ok((actor, KeyState::Claimed(held)));
+                return Ok((actor, KeyState::Claimed(held), lookup.found(tenant, found)));
             }
             // Gone between the two statements: then it can be had.
             let Some(row) = kept.first() else { continue };
-            return Ok((actor, state(tenant.row(row)?, hash)?));
+            return Ok((actor, state(tenant.row(row)?, hash)?, lookup.found(tenant, found)));
         }
     }
 

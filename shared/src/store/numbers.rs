@@ -2,7 +2,7 @@
 
 // First, since their macros are used by the modules below.
 #[macro_use]
-mod row;
+pub(super) mod row;
 
 pub(super) mod archive;
 pub(super) mod change;

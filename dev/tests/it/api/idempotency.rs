@@ -96,6 +96,20 @@ async fn a_purchase_that_is_repeated_gets_the_first_answer_to_the_letter() {
 }
 
 #[tokio::test]
+async fn an_agency_that_cannot_be_read_blocks_neither_a_key_nor_a_kept_answer() {
+    let app = TestApp::new().await;
+    let numbers = app.offers("312", 2).await;
+    let first = purchase(&app, "owner", KEY, &order_of(&numbers[0])).await.expect(200);
+    app.execute("alter table agencies rename column telnyx_application_id to gone").await;
+    purchase(&app, "owner", "another", &order_of(&numbers[1])).await.expect_problem(503, "unavailable");
+    is_replay(&purchase(&app, "owner", KEY, &order_of(&numbers[0])).await, &first);
+    app.execute("alter table agencies rename column gone to telnyx_application_id").await;
+    // Nobody holds the key any more.
+    purchase(&app, "owner", "another", &order_of(&numbers[1])).await.expect(200);
+    balance(&app).await;
+}
+
+#[tokio::test]
 async fn a_failure_is_an_answer_like_any_other() {
     let app = TestApp::new().await;
     let numbers = app.offers("312", 3).await;

@@ -9,7 +9,7 @@ use dev::demo;
 use serde_json::{Value, json};
 use shared::error::Error;
 use shared::model::Actor;
-use shared::store::{BoughtNumber, Lease, PurchaseId, Reconciled, ReleaseBegun, ReleaseStart, Store};
+use shared::store::{BoughtNumber, Lease, Purchase, PurchaseId, Reconciled, ReleaseBegun, ReleaseStart, Store};
 use uuid::Uuid;
 
 use crate::support::actions::assigned;
@@ -64,7 +64,7 @@ impl Bought {
     }
 
     /// A number whose purchase is unfinished, with the lease of it.
-    async fn unfinished() -> (Self, Lease<PurchaseId>) {
+    async fn unfinished() -> (Self, Lease<PurchaseId>, Purchase) {
         let bought = Self::new().await;
         bought
             .app
@@ -74,8 +74,8 @@ impl Bought {
             )
             .await;
         let lease = Lease::new(PurchaseId(bought.purchase_id), LEASE);
-        bought.store.claim_purchase(&lease).await.unwrap().unwrap();
-        (bought, lease)
+        let purchase = bought.store.claim_purchase(&lease).await.unwrap().unwrap();
+        (bought, lease, purchase)
     }
 
     /// An open finding about the row.
@@ -107,16 +107,16 @@ returning id";
 
 #[tokio::test]
 async fn the_end_of_a_purchase_locks_its_row_before_the_ledger() {
-    let (bought, lease) = Bought::unfinished().await;
+    let (bought, lease, ordered) = Bought::unfinished().await;
     let number = BoughtNumber { phone_number_id: "42", number_type: None, country_code: None, key_digest: [7; 32].into() };
-    let complete = async { assert!(bought.store.complete_purchase(&lease, &number).await.unwrap().is_done()) };
+    let complete = async { assert!(bought.store.complete_purchase(&lease, &ordered, &number).await.unwrap().is_done()) };
     bought.locks_the_row_first("purchases.finish.complete", &["purchases"], complete).await;
 
-    let (bought, lease) = Bought::unfinished().await;
+    let (bought, lease, _) = Bought::unfinished().await;
     let fail = async { assert!(bought.store.fail_purchase(&lease, &Error::NumberUnavailable).await.unwrap().is_done()) };
     bought.locks_the_row_first("purchases.finish.fail", &["purchases"], fail).await;
 
-    let (bought, lease) = Bought::unfinished().await;
+    let (bought, lease, _) = Bought::unfinished().await;
     let cancel = async { assert!(bought.store.cancel_purchase(&lease, "operator").await.unwrap().is_done()) };
     bought.locks_the_row_first("purchases.finish.cancel", &["purchases"], cancel).await;
 }

@@ -87,7 +87,12 @@ fn cases() -> Vec<Case> {
     cases.push(case("numbers.history.entries", &[&owner, roles, row, "null", "201"], 10));
     cases.push(case("numbers.change.update", &[&owner, roles, row, "'{\"friendly_name\": \"x\"}'", "null"], 20));
     cases.push(case("numbers.archive.vacate", &["'+12000000001'", "md5('')::uuid"], 10));
+    cases.push(case("purchases.agency.get", &[&owner, roles, &format!("array[{agent}::uuid]")], 10));
     cases.push(case("purchases.begin.quota", &[&agency], 20));
+    let own = format!("select n.id from agency_phone_numbers n where n.agency_id = {agency} and n.status = 'active' limit 50");
+    let rows = format!("(select array_agg(n.id) from ({own}) n)");
+    cases.push(case("releases.begin.targets", &[&owner, roles, &rows], 110));
+    cases.push(case("numbers.read.of_agency", &[&agency, &rows], 160));
     let (numbers, nulls) = (
         "(select array_agg(n.phone_number::text) from (select n.phone_number from agency_phone_numbers n where n.status = 'active' limit 250) n)",
         "array_fill(null::text, array[250])",

@@ -14,7 +14,7 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 use shared::error::Error;
 use shared::model::{Actor, Caller};
-use shared::store::{KeyEntry, KeyPosition, KeyState, KeyUse, ReleaseStart, Store, statements};
+use shared::store::{KeyEntry, KeyPosition, KeyState, KeyUse, Lookup, ReleaseStart, Store, statements};
 use uuid::Uuid;
 
 use crate::support::app::{Reply, TestApp, agent};
@@ -22,9 +22,7 @@ use relay::Relay;
 
 /// The conditions on the agency in each statement for an agency, in the form in which the statement has them.
 const CONDITIONS: &[(&str, &[&str])] = &[
-    ("agencies.telnyx_application", &["a.id = $1"]),
     ("agents.available", &["u.agency_id = m.agency_id"]),
-    ("agents.of_agency", &["m.agency_id = $1"]),
     ("idempotency_keys.get", &["c.agency_id = k.agency_id"]),
     ("idempotency_keys.purchases.listed", &["c.agency_id = i.agency_id"]),
     ("numbers.change.update", &["c.agency_id = n.agency_id", "c.agency_id = a.agency_id", "m.agency_id = n.agency_id"]),
@@ -38,9 +36,10 @@ const CONDITIONS: &[(&str, &[&str])] = &[
     ("numbers.page.searched", &[SEARCHED[0], SEARCHED[1], SEARCHED[2], SEARCHED[3], "m.agency_id = n.agency_id"]),
     ("numbers.read.of_agency", &["n.agency_id = $1", "a.agency_id = $1", "m.agency_id = n.agency_id"]),
     ("numbers.read.one", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id", "m.agency_id = n.agency_id"]),
+    ("purchases.agency.get", &["a.id = c.agency_id", "m.agency_id = a.id"]),
     ("purchases.begin.quota", &["c.agency_id = a.id", "a.id = $1"]),
     ("releases.begin.insert", &["n.agency_id = $3"]),
-    ("releases.begin.targets", &["n.agency_id = $1", "a.agency_id = $1"]),
+    ("releases.begin.targets", &["n.agency_id = c.agency_id", "a.agency_id = c.agency_id"]),
 ];
 
 /// Those of a search, which reads the rows in two ways.
@@ -190,7 +189,7 @@ from vacated v";
 async fn an_agent_of_another_agency_is_not_shown() {
     let breach = Breach::whole("agents.available").await;
     breach.refused(breach.app.list("other_owner", "include_agents=true").await);
-    let breach = Breach::whole("agents.of_agency").await;
+    let breach = Breach::of("purchases.agency.get", |condition| condition == "m.agency_id = a.id").await;
     let item = json!({"phone_number": "+13125550123", "agent_mapping_id": agent(&demo::DEMO, 0)});
     breach.refused(breach.app.purchase("other_owner", json!({"phone_numbers": [item]})).await);
     // The platform has moved the agent of a row to another agency.
@@ -219,8 +218,9 @@ async fn what_happened_to_a_number_of_another_agency_is_not_shown() {
 
 #[tokio::test]
 async fn the_telnyx_application_of_another_agency_is_not_used() {
-    let breach = Breach::whole("agencies.telnyx_application").await;
-    breach.failed(breach.store().telnyx_application(demo::OTHER.id).await);
+    let breach = Breach::of("purchases.agency.get", |condition| condition == "a.id = c.agency_id").await;
+    let number = json!({"phone_number": "+13125550123"});
+    breach.refused(breach.app.purchase("other_owner", json!({"phone_numbers": [number]})).await);
 }
 
 #[tokio::test]
@@ -232,17 +232,19 @@ async fn an_answer_and_the_purchases_of_another_agencys_key_are_not_given() {
 
     let breach = Breach::whole("idempotency_keys.get").await;
     let store = breach.store();
-    store.claim_key(&theirs, &key_use).await.unwrap();
+    store.claim_key(&theirs, &key_use, &Lookup::buying_agency(&[])).await.unwrap().2.unwrap();
     // The key of the agency itself is busy as well.
-    store.claim_key(&ours, &key_use).await.unwrap();
-    breach.failed(store.claim_key(&ours, &key_use).await);
+    store.claim_key(&ours, &key_use, &Lookup::buying_agency(&[])).await.unwrap().2.unwrap();
+    breach.failed(store.claim_key(&ours, &key_use, &Lookup::buying_agency(&[])).await);
 
     let breach = Breach::whole("idempotency_keys.purchases.listed").await;
     let store = breach.store();
-    let (_, KeyState::Claimed(held)) = store.claim_key(&theirs, &key_use).await.unwrap() else { panic!("the key is not free") };
+    let (_, KeyState::Claimed(held), _) = store.claim_key(&theirs, &key_use, &Lookup::buying_agency(&[])).await.unwrap() else {
+        panic!("the key is not free")
+    };
     let place = KeyPosition { key: &held.lease, position: 0 };
     assert!(store.list_purchase(place, KeyEntry::Row(id(&breach.theirs))).await.unwrap().is_done());
-    breach.failed(store.claim_key(&ours, &key_use).await);
+    breach.failed(store.claim_key(&ours, &key_use, &Lookup::buying_agency(&[])).await);
 }
 
 #[tokio::test]

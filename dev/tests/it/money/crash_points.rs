@@ -174,6 +174,7 @@ impl Subject {
                 // The secrets of the token key, the database, the agency and the platform.
                 ("POST /", 4),
                 ("callers.authorize", 1),
+                ("purchases.agency.get", 1),
                 ("purchases.begin.insert", 1),
                 ("GET /v2/available_phone_numbers", 1),
                 ("purchases.order.ordering", 1),
@@ -182,6 +183,7 @@ impl Subject {
                 ("GET /v2/number_orders/{id}", POLLS + 1),
                 ("GET /v2/phone_numbers", 1),
                 ("purchases.finish.complete", 1),
+                ("numbers.read.of_agency", 1),
             ],
             Self::Release => &[
                 // The secrets of the token key, the database and the platform.

@@ -10,14 +10,16 @@ use crate::support::actions::{balance, order_of, orders_sent, release_of};
 use crate::support::app::TestApp;
 
 /// Statements that must occur. Otherwise crash points would be missing unnoticed.
-const LANDMARKS: [&str; 8] = [
+const LANDMARKS: [&str; 10] = [
     "callers.authorize",
     "idempotency_keys.claim",
     "idempotency_keys.purchases.listed",
+    "purchases.agency.get",
     "purchases.begin.insert",
     "purchases.order.ordering",
     "purchases.order.ordered",
     "purchases.finish.complete",
+    "numbers.read.of_agency",
     "idempotency_keys.answer",
 ];
 

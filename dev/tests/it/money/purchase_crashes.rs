@@ -11,7 +11,7 @@ const ORDERS: &str = "/v2/number_orders";
 /// Every statement of a purchase that writes, in order.
 const WRITES: [&str; 4] = ["purchases.begin.insert", "purchases.order.ordering", "purchases.order.ordered", "purchases.finish.complete"];
 /// Statements that read before, and after.
-const READS: [&str; 2] = ["callers.authorize", "numbers.read.of_agency"];
+const READS: [&str; 3] = ["callers.authorize", "purchases.agency.get", "numbers.read.of_agency"];
 
 /// An app with short leases, so that the work of a dead process is soon taken over.
 async fn app() -> TestApp {

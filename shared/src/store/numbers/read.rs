@@ -36,19 +36,21 @@ cross join lateral (
     shown_joins!()
 );
 
-/// Rows by their ids, in the table or in the archive. Each part has its own condition, so that it uses its own index.
-const OF_AGENCY: &str = concat!(
+/// Rows by their ids, in the table or in the archive. Each is looked up by itself: with all ids in one condition, a generic plan would
+/// as soon read all rows of the agency.
+pub(in crate::store) const OF_AGENCY: &str = concat!(
     "-- numbers.read.of_agency\n",
     "select ",
     shown_columns!(),
     "
-from (
+from unnest($2::uuid[] /* ids */) k (id)
+cross join lateral (
   select ",
     stored_columns!(),
     "
   from agency_phone_numbers n
   where n.agency_id = $1 /* agency_id */
-    and n.id = any($2::uuid[] /* ids */)
+    and n.id = k.id
   union all
   select ",
     stored_columns!(),
@@ -56,7 +58,8 @@ from (
   from agency_phone_numbers_archive a
   cross join lateral jsonb_populate_record(null::agency_phone_numbers, a.record) n
   where a.agency_id = $1
-    and a.id = any($2)
+    and a.id = k.id
+  limit 1
 ) n
 ",
     shown_joins!()

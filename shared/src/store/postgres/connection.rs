@@ -11,12 +11,12 @@ use futures_util::future::{Either, select};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connector::{Connector, Pooler};
 use super::login::{self, Login};
-use super::session::{Session, Statements};
+use super::session::{Outcomes, Session, Statements};
 use super::timeouts::Timeouts;
 use crate::config;
 use crate::error::{Error, Source, chain};
@@ -82,18 +82,18 @@ impl Connections {
         }
     }
 
-    /// Sends statements together, in one round trip, and returns the rows of each. If the connection turns out to be lost, they are
-    /// sent again over a new one.
-    pub(in crate::store) async fn run(&self, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>, Undone> {
+    /// Sends statements together, in one round trip, and returns the outcome of each. If the connection turns out to be lost, all of
+    /// them are sent again over a new one.
+    pub(in crate::store) async fn run(&self, queries: &[Query<'_>]) -> Result<Outcomes, Undone> {
         let idle = self.idle_for();
         let session = self.take().await?;
-        let outcome = if self.is_doubtful(&session, idle) { self.ask(&session, queries).await } else { session.rows(queries).await };
+        let outcome = if self.is_doubtful(&session, idle) { self.ask(&session, queries).await } else { session.outcomes(queries).await };
         match outcome {
             Err(undone) if undone.is_loss() => {
                 // A function that is frozen between two requests does not notice that its connections end.
                 session.close();
                 self.replace(undone);
-                self.take().await?.rows(queries).await
+                self.take().await?.outcomes(queries).await
             }
             outcome => outcome,
         }
@@ -118,23 +118,23 @@ impl Connections {
 
     /// Sends statements over a connection that may be dead. One that is alive answers the echo, which is sent in the same round
     /// trip, at once.
-    async fn ask(&self, session: &Session, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>, Undone> {
+    async fn ask(&self, session: &Session, queries: &[Query<'_>]) -> Result<Outcomes, Undone> {
         let echo = pin!(timeout(self.timeouts.proof(), session.echo()));
-        let rows = pin!(session.rows(queries));
+        let outcomes = pin!(session.outcomes(queries));
         // The first is sent first.
-        match select(echo, rows).await {
-            Either::Left((Ok(Ok(())), rows)) => rows.await,
+        match select(echo, outcomes).await {
+            Either::Left((Ok(Ok(())), outcomes)) => outcomes.await,
             Either::Left((Ok(Err(undone)), _)) => Err(undone),
             Either::Left((Err(_), _)) => Err(Undone::Silence),
-            Either::Right((rows, echo)) => {
-                if rows.is_ok() {
+            Either::Right((outcomes, echo)) => {
+                if outcomes.is_ok() {
                     // There is nothing to be sent, or the answers have arrived together.
                     return match echo.await {
-                        Ok(answer) => answer.and(rows),
+                        Ok(answer) => answer.and(outcomes),
                         Err(_) => Err(Undone::Silence),
                     };
                 }
-                rows
+                outcomes
             }
         }
     }

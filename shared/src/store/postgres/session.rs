@@ -24,6 +24,9 @@ pub(super) enum Statements {
     Unnamed,
 }
 
+/// The rows of each of several statements, or why it was refused.
+pub(in crate::store) type Outcomes = Vec<Result<Vec<Row>, Undone>>;
+
 /// A connection of the pool.
 pub(in crate::store) struct Session {
     /// None once it is given up.
@@ -49,20 +52,31 @@ impl Session {
         Ok(())
     }
 
-    /// Sends statements together, in one round trip, and returns the rows of each, or the first error. They succeed or fail one by
-    /// one, not as a transaction.
-    pub(super) async fn rows(&self, queries: &[Query<'_>]) -> Result<Vec<Vec<Row>>, Undone> {
+    /// Sends statements together, in one round trip, and returns the outcome of each. They are executed in their order, and succeed or
+    /// fail one by one, not as a transaction.
+    ///
+    /// # Errors
+    /// The connection is of no use.
+    pub(super) async fn outcomes(&self, queries: &[Query<'_>]) -> Result<Outcomes, Undone> {
         let client = self.client()?;
         // Each is waited for, also after an error: only then is the connection free.
-        let outcomes = join_all(queries.iter().map(|query| {
-            answered(&self.unanswered, async move {
-                match self.statements {
-                    Statements::Prepared => client.query(&client.prepare_cached(query.sql).await?, &query.values()).await,
-                    Statements::Unnamed => client.query_typed(query.sql, &query.typed_values()).await,
-                }
-            })
-        }));
-        Ok(outcomes.await.into_iter().collect::<Result<_, _>>()?)
+        let outcomes = match self.statements {
+            Statements::Prepared => {
+                // All of them before the first is executed: one that is prepared already would overtake one that is not.
+                let prepared = join_all(queries.iter().map(|query| answered(&self.unanswered, client.prepare_cached(query.sql)))).await;
+                let executed = queries.iter().zip(unless_lost(prepared)?).map(|(query, statement)| {
+                    answered(&self.unanswered, async move { Ok(client.query(&statement?, &query.values()).await?) })
+                });
+                join_all(executed).await
+            }
+            Statements::Unnamed => {
+                let executed = queries.iter().map(|query| {
+                    answered(&self.unanswered, async move { Ok(client.query_typed(query.sql, &query.typed_values()).await?) })
+                });
+                join_all(executed).await
+            }
+        };
+        unless_lost::<_, Undone>(outcomes)
     }
 
     /// Begins a transaction. Dropped without a commit, it is rolled back.
@@ -115,6 +129,15 @@ impl Transaction<'_> {
     pub(in crate::store) async fn commit(self) -> Result<(), Undone> {
         Ok(answered(self.unanswered, self.inner.commit()).await?)
     }
+}
+
+/// The outcomes, unless one of them shows that the connection is of no use.
+fn unless_lost<T, E: Into<Undone>>(outcomes: Vec<Result<T, E>>) -> Result<Vec<Result<T, Undone>>, Undone> {
+    let outcomes = outcomes.into_iter().map(|outcome| match outcome.map_err(E::into) {
+        Err(undone) if undone.is_loss() => Err(undone),
+        outcome => Ok(outcome),
+    });
+    outcomes.collect()
 }
 
 /// Waits for an answer, and counts it as missing until it is there.

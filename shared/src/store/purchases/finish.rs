@@ -5,10 +5,13 @@ use tokio_postgres::error::SqlState;
 
 use super::ledger::{Purchase, PurchaseId, columns, purchase};
 use crate::error::Error;
-use crate::model::{KeyDigest, Money};
+use crate::model::{KeyDigest, Money, PhoneNumber};
 use crate::store::lease::{Fenced, Lease};
+use crate::store::numbers::read;
+use crate::store::numbers::row::phone_number;
 use crate::store::numbers::row_lock::{row_is_locked, row_lock};
-use crate::store::{Parameter, Store, column, is_violation};
+use crate::store::tenant::Tenant;
+use crate::store::{Parameter, Query, Store, column, is_violation};
 
 /// Width of the column `currency`, in characters.
 const LONGEST_CURRENCY: usize = 3;
@@ -194,30 +197,40 @@ pub struct BoughtNumber<'a> {
 }
 
 /// The row of a completed purchase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Activation {
-    /// The row is live.
-    Activated,
+    /// The row is live: as it was just after, or None if it could not be read.
+    Activated(Option<Box<PhoneNumber>>),
     /// The row was deleted with its agency. Telnyx bills a number that no agency has.
     WithoutRow,
 }
 
 impl Store {
-    /// Completes a purchase and makes its row live. Returns the purchase as it is now.
+    /// Completes a purchase and makes its row live. Returns both as they are now, in one round trip.
     ///
     /// # Errors
-    /// `Unavailable` or `Internal` if the query fails.
+    /// `Unavailable` or `Internal` if the purchase cannot be completed.
     pub async fn complete_purchase(
         &self,
         lease: &Lease<PurchaseId>,
+        ordered: &Purchase,
         bought: &BoughtNumber<'_>,
     ) -> Result<Fenced<(Purchase, Activation)>, Error> {
         let BoughtNumber { phone_number_id, number_type, country_code, key_digest } = bought;
-        let done = self.fenced(COMPLETE, &[&lease.of.0, &lease.token, phone_number_id, number_type, country_code, key_digest]).await?;
-        done.read(|row| {
-            let activation = if column(row, "activated")? { Activation::Activated } else { Activation::WithoutRow };
-            Ok((purchase(row)?, activation))
-        })
+        let parameters: [&dyn Parameter; 6] = [&lease.of.0, &lease.token, phone_number_id, number_type, country_code, key_digest];
+        let rows = [ordered.row_id];
+        // The row is shown by a statement of its own, behind the one that changes it: a failure to show it undoes nothing.
+        let [done, shown] = self
+            .run_each([Query::new(COMPLETE, &parameters), Query::new(read::OF_AGENCY, &[&ordered.agency_id, &rows.as_slice()])])
+            .await?;
+        let Some(row) = done?.into_iter().next() else { return Ok(Fenced::Lost) };
+        let activation = if column(&row, "activated")? {
+            let shown = shown.and_then(|shown| Tenant::from(ordered.agency_id).read(&shown, phone_number));
+            Activation::Activated(shown.ok().and_then(|mut rows| rows.pop()).map(Box::new))
+        } else {
+            Activation::WithoutRow
+        };
+        Ok(Fenced::Done((purchase(&row)?, activation)))
     }
 
     /// Ends a purchase with the error that it failed with and removes its row. The price in `PriceExceeded` is noted, so that

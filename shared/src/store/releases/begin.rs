@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::model::{Actor, E164, Status};
+use crate::store::callers::{Lookup, caller};
 use crate::store::deployment::{deployed_number, deployment};
 use crate::store::lease::Lease;
 use crate::store::releases::ledger::{HeldRelease, ReleaseId, columns, of_purchase, release};
@@ -14,29 +15,39 @@ use crate::store::{Parameter, Store, column};
 
 /// What an agency asks to release, with the account that its ledger names, if any. A number that was bought again since
 /// was released before.
-const TARGETS: &str = "\
--- releases.begin.targets
-select distinct on (n.id)
-       n.agency_id,
+const TARGETS: &str = concat!(
+    "-- releases.begin.targets\n",
+    caller!(),
+    "
+select n.agency_id,
        n.id,
        n.phone_number,
        n.status,
        p.agency_id as purchase_agency_id,
        p.id as purchase_id,
        p.telnyx_account
-from (
+from caller c
+cross join unnest($3::uuid[] /* ids */) k (id)
+cross join lateral (
   select n.agency_id, n.id, n.phone_number, n.status::text as status
   from agency_phone_numbers n
-  where n.agency_id = $1 /* agency_id */
-    and n.id = any($2::uuid[] /* ids */)
+  where n.agency_id = c.agency_id
+    and n.id = k.id
   union all
   select a.agency_id, a.id, a.phone_number, 'released'
   from agency_phone_numbers_archive a
-  where a.agency_id = $1
-    and a.id = any($2)
+  where a.agency_id = c.agency_id
+    and a.id = k.id
+  limit 1
 ) n
-left join phone_number_purchases p on p.agency_phone_number_id = n.id
-order by n.id, p.created_at desc";
+left join lateral (
+  select p.agency_id, p.id, p.telnyx_account
+  from phone_number_purchases p
+  where p.agency_phone_number_id = n.id
+  order by p.created_at desc
+  limit 1
+) p on true"
+);
 
 /// Notes the release, takes the number from its agent and out of use, all or nothing.
 const BEGIN: &str = concat!(
@@ -142,15 +153,15 @@ pub struct ReleaseStart {
     pub lease: Duration,
 }
 
-impl Store {
-    /// Those of `ids` that are rows of the agency.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal` if a query fails.
-    pub async fn release_targets(&self, agency_id: Uuid, ids: &[Uuid]) -> Result<Vec<ReleaseTarget>, Error> {
-        Tenant::from(agency_id).read(&self.rows(TARGETS, &[&agency_id, &ids]).await?, target)
+impl<'a> Lookup<'a, Vec<ReleaseTarget>> {
+    /// Those of `ids` that are rows of the caller's agency.
+    #[must_use]
+    pub const fn release_targets(ids: &'a [Uuid]) -> Self {
+        Self { sql: TARGETS, ids, read: |tenant, rows| tenant.read(rows, target) }
     }
+}
 
+impl Store {
     /// Begins a release, or takes the lease of the one that is under way.
     ///
     /// # Errors
