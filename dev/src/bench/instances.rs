@@ -26,6 +26,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 pub use self::fixture::Fixture;
+pub use self::load::Busy;
 pub use self::report::Report;
 pub use self::step::{Step, measure};
 pub use self::workload::Workload;
@@ -34,15 +35,6 @@ use crate::lambda::functions::Programs;
 
 /// How many instances there are in each step.
 const COUNTS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
-
-/// How long each instance is kept busy.
-#[derive(Debug, Clone, Copy)]
-pub enum Busy {
-    /// It begins no further call after this time.
-    For(Duration),
-    /// It answers this many calls.
-    Calls(usize),
-}
 
 /// Measures every workload with each number of instances, for a time each, with the artifacts that are deployed.
 ///

@@ -8,10 +8,18 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use uuid::Uuid;
 
-use super::Busy;
 use super::requests::{self, Requests};
 use crate::bench::process::has_status;
 use crate::lambda::functions::Function;
+
+/// How long each instance is kept busy.
+#[derive(Debug, Clone, Copy)]
+pub enum Busy {
+    /// It begins no further call after this time.
+    For(Duration),
+    /// It answers this many calls.
+    Calls(usize),
+}
 
 /// What the instances did.
 #[derive(Debug, Default)]

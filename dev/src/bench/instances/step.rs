@@ -7,10 +7,9 @@ use anyhow::{Result, ensure};
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use super::Busy;
 use super::connections::{self, Held, Watch};
 use super::fixture::{Fixture, Site};
-use super::load::{self, Done};
+use super::load::{self, Busy, Done};
 use super::log::{self, Said};
 use super::processors::{Clocks, Use};
 use super::requests::Requests;

@@ -1,6 +1,6 @@
-//! A Telnyx simulator on a thread of its own: what that thread uses of the CPU is the simulator's, and it cannot hide among what the
-//! load takes.
+//! A Telnyx simulator on threads of its own: what they use of the CPUs is the simulator's, and does not count as the load's.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,12 +12,18 @@ use tokio::sync::oneshot;
 use crate::bench::machine;
 use crate::telnyx_simulator::{Options, Settings, Simulator};
 
+/// The scheduler gives every thread the same share of the CPUs. A simulator with one thread would be slow beside as many busy
+/// processes as there are instances, however little it has to do.
+const THREADS: usize = 16;
+
+type Threads = Arc<Mutex<Vec<machine::Thread>>>;
+
 /// A running simulator. It stops when the value is dropped.
 pub(super) struct Telnyx {
     pub(super) url: String,
     pub(super) api_key: String,
     control_url: String,
-    thread: Option<machine::Thread>,
+    threads: Threads,
     http: reqwest::Client,
     _running: oneshot::Sender<()>,
 }
@@ -30,8 +36,8 @@ impl Telnyx {
             let simulator = Simulator::start(Options { settings, ..Options::default() }).await;
             let (simulator, outcome) = match simulator {
                 Ok(simulator) => {
-                    let said = (simulator.url(), simulator.control_url(), simulator.api_key().to_owned(), machine::this_thread());
-                    (Some(simulator), Ok(said))
+                    let told = (simulator.url(), simulator.control_url(), simulator.api_key().to_owned());
+                    (Some(simulator), Ok(told))
                 }
                 Err(error) => (None, Err(error)),
             };
@@ -40,10 +46,13 @@ impl Telnyx {
             let _ = stopped.await;
             drop(simulator);
         };
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let threads = Threads::default();
+        let known = Arc::clone(&threads);
+        let note = move || known.lock().unwrap_or_else(PoisonError::into_inner).extend(machine::this_thread());
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(THREADS).on_thread_start(note).enable_all().build()?;
         thread::spawn(move || runtime.block_on(serve));
-        let (url, control_url, api_key, thread) = start.await.context("the simulator's thread ended")??;
-        Ok(Self { url, api_key, control_url, thread, http: crate::loopback::client()?, _running: running })
+        let (url, control_url, api_key) = start.await.context("the simulator's thread ended")??;
+        Ok(Self { url, api_key, control_url, threads, http: crate::loopback::client()?, _running: running })
     }
 
     /// What `/_control/state` says.
@@ -60,8 +69,10 @@ impl Telnyx {
         Ok(offers.iter().filter_map(|offer| offer["phone_number"].as_str()).map(ToOwned::to_owned).collect())
     }
 
-    /// The CPU time of its thread so far, where it is known.
+    /// The CPU time of its threads so far, where it is known.
     pub(super) fn cpu_time(&self) -> Option<Duration> {
-        self.thread.as_ref()?.cpu_time().ok()
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let times: Option<Vec<_>> = threads.iter().map(|thread| thread.cpu_time().ok()).collect();
+        times.filter(|times| !times.is_empty()).map(|times| times.iter().sum())
     }
 }
