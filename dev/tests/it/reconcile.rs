@@ -124,9 +124,7 @@ async fn a_purchase_that_was_answered_as_pending_is_finished_when_telnyx_is() {
     let mut app = app().await;
     let number = app.offer().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2500");
-    let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
-    app.set("REQUEST_BUDGET_MS", "8000");
+    let row = app.pending_purchase(order_of(&number)).await.number().clone();
     app.reconcile().await;
     assert_eq!(app.now(&row).await["status"], "pending");
     decide(&app, "success").await;

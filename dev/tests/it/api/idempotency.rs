@@ -361,9 +361,8 @@ async fn a_release_that_could_not_be_finished_is_gone_on_with() {
     is_replay(&release(&app, "owner", KEY, &release_of(&row)).await, &done);
 
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     let number = app.offer().await;
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let pending = app.pending_purchase(order_of(&number)).await.number().clone();
     decide(&app, "success").await;
     let failed = release(&app, "owner", "too-late", &release_of(&pending)).await.expect(207);
     assert_eq!(failed.body["failed"][0]["problem"]["code"], "purchase_in_progress");

@@ -37,9 +37,8 @@ async fn shown(app: &TestApp, id: &Value) -> Vec<Value> {
 #[tokio::test]
 async fn a_pending_row_shows_missing_documents_and_their_deadline() {
     let mut app = TestApp::new().await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     let number = regulated(&app).await;
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let pending = app.pending_purchase(order_of(&number)).await.number().clone();
     let item = &app.telnyx_state().await["orders"][0]["phone_numbers"][0];
     let path = format!("/number_order_phone_numbers/{}", item["id"].as_str().unwrap());
     let deadline = telnyx(&app, app.telnyx.api_key(), Method::GET, &path, None).await["data"]["deadline"].clone();
@@ -67,10 +66,9 @@ async fn a_pending_row_shows_missing_documents_and_their_deadline() {
 #[tokio::test]
 async fn a_row_that_only_takes_its_time_lacks_nothing() {
     let mut app = TestApp::new().await;
-    app.set("REQUEST_BUDGET_MS", "2500");
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let number = app.offer().await;
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let pending = app.pending_purchase(order_of(&number)).await.number().clone();
     assert_eq!(requirements(&pending), Some((json!(true), json!(null))));
     for row in shown(&app, &pending["id"]).await {
         assert_eq!(requirements(&row), Some((json!(true), json!(null))), "{row}");
@@ -81,11 +79,10 @@ async fn a_row_that_only_takes_its_time_lacks_nothing() {
 #[tokio::test]
 async fn what_telnyx_has_not_told_yet_is_null() {
     let mut app = TestApp::new().await;
-    app.set("REQUEST_BUDGET_MS", "2500");
     let number = app.offer().await;
     app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_after"})).await;
     app.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 503, "times": 1_000})).await;
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let pending = app.pending_purchase(order_of(&number)).await.number().clone();
     assert_eq!(requirements(&pending), Some((json!(null), json!(null))));
 }
 

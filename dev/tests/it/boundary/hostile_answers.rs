@@ -383,10 +383,9 @@ async fn a_number_whose_id_cannot_be_read_is_waited_for() {
 #[tokio::test]
 async fn a_deadline_that_is_no_time_is_unknown_and_nothing_waits_for_it() {
     let mut app = TestApp::new().await;
-    app.set("REQUEST_BUDGET_MS", "2500");
     let found = app.search("owner", "country_code=DE&limit=20").await.expect(200);
     let number = found.body["phone_numbers"][0]["phone_number"].as_str().unwrap().to_owned();
-    app.purchase("owner", order_of(&number)).await.expect(202);
+    app.pending_purchase(order_of(&number)).await;
     for (pointer, value) in odd_values().into_iter().flat_map(|value| [("/data/deadline", value.clone()), ("/data", value)]) {
         app.execute("update phone_number_purchases set requirements_deadline = null").await;
         let asked = app.asked("GET", ITEMS);
@@ -467,11 +466,10 @@ async fn a_pending_number_is_given_up_whatever_its_order_says_of_its_parts() {
 async fn the_parts_of_another_order_are_not_cancelled() {
     let mut app = TestApp::new().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "2300");
     let numbers = app.offers("312", 2).await;
     let mut rows = Vec::new();
     for number in &numbers {
-        rows.push(app.purchase("owner", order_of(number)).await.expect(202).number().clone());
+        rows.push(app.pending_purchase(order_of(number)).await.number().clone());
     }
     // The order lists none of its sub-orders, and the filter for them is ignored.
     app.fault(patched("GET", ONE_ORDER, "/data/sub_number_orders_ids", &json!(null), 1)).await;

@@ -167,9 +167,8 @@ async fn a_purchase_goes_on_in_the_account_it_was_begun_in() {
     let (mut app, secrets_manager) = app().await;
     secrets_manager.set_text(PLATFORM, app.telnyx.api_key());
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "3500");
     let number = app.offer().await;
-    app.purchase("owner", order_of(&number)).await.expect(202);
+    app.pending_purchase(order_of(&number)).await;
     secrets_manager.set_text(&own(&demo::DEMO), "KEYTHEIROWN");
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
     let row = app.purchase("owner", order_of(&number)).await.expect(200).number().clone();

@@ -41,10 +41,9 @@ async fn nothing_is_written(app: &TestApp, live: &Value, pending: &Value) {
 /// A live number, and one whose order is pending.
 async fn numbers(app: &mut TestApp) -> (Value, Value) {
     let live = assigned(app).await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let number = unsold(app).await;
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let pending = app.pending_purchase(order_of(&number)).await.number().clone();
     (app.now(&live).await, app.now(&pending).await)
 }
 

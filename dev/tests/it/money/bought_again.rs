@@ -240,8 +240,7 @@ async fn the_row_of_an_agency_that_is_gone_is_not_put_back() {
     let old = given_back(&app, "other_owner").await;
     let number = number_of(&old).to_owned();
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "4000");
-    app.purchase("owner", order_of(&number)).await.expect(202);
+    app.pending_purchase(order_of(&number)).await;
     app.sql.execute("delete from agencies where id = $1", &[&demo::OTHER.id]).await.unwrap();
     decide(&app, "failure").await;
     app.purchase("owner", order_of(&number)).await.expect_problem(409, "number_unavailable");
@@ -323,8 +322,7 @@ async fn a_purchase_that_is_given_up_is_a_life_of_its_own() {
     let old = given_back(&app, "other_owner").await;
     let number = number_of(&old).to_owned();
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "4000");
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let pending = app.pending_purchase(order_of(&number)).await.number().clone();
     app.release("owner", release_of(&pending)).await.expect(200);
     let given_up = stored(&app, &number).await;
     assert_eq!((&given_up["id"], &given_up["status"]), (&pending["id"], &json!("released")));

@@ -285,7 +285,7 @@ impl Harness {
         let product = Product::with(wired).await;
         let sql = product.database.connect().await.unwrap();
         let mut numbers = Vec::new();
-        for area_code in ["212", "312", "415"] {
+        for area_code in ["212", "312", "415", "646", "773", "628"] {
             numbers.extend(product.offers_in(area_code).await);
         }
         Self { product, proxy, sql, numbers, told: HashSet::new(), secrets_manager }

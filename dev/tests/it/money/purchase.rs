@@ -76,10 +76,9 @@ async fn an_order_that_is_not_confirmed_in_time_is_pending_until_somebody_asks_a
     let mut app = TestApp::new().await;
     let number = app.offer().await;
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     let agent = agent(&demo::DEMO, 0);
     let order = json!({"phone_numbers": [{"phone_number": number, "agent_mapping_id": agent}]});
-    let pending = app.purchase("owner", order).await.expect(202);
+    let pending = app.pending_purchase(order).await;
     assert_eq!((&pending.body["success"], &pending.body["order"]["status"]), (&json!(true), &json!("pending")));
     assert_eq!(pending.header("idempotent-replayed"), "");
     let row = pending.number();
@@ -105,8 +104,7 @@ async fn an_order_that_is_not_confirmed_in_time_is_pending_until_somebody_asks_a
 async fn documents_that_telnyx_waits_for_show_in_the_order() {
     let mut app = TestApp::new().await;
     let number = offered(&app, "country_code=DE").await["phone_number"].as_str().unwrap().to_owned();
-    app.set("REQUEST_BUDGET_MS", "3000");
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202);
+    let pending = app.pending_purchase(order_of(&number)).await;
     assert_eq!(pending.body["order"]["requirements_met"], false);
     assert_eq!(app.ledger().await[0]["requirements_met"], false);
     decide(&app, "success").await;
@@ -321,8 +319,7 @@ async fn while_one_of_several_is_pending_so_is_the_order() {
     let mut app = TestApp::new().await;
     let mut numbers = app.offers("312", 1).await;
     numbers.push(offered(&app, "country_code=DE").await["phone_number"].as_str().unwrap().to_owned());
-    app.set("REQUEST_BUDGET_MS", "3500");
-    let reply = app.purchase("owner", order_of_all(&numbers)).await.expect(202);
+    let reply = app.pending_purchase(order_of_all(&numbers)).await;
     assert_eq!(reply.body["order"]["status"], "pending");
     let outcomes: Vec<_> = reply.body["phone_numbers"].as_array().unwrap().iter().map(|item| item["outcome"].clone()).collect();
     assert_eq!(outcomes, [json!("purchased"), json!("pending")]);

@@ -193,11 +193,10 @@ async fn an_order_that_cannot_be_looked_up_at_once_is_never_placed_again() {
 #[tokio::test]
 async fn an_order_that_cannot_be_looked_up_is_pending() {
     let mut app = app().await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     let number = app.offer().await;
     app.fault(fault("POST", ORDERS, json!({"kind": "drop_after"}))).await;
     app.fault(fault("GET", ORDERS, json!({"kind": "status", "status": 503, "times": 1_000}))).await;
-    let pending = app.purchase("owner", order_of(&number)).await.expect(202);
+    let pending = app.pending_purchase(order_of(&number)).await;
     assert_eq!((&pending.number()["status"], &pending.number()["order_id"]), (&json!("pending"), &json!(null)));
     assert_eq!(app.ledger().await[0]["phase"], "ordering");
     balance(&app).await;

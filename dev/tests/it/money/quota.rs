@@ -114,12 +114,10 @@ async fn what_is_released_makes_room_and_what_is_pending_or_inactive_takes_it() 
     released.expect(200);
 
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "4000");
-    let pending = app.purchase("owner", order_of(&numbers[1])).await.expect(202).number().clone();
+    let pending = app.pending_purchase(order_of(&numbers[1])).await.number().clone();
     no_room(app.purchase("owner", order_of(&numbers[2])).await, 1);
     app.release("owner", release_of(&pending)).await.expect(200);
     app.telnyx_settings(json!({"order_outcome": "success"})).await;
-    app.set("REQUEST_BUDGET_MS", "8000");
 
     // A purchase that fails does not count.
     app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "status", "status": 403, "code": "20100"})).await;
@@ -145,10 +143,9 @@ async fn what_the_agency_has_or_is_buying_is_answered_at_the_limit_too() {
 
     let number = &app.offers("415", 1).await[0];
     app.set("MAX_PHONE_NUMBERS", "2");
-    app.set("REQUEST_BUDGET_MS", "4000");
     app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_after"})).await;
     app.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 503, "times": 1_000})).await;
-    app.purchase("owner", order_of(number)).await.expect(202);
+    app.pending_purchase(order_of(number)).await;
     clear_faults(&app).await;
     app.set("MAX_PHONE_NUMBERS", "1");
     let resumed = app.purchase("owner", order_of(number)).await.expect(200);

@@ -19,9 +19,8 @@ const INVENTORY: &str = "/v2/phone_numbers";
 /// A number whose order is pending: its row.
 async fn pending(app: &mut TestApp) -> Value {
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     let number = app.offer().await;
-    app.purchase("owner", order_of(&number)).await.expect(202).number().clone()
+    app.pending_purchase(order_of(&number)).await.number().clone()
 }
 
 /// The releases in the ledger, oldest first.
@@ -221,11 +220,10 @@ async fn a_purchase_that_never_ordered_is_cancelled_without_telnyx() {
     let mut app = TestApp::new().await;
     let number = app.offer().await;
     // Too little time is left for an order when the search is answered.
-    app.set("REQUEST_BUDGET_MS", "4000");
     app.set("TELNYX_TIMEOUT_MS", "4000");
     app.fault(json!({"method": "GET", "path_prefix": "/v2/available_phone_numbers", "kind": "delay", "delay_ms": 2_200})).await;
     let searches = app.asked("GET", "/v2/available_phone_numbers");
-    let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let row = app.pending_purchase(order_of(&number)).await.number().clone();
     assert_eq!(app.asked("GET", "/v2/available_phone_numbers") - searches, 1, "what there is no time for is not begun");
     assert_eq!((orders_sent(&app), &app.ledger().await[0]["phase"]), (0, &json!("intended")));
     app.release("owner", release_of(&row)).await.expect(200);
@@ -300,10 +298,9 @@ async fn an_order_that_never_arrived_can_be_given_up_once_it_has_been_missing_fo
     // So long that it passes only where this test says so.
     app.set("PURCHASE_ORDER_MISSING_AFTER_MS", "600000");
     let number = app.offer().await;
-    app.set("REQUEST_BUDGET_MS", "4000");
     app.fault(json!({"method": "POST", "path_prefix": "/v2/number_orders", "kind": "drop_before"})).await;
     app.fault(json!({"method": "GET", "path_prefix": "/v2/number_orders", "kind": "status", "status": 500, "times": 1_000})).await;
-    let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let row = app.pending_purchase(order_of(&number)).await.number().clone();
     crate::support::actions::clear_faults(&app).await;
     let first = app.release("owner", release_of(&row)).await.expect(207);
     assert_eq!(first.body["failed"][0]["problem"]["code"], "purchase_in_progress", "one look-up proves nothing");

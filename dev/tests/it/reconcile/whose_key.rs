@@ -89,12 +89,11 @@ async fn a_later_key_of_the_same_account_proves_itself_by_any_order_of_the_earli
 #[tokio::test]
 async fn a_purchase_whose_order_another_accounts_key_does_not_find_is_neither_failed_nor_ordered_again() {
     let mut app = TestApp::new().await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     let number = unsold(&app).await;
     // The order is placed, and its answer is lost.
     app.fault(json!({"method": "POST", "path_prefix": ORDERS, "kind": "drop_after"})).await;
     app.fault(json!({"method": "GET", "path_prefix": ORDERS, "kind": "status", "status": 500, "times": 1_000})).await;
-    app.purchase("owner", order_of(&number)).await.expect(202);
+    app.pending_purchase(order_of(&number)).await;
     clear_faults(&app).await;
     use_another_accounts_key(&mut app).await;
     for _ in 0..3 {
@@ -114,10 +113,9 @@ async fn a_purchase_whose_order_another_accounts_key_does_not_find_is_neither_fa
 #[tokio::test]
 async fn a_known_order_stays_though_another_account_does_not_have_it() {
     let mut app = TestApp::new().await;
-    app.set("REQUEST_BUDGET_MS", "3000");
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let number = unsold(&app).await;
-    let row = app.purchase("owner", order_of(&number)).await.expect(202).number().clone();
+    let row = app.pending_purchase(order_of(&number)).await.number().clone();
     use_another_accounts_key(&mut app).await;
     app.execute("update phone_number_purchases set order_missed_at = now() - interval '1 hour'").await;
     app.reconcile().await;
