@@ -130,8 +130,8 @@ enum Command {
     /// calls a second, latency, errors, connections and CPUs of each step, and fails if there was an error, a violated invariant, or
     /// an instance with more connections than documented. See docs/performance.md.
     Instances {
-        /// How long each step keeps its instances busy.
-        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+        /// How long each step keeps its instances busy: at most 20, since the simulator has some 4,500 numbers to sell.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
         seconds: u64,
         /// Print one JSON object.
         #[arg(long)]
