@@ -12,14 +12,6 @@ use crate::support::app::{TestApp, eventually, send};
 
 const INVENTORY: &str = "/v2/phone_numbers";
 
-/// A purchased number, in an app that has short timeouts from then on.
-async fn assigned_before_short_timeouts(app: &mut TestApp) -> Value {
-    app.set("REQUEST_BUDGET_MS", "8000");
-    let row = assigned(app).await;
-    app.set("REQUEST_BUDGET_MS", "1500");
-    row
-}
-
 /// The current row.
 async fn now(app: &TestApp, row: &Value) -> Value {
     app.rows().await.into_iter().find(|now| now["id"] == row["id"]).unwrap()
@@ -42,15 +34,22 @@ async fn not_released(app: &TestApp, row: &Value) -> Value {
     failed["problem"].clone()
 }
 
+/// The same where Telnyx is asked in vain until the time is up, which is shorter than other requests have.
+async fn not_released_in_time(app: &mut TestApp, row: &Value) -> Value {
+    app.set("REQUEST_BUDGET_MS", "3000");
+    let problem = not_released(app, row).await;
+    app.set("REQUEST_BUDGET_MS", "8000");
+    problem
+}
+
 #[tokio::test]
 async fn a_deletion_whose_answer_is_lost_is_found_out_within_the_call() {
-    let mut app = TestApp::new().await;
-    app.set("TELNYX_TIMEOUT_MS", "500");
+    let app = TestApp::new().await;
     let kinds = [
         json!({"kind": "drop_before"}),
         json!({"kind": "drop_after"}),
         json!({"kind": "malformed"}),
-        json!({"kind": "delay", "delay_ms": 900}),
+        json!({"kind": "delay", "delay_ms": 30_000}),
         json!({"kind": "status", "status": 500}),
         json!({"kind": "status", "status": 429}),
     ];
@@ -67,10 +66,10 @@ async fn a_deletion_whose_answer_is_lost_is_found_out_within_the_call() {
 async fn a_release_that_telnyx_does_not_answer_is_resumed_until_it_is_done() {
     let mut app = TestApp::new().await;
     for (status, code, retryable) in [(500, "upstream_error", true), (503, "upstream_error", true), (429, "rate_limited", true)] {
-        let row = assigned_before_short_timeouts(&mut app).await;
+        let row = assigned(&app).await;
         let fault = json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "status", "status": status, "times": 1_000});
         app.fault(fault).await;
-        let problem = not_released(&app, &row).await;
+        let problem = not_released_in_time(&mut app, &row).await;
         assert_eq!((&problem["code"], &problem["retryable"]), (&json!(code), &json!(retryable)));
         let under_way = now(&app, &row).await;
         assert_eq!((&under_way["status"], &under_way["agent_mapping_id"]), (&json!("inactive"), &json!(null)));
@@ -122,14 +121,14 @@ async fn a_number_that_is_locked_stays_as_it_was_even_if_it_was_inactive() {
 async fn a_refusal_after_a_deletion_that_may_have_worked_does_not_bring_the_number_back() {
     let mut app = TestApp::new().await;
     for refusal in [json!({"kind": "status", "status": 401}), json!({"kind": "status", "status": 400})] {
-        let row = assigned_before_short_timeouts(&mut app).await;
+        let row = assigned(&app).await;
         // Telnyx has deleted it, and the answer is lost; then our key is refused for every call.
         app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "drop_after"})).await;
         let mut refused = refusal.clone();
         refused["path_prefix"] = json!(INVENTORY);
         refused["times"] = json!(1_000);
         app.fault(refused).await;
-        not_released(&app, &row).await;
+        not_released_in_time(&mut app, &row).await;
         assert!(app.billed().await.is_empty());
         assert_ne!(now(&app, &row).await["status"], "active", "{refusal}: Telnyx does not have it any more");
         clear_faults(&app).await;
@@ -140,11 +139,11 @@ async fn a_refusal_after_a_deletion_that_may_have_worked_does_not_bring_the_numb
 #[tokio::test]
 async fn a_refused_look_into_the_inventory_does_not_bring_a_deleted_number_back() {
     let mut app = TestApp::new().await;
-    let row = assigned_before_short_timeouts(&mut app).await;
+    let row = assigned(&app).await;
     let path = format!("/phone_numbers/{}", row["phone_number_id"].as_str().unwrap());
     telnyx(&app, app.telnyx.api_key(), Method::DELETE, &path, None).await;
     app.fault(json!({"method": "GET", "path_prefix": INVENTORY, "kind": "status", "status": 401, "times": 1_000})).await;
-    not_released(&app, &row).await;
+    not_released_in_time(&mut app, &row).await;
     assert_ne!(now(&app, &row).await["status"], "active", "Telnyx has answered 404");
     clear_faults(&app).await;
     released(&app, &row).await;
@@ -153,13 +152,13 @@ async fn a_refused_look_into_the_inventory_does_not_bring_a_deleted_number_back(
 #[tokio::test]
 async fn a_refusal_during_a_resumed_release_does_not_bring_the_number_back() {
     let mut app = TestApp::new().await;
-    let row = assigned_before_short_timeouts(&mut app).await;
-    app.set("REQUEST_BUDGET_MS", "600");
-    app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 900})).await;
-    assert_eq!(not_released(&app, &row).await["code"], "upstream_error");
+    let row = assigned(&app).await;
+    app.fault(json!({"method": "DELETE", "path_prefix": INVENTORY, "kind": "delay", "delay_ms": 30_000, "times": 1_000})).await;
+    assert_eq!(not_released_in_time(&mut app, &row).await["code"], "upstream_error");
     assert!(app.billed().await.is_empty(), "it was deleted, and the answer was lost");
+    clear_faults(&app).await;
     app.fault(json!({"path_prefix": INVENTORY, "kind": "status", "status": 401, "times": 1_000})).await;
-    not_released(&app, &row).await;
+    not_released_in_time(&mut app, &row).await;
     assert_ne!(now(&app, &row).await["status"], "active");
     clear_faults(&app).await;
     released(&app, &row).await;
