@@ -372,7 +372,13 @@ class Rollout(unittest.TestCase):
             clients = {"lambda": mock.Mock(), "codedeploy": mock.Mock()}
             clients["lambda"].invoke.side_effect = [answer]
             module = {}
-            with mock.patch("boto3.client", clients.get), mock.patch.dict(os.environ, VERSION="arn:of:version"):
+            limits = {}
+
+            def client(name, config=None):
+                limits[name] = config
+                return clients[name]
+
+            with mock.patch("boto3.client", client), mock.patch.dict(os.environ, VERSION="arn:of:version"):
                 exec(code, module)
                 event = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e-1"}
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(RuntimeError):
@@ -380,6 +386,10 @@ class Rollout(unittest.TestCase):
             clients["lambda"].invoke.assert_called_once_with(FunctionName="arn:of:version", Payload=b'{"check":"dependencies"}')
             report = clients["codedeploy"].put_lifecycle_event_hook_execution_status
             report.assert_called_once_with(deploymentId="d-1", lifecycleEventHookExecutionId="e-1", status=expected)
+            # A function that does not answer must leave time to report that.
+            self.assertEqual(limits["lambda"].retries, {"total_max_attempts": 1})
+            waits = limits["lambda"].connect_timeout + limits["lambda"].read_timeout
+            self.assertTrue(all(waits <= hook["Properties"]["Timeout"] - 10 for hook in hooks))
 
     def test_codedeploy_may_invoke_the_hooks_and_the_hooks_nothing_but_check_and_report(self):
         resources = transformed(CanaryRollout="true")["Resources"]

@@ -8,10 +8,12 @@
 //! - `relay`, `recording`: round trips to Postgres, and the statements of list
 //! - `machine`: what is particular to Linux
 //! - `row`, `bars`, `report`: the figures of a program, the limits that they must keep, and all of a run
+//! - [`instances`]: many processes of one function at once
 
 mod bars;
 mod events;
 mod fixture;
+pub mod instances;
 mod machine;
 mod process;
 mod programs;

@@ -8,6 +8,7 @@ mod disk;
 mod env_file;
 mod files;
 mod findings;
+mod instances;
 mod progress;
 mod run;
 mod stop_signals;
@@ -15,6 +16,7 @@ mod summary;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -124,6 +126,17 @@ enum Command {
         #[arg(value_name = "FUNCTION")]
         functions: Vec<String>,
     },
+    /// Keeps 1 to 64 instances of list, and then of purchase, busy at once against one Postgres and the Telnyx simulator. Prints
+    /// calls a second, latency, errors, connections and CPUs of each step, and fails if there was an error, a violated invariant, or
+    /// an instance with more connections than documented. See docs/performance.md.
+    Instances {
+        /// How long each step keeps its instances busy: at most 20, since the simulator has some 4,500 numbers to sell.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
+        seconds: u64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Fills a migrated, empty database with agencies and numbers, to try how large tenants and tables behave. Needs a superuser.
     Populate {
         /// Such as <postgres://user:password@host:5432/database>.
@@ -181,6 +194,7 @@ async fn command(arguments: Arguments) -> Result<()> {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
         Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
+        Some(Command::Instances { seconds, json }) => instances::run(Duration::from_secs(seconds), json).await,
         Some(Command::Populate { database_url, scale }) => populate::populate(&database_url, scale, |step| println!("{step}")).await,
         Some(Command::Flatness { database_url, rounds }) => {
             let url = normalise(&database_url)?;

@@ -15,7 +15,7 @@
 //! - [`chaos`]: random workloads with random faults, checked against the invariants
 //! - [`populate`], [`flatness`]: a database with many numbers, and how long requests take there
 //! - [`openapi`]: `docs/openapi.json`, made from what the functions declare
-//! - [`mod@bench`]: what the functions cost, beside programs to compare with
+//! - [`mod@bench`]: what the functions cost, beside programs to compare with, and many instances at once
 //! - [`certificates`]: certificates for servers on this machine
 //! - [`affected`]: which artifacts a change affects
 //! - [`cli`]: the command line

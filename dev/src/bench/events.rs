@@ -32,7 +32,7 @@ impl Event {
     }
 }
 
-fn read(name: &str) -> Result<Value> {
+pub(super) fn read(name: &str) -> Result<Value> {
     let path = workspace::root().join("events").join(format!("{name}.json"));
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))

@@ -55,7 +55,7 @@ impl Fixture {
         let authority = Authority::new("The Authority")?;
         let certificate = authority.certify(HOST)?;
         let server = Server::temporary_over_tls(&certificate).await?;
-        require_scram(&server).await?;
+        server.require_scram().await?;
         let row_id = seed(&server).await?;
         let secrets = SecretsManager::start_over_tls(&certificate).await?;
         let issuer = token::Issuer::default();
@@ -159,16 +159,6 @@ impl Fixture {
         url.set_port(Some(port)).map_err(|()| anyhow!("a database URL has a port"))?;
         Ok(url.into())
     }
-}
-
-/// Makes the server use SCRAM over TLS. Its passwords are stored so already.
-async fn require_scram(server: &Server) -> Result<()> {
-    let client = connect(server.admin_url()).await?;
-    let file: String = client.query_one("show hba_file", &[]).await?.get(0);
-    let rules = "('hostssl all all 127.0.0.1/32 scram-sha-256'), ('host all all 127.0.0.1/32 password')";
-    let write = format!("copy (values {rules}) to '{}'", file.replace('\'', "''"));
-    client.batch_execute(&write).await.map_err(|error| describe(&error))?;
-    client.batch_execute("select pg_reload_conf()").await.map_err(|error| describe(&error))
 }
 
 /// Makes the database, and returns the id of one of the rows.

@@ -106,7 +106,7 @@ impl Process {
 }
 
 /// Whether an answer in the format of API Gateway has a status. Reading all of it would take longer than some functions do.
-fn has_status(body: &Bytes, status: u16) -> bool {
+pub(super) fn has_status(body: &Bytes, status: u16) -> bool {
     let member = format!("\"statusCode\":{status}");
     body.windows(member.len()).any(|part| part == member.as_bytes())
 }

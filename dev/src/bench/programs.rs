@@ -81,7 +81,7 @@ fn take(built: &mut Programs, name: &str) -> Result<PathBuf> {
 }
 
 /// What `.ci/package` has made of a function, unless it is older than the sources; then the program is built with the same profile.
-async fn artifact(name: &str) -> Result<PathBuf> {
+pub(super) async fn artifact(name: &str) -> Result<PathBuf> {
     let packaged = workspace::target().join("lambda").join(name).join("bootstrap");
     if fs::metadata(&packaged).and_then(|found| found.modified()).is_ok_and(|made| made > newest_source(name)) {
         return Ok(packaged);

@@ -83,9 +83,13 @@ fn sorted(figures: impl Iterator<Item = Duration>) -> Vec<Duration> {
 }
 
 /// The nearest-rank percentile of sorted figures.
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    us(duration) / 1e3
 }
 
 fn us(duration: Duration) -> f64 {

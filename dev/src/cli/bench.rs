@@ -29,12 +29,12 @@ pub(super) async fn run(options: Options, json: bool) -> Result<()> {
 }
 
 /// Runs the same command optimised: the servers must not be slower than what they serve.
-async fn optimised() -> Result<()> {
+pub(super) async fn optimised() -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace::root()).args(["run", "--quiet", "--profile", "measure", "--package", "dev", "--"]);
     command.args(env::args_os().skip(1)).stdin(Stdio::null()).kill_on_drop(true);
     let status = command.status().await.context("running cargo")?;
-    ensure!(status.success(), "the measurement failed, or a bar was missed");
+    ensure!(status.success(), "the measurement failed, or what it found is not as it must be");
     Ok(())
 }

@@ -138,6 +138,19 @@ impl Server {
         }
     }
 
+    /// Makes a server with TLS use SCRAM for connections over TLS. Its passwords are stored so already.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn require_scram(&self) -> Result<()> {
+        let client = connect(self.admin_url()).await?;
+        let file: String = client.query_one("show hba_file", &[]).await?.get(0);
+        let rules = "('hostssl all all 127.0.0.1/32 scram-sha-256'), ('host all all 127.0.0.1/32 password')";
+        let write = format!("copy (values {rules}) to '{}'", file.replace('\'', "''"));
+        client.batch_execute(&write).await.map_err(|error| describe(&error))?;
+        client.batch_execute("select pg_reload_conf()").await.map_err(|error| describe(&error))
+    }
+
     /// The URL of a database on this server. It has `sslmode`, so that every client treats it alike.
     #[must_use]
     pub fn url(&self, database: &str) -> String {

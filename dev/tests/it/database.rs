@@ -9,6 +9,7 @@ mod logins;
 mod migrate;
 mod plans;
 mod round_trips;
+mod rows_read;
 mod schema;
 mod statements;
 mod tenancy;

@@ -9,6 +9,7 @@ mod fake;
 mod fault_proxy;
 mod first_screen;
 mod gateway;
+mod instances;
 mod logs;
 mod migrations;
 mod postgres;

@@ -11,7 +11,7 @@ use shared::store::statements;
 use tokio_postgres::Client;
 
 /// Large enough for every plan to be that of a large table; filled in some seconds.
-const SCALE: Scale = Scale { agencies: 2_000, rows: 60_000, largest: 40_000, archive: 50, history: 2 };
+pub(super) const SCALE: Scale = Scale { agencies: 2_000, rows: 60_000, largest: 40_000, archive: 50, history: 2 };
 
 /// The most that a page of 50 rows reads: the places of one row more in each of ten parts, and the rows with agent and purchase.
 const PAGE: u32 = 700;

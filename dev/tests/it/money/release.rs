@@ -20,8 +20,7 @@ const INVENTORY: &str = "/v2/phone_numbers";
 async fn pending(app: &mut TestApp) -> Value {
     app.telnyx_settings(json!({"order_outcome": "never"})).await;
     let number = app.offer().await;
-    let row = app.pending_purchase(order_of(&number)).await.number().clone();
-    row
+    app.pending_purchase(order_of(&number)).await.number().clone()
 }
 
 /// The releases in the ledger, oldest first.

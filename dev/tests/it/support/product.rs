@@ -22,7 +22,7 @@ pub(crate) fn web_functions() -> Vec<String> {
 }
 
 /// The binaries, built once for all tests.
-async fn programs() -> Programs {
+pub(crate) async fn programs() -> Programs {
     static PROGRAMS: OnceCell<Programs> = OnceCell::const_new();
     let build = async || {
         let names = web_functions();
