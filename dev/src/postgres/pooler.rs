@@ -5,37 +5,41 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdout, Command};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::Url;
-use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::connection::normalise;
 use super::logins::Login;
-use super::server::free_port;
-use super::user::{own, unprivileged_user};
+use super::server::{closed, free_port};
+use super::supervisor::Guard;
+use super::user::{User, own, unprivileged_user};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
+const CONFIGURATION: &str = "pgbouncer.ini";
+/// As in our clusters: over loopback a password in plain text is safe, and avoids the costly SCRAM handshake of every connection.
+const PLAIN: &str = "auth_type = plain";
 const INSTALL: &str = "there is no pgbouncer, which the tests about poolers need: install it (Debian and Ubuntu: \
     `apt-get install pgbouncer`; macOS: `brew install pgbouncer`)";
 
-/// A running PgBouncer. It is stopped when the value is dropped.
+/// A running PgBouncer. It is stopped when the value is dropped, and also when this process ends for any reason.
 #[derive(Debug)]
 pub struct Pooler {
-    process: Child,
     port: u16,
+    /// Dropped before the folder that it uses.
+    _process: Guard,
     /// Holds the configuration and the log.
-    _folder: TempDir,
+    _folder: Guard,
 }
 
 impl Pooler {
     /// Starts PgBouncer before the server of `database_url`, with a pool of `pool_size` connections for each user and database. It
-    /// takes the URL's user and the logins of the functions, with SCRAM. `settings` are further lines of its configuration, and
+    /// takes the URL's user and the logins of the functions. `settings` are further lines of its configuration, and
     /// `database_settings` further settings of each database.
     ///
     /// # Errors
@@ -45,23 +49,21 @@ impl Pooler {
         let (url, user) = (normalise(database_url)?, unprivileged_user()?);
         let folder = tempfile::Builder::new().prefix("dev-pgbouncer-").tempdir().context("making a temporary folder")?;
         own(folder.path(), user)?;
-        let (log, port) = (folder.path().join("pgbouncer.log"), free_port()?);
-        let configuration = configuration(&url, port, folder.path(), pool_size, settings, database_settings);
-        for (name, text) in [("users.txt", users(&url)?), ("pgbouncer.ini", configuration)] {
-            let path = folder.path().join(name);
+        let removal = Guard::of_folder(shell(user), folder.path())?;
+        // From here on the guard removes it.
+        let folder = folder.keep();
+        let (log, port) = (folder.join("pgbouncer.log"), free_port()?);
+        let configuration = configuration(&url, port, &folder, pool_size, settings, database_settings);
+        for (name, text) in [("users.txt", users(&url)?), (CONFIGURATION, configuration)] {
+            let path = folder.join(name);
             fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
             own(&path, user)?;
         }
-        let mut command = Command::new(program);
-        command.arg(folder.path().join("pgbouncer.ini")).env_clear().current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).context("opening the log of PgBouncer")?);
-        if let Some(user) = user {
-            // It refuses to run as root.
-            command.uid(user.uid).gid(user.gid);
-        }
-        let mut pooler = Self { process: command.spawn().context("starting PgBouncer")?, port, _folder: folder };
-        pooler.wait(&log).await?;
-        Ok(pooler)
+        let mut shell = shell(user);
+        shell.stderr(File::create(&log).context("opening the log of PgBouncer")?);
+        let (process, stdout) = Guard::of_pooler(shell, &program, &folder.join(CONFIGURATION))?;
+        answers(port, stdout, &log).await?;
+        Ok(Self { port, _process: process, _folder: removal })
     }
 
     /// The URL of a database through the pooler.
@@ -74,24 +76,31 @@ impl Pooler {
         let _ = (url.set_host(Some("127.0.0.1")), url.set_port(Some(self.port)));
         Ok(url.into())
     }
-
-    async fn wait(&mut self, log: &Path) -> Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-            if self.process.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("PgBouncer did not start. Its log:\n{}", fs::read_to_string(log).unwrap_or_default());
-            }
-            sleep(PAUSE).await;
-        }
-        Ok(())
-    }
 }
 
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        // Errors cannot be reported in `drop`; both mean that it has ended.
-        let _ = (self.process.kill(), self.process.wait());
+/// A command that runs a shell as `user`, without our environment: PgBouncer refuses to run as root.
+fn shell(user: Option<User>) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
+    if let Some(User { uid, gid }) = user {
+        shell.uid(uid).gid(gid);
     }
+    shell
+}
+
+/// Waits until PgBouncer accepts connections.
+async fn answers(port: u16, stdout: ChildStdout, log: &Path) -> Result<()> {
+    let accepts = async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = accepts => return Ok(()),
+        _ = closed(stdout) => {}
+        () = sleep(START_TIMEOUT) => {}
+    }
+    bail!("PgBouncer did not start. Its log:\n{}", fs::read_to_string(log).unwrap_or_default())
 }
 
 fn find() -> Option<PathBuf> {
@@ -110,7 +119,7 @@ fn configuration(url: &Url, port: u16, folder: &Path, pool_size: u32, settings: 
          listen_addr = 127.0.0.1\n\
          listen_port = {port}\n\
          unix_socket_dir =\n\
-         auth_type = scram-sha-256\n\
+         {PLAIN}\n\
          auth_file = {}\n\
          pool_mode = transaction\n\
          default_pool_size = {pool_size}\n\
@@ -120,7 +129,7 @@ fn configuration(url: &Url, port: u16, folder: &Path, pool_size: u32, settings: 
     )
 }
 
-/// The users and their passwords: with these, PgBouncer takes part in SCRAM on both sides.
+/// The users and their passwords: PgBouncer checks those of clients, and uses them for the server.
 fn users(url: &Url) -> Result<String> {
     let password = percent_encoding::percent_decode_str(url.password().unwrap_or_default()).decode_utf8()?;
     let names = Login::ALL.map(Login::name).into_iter().chain([url.username().to_owned()]);

@@ -220,13 +220,7 @@ async fn serve(binaries: &Binaries, cluster: &Cluster, url: &Url, port: u16) -> 
 
 /// Waits until the server answers. `false` if it ends first, which closes its standard output.
 async fn answers(url: &Url, stdout: std::process::ChildStdout) -> Result<bool> {
-    let mut stdout = ChildStdout::from_std(stdout).context("watching Postgres")?;
     let deadline = Instant::now() + START_TIMEOUT;
-    let ended = async {
-        let mut sink = tokio::io::sink();
-        // An error counts as the end.
-        let _ = tokio::io::copy(&mut stdout, &mut sink).await;
-    };
     let answered = async {
         loop {
             match connect(url.as_str()).await {
@@ -239,9 +233,18 @@ async fn answers(url: &Url, stdout: std::process::ChildStdout) -> Result<bool> {
         }
     };
     tokio::select! {
-        () = ended => Ok(false),
+        ended = closed(stdout) => ended.map(|()| false),
         result = answered => result.map(|()| true),
     }
+}
+
+/// Waits until a standard output is closed, as it is when the program has ended.
+pub(super) async fn closed(stdout: std::process::ChildStdout) -> Result<()> {
+    let mut stdout = ChildStdout::from_std(stdout).context("watching a program")?;
+    let mut sink = tokio::io::sink();
+    // An error counts as the end.
+    let _ = tokio::io::copy(&mut stdout, &mut sink).await;
+    Ok(())
 }
 
 pub(super) fn free_port() -> Result<u16> {

@@ -58,6 +58,16 @@ impl Guard {
         Ok((guard, stdout))
     }
 
+    /// Starts PgBouncer, and ends it when dropped. `shell` is a command that runs a shell as the user of Postgres. The standard output
+    /// ends when PgBouncer does.
+    pub(super) fn of_pooler(mut shell: Command, program: &Path, configuration: &Path) -> Result<(Self, ChildStdout)> {
+        // It has nothing to finish, and what it does at other signals depends on its version.
+        shell.args(["-c", SERVE, "sh", "KILL"]).arg(program).arg(configuration).stdout(Stdio::piped());
+        let mut guard = Self::start(shell).context("starting PgBouncer")?;
+        let stdout = guard.shell.stdout.take().context("PgBouncer has no standard output")?;
+        Ok((guard, stdout))
+    }
+
     /// Removes the folder `root` when dropped. `shell` is a command that runs a shell as the user of Postgres.
     pub(super) fn of_folder(mut shell: Command, root: &Path) -> Result<Self> {
         shell.args(["-c", REMOVE, "sh"]).arg(root).current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,8 +1,9 @@
 //! A database for every test: a copy of a migrated template, dropped with the value.
 
 use std::env;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::runtime;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
@@ -10,8 +11,15 @@ use uuid::Uuid;
 
 use super::connection::connect;
 use super::logins;
+use super::pooler::Pooler;
 use super::server::Server;
 use crate::migrations;
+
+/// The variable that puts a pooler between the functions and the databases.
+const POOLER: &str = "DATABASE_POOLER";
+/// The connections of a login to a database behind the pooler: so few that clients share them, and enough for one that waits for
+/// another's lock and one that renews a lease meanwhile.
+const POOL_SIZE: u32 = 3;
 
 /// One server for all tests of this process.
 static SHARED: OnceCell<Shared> = OnceCell::const_new();
@@ -20,6 +28,14 @@ static SHARED: OnceCell<Shared> = OnceCell::const_new();
 struct Shared {
     server: Server,
     template: String,
+    /// `None` if the functions connect to the server, and once the process exits.
+    pooler: Mutex<Option<Pooler>>,
+}
+
+impl Shared {
+    fn pooler(&self) -> MutexGuard<'_, Option<Pooler>> {
+        self.pooler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A database of one test, on a server that all tests of the process share: a temporary one that ends with the
@@ -29,6 +45,7 @@ pub struct TestDatabase {
     server: &'static Server,
     name: String,
     url: String,
+    url_of_functions: String,
 }
 
 impl TestDatabase {
@@ -54,13 +71,20 @@ impl TestDatabase {
         let name = format!("test_{}", Uuid::new_v4().simple());
         server.create_database(&name, template).await?;
         let url = server.url(&name);
-        Ok(Self { server, name, url })
+        let url_of_functions = shared.pooler().as_ref().map_or_else(|| Ok(url.clone()), |pooler| pooler.url(&url))?;
+        Ok(Self { server, name, url, url_of_functions })
     }
 
     /// The database's URL, with `sslmode`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL with which functions connect: through PgBouncer if `DATABASE_POOLER=pgbouncer`, else as [`TestDatabase::url`].
+    #[must_use]
+    pub fn url_of_functions(&self) -> &str {
+        &self.url_of_functions
     }
 
     /// A new connection to the database.
@@ -105,7 +129,16 @@ async fn start() -> Result<Shared> {
     migrations::platform(&url).await?;
     migrations::run(&url, Some(migrations::DEPLOYMENT)).await?;
     logins::ensure(&url).await?;
-    Ok(Shared { server, template })
+    let pooler = Mutex::new(pooler(&server).await?);
+    Ok(Shared { server, template, pooler })
+}
+
+async fn pooler(server: &Server) -> Result<Option<Pooler>> {
+    match env::var(POOLER).as_deref() {
+        Err(_) => Ok(None),
+        Ok("pgbouncer") => Pooler::start(server.admin_url(), POOL_SIZE, "", "").await.map(Some),
+        Ok(other) => bail!("{POOLER} can be `pgbouncer`, and is `{other}`"),
+    }
 }
 
 /// Values in statics are not dropped. The supervisor would stop the server only after this process has ended, and a test run
@@ -113,9 +146,10 @@ async fn start() -> Result<Shared> {
 #[expect(unsafe_code, reason = "there is no safe way to run something when the process exits")]
 fn at_exit() {
     extern "C" fn clean_up() {
-        let Some(Shared { server, template }) = SHARED.get() else {
+        let Some(shared @ Shared { server, template, .. }) = SHARED.get() else {
             return;
         };
+        drop(shared.pooler().take());
         if env::var_os("DATABASE_URL").is_some() {
             let _ = wait_for(server.drop_database(template));
         }

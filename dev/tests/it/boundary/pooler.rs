@@ -4,38 +4,41 @@ use std::convert::Infallible;
 use std::pin::pin;
 
 use dev::fault_proxy::{Fault, Moment};
-use dev::postgres::logins::Login;
-use dev::postgres::{Pooler, connect};
-use futures_util::future::{Either, select, try_join_all};
+use dev::invariants::{unfinished, violations};
+use dev::postgres::Pooler;
+use dev::stack::Stack;
+use futures_util::future::{Either, select};
 use lambda_http::http::Method;
 use phone_numbers_assign::Assign;
 use phone_numbers_list::List;
 use phone_numbers_purchase::Purchase;
 use phone_numbers_release::Release;
 use phone_numbers_search::Search;
-use serde_json::json;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use reqwest::Url;
+use serde_json::{Value, json};
+use tokio::io::{self, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::actions::{balance, order_of, release_of};
 use crate::support::app::{TestApp, eventually, send};
+use crate::support::foreign_client::ForeignClient;
+use crate::support::product::{Product, json_of, request_to};
 
-/// What a client finds set in its session.
-async fn session(client: &Client) -> String {
-    let sql = "select concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'),
-                                current_setting('idle_in_transaction_session_timeout'), current_setting('phone_numbers.actor', true))";
-    let messages = client.simple_query(sql).await.unwrap();
-    let row = messages.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
-    row.unwrap().get(0).unwrap().trim().to_owned()
-}
-
-/// A foreign client of the same pools insists, again and again, that nothing of ours is set in its sessions.
-async fn looks_around(foreign: &[Client]) -> Infallible {
-    loop {
-        for client in foreign {
-            assert_eq!(session(client).await, "7s 5s 5s");
+/// Does some work while a foreign client of the same pools insists, again and again, that nothing of ours is set in its sessions.
+async fn beside_a_foreign_client<T>(url: &str, work: impl Future<Output = T>) -> T {
+    let foreign = ForeignClient::connect(url).await.unwrap();
+    let looks = async || -> Infallible {
+        loop {
+            foreign.look().await.unwrap();
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    let done = match select(pin!(work), pin!(looks())).await {
+        Either::Left((done, _)) => done,
+        Either::Right((never, _)) => match never {},
+    };
+    foreign.look().await.unwrap();
+    done
 }
 
 /// What a process of each function does with a number.
@@ -60,14 +63,8 @@ async fn shared(settings: &str, parameters: &str) {
     let numbers = app.offers("415", 2).await;
     let pooler = Pooler::start(app.database.url(), 2, settings, "").await.unwrap();
     let url = pooler.url(app.database.url()).unwrap();
-    let logins = Login::ALL.map(|login| login.url(&url).unwrap());
-    let foreign = try_join_all(logins.iter().map(|url| connect(url))).await.unwrap();
     app.set("DATABASE_URL", &format!("{url}{parameters}"));
-    let work = pin!(async { tokio::join!(works(&app, &numbers[0]), works(&app, &numbers[1])) });
-    match select(work, pin!(looks_around(&foreign))).await {
-        Either::Left(_) => {}
-        Either::Right((never, _)) => match never {},
-    }
+    beside_a_foreign_client(&url, async { tokio::join!(works(&app, &numbers[0]), works(&app, &numbers[1])) }).await;
     balance(&app).await;
 }
 
@@ -86,10 +83,114 @@ async fn functions_notice_a_pooler_that_ignores_their_options() {
     shared("ignore_startup_parameters = options", "").await;
 }
 
+/// A way to a pooler that behaves as PgBouncer from 1.20 does: it reports a parameter of the client as the client has sent it.
+async fn repeating(url: &str) -> String {
+    let (mut url, listener) = (Url::parse(url).unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let port = url.port().unwrap();
+    url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let pooler = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            // It fails when a side ends the connection.
+            tokio::spawn(repeat(client, pooler));
+        }
+    });
+    url.into()
+}
+
+async fn repeat(mut client: TcpStream, mut pooler: TcpStream) -> io::Result<()> {
+    let (mut start, mut answer) = (vec![0; 4096], vec![0; 65_536]);
+    let length = client.read(&mut start).await?;
+    pooler.write_all(&start[..length]).await?;
+    let sent = after(&mut start, b"IntervalStyle=").map(|value| value[.."ISO_8601".len()].to_vec());
+    let ((mut from_client, mut to_client), (mut from_pooler, mut to_pooler)) = (client.split(), pooler.split());
+    let answers = async {
+        loop {
+            let length = from_pooler.read(&mut answer).await?;
+            if length == 0 {
+                return to_client.shutdown().await;
+            }
+            if let Some((value, sent)) = after(&mut answer[..length], b"IntervalStyle\0").zip(sent.as_ref()) {
+                value[..sent.len()].copy_from_slice(sent);
+            }
+            to_client.write_all(&answer[..length]).await?;
+        }
+    };
+    tokio::try_join!(io::copy(&mut from_client, &mut to_pooler), answers).map(|_| ())
+}
+
+/// What comes after a text.
+fn after<'a>(bytes: &'a mut [u8], text: &[u8]) -> Option<&'a mut [u8]> {
+    let position = bytes.windows(text.len()).position(|part| part == text)?;
+    Some(&mut bytes[position + text.len()..])
+}
+
+#[tokio::test]
+async fn functions_notice_a_pooler_that_ignores_their_options_and_repeats_one_of_them() {
+    let mut app = TestApp::new().await;
+    let pooler = Pooler::start(app.database.url(), 1, "ignore_startup_parameters = options", "").await.unwrap();
+    let url = pooler.url(app.database.url()).unwrap();
+    let foreign = ForeignClient::connect(&url).await.unwrap();
+    app.set("DATABASE_URL", &repeating(&url).await);
+    app.list("owner", "").await.expect(200);
+    // Among others, no statement with a name is left in the session that it shares.
+    foreign.look().await.unwrap();
+}
+
+/// What the processes of a stack do with a number: one process of each function.
+async fn works_as_processes(stack: &Stack, http: &reqwest::Client, number: &str) {
+    let ask = async |method: Method, function: &str, query: &[(&str, &str)], body: Value| {
+        let request = request_to(stack, http, method, function, "owner").query(query);
+        json_of(if body.is_null() { request } else { request.json(&body) }, 200).await
+    };
+    for _ in 0..3 {
+        ask(Method::GET, "phone-numbers-search", &[("country_code", "US"), ("limit", "1")], Value::Null).await;
+        let bought = ask(Method::POST, "phone-numbers-purchase", &[], order_of(number)).await;
+        let row = &bought["phone_numbers"][0];
+        let id = row["id"].as_str().unwrap();
+        stack.run_scheduled().await.unwrap();
+        ask(Method::GET, "phone-numbers-list", &[("include_agents", "true")], Value::Null).await;
+        ask(Method::PATCH, "phone-numbers-assign", &[], json!({"id": id, "friendly_name": "Front desk"})).await;
+        ask(Method::GET, "phone-numbers-assign", &[("id", id), ("include_history", "true")], Value::Null).await;
+        ask(Method::POST, "phone-numbers-release", &[], release_of(row)).await;
+    }
+    stack.run_scheduled().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_processes_of_each_function_share_the_connections_of_a_pooler() {
+    let (mut pooler, mut options) = (None, None);
+    let product = Product::with(async |product| {
+        let started = Pooler::start(&product.database_url, 2, "", "").await.unwrap();
+        product.database_url = started.url(&product.database_url).unwrap();
+        product.telnyx.settings.order_delay_ms = 0;
+        product.max_processes = 1;
+        (pooler, options) = (Some(started), Some(product.clone()));
+    })
+    .await;
+    // The same product once more, with the same Telnyx.
+    let mut options = options.unwrap();
+    options.environment.insert("TELNYX_API_URL".to_owned(), product.stack.telnyx().url());
+    let other = Stack::start(options).await.unwrap();
+    let numbers = product.offers_in("415").await;
+    let work = async {
+        tokio::join!(works_as_processes(&product.stack, &product.http, &numbers[0]), works_as_processes(&other, &product.http, &numbers[1]))
+    };
+    beside_a_foreign_client(product.stack.database_url(), work).await;
+    let sql = product.database.connect().await.unwrap();
+    assert_eq!(violations(&sql, &product.telnyx().await).await.unwrap().all(), Vec::<String>::new());
+    assert_eq!(unfinished(&sql).await.unwrap(), Vec::<String>::new());
+    other.stop().await;
+}
+
 /// A pool on whose connections the names of the next statements are taken, as a foreign client leaves them. Each connection begins
 /// with the statements `first`.
 async fn names_taken(first: &str) -> (TestApp, Pooler) {
     let mut app = TestApp::new().await;
+    // To take so many names takes time on a busy machine.
+    for (name, value) in [("DATABASE_TIMEOUT_MS", "20000"), ("REQUEST_BUDGET_MS", "25000")] {
+        app.set(name, value);
+    }
     // The names are counted through all connections of a process.
     let statement = app.sql.prepare("select name from pg_prepared_statements order by prepare_time desc limit 1").await.unwrap();
     let next: String = app.sql.query_one(&statement, &[]).await.unwrap().get(0);

@@ -24,6 +24,7 @@ use shared::store::Store;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use crate::support::foreign_client::Watch;
 use crate::support::openapi::Spec;
 
 /// A page of the web app.
@@ -42,6 +43,7 @@ pub(crate) struct TestApp {
     pub(crate) issuer: Issuer,
     environment: Vec<(&'static str, String)>,
     pub(crate) http: reqwest::Client,
+    _foreign: Option<Watch>,
 }
 
 /// What a function answered.
@@ -126,7 +128,7 @@ impl TestApp {
         let issuer = Issuer::default();
         let mut environment = vec![
             ("DEPLOYMENT", migrations::DEPLOYMENT.to_owned()),
-            ("DATABASE_URL", database.url().to_owned()),
+            ("DATABASE_URL", database.url_of_functions().to_owned()),
             ("JWT_SECRET", issuer.secret.clone()),
             ("JWT_ISSUER", issuer.issuer.clone()),
             ("ALLOWED_ORIGINS", "http://localhost:*,https://*.example.com".to_owned()),
@@ -140,7 +142,9 @@ impl TestApp {
         // `DATABASE_PREPARED_STATEMENTS=false cargo test` runs all tests as behind a pooler.
         environment.extend(std::env::var(UNNAMED).ok().map(|value| (UNNAMED, value)));
         let sql = database.connect().await.unwrap();
-        let app = Self { telnyx, database, sql, issuer, environment, http: loopback::client().unwrap() };
+        // `DATABASE_POOLER=pgbouncer cargo test` has the functions share their connections with this client.
+        let foreign = (database.url_of_functions() != database.url()).then(|| Watch::start(database.url_of_functions()));
+        let app = Self { telnyx, database, sql, issuer, environment, http: loopback::client().unwrap(), _foreign: foreign };
         app.telnyx_settings(json!({"order_delay_ms": 0, "number_delay_ms": 0})).await;
         app
     }

@@ -5,7 +5,7 @@ use dev::lambda::template::Template;
 use dev::postgres::TestDatabase;
 use dev::stack::{Options, Stack};
 use dev::{demo, loopback, workspace};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -31,9 +31,24 @@ pub(crate) async fn programs() -> Programs {
     PROGRAMS.get_or_init(build).await.clone()
 }
 
+/// A request of a page to a function of a stack, in the name of a user.
+pub(crate) fn request_to(stack: &Stack, http: &Client, method: Method, function: &str, user: &str) -> RequestBuilder {
+    let user = demo::USERS.iter().find(|known| known.key == user).unwrap();
+    let token = stack.issuer().token(user.id, user.email);
+    http.request(method, &stack.routes()[function]).bearer_auth(token).header("origin", ORIGIN)
+}
+
+/// The body of the answer, which must have a status.
+pub(crate) async fn json_of(request: RequestBuilder, status: u16) -> Value {
+    let response = request.send().await.unwrap();
+    let (found, body) = (response.status().as_u16(), response.json::<Value>().await.unwrap());
+    assert_eq!(found, status, "{body:#}");
+    body
+}
+
 pub(crate) struct Product {
     pub(crate) stack: Stack,
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: Client,
     pub(crate) database: TestDatabase,
 }
 
@@ -58,16 +73,11 @@ impl Product {
     }
 
     pub(crate) fn request(&self, method: Method, function: &str, user: &str) -> RequestBuilder {
-        let user = demo::USERS.iter().find(|known| known.key == user).unwrap();
-        let token = self.stack.issuer().token(user.id, user.email);
-        self.http.request(method, &self.stack.routes()[function]).bearer_auth(token).header("origin", ORIGIN)
+        request_to(&self.stack, &self.http, method, function, user)
     }
 
     pub(crate) async fn json(&self, request: RequestBuilder, status: u16) -> Value {
-        let response = request.send().await.unwrap();
-        let (found, body) = (response.status().as_u16(), response.json::<Value>().await.unwrap());
-        assert_eq!(found, status, "{body:#}");
-        body
+        json_of(request, status).await
     }
 
     pub(crate) async fn list(&self, user: &str) -> Vec<Value> {

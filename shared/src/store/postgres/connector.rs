@@ -18,7 +18,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// A parameter that servers report when a connection starts, with a value that is no default. It shows whether options have
 /// reached the server, and has no other effect: no statement returns an interval.
-const MARK: (&str, &str) = ("IntervalStyle", "iso_8601");
+const MARK: &str = "IntervalStyle";
+/// PgBouncer from 1.20 keeps this parameter for each client, ignores other options where it is told to, and reports the value as it
+/// was sent. The server reports it in small letters.
+const MARK_SENT: &str = "ISO_8601";
+const MARK_REPORTED: &str = "iso_8601";
 
 /// Whether a pooler stands before the server, as far as is known.
 #[derive(Clone, Debug, Default)]
@@ -60,9 +64,8 @@ impl Connector {
             return self.open(&config).await.map(|(connected, _)| connected);
         };
         let mut with_options = config.clone();
-        let (name, value) = MARK;
         let own = config.get_options().map(|own| format!("{own} ")).unwrap_or_default();
-        with_options.options(format!("{own}{options} -c {name}={value}"));
+        with_options.options(format!("{own}{options} -c {MARK}={MARK_SENT}"));
         match self.open(&with_options).await {
             Ok((connected, is_marked)) => {
                 if !is_marked {
@@ -93,7 +96,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let is_marked = connection.parameter(MARK.0) == Some(MARK.1);
+    let is_marked = connection.parameter(MARK) == Some(MARK_REPORTED);
     let task = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::info!(error = %error, "a database connection has ended");
