@@ -41,6 +41,8 @@ pub struct Options {
     pub quick: bool,
     /// The functions to measure, by name; all of them if empty. The references are always measured.
     pub functions: Vec<String>,
+    /// Whether to measure list also without prepared statements, and behind PgBouncer.
+    pub pooler: bool,
 }
 
 /// How much is measured.
@@ -65,10 +67,10 @@ impl Plan {
 /// # Errors
 /// If this is not Linux, a program cannot be built, a server does not start, or a program gives another answer than expected.
 pub async fn run(options: &Options) -> Result<Report> {
-    let programs = programs::all(&options.functions).await?;
+    let programs = programs::all(&options.functions, options.pooler).await?;
     let shape = machine::shape()?;
     machine::pin_to_one_cpu()?;
-    let fixture = Fixture::start().await?;
+    let fixture = Fixture::start(options.pooler).await?;
     record_statements(&programs, &fixture).await?;
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
     let mut round_trips = BTreeMap::new();
@@ -109,7 +111,7 @@ async fn record_statements(programs: &[Program], fixture: &Fixture) -> Result<()
 }
 
 async fn count_round_trips(program: &Program, fixture: &Fixture) -> Result<RoundTrips> {
-    let relay = Relay::start(fixture.postgres_port()).await?;
+    let relay = Relay::start(fixture.port_of(program)?).await?;
     let event = Event::of(&program.name, fixture)?;
     let mut process = Process::start(program, fixture, fixture.environment(program, relay.port())?).await?;
     process.answer(&event).await?;

@@ -122,6 +122,9 @@ enum Command {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+        /// Also measure list without prepared statements, and behind PgBouncer.
+        #[arg(long)]
+        pooler: bool,
         /// Measure these functions only, list among them, beside the references.
         #[arg(value_name = "FUNCTION")]
         functions: Vec<String>,
@@ -193,7 +196,7 @@ async fn command(arguments: Arguments) -> Result<()> {
         Some(Command::Chaos { runs, seed, first, release, log }) => {
             Box::pin(chaos(ChaosOptions { seed, first, runs, release, logs: Logs::File(log) })).await
         }
-        Some(Command::Bench { quick, json, functions }) => bench::run(BenchOptions { quick, functions }, json).await,
+        Some(Command::Bench { quick, json, pooler, functions }) => bench::run(BenchOptions { quick, functions, pooler }, json).await,
         Some(Command::Instances { seconds, json }) => instances::run(Duration::from_secs(seconds), json).await,
         Some(Command::Populate { database_url, scale }) => populate::populate(&database_url, scale, |step| println!("{step}")).await,
         Some(Command::Flatness { database_url, rounds }) => {

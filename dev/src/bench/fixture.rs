@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use base64::Engine as _;
@@ -12,14 +13,16 @@ use reqwest::Url;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use tempfile::TempDir;
+use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::programs::{self, Program};
+use super::machine;
+use super::programs::{Access, Program};
 use super::recording::Recorded;
 use crate::certificates::Authority;
 use crate::lambda::runtime_api::{Endpoint, RuntimeApi};
 use crate::postgres::logins::{self, Login};
-use crate::postgres::{Server, connect, describe};
+use crate::postgres::{Pooler, Server, connect, describe};
 use crate::secrets_manager::{self, SecretsManager};
 use crate::{demo, migrations, token};
 
@@ -39,9 +42,14 @@ select $1, '+1312' || (5550000 + n), (1293384261075700000 + n)::text, 'Line ' ||
 from generate_series(1, 200) as n
 returning id";
 
+const BACKENDS: &str = "select pid from pg_stat_activity where datname = $1 and backend_type = 'client backend'";
+
 /// The servers, and what they hold.
 pub(super) struct Fixture {
     server: Server,
+    pooler: Option<Pooler>,
+    /// A connection to the server.
+    client: Client,
     secrets: SecretsManager,
     runtime_api: RuntimeApi,
     issuer: token::Issuer,
@@ -51,12 +59,14 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    pub(super) async fn start() -> Result<Self> {
+    pub(super) async fn start(with_pooler: bool) -> Result<Self> {
         let authority = Authority::new("The Authority")?;
         let certificate = authority.certify(HOST)?;
         let server = Server::temporary_over_tls(&certificate).await?;
         server.require_scram().await?;
         let row_id = seed(&server).await?;
+        let pooler = if with_pooler { Some(Pooler::start_over_tls(&server.url(DATABASE), 1, &certificate).await?) } else { None };
+        let client = connect(server.admin_url()).await?;
         let secrets = SecretsManager::start_over_tls(&certificate).await?;
         let issuer = token::Issuer::default();
         secrets.set_text(JWT_SECRET, &issuer.secret);
@@ -67,7 +77,7 @@ impl Fixture {
         fs::write(folder.path().join("authority.pem"), authority.pem())?;
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("there is no randomness"))?;
         let signer = Ed25519KeyPair::from_pkcs8(key.as_ref()).map_err(|error| anyhow!("a new key is not one: {error}"))?;
-        Ok(Self { server, secrets, runtime_api: RuntimeApi::start().await?, issuer, signer, folder, row_id })
+        Ok(Self { server, pooler, client, secrets, runtime_api: RuntimeApi::start().await?, issuer, signer, folder, row_id })
     }
 
     pub(super) fn issuer(&self) -> &token::Issuer {
@@ -92,6 +102,26 @@ impl Fixture {
         Url::parse(self.server.admin_url()).ok().and_then(|url| url.port()).unwrap_or_default()
     }
 
+    /// The port at which a program finds Postgres: the server's own, or the pooler's.
+    pub(super) fn port_of(&self, program: &Program) -> Result<u16> {
+        match program.access {
+            Access::Direct | Access::Unnamed => Ok(self.postgres_port()),
+            Access::Pooler => Ok(self.pooler.as_ref().context("there is no pooler")?.port()),
+        }
+    }
+
+    /// The CPU time so far of the processes of Postgres that serve the database.
+    pub(super) async fn postgres_cpu(&self) -> Result<Duration> {
+        let rows = self.client.query(BACKENDS, &[&DATABASE]).await.map_err(|error| describe(&error))?;
+        rows.iter().map(|row| machine::cpu_time(row.try_get::<_, i32>(0)?.cast_unsigned())).sum()
+    }
+
+    /// The CPU time so far of the pooler, if a program uses it.
+    pub(super) fn pooler_cpu(&self, program: &Program) -> Result<Option<Duration>> {
+        let pooler = self.pooler.as_ref().filter(|_| program.access == Access::Pooler);
+        pooler.map(|pooler| machine::cpu_time(pooler.process_id()?)).transpose()
+    }
+
     pub(super) fn write_statements(&self, statements: &[Recorded]) -> Result<()> {
         Ok(fs::write(self.statements(), serde_json::to_vec(statements)?)?)
     }
@@ -102,12 +132,18 @@ impl Fixture {
 
     /// The environment of a program that finds Postgres on a port: at the server's own, or at a relay's.
     pub(super) fn environment(&self, program: &Program, port: u16) -> Result<BTreeMap<String, String>> {
-        let function = if program.is_reference { programs::LIST } else { &program.name };
-        let login = self.login(function, port, "require")?;
+        let function = &program.function;
+        let mut login = self.login(function, port, "require")?;
+        if program.access == Access::Pooler {
+            login += "&pgbouncer=true";
+        }
         let secret = format!("bench/login-of-{function}-at-{port}");
         self.secrets.set_text(&secret, &login);
         let mut environment = self.common_environment();
         environment.insert("DATABASE_SECRET_ID".to_owned(), secret);
+        if program.access == Access::Unnamed {
+            environment.insert("DATABASE_PREPARED_STATEMENTS".to_owned(), "false".to_owned());
+        }
         if program.is_reference {
             environment.insert("DATABASE_URL".to_owned(), login);
         }

@@ -32,28 +32,36 @@ pub(super) struct Sample {
     pub(super) warm: Vec<Duration>,
     /// The mean CPU time of a later call.
     pub(super) warm_cpu: Duration,
+    /// The mean CPU time of Postgres for a later call.
+    pub(super) postgres_cpu: Duration,
+    /// The same of the pooler, if there is one before Postgres.
+    pub(super) pooler_cpu: Option<Duration>,
     /// The peak of its memory.
     pub(super) peak_memory_kib: u64,
 }
 
 /// Starts a program, lets it answer, and ends it.
 pub(super) async fn sample(program: &Program, fixture: &Fixture, warm_calls: usize) -> Result<Sample> {
-    let environment = fixture.environment(program, fixture.postgres_port())?;
+    let environment = fixture.environment(program, fixture.port_of(program)?)?;
     let first = Event::of(&program.name, fixture)?;
     let started = Instant::now();
     let mut process = Process::start(program, fixture, environment).await?;
     process.answer(&first).await?;
     let (cold, cold_cpu) = (started.elapsed(), process.cpu_time()?);
+    let (postgres, pooler) = (fixture.postgres_cpu().await?, fixture.pooler_cpu(program)?);
     let event = Event::of(&program.name, fixture)?;
     let mut warm = Vec::with_capacity(warm_calls);
     for _ in 0..warm_calls {
         warm.push(process.answer(&event).await?);
     }
-    let warm_cpu = process.cpu_time()?.saturating_sub(cold_cpu) / u32::try_from(warm_calls)?.max(1);
+    let calls = u32::try_from(warm_calls)?.max(1);
+    let warm_cpu = process.cpu_time()?.saturating_sub(cold_cpu) / calls;
+    let postgres_cpu = fixture.postgres_cpu().await?.saturating_sub(postgres) / calls;
+    let pooler_cpu = fixture.pooler_cpu(program)?.zip(pooler).map(|(after, before)| after.saturating_sub(before) / calls);
     let peak_memory_kib = machine::peak_memory_kib(process.id()?)?;
     process.end().await;
     sleep(PAUSE).await;
-    Ok(Sample { cold, cold_cpu, warm, warm_cpu, peak_memory_kib })
+    Ok(Sample { cold, cold_cpu, warm, warm_cpu, postgres_cpu, pooler_cpu, peak_memory_kib })
 }
 
 /// A running process. It is killed when the value is dropped.

@@ -13,6 +13,10 @@ use crate::lambda::template::Template;
 use crate::workspace;
 
 pub(super) const LIST: &str = "phone-numbers-list";
+/// List, with statements that have no names.
+const LIST_UNNAMED: &str = "list-unnamed";
+/// List behind a pooler.
+const LIST_POOLER: &str = "list-pooler";
 /// A function that does nothing.
 pub(super) const EMPTY: &str = "empty";
 /// Sends list's statements, and does little else.
@@ -24,13 +28,27 @@ pub(super) const NODE: &str = "node";
 /// It has no callers, and takes as long as its migrations do.
 const MIGRATE: &str = "phone-numbers-migrate";
 
+/// How a program uses Postgres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It connects to the server, and prepares its statements if it can.
+    Direct,
+    /// It connects to the server, and its statements have no names.
+    Unnamed,
+    /// It connects to a pooler, behind which statements have no names.
+    Pooler,
+}
+
 /// A program that is measured.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Program {
     /// The function's name, or that of a reference.
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) arguments: Vec<PathBuf>,
+    /// The function whose login it has.
+    pub(super) function: String,
+    pub(super) access: Access,
     pub(super) is_reference: bool,
     /// Nothing for Node, whose program is not deployed with a function.
     pub(super) size: Option<Size>,
@@ -45,8 +63,9 @@ pub(super) struct Size {
     pub(super) zip: u64,
 }
 
-/// The functions of these names, or all but migrate if there are none, then the references. What is missing is built.
-pub(super) async fn all(names: &[String]) -> Result<Vec<Program>> {
+/// The functions of these names, or all but migrate if there are none, then the references. What is missing is built. `with_pooler`
+/// adds list without names, and behind a pooler.
+pub(super) async fn all(names: &[String], with_pooler: bool) -> Result<Vec<Program>> {
     let template = Template::read(&workspace::root().join("template.yaml"))?;
     let known = template.functions.iter().filter(|definition| definition.name != MIGRATE);
     let wanted: Vec<_> = known.filter(|definition| names.is_empty() || names.contains(&definition.name)).collect();
@@ -58,6 +77,10 @@ pub(super) async fn all(names: &[String]) -> Result<Vec<Program>> {
         let path = artifact(&definition.name).await?;
         programs.push(Program::new(&definition.name, path, false, definition.memory_mb).await?);
     }
+    let list = programs.iter().find(|program| program.name == LIST);
+    let again =
+        list.filter(|_| with_pooler).map(|list| [(LIST_UNNAMED, Access::Unnamed), (LIST_POOLER, Access::Pooler)].map(|of| list.again(of)));
+    programs.extend(again.into_iter().flatten());
     let memory_mb = programs.iter().find(|program| program.name == LIST).map_or(0, |program| program.memory_mb);
     let (references, folder) = (workspace::root().join("dev/bench"), workspace::target().join("bench"));
     let mut built = build::build_workspace(&references, &folder).await?;
@@ -72,7 +95,14 @@ pub(super) async fn all(names: &[String]) -> Result<Vec<Program>> {
 impl Program {
     async fn new(name: &str, path: PathBuf, is_reference: bool, memory_mb: u64) -> Result<Self> {
         let size = Some(Size { binary: fs::metadata(&path)?.len(), zip: zipped(&path).await? });
-        Ok(Self { name: name.to_owned(), path, arguments: Vec::new(), is_reference, size, memory_mb })
+        let function = if is_reference { LIST } else { name }.to_owned();
+        let access = Access::Direct;
+        Ok(Self { name: name.to_owned(), path, arguments: Vec::new(), function, access, is_reference, size, memory_mb })
+    }
+
+    /// The same program once more, with another access to Postgres.
+    fn again(&self, (name, access): (&str, Access)) -> Self {
+        Self { name: name.to_owned(), access, ..self.clone() }
     }
 }
 
@@ -123,5 +153,6 @@ async fn node(source: &Path, folder: &Path, memory_mb: u64) -> Result<Option<Pro
         .await
         .context("fetching pg with npm")?;
     let (path, arguments) = (node.into(), vec![folder.join("index.mjs")]);
-    Ok(Some(Program { name: NODE.to_owned(), path, arguments, is_reference: true, size: None, memory_mb }))
+    let (function, access) = (LIST.to_owned(), Access::Direct);
+    Ok(Some(Program { name: NODE.to_owned(), path, arguments, function, access, is_reference: true, size: None, memory_mb }))
 }

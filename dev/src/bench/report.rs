@@ -60,10 +60,10 @@ impl fmt::Display for Report {
         writeln!(out, "{at}, {shape}, {rounds} starts of each program\n")?;
         writeln!(
             out,
-            "| program | cold ms p50 | p90 | cold CPU ms | warm µs p50 | p99 | CPU µs | peak MB | size MB | zip MB | round trips warm | cold \
-             | GB-s per million | $ per million |"
+            "| program | cold ms p50 | p90 | cold CPU ms | warm µs p50 | p99 | CPU µs | Postgres CPU µs | pooler CPU µs | peak MB | size MB \
+             | zip MB | round trips warm | cold | GB-s per million | $ per million |"
         )?;
-        writeln!(out, "|---|{}", "---:|".repeat(13))?;
+        writeln!(out, "|---|{}", "---:|".repeat(15))?;
         for row in &self.rows {
             writeln!(out, "{row}")?;
         }

@@ -29,6 +29,10 @@ pub(super) struct Row {
     pub(super) warm_us_p99: f64,
     /// The CPU time of a later call.
     pub(super) cpu_us: f64,
+    /// The CPU time of Postgres for a later call.
+    postgres_cpu_us: f64,
+    /// The same of the pooler, if there is one before Postgres.
+    pooler_cpu_us: Option<f64>,
     pub(super) peak_rss_mb: f64,
     pub(super) size_mb: Option<f64>,
     pub(super) zip_mb: Option<f64>,
@@ -46,6 +50,8 @@ impl Row {
         let of = |figure: fn(&Sample) -> Duration| sorted(samples.iter().map(figure));
         let (cold, warm) = (of(|sample| sample.cold), sorted(samples.iter().flat_map(|sample| sample.warm.iter().copied())));
         let (cold_cpu, cpu) = (of(|sample| sample.cold_cpu), of(|sample| sample.warm_cpu));
+        let postgres_cpu = of(|sample| sample.postgres_cpu);
+        let pooler_cpu = sorted(samples.iter().filter_map(|sample| sample.pooler_cpu));
         let (warm_us_p50, cpu_us) = (us(percentile(&warm, 50)), us(percentile(&cpu, 50)));
         let peak_kib = samples.iter().map(|sample| sample.peak_memory_kib).max().unwrap_or_default();
         let gb_seconds_per_million = gb_seconds_per_million(warm_us_p50, cpu_us, megabytes(program.memory_mb));
@@ -57,6 +63,8 @@ impl Row {
             warm_us_p50,
             warm_us_p99: us(percentile(&warm, 99)),
             cpu_us,
+            postgres_cpu_us: us(percentile(&postgres_cpu, 50)),
+            pooler_cpu_us: (!pooler_cpu.is_empty()).then(|| us(percentile(&pooler_cpu, 50))),
             peak_rss_mb: megabytes(peak_kib) * 1024.0 / 1e6,
             size_mb: program.size.map(|Size { binary, .. }| megabytes(binary) / 1e6),
             zip_mb: program.size.map(|Size { zip, .. }| megabytes(zip) / 1e6),
@@ -103,10 +111,11 @@ fn megabytes(count: u64) -> f64 {
 
 impl fmt::Display for Row {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pooler_cpu = self.pooler_cpu_us.map_or_else(|| "–".to_owned(), |cpu| format!("{cpu:.0}"));
         let size = |size: Option<f64>| size.map_or_else(|| "–".to_owned(), |size| format!("{size:.2}"));
         write!(
             out,
-            "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.1} | {} | {} | {} | {} | {:.0} | {:.2} |",
+            "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {pooler_cpu} | {:.1} | {} | {} | {} | {} | {:.0} | {:.2} |",
             self.name,
             self.cold_ms_p50,
             self.cold_ms_p90,
@@ -114,6 +123,7 @@ impl fmt::Display for Row {
             self.warm_us_p50,
             self.warm_us_p99,
             self.cpu_us,
+            self.postgres_cpu_us,
             self.peak_rss_mb,
             size(self.size_mb),
             size(self.zip_mb),

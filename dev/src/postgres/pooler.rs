@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::connection::normalise;
+use super::directory::Certificate;
 use super::logins::Login;
 use super::server::{closed, free_port};
 use super::supervisor::Guard;
@@ -22,8 +23,11 @@ use super::user::{User, own, unprivileged_user};
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 const CONFIGURATION: &str = "pgbouncer.ini";
+const PROCESS_ID: &str = "pgbouncer.pid";
+const CHAIN: &str = "server.crt";
+const KEY: &str = "server.key";
 /// As in our clusters: over loopback a password in plain text is safe, and avoids the costly SCRAM handshake of every connection.
-const PLAIN: &str = "auth_type = plain";
+const PLAIN: &str = "auth_type = plain\n";
 const INSTALL: &str = "there is no pgbouncer, which the tests about poolers need: install it (Debian and Ubuntu: \
     `apt-get install pgbouncer`; macOS: `brew install pgbouncer`)";
 
@@ -31,10 +35,11 @@ const INSTALL: &str = "there is no pgbouncer, which the tests about poolers need
 #[derive(Debug)]
 pub struct Pooler {
     port: u16,
+    /// Holds the configuration and the log.
+    folder: PathBuf,
     /// Dropped before the folder that it uses.
     _process: Guard,
-    /// Holds the configuration and the log.
-    _folder: Guard,
+    _removal: Guard,
 }
 
 impl Pooler {
@@ -45,6 +50,24 @@ impl Pooler {
     /// # Errors
     /// If PgBouncer is not installed, with one line that says what to install, or does not start.
     pub async fn start(database_url: &str, pool_size: u32, settings: &str, database_settings: &str) -> Result<Self> {
+        Self::run(database_url, pool_size, settings, database_settings, None).await
+    }
+
+    /// Starts PgBouncer as [`Pooler::start`] does, with TLS and SCRAM on both sides.
+    ///
+    /// # Errors
+    /// As [`Pooler::start`].
+    pub async fn start_over_tls(database_url: &str, pool_size: u32, certificate: &Certificate) -> Result<Self> {
+        Self::run(database_url, pool_size, "", "", Some(certificate)).await
+    }
+
+    async fn run(
+        database_url: &str,
+        pool_size: u32,
+        settings: &str,
+        database_settings: &str,
+        certificate: Option<&Certificate>,
+    ) -> Result<Self> {
         let program = find().context(INSTALL)?;
         let (url, user) = (normalise(database_url)?, unprivileged_user()?);
         let folder = tempfile::Builder::new().prefix("dev-pgbouncer-").tempdir().context("making a temporary folder")?;
@@ -53,8 +76,16 @@ impl Pooler {
         // From here on the guard removes it.
         let folder = folder.keep();
         let (log, port) = (folder.join("pgbouncer.log"), free_port()?);
-        let configuration = configuration(&url, port, &folder, pool_size, settings, database_settings);
-        for (name, text) in [("users.txt", users(&url)?), (CONFIGURATION, configuration)] {
+        let mut configuration = configuration(&url, port, &folder, pool_size, settings, database_settings);
+        let mut files = vec![("users.txt", users(&url)?)];
+        if let Some(Certificate { chain, key }) = certificate {
+            configuration += &tls(&folder);
+            files.extend([(CHAIN, chain.clone()), (KEY, key.clone())]);
+        } else {
+            configuration += PLAIN;
+        }
+        files.push((CONFIGURATION, configuration));
+        for (name, text) in files {
             let path = folder.join(name);
             fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
             own(&path, user)?;
@@ -63,7 +94,22 @@ impl Pooler {
         shell.stderr(File::create(&log).context("opening the log of PgBouncer")?);
         let (process, stdout) = Guard::of_pooler(shell, &program, &folder.join(CONFIGURATION))?;
         answers(port, stdout, &log).await?;
-        Ok(Self { port, _process: process, _folder: removal })
+        Ok(Self { port, folder, _process: process, _removal: removal })
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The id of its process.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn process_id(&self) -> Result<u32> {
+        let id = fs::read_to_string(self.folder.join(PROCESS_ID)).context("PgBouncer has ended")?;
+        Ok(id.trim().parse()?)
     }
 
     /// The URL of a database through the pooler.
@@ -119,13 +165,27 @@ fn configuration(url: &Url, port: u16, folder: &Path, pool_size: u32, settings: 
          listen_addr = 127.0.0.1\n\
          listen_port = {port}\n\
          unix_socket_dir =\n\
-         {PLAIN}\n\
          auth_file = {}\n\
+         pidfile = {}\n\
          pool_mode = transaction\n\
          default_pool_size = {pool_size}\n\
          max_client_conn = 300\n\
          {settings}\n",
-        folder.join("users.txt").display()
+        folder.join("users.txt").display(),
+        folder.join(PROCESS_ID).display()
+    )
+}
+
+/// The settings with which it takes clients over TLS with SCRAM, and connects to the server so.
+fn tls(folder: &Path) -> String {
+    format!(
+        "auth_type = scram-sha-256\n\
+         client_tls_sslmode = require\n\
+         client_tls_cert_file = {}\n\
+         client_tls_key_file = {}\n\
+         server_tls_sslmode = require\n",
+        folder.join(CHAIN).display(),
+        folder.join(KEY).display()
     )
 }
 
