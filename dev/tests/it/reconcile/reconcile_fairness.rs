@@ -120,7 +120,9 @@ async fn a_share_that_is_spent_leaves_the_rest_to_the_next_run_and_the_other_par
     let second: Vec<_> = app.telnyx.exchanges().split_off(since).into_iter().filter(|exchange| exchange.path.starts_with(ORDERS)).collect();
     let id = |path: &str| path.trim_start_matches(ORDERS).trim_start_matches('/').to_owned();
     let before: Vec<_> = second.iter().take(60 - first.len()).map(|exchange| id(&exchange.path)).collect();
-    assert!(before.iter().all(|id| !first.contains_key(id)), "those that had no turn come first");
+    // The four that were under way when the time was up have had no turn either.
+    let again = before.iter().filter(|id| first.contains_key(*id)).count();
+    assert!(again <= 4, "those that had no turn come first, and {again} of {} had one", before.len());
 }
 
 #[tokio::test]
