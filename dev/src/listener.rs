@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -42,7 +43,7 @@ impl Listener {
         let router = router(address.port());
         let task = tokio::spawn(async move {
             // It ends only when it is aborted.
-            let _ = axum::serve(listener, router).await;
+            let _ = axum::serve(listener.tap_io(|connection| send_at_once(connection)), router).await;
         });
         Ok(Self { url: format!("http://{address}"), task })
     }
@@ -56,6 +57,7 @@ impl Listener {
         let acceptor = TlsAcceptor::from(Arc::new(tls(certificate)?));
         let task = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
+                send_at_once(&connection);
                 let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
                 tokio::spawn(async move {
                     // A client that does not trust the certificate ends the connection.
@@ -73,6 +75,13 @@ impl Listener {
     pub fn url(&self) -> String {
         self.url.clone()
     }
+}
+
+/// Has a connection send small messages at once. Otherwise they wait until the client has acknowledged the ones before, for which it may
+/// take 40 ms.
+fn send_at_once(connection: &TcpStream) {
+    // An error means that the connection has ended, which shows when it is used.
+    let _ = connection.set_nodelay(true);
 }
 
 async fn bind(port: u16) -> Result<(TcpListener, SocketAddr)> {
