@@ -36,8 +36,13 @@ def nowhere():
 
 
 def sam_local(*arguments, **options):
-    """Starts `sam local` without access to AWS. The options are those of `subprocess.Popen`."""
-    return subprocess.Popen(["sam", "local", *arguments], cwd=ROOT, env=nowhere(), **options)
+    """Starts `sam local` without access to AWS. The options are those of `subprocess.Popen`. Ctrl-C ends it, also where a shell
+    has started this program in the background and so ignores that signal."""
+
+    def heed_interrupts():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(["sam", "local", *arguments], cwd=ROOT, env=nowhere(), preexec_fn=heed_interrupts, **options)
 
 
 def wait_for(what, probe, seconds=300):
