@@ -46,8 +46,9 @@ pub struct Step {
     pub(super) connections_allowed: usize,
     /// The connections that were left when all instances were idle.
     pub(super) connections_left: usize,
-    /// The part of the calls' time that they waited for answers of Postgres, and of Telnyx, by their own account.
+    /// The part of the calls' time in which they waited for Postgres, as the functions log it.
     pub(super) postgres_part: f64,
+    /// The part in which they waited for Telnyx.
     pub(super) telnyx_part: f64,
     /// How many CPUs each party used, where that is known.
     pub(super) cpus: Option<Use>,

@@ -11,7 +11,7 @@ use shared::store::statements;
 use tokio_postgres::Client;
 
 /// Large enough for every plan to be that of a large table; filled in some seconds.
-pub(super) const SCALE: Scale = Scale { agencies: 2_000, rows: 60_000, largest: 40_000, archive: 50, history: 2 };
+const SCALE: Scale = Scale { agencies: 2_000, rows: 60_000, largest: 40_000, archive: 50, history: 2 };
 
 /// The most that a page of 50 rows reads: the places of one row more in each of ten parts, and the rows with agent and purchase.
 const PAGE: u32 = 700;
@@ -21,6 +21,17 @@ const COUNT: u32 = 2_500;
 
 /// The tables that may be read as a whole: there is one row, whatever the number of agencies.
 const ONE_ROW: [&str; 1] = ["phone_number_deployment"];
+
+/// The two kinds of plans that Postgres makes for a prepared statement.
+pub(super) const MODES: [&str; 2] = ["force_custom_plan", "force_generic_plan"];
+
+/// A database with one large agency, the first, among many, and a connection to it.
+pub(super) async fn populated() -> (TestDatabase, Client) {
+    let database = TestDatabase::migrated().await.unwrap();
+    populate::populate(database.url(), SCALE, |_| ()).await.unwrap();
+    let sql = database.connect().await.unwrap();
+    (database, sql)
+}
 
 /// A statement with its parameters, as SQL, and how many rows it may read, those that a filter refuses included.
 struct Case {
@@ -157,12 +168,10 @@ fn split(parameters: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn every_plan_for_a_large_agency_reads_by_index_what_is_shown_and_little_more() {
-    let database = TestDatabase::migrated().await.unwrap();
-    populate::populate(database.url(), SCALE, |_| ()).await.unwrap();
-    let sql = database.connect().await.unwrap();
+    let (_database, sql) = populated().await;
     let mut wrong = Vec::new();
     for case in cases() {
-        for mode in ["force_custom_plan", "force_generic_plan"] {
+        for mode in MODES {
             let plan = explain(&sql, &case, mode).await;
             let what = format!("{mode}: {}({})", case.statement, case.parameters);
             for node in nodes(&plan) {

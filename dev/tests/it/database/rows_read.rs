@@ -2,11 +2,10 @@
 //! the parts of a statement that write: so what is asserted is what the server counts in the transaction.
 
 use dev::populate;
-use dev::postgres::TestDatabase;
 use shared::store::statements;
 use tokio_postgres::Client;
 
-use super::plans::SCALE;
+use super::plans::{MODES, populated};
 
 /// The most that one table is read for a purchase that begins.
 const BEGIN: i64 = 10;
@@ -88,9 +87,7 @@ order by s.relname";
 
 #[tokio::test]
 async fn the_begin_of_a_purchase_and_the_step_of_a_walk_read_no_more_of_a_large_agency_than_they_write() {
-    let database = TestDatabase::migrated().await.unwrap();
-    populate::populate(database.url(), SCALE, |_| ()).await.unwrap();
-    let sql = database.connect().await.unwrap();
+    let (_database, sql) = populated().await;
     let agency = populate::agency(1);
     let prepare = format!(
         "create table released as
@@ -106,7 +103,7 @@ select 'walked', '+4930' || i, 'x', decode(repeat('00', 32), 'hex'), now() from 
 analyze"
     );
     sql.batch_execute(&prepare).await.unwrap();
-    for mode in ["force_custom_plan", "force_generic_plan"] {
+    for mode in MODES {
         let begun = rows_read(&sql, mode, &begin()).await;
         assert!(begun.contains(&("released".to_owned(), 1)), "the counter counts: {begun:?}");
         assert!(begun.iter().all(|(_, rows)| *rows <= BEGIN), "{mode}: {begun:?}");
