@@ -4,6 +4,8 @@
 //! value only as a [`TenantRow`], and a row of another agency is never one: the request fails with `Internal`, which is logged
 //! as an error and raises the alarm. So a wrong condition shows an agency nothing of another one.
 
+use std::cell::Cell;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
@@ -45,9 +47,14 @@ impl Tenant {
 
     /// A row whose column `agency` names the agency. None if the column is null. `Internal` for every other row.
     pub(in crate::store) fn part<'r>(self, row: &'r Row, agency: &str) -> Result<Option<TenantRow<'r>>, Error> {
-        match column::<Option<Uuid>>(row, agency)? {
-            None => Ok(None),
-            Some(agency_id) if agency_id == self.agency_id => Ok(Some(TenantRow { row, tenant: self })),
+        Ok(self.owns(column(row, agency)?)?.then_some(TenantRow { row, tenant: self }))
+    }
+
+    /// True for the agency, false for none. `Internal` for another one.
+    fn owns(self, agency: Option<Uuid>) -> Result<bool, Error> {
+        match agency {
+            None => Ok(false),
+            Some(agency_id) if agency_id == self.agency_id => Ok(true),
             Some(_) => Err(Error::Internal("a statement returned a row of another agency".into())),
         }
     }
@@ -75,8 +82,37 @@ impl<'r> TenantRow<'r> {
         self.tenant.part(self.row, agency)
     }
 
+    /// The same row, to read many of its columns in their order.
+    pub(in crate::store) const fn in_order(self) -> InOrder<'r> {
+        InOrder { row: self, next: Cell::new(0) }
+    }
+
     /// The row for the mapping of a ledger, which sagas use without an agency too.
     pub(in crate::store) const fn ledger(self) -> &'r Row {
         self.row
+    }
+}
+
+/// A row whose columns are read in about the order in which the statement names them: each is looked for behind the last one, rather
+/// than by comparing the names of all thirty.
+pub(in crate::store) struct InOrder<'r> {
+    row: TenantRow<'r>,
+    next: Cell<usize>,
+}
+
+impl<'r> InOrder<'r> {
+    /// The value of a column.
+    pub(in crate::store) fn column<T: FromSql<'r>>(&self, name: &str) -> Result<T, Error> {
+        let (row, next) = (self.row.row, self.next.get());
+        let is_named = |at: &usize| row.columns().get(*at).is_some_and(|column| column.name() == name);
+        let Some(at) = (next..row.len()).chain(0..next).find(is_named) else { return column(row, name) };
+        self.next.set(at + 1);
+        row.try_get(at).map_err(|error| Error::Internal(Box::new(error)))
+    }
+
+    /// Whether the row is joined with a row of another table, whose agency is in the column `agency`. `Internal` if that is another
+    /// agency's.
+    pub(in crate::store) fn is_joined(&self, agency: &str) -> Result<bool, Error> {
+        self.row.tenant.owns(self.column(agency)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::model::{AgentMapping, PendingPurchase, PhoneNumber};
-use crate::store::tenant::TenantRow;
+use crate::store::tenant::{InOrder, TenantRow};
 
 /// Declares the columns of `agency_phone_numbers` that callers see, in the order of [`PhoneNumber`]. Each is named once: the
 /// macros for statements and the mapping of a row follow from the list. A column `as text` is an enum; see
@@ -28,6 +28,7 @@ macro_rules! declare {
 
         /// Reads a row of the columns in [`shown_columns`].
         pub(in crate::store) fn phone_number(row: TenantRow<'_>) -> Result<PhoneNumber, Error> {
+            let row = &row.in_order();
             Ok(PhoneNumber {
                 $first: row.column(stringify!($first))?,
                 $($column: row.column(stringify!($column))?,)*
@@ -106,22 +107,26 @@ left join lateral (
     };
 }
 
-fn pending_purchase(row: TenantRow<'_>) -> Result<Option<PendingPurchase>, Error> {
-    let Some(purchase) = row.joined("purchase_agency_id")? else { return Ok(None) };
+fn pending_purchase(row: &InOrder<'_>) -> Result<Option<PendingPurchase>, Error> {
+    if !row.is_joined("purchase_agency_id")? {
+        return Ok(None);
+    }
     Ok(Some(PendingPurchase {
-        requirements_met: purchase.column("requirements_met")?,
-        requirements_deadline: purchase.column("requirements_deadline")?,
+        requirements_met: row.column("requirements_met")?,
+        requirements_deadline: row.column("requirements_deadline")?,
     }))
 }
 
-fn agent_mapping(row: TenantRow<'_>) -> Result<Option<AgentMapping>, Error> {
-    let Some(agent) = row.joined("agent_agency_id")? else { return Ok(None) };
+fn agent_mapping(row: &InOrder<'_>) -> Result<Option<AgentMapping>, Error> {
+    if !row.is_joined("agent_agency_id")? {
+        return Ok(None);
+    }
     Ok(Some(AgentMapping {
-        id: agent.column("agent_id")?,
-        ultravox_agent_id: agent.column("ultravox_agent_id")?,
-        ultravox_agent_name: agent.column("ultravox_agent_name")?,
-        voice: agent.column("voice")?,
-        language_hint: agent.column("language_hint")?,
-        recording_enabled: agent.column("recording_enabled")?,
+        id: row.column("agent_id")?,
+        ultravox_agent_id: row.column("ultravox_agent_id")?,
+        ultravox_agent_name: row.column("ultravox_agent_name")?,
+        voice: row.column("voice")?,
+        language_hint: row.column("language_hint")?,
+        recording_enabled: row.column("recording_enabled")?,
     }))
 }
